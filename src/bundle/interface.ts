@@ -1,0 +1,39 @@
+/**
+ * bundle owns the checks behind every assurance, the bundle file (CARv1, its root a `fogproof/bundle@1`) and the
+ * in-toto export. It does not own fetching anything: what is not in the file is `unchecked`.
+ * Verification runs in a browser: no node: imports below verify.ts; clock and blob reading are injected.
+ */
+import type { AssuranceReport } from '../domain/assurance.ts';
+import type { BundleAttempt } from '../domain/bundle.ts';
+import type { CommitmentSet } from '../domain/commitment.ts';
+import type { Job } from '../domain/job.ts';
+import type { Signed } from '../domain/signed.ts';
+
+/** The objects that a bundle is made of; `scheduler`'s JobEvidence satisfies it. */
+export interface BundleMaterial {
+  readonly job: Signed<Job>;
+  readonly attempts: readonly BundleAttempt[];
+  readonly commitmentSet: CommitmentSet | null;
+  readonly missingReplicas: readonly { readonly replica: number; readonly reason: string }[];
+}
+
+/** Which blobs go into the file besides the signed objects. */
+export type BundleContent = 'evidence' | 'outputs' | 'everything';
+
+export interface BundleVerification {
+  /** `invalid` if any assurance is, else `unchecked` if any is, else `valid`. */
+  readonly verdict: 'valid' | 'invalid' | 'unchecked';
+  readonly job: { readonly id: string; readonly name: string; readonly requester: string; readonly network: string };
+  readonly outcome: string;
+  readonly assurances: readonly AssuranceReport[];
+  /** What this file does not prove, in plain words: always printed. */
+  readonly notProven: readonly string[];
+}
+
+export interface BundleExporter {
+  /** Writes the file whole or not at all. @throws BundleError */
+  exportFile(
+    material: BundleMaterial,
+    request: { readonly path: string; readonly format: 'bundle' | 'in-toto'; readonly content: BundleContent },
+  ): Promise<{ readonly path: string; readonly sizeBytes: number; readonly verdict: BundleVerification['verdict'] }>;
+}

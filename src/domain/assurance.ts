@@ -1,0 +1,21 @@
+/** The kinds of assurance of the design, section 7. This version produces and checks the first two. */
+export const ASSURANCE_KINDS = ['signed', 'replicated'] as const;
+export type AssuranceKind = (typeof ASSURANCE_KINDS)[number];
+
+/** Outcome of checking one assurance. `unchecked` names what was missing and is never a pass. */
+export type VerificationVerdict =
+  | { readonly kind: 'valid' }
+  | { readonly kind: 'invalid'; readonly code: string; readonly reason: string }
+  | { readonly kind: 'unchecked'; readonly missing: string };
+
+export interface AssuranceReport {
+  readonly assurance: AssuranceKind;
+  /** What is claimed, in plain words, with the names and figures of this bundle. */
+  readonly statement: string;
+  readonly by: readonly string[];
+  readonly assumes: readonly string[];
+  readonly doesNotClaim: readonly string[];
+  readonly verdict: VerificationVerdict;
+  /** Each single check with its outcome, in the order made. */
+  readonly checks: readonly { readonly name: string; readonly verdict: VerificationVerdict }[];
+}

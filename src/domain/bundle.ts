@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { commitmentSetSchema } from './commitment.ts';
+import { blobLink, integerSchema, unixMsSchema } from './ids.ts';
+import { MAX_REPLICAS } from './job.ts';
+import type { ObjectType } from './object-type.ts';
+import { signedWireSchema } from './signed.ts';
+
+/** Everything about one attempt that a third party needs. */
+export const bundleAttemptSchema = z.strictObject({
+  lease: signedWireSchema,
+  acceptance: signedWireSchema,
+  receipt: signedWireSchema,
+  commitment: signedWireSchema.nullable(),
+  setSignature: signedWireSchema.nullable(),
+});
+export type BundleAttempt = z.output<typeof bundleAttemptSchema>;
+
+/**
+ * Root block of a bundle file (CARv1): the signed objects; the blobs they name follow as raw blocks.
+ * `blobs` says which are in the file and which are only named.
+ */
+export const bundleSchema = z.strictObject({
+  type: z.literal('fogproof/bundle@1'),
+  job: signedWireSchema,
+  attempts: z.array(bundleAttemptSchema).min(1).max(MAX_REPLICAS),
+  commitmentSet: commitmentSetSchema.nullable(),
+  /** Replicas that were asked for and are not among the attempts, and why. */
+  missingReplicas: z
+    .array(z.strictObject({ replica: integerSchema(0, MAX_REPLICAS - 1), reason: z.string().max(300) }))
+    .max(MAX_REPLICAS),
+  blobs: z.array(z.strictObject({ blob: blobLink, sizeBytes: integerSchema(), included: z.boolean() })).max(1024),
+  exportedAtMs: unixMsSchema,
+});
+export type Bundle = z.output<typeof bundleSchema>;
+export const BUNDLE: ObjectType<Bundle> = {
+  type: 'fogproof/bundle@1',
+  schema: bundleSchema,
+  maxBytes: 4 * 1024 * 1024,
+};

@@ -1,0 +1,23 @@
+import { z } from 'zod';
+
+/** The closed list of capability classes, narrowest last; a job is announced on the narrowest that it needs. */
+export const CAPABILITY_CLASSES = ['cpu', 'gpu-consumer', 'gpu-datacentre', 'tee'] as const;
+export type CapabilityClass = (typeof CAPABILITY_CLASSES)[number];
+export const capabilityClassSchema = z.enum(CAPABILITY_CLASSES);
+
+/** Kinds of work that a node can offer. `wasm` is the only one that this version runs. */
+export const EXECUTOR_KINDS = ['wasm'] as const;
+export type ExecutorKind = (typeof EXECUTOR_KINDS)[number];
+
+/**
+ * Isolation of a `wasm` job, weakest first. `process`: WebAssembly's own bounds, Node's permission model and resource
+ * limits; no boundary against an engine exploit. `bubblewrap`: namespaces, seccomp and cgroup around that.
+ */
+export const ISOLATION_LEVELS = ['process', 'bubblewrap'] as const;
+export type IsolationLevel = (typeof ISOLATION_LEVELS)[number];
+export const isolationLevelSchema = z.enum(ISOLATION_LEVELS);
+
+/** True if `offered` is at least as strong as `required`. */
+export function satisfiesIsolation(offered: IsolationLevel, required: IsolationLevel): boolean {
+  return ISOLATION_LEVELS.indexOf(offered) >= ISOLATION_LEVELS.indexOf(required);
+}

@@ -1,0 +1,116 @@
+import { peerIdFromString } from '@libp2p/peer-id';
+import { CID } from 'multiformats/cid';
+import { z } from 'zod';
+import type { Brand } from '../lib/brand.ts';
+import { DAG_CBOR_CODE, RAW_CODE } from '../lib/cid.ts';
+import { DomainError } from './errors.ts';
+
+/** CIDv1 (dag-cbor, sha2-256) of a canonical job, as a base32 string. */
+export type JobId = Brand<string, 'JobId'>;
+/** CIDv1 of a lease's payload. */
+export type LeaseId = Brand<string, 'LeaseId'>;
+/** CIDv1 of an offer's payload. */
+export type OfferId = Brand<string, 'OfferId'>;
+/** CIDv1 of any other signed object's payload. */
+export type ObjectId = Brand<string, 'ObjectId'>;
+/** CIDv1 (raw, sha2-256) of a blob. */
+export type BlobId = Brand<string, 'BlobId'>;
+/** libp2p PeerId of an Ed25519 key, base58btc (`12D3Koo…`). */
+export type PeerKey = Brand<string, 'PeerKey'>;
+/** Unix time in whole ms. */
+export type UnixMs = Brand<number, 'UnixMs'>;
+
+function parseCid(text: string, kind: string, codec: number): string {
+  let cid: CID;
+  try {
+    cid = CID.parse(text);
+  } catch (error) {
+    throw new DomainError({ code: 'DOMAIN_BAD_ID', kind, text: text.slice(0, 80) }, { cause: error });
+  }
+  if (cid.version !== 1 || cid.code !== codec || cid.toString() !== text) {
+    throw new DomainError({ code: 'DOMAIN_BAD_ID', kind, text: text.slice(0, 80) });
+  }
+  return text;
+}
+
+export const JobId = (text: string): JobId => parseCid(text, 'job id', DAG_CBOR_CODE) as JobId;
+export const LeaseId = (text: string): LeaseId => parseCid(text, 'lease id', DAG_CBOR_CODE) as LeaseId;
+export const OfferId = (text: string): OfferId => parseCid(text, 'offer id', DAG_CBOR_CODE) as OfferId;
+export const ObjectId = (text: string): ObjectId => parseCid(text, 'object id', DAG_CBOR_CODE) as ObjectId;
+export const BlobId = (text: string): BlobId => parseCid(text, 'blob id', RAW_CODE) as BlobId;
+
+/** @throws DomainError DOMAIN_BAD_ID unless `text` is the PeerId of an Ed25519 key */
+export function PeerKey(text: string): PeerKey {
+  try {
+    const peer = peerIdFromString(text);
+    if (peer.type === 'Ed25519' && peer.toString() === text) return text as PeerKey;
+  } catch (error) {
+    throw new DomainError({ code: 'DOMAIN_BAD_ID', kind: 'peer id', text: text.slice(0, 80) }, { cause: error });
+  }
+  throw new DomainError({ code: 'DOMAIN_BAD_ID', kind: 'peer id', text: text.slice(0, 80) });
+}
+
+/** @throws DomainError DOMAIN_BAD_TIME unless `value` is a whole, non-negative number of ms */
+export function UnixMs(value: number): UnixMs {
+  if (!Number.isSafeInteger(value) || value < 0) throw new DomainError({ code: 'DOMAIN_BAD_TIME', value });
+  return value as UnixMs;
+}
+
+function isCid(value: unknown): value is CID {
+  return CID.asCID(value) !== null;
+}
+
+/** A dag-cbor link on the wire, a branded base32 string in memory. */
+function linkSchema<Id extends string>(codec: number, name: string) {
+  const wire = z.custom<CID>((value) => isCid(value) && value.version === 1 && value.code === codec, {
+    error: `expected a CIDv1 link to ${name}`,
+  });
+  const memory = z.custom<Id>((value) => typeof value === 'string', { error: `expected ${name}` });
+  return z.codec(wire, memory, {
+    // CID.toString() of a CIDv1 is its base32 form, which is what the branded constructors accept.
+    decode: (cid) => cid.toString() as Id,
+    encode: (text) => CID.parse(text),
+  });
+}
+
+export const jobLink = linkSchema<JobId>(DAG_CBOR_CODE, 'a job id');
+export const leaseLink = linkSchema<LeaseId>(DAG_CBOR_CODE, 'a lease id');
+export const offerLink = linkSchema<OfferId>(DAG_CBOR_CODE, 'an offer id');
+export const objectLink = linkSchema<ObjectId>(DAG_CBOR_CODE, 'an object id');
+export const blobLink = linkSchema<BlobId>(RAW_CODE, 'a blob id');
+
+/** A PeerId string, checked to be an Ed25519 key's. */
+export const peerKeySchema = z.custom<PeerKey>(
+  (value) => {
+    if (typeof value !== 'string' || value.length > 64) return false;
+    try {
+      PeerKey(value);
+      return true;
+    } catch {
+      return false;
+    }
+  },
+  { error: 'expected the PeerId of an Ed25519 key' },
+);
+
+export const unixMsSchema = z.custom<UnixMs>((value) => Number.isSafeInteger(value) && (value as number) >= 0, {
+  error: 'expected Unix time in whole ms',
+});
+
+/** Byte string of exactly `length` bytes. */
+export const bytesSchema = (length: number) =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length, {
+    error: `expected ${length} bytes`,
+  });
+
+/** Byte string of at most `maxLength` bytes. */
+export const boundedBytesSchema = (maxLength: number) =>
+  z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= maxLength, {
+    error: `expected at most ${maxLength} bytes`,
+  });
+
+/** A whole number from `min` to `max` (by default to 2^53 - 1). */
+export const integerSchema = (min = 0, max: number = Number.MAX_SAFE_INTEGER) => z.int().min(min).max(max);
+
+/** A non-negative integer of any size as a decimal string without leading zeros: money, in base units. */
+export const decimalSchema = z.string().regex(/^(0|[1-9][0-9]{0,38})$/, 'expected a non-negative decimal integer');

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
+import { blobLink, bytesSchema, decimalSchema, integerSchema, peerKeySchema, unixMsSchema } from './ids.ts';
+import type { ObjectType } from './object-type.ts';
+
+/** Largest number of input files of one job. */
+export const MAX_JOB_INPUTS = 256;
+/** Largest number of replicas of one job. */
+export const MAX_REPLICAS = 16;
+
+/** A path inside the job's own file tree: absolute, no empty, `.` or `..` segment. */
+export const jobPathSchema = z
+  .string()
+  .max(512)
+  .regex(/^(\/(?!\.{1,2}(\/|$))[^/\0]+)+$/, 'expected an absolute path without empty, "." or ".." segments');
+
+/**
+ * How a module is called. `wasi`: WASI preview 1 command, `_start` once. `fogproof`: exports `fogproof_init` and
+ * `fogproof_step`, called until a step returns 1 (done) or less than 0 (failed); imports from `fogproof` only.
+ */
+export const wasmWorkloadSchema = z.strictObject({
+  kind: z.literal('wasm'),
+  module: blobLink,
+  moduleSizeBytes: integerSchema(8),
+  abi: z.enum(['wasi', 'fogproof']),
+  arguments: z.array(z.string().max(4096)).max(256),
+  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096)),
+  /** Seeds the job's own random generator: equal on all replicas. */
+  seed: bytesSchema(32),
+});
+
+export const workloadSchema = z.discriminatedUnion('kind', [wasmWorkloadSchema]);
+
+export const inputSchema = z.strictObject({ path: jobPathSchema, blob: blobLink, sizeBytes: integerSchema() });
+
+/** Hard limits of one attempt: it is stopped when it passes any of them. */
+export const resourcesSchema = z.strictObject({
+  memoryBytes: integerSchema(65_536, 64 * 2 ** 30),
+  /** Instructions, counted exactly by the instrumented module. */
+  fuel: integerSchema(1),
+  wallTimeMs: integerSchema(1, 30 * 24 * 3_600_000),
+  outputBytes: integerSchema(0, 2 ** 40),
+  logBytes: integerSchema(0, 2 ** 30),
+});
+
+export const replicationSchema = z.strictObject({
+  /** Providers that each run the whole job. */
+  replicas: integerSchema(1, MAX_REPLICAS),
+  /** Equal results needed to accept; more than half of the replicas. */
+  quorum: integerSchema(1, MAX_REPLICAS),
+  /** Rule D of the `replicated` assurance. `peer`: no two replicas share a peer identity. */
+  diversity: z.enum(['peer']),
+});
+
+export const jobSchema = z.strictObject({
+  type: z.literal('fogproof/job@1'),
+  network: z.string().min(1).max(64),
+  requester: peerKeySchema,
+  /** Makes equal work submitted twice two jobs. */
+  nonce: bytesSchema(16),
+  name: z.string().min(1).max(100),
+  createdAtMs: unixMsSchema,
+  deadlineMs: unixMsSchema,
+  capabilityClass: capabilityClassSchema,
+  workload: workloadSchema,
+  inputs: z.array(inputSchema).max(MAX_JOB_INPUTS),
+  resources: resourcesSchema,
+  isolation: isolationLevelSchema,
+  replication: replicationSchema,
+  /** Other providers tried for a replica whose attempt failed through the provider's fault. */
+  retries: integerSchema(0, 32),
+  market: z.literal('direct'),
+  /** Most that one attempt may cost, in base units of the network's token; '0' is unpaid work. */
+  priceCeiling: decimalSchema,
+});
+
+export type Job = z.output<typeof jobSchema>;
+export type Workload = Job['workload'];
+export type WasmWorkload = z.output<typeof wasmWorkloadSchema>;
+export type JobInput = z.output<typeof inputSchema>;
+export type Resources = z.output<typeof resourcesSchema>;
+export type Replication = z.output<typeof replicationSchema>;
+
+export const JOB: ObjectType<Job> = { type: 'fogproof/job@1', schema: jobSchema, maxBytes: 256 * 1024 };

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import {
+  bytesSchema,
+  decimalSchema,
+  integerSchema,
+  jobLink,
+  leaseLink,
+  offerLink,
+  peerKeySchema,
+  unixMsSchema,
+} from './ids.ts';
+import type { ObjectType } from './object-type.ts';
+
+/** Signed by the requester: the right and the duty to run one attempt. */
+export const leaseSchema = z.strictObject({
+  type: z.literal('fogproof/lease@1'),
+  network: z.string().min(1).max(64),
+  job: jobLink,
+  offer: offerLink,
+  requester: peerKeySchema,
+  provider: peerKeySchema,
+  nonce: bytesSchema(16),
+  /** Which of the job's replicas this attempt is for, from 0. */
+  replica: integerSchema(0, 15),
+  /** How often this replica was tried before. */
+  attempt: integerSchema(0, 64),
+  price: decimalSchema,
+  issuedAtMs: unixMsSchema,
+  /** The lease ends this long after it began or after the last signed progress. */
+  durationMs: integerSchema(100),
+  /** The provider signs progress at least this often. */
+  renewalMs: integerSchema(50),
+  deadlineMs: unixMsSchema,
+  commitReveal: z.boolean(),
+});
+export type Lease = z.output<typeof leaseSchema>;
+export const LEASE: ObjectType<Lease> = { type: 'fogproof/lease@1', schema: leaseSchema, maxBytes: 4 * 1024 };
+
+/** Signed by the provider: the countersignature that makes a lease binding. */
+export const leaseAcceptanceSchema = z.strictObject({
+  type: z.literal('fogproof/lease-acceptance@1'),
+  lease: leaseLink,
+  provider: peerKeySchema,
+  acceptedAtMs: unixMsSchema,
+});
+export type LeaseAcceptance = z.output<typeof leaseAcceptanceSchema>;
+export const LEASE_ACCEPTANCE: ObjectType<LeaseAcceptance> = {
+  type: 'fogproof/lease-acceptance@1',
+  schema: leaseAcceptanceSchema,
+  maxBytes: 1024,
+};
+
+/** Signed by the provider while it runs: renews the lease. */
+export const progressSchema = z.strictObject({
+  type: z.literal('fogproof/progress@1'),
+  lease: leaseLink,
+  sequence: integerSchema(1),
+  fuel: integerSchema(),
+  step: integerSchema(),
+  cpuTimeMs: integerSchema(),
+  atMs: unixMsSchema,
+});
+export type Progress = z.output<typeof progressSchema>;
+export const PROGRESS: ObjectType<Progress> = { type: 'fogproof/progress@1', schema: progressSchema, maxBytes: 1024 };

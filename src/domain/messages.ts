@@ -1,0 +1,143 @@
+/**
+ * What travels on the request protocols. A request is one frame; the answer is one frame or a stream of them.
+ * Limits, deadlines and rates stand beside these schemas in network/reqresp/protocols.ts.
+ */
+import { z } from 'zod';
+import { commitmentSetSchema } from './commitment.ts';
+import {
+  blobLink,
+  boundedBytesSchema,
+  integerSchema,
+  leaseLink,
+  objectLink,
+  peerKeySchema,
+  unixMsSchema,
+} from './ids.ts';
+import { jobTermsSchema } from './offer.ts';
+import { refusalSchema } from './refusal.ts';
+import { signedManyWireSchema, signedWireSchema } from './signed.ts';
+
+/** Most blob bytes that ride inside one message rather than being fetched. */
+export const MAX_INLINE_BYTES = 256 * 1024;
+/** Largest chunk of a blob in one answer. */
+export const MAX_BLOB_CHUNK_BYTES = 512 * 1024;
+
+const inlineBlobsSchema = z
+  .array(z.strictObject({ blob: blobLink, bytes: boundedBytesSchema(MAX_INLINE_BYTES) }))
+  .max(4096);
+export type InlineBlob = z.output<typeof inlineBlobsSchema>[number];
+
+// offer/1: one request, one response
+export const offerRequestSchema = z.strictObject({
+  subject: objectLink,
+  terms: jobTermsSchema,
+  attempts: integerSchema(1, 4096),
+});
+export const offerResponseSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('offer'), offer: signedWireSchema }),
+  z.strictObject({ kind: z.literal('refused'), refusal: refusalSchema }),
+]);
+export type OfferRequest = z.output<typeof offerRequestSchema>;
+export type OfferResponse = z.output<typeof offerResponseSchema>;
+
+// job/1: `lease` and `attach` are answered by a stream, the rest by one response
+export const jobRequestSchema = z.discriminatedUnion('op', [
+  /** Takes the offer. Answered by `leased` (or `refused`), then by the attempts' events until all have ended. */
+  z.strictObject({
+    op: z.literal('lease'),
+    jobs: signedManyWireSchema,
+    leases: signedManyWireSchema,
+    inlineBlobs: inlineBlobsSchema,
+  }),
+  /** Follows attempts again after a lost connection: events with a sequence above `fromSequence`. */
+  z.strictObject({
+    op: z.literal('attach'),
+    leases: z
+      .array(z.strictObject({ lease: leaseLink, fromSequence: integerSchema() }))
+      .min(1)
+      .max(4096),
+  }),
+  z.strictObject({ op: z.literal('cancel'), leases: z.array(leaseLink).min(1).max(4096), reason: z.string().max(200) }),
+  /** Shows all commitments of the replicas; answered by `set-signed`. */
+  z.strictObject({
+    op: z.literal('sign-set'),
+    lease: leaseLink,
+    set: commitmentSetSchema,
+    commitments: z.array(signedWireSchema).min(1).max(16),
+  }),
+  /** Shows every replica's signature over the set; answered by `revealed`. */
+  z.strictObject({
+    op: z.literal('reveal'),
+    lease: leaseLink,
+    setSignatures: z.array(signedWireSchema).min(1).max(16),
+  }),
+  /** The requester has what it needs; the provider may drop the attempt's blobs. */
+  z.strictObject({ op: z.literal('close'), leases: z.array(leaseLink).min(1).max(4096) }),
+]);
+export type JobRequest = z.output<typeof jobRequestSchema>;
+
+export const LOG_STREAMS = ['stdout', 'stderr', 'log'] as const;
+export const attemptEventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('phase'), phase: z.enum(['queued', 'fetching', 'running', 'finished']) }),
+  z.strictObject({ kind: z.literal('log'), stream: z.enum(LOG_STREAMS), text: z.string().max(65_536) }),
+  /** `value` as the shortest decimal that gives the same 64-bit float, or NaN, Infinity, -Infinity. */
+  z.strictObject({
+    kind: z.literal('metric'),
+    name: z.string().max(128),
+    value: z.string().max(32),
+    step: integerSchema(),
+  }),
+  z.strictObject({ kind: z.literal('progress'), progress: signedWireSchema }),
+  z.strictObject({ kind: z.literal('committed'), commitment: signedWireSchema }),
+  /** Without commit and reveal, or for an attempt that failed: the receipt at once. Last event of its lease. */
+  z.strictObject({ kind: z.literal('receipt'), receipt: signedWireSchema, inlineBlobs: inlineBlobsSchema }),
+]);
+export type AttemptEvent = z.output<typeof attemptEventSchema>;
+
+const sequencedEventSchema = z.strictObject({
+  lease: leaseLink,
+  /** Counts up from 1 for each lease. */
+  sequence: integerSchema(1),
+  atMs: unixMsSchema,
+  event: attemptEventSchema,
+});
+export type SequencedEvent = z.output<typeof sequencedEventSchema>;
+
+export const jobResponseSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('refused'), refusal: refusalSchema }),
+  z.strictObject({ kind: z.literal('leased'), acceptances: signedManyWireSchema }),
+  z.strictObject({ kind: z.literal('events'), events: z.array(sequencedEventSchema).min(1).max(1024) }),
+  /** Receipts of a batch of leases, signed together. `events` of kind `receipt` do not follow for these. */
+  z.strictObject({ kind: z.literal('receipts'), receipts: signedManyWireSchema, inlineBlobs: inlineBlobsSchema }),
+  z.strictObject({ kind: z.literal('set-signed'), signature: signedWireSchema }),
+  z.strictObject({ kind: z.literal('revealed'), receipt: signedWireSchema, inlineBlobs: inlineBlobsSchema }),
+  z.strictObject({ kind: z.literal('done') }),
+  z.strictObject({ kind: z.literal('unknown-lease'), lease: leaseLink }),
+]);
+export type JobResponse = z.output<typeof jobResponseSchema>;
+
+// blob/1: one request, one response
+export const blobRequestSchema = z.strictObject({
+  blob: blobLink,
+  offset: integerSchema(),
+  maxBytes: integerSchema(1, MAX_BLOB_CHUNK_BYTES),
+});
+export const blobResponseSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('chunk'),
+    sizeBytes: integerSchema(),
+    bytes: boundedBytesSchema(MAX_BLOB_CHUNK_BYTES),
+  }),
+  z.strictObject({ kind: z.literal('not-found') }),
+]);
+export type BlobRequest = z.output<typeof blobRequestSchema>;
+export type BlobResponse = z.output<typeof blobResponseSchema>;
+
+// records/1: one request, one response
+export const recordsRequestSchema = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('get'), peers: z.array(peerKeySchema).max(64) }),
+  z.strictObject({ op: z.literal('sample'), limit: integerSchema(1, 64) }),
+]);
+export const recordsResponseSchema = z.strictObject({ records: z.array(signedWireSchema).max(64) });
+export type RecordsRequest = z.output<typeof recordsRequestSchema>;
+export type RecordsResponse = z.output<typeof recordsResponseSchema>;

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** Timing of leases and records; short ones make tests and the demo quick. All in ms. */
+export const networkParametersSchema = z.strictObject({
+  leaseDurationMs: z.int().min(100).max(3_600_000),
+  leaseRenewalMs: z.int().min(50).max(1_800_000),
+  offerTtlMs: z.int().min(100).max(60_000),
+  recordTtlMs: z.int().min(1_000).max(86_400_000),
+  beaconRoundMs: z.int().min(100).max(3_600_000),
+  epochRounds: z.int().min(1).max(100_000),
+});
+export type NetworkParameters = z.output<typeof networkParametersSchema>;
+
+/** Design section 12. */
+export const DEFAULT_NETWORK_PARAMETERS: NetworkParameters = {
+  leaseDurationMs: 120_000,
+  leaseRenewalMs: 30_000,
+  offerTtlMs: 5_000,
+  recordTtlMs: 600_000,
+  beaconRoundMs: 30_000,
+  epochRounds: 120,
+};
+
+/** The small file that `network create` writes and `network join` reads; an invite string is the same, packed. */
+export const networkDefinitionSchema = z.strictObject({
+  type: z.literal('fogproof/network@1'),
+  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63'),
+  /** `production` refuses what is only fit for development. */
+  preset: z.enum(['local', 'development', 'production']),
+  bootstrap: z.array(z.string().max(256)).max(64),
+  parameters: networkParametersSchema,
+  chain: z.strictObject({ kind: z.literal('none') }),
+  /** libp2p private-network key (hex, 32 bytes) or null. Whoever holds this file is in. */
+  preSharedKey: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .nullable(),
+});
+export type NetworkDefinition = z.output<typeof networkDefinitionSchema>;

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { isolationLevelSchema } from './capability.ts';
+import { bytesSchema, decimalSchema, integerSchema, objectLink, peerKeySchema, unixMsSchema } from './ids.ts';
+import { resourcesSchema } from './job.ts';
+import type { ObjectType } from './object-type.ts';
+
+/** What a provider must know to answer: never the input. */
+export const jobTermsSchema = z.strictObject({
+  workloadKind: z.enum(['wasm']),
+  resources: resourcesSchema,
+  isolation: isolationLevelSchema,
+  deadlineMs: unixMsSchema,
+  priceCeiling: decimalSchema,
+  /** True if the result is committed to before it is revealed (more than one replica). */
+  commitReveal: z.boolean(),
+});
+export type JobTerms = z.output<typeof jobTermsSchema>;
+
+export const offerSchema = z.strictObject({
+  type: z.literal('fogproof/offer@1'),
+  network: z.string().min(1).max(64),
+  /** The job, or for jobs submitted together the batch statement that signs them. */
+  subject: objectLink,
+  requester: peerKeySchema,
+  provider: peerKeySchema,
+  nonce: bytesSchema(16),
+  terms: jobTermsSchema,
+  /** Attempts that this offer covers; 1 but for a batch. */
+  attempts: integerSchema(1, 4096),
+  /** Price of one attempt in base units of the network's token. */
+  price: decimalSchema,
+  isolation: isolationLevelSchema,
+  /** Names the instrumenter, which must be equal across replicas. */
+  instrumenter: z.string().min(1).max(64),
+  expiresAtMs: unixMsSchema,
+});
+export type Offer = z.output<typeof offerSchema>;
+export const OFFER: ObjectType<Offer> = { type: 'fogproof/offer@1', schema: offerSchema, maxBytes: 8 * 1024 };

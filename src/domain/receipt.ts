@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import { isolationLevelSchema } from './capability.ts';
+import {
+  blobLink,
+  bytesSchema,
+  integerSchema,
+  jobLink,
+  leaseLink,
+  objectLink,
+  peerKeySchema,
+  unixMsSchema,
+} from './ids.ts';
+import { jobPathSchema, MAX_JOB_INPUTS } from './job.ts';
+import type { ObjectType } from './object-type.ts';
+
+/**
+ * Ends of a program that follow from the module and its inputs alone: every honest replica sees the same, so they are
+ * results, committed to and compared like any other.
+ */
+export const PROGRAM_FAILURES = [
+  'TRAP',
+  'EXIT_CODE',
+  'OUT_OF_FUEL',
+  'STACK_EXHAUSTED',
+  'MEMORY_LIMIT',
+  'OUTPUT_LIMIT',
+  'LOG_LIMIT',
+  'STEP_FAILED',
+  'MODULE_REFUSED',
+] as const;
+
+/** Ends that say something of the provider or the host, not of the program: never a result, always retried elsewhere. */
+export const ATTEMPT_FAILURES = [
+  'WALL_TIME',
+  'EXECUTOR_CRASHED',
+  'EXECUTOR_UNAVAILABLE',
+  'INPUT_UNAVAILABLE',
+  'CANCELLED',
+  'LEASE_EXPIRED',
+  'INTERNAL',
+] as const;
+
+export const outcomeSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('completed') }),
+  z.strictObject({
+    kind: z.literal('program-failed'),
+    code: z.enum(PROGRAM_FAILURES),
+    detail: z.string().max(300),
+  }),
+  z.strictObject({
+    kind: z.literal('attempt-failed'),
+    code: z.enum(ATTEMPT_FAILURES),
+    detail: z.string().max(300),
+  }),
+]);
+export type Outcome = z.output<typeof outcomeSchema>;
+
+export const outputFileSchema = z.strictObject({ path: jobPathSchema, blob: blobLink, sizeBytes: integerSchema() });
+export type OutputFile = z.output<typeof outputFileSchema>;
+
+/**
+ * What an attempt gave: its id is the output root that replicas commit to and compare. No provider, time or usage is in
+ * it; fuel is, because it is exact. Files are in ascending order of path.
+ */
+export const resultSchema = z.strictObject({
+  type: z.literal('fogproof/result@1'),
+  job: jobLink,
+  outcome: outcomeSchema,
+  outputs: z.array(outputFileSchema).max(MAX_JOB_INPUTS),
+  fuel: integerSchema(),
+  steps: integerSchema(),
+  /** SHA-256 over the metrics in order (see docs/job-spec.md). */
+  metricsHash: bytesSchema(32),
+  /** The module as it ran, after instrumentation. */
+  instrumentedModule: blobLink.nullable(),
+  instrumenter: z.string().min(1).max(64),
+});
+export type Result = z.output<typeof resultSchema>;
+export const RESULT: ObjectType<Result> = { type: 'fogproof/result@1', schema: resultSchema, maxBytes: 256 * 1024 };
+
+/** What held the attempt, and which of its limits the kernel enforced. */
+export const sandboxReportSchema = z.strictObject({
+  executor: z.enum(['wasm']),
+  isolation: isolationLevelSchema,
+  /** Each control in force, such as `permission-model`, `rlimit`, `network-namespace`, `seccomp`, `cgroup-v2`. */
+  controls: z.array(z.string().max(64)).max(32),
+  engine: z.string().max(100),
+});
+export type SandboxReport = z.output<typeof sandboxReportSchema>;
+
+/** The provider's signed statement about one attempt. */
+export const receiptSchema = z.strictObject({
+  type: z.literal('fogproof/receipt@1'),
+  network: z.string().min(1).max(64),
+  job: jobLink,
+  lease: leaseLink,
+  requester: peerKeySchema,
+  provider: peerKeySchema,
+  result: resultSchema,
+  outputRoot: objectLink,
+  /** Opens the commitment; null where nothing was committed. */
+  salt: bytesSchema(32).nullable(),
+  commitmentSet: objectLink.nullable(),
+  checkpointRoot: bytesSchema(32).nullable(),
+  sandbox: sandboxReportSchema,
+  usage: z.strictObject({
+    cpuTimeMs: integerSchema(),
+    wallTimeMs: integerSchema(),
+    peakMemoryBytes: integerSchema(),
+  }),
+  startedAtMs: unixMsSchema,
+  finishedAtMs: unixMsSchema,
+});
+export type Receipt = z.output<typeof receiptSchema>;
+export const RECEIPT: ObjectType<Receipt> = { type: 'fogproof/receipt@1', schema: receiptSchema, maxBytes: 512 * 1024 };

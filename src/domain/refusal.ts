@@ -1,0 +1,29 @@
+import { z } from 'zod';
+
+/** Why a provider does not offer, or does not take a lease. Printed by `job show --why` and `node why-no-work`. */
+export const REFUSALS = {
+  AT_CAPACITY: 'all of its slots are taken',
+  DRAINING: 'it is stopping and takes no new work',
+  PRICE_TOO_LOW: 'the price ceiling is below its standing price',
+  ISOLATION_UNAVAILABLE: 'it cannot isolate jobs as strongly as the job demands',
+  ISOLATION_POLICY: "its policy demands stronger isolation for strangers' jobs than it has",
+  REQUESTER_NOT_ALLOWED: 'its policy does not allow this requester',
+  EXECUTOR_UNAVAILABLE: 'it has no executor for this kind of job',
+  RESOURCES_TOO_LARGE: 'the job asks for more memory, time or output than it lends',
+  DEADLINE_TOO_SOON: 'the deadline is over or too near',
+  QUARANTINED: 'this job crashed its executor before and is quarantined there',
+  OFFER_UNKNOWN: 'the offer has expired or was never made',
+  LEASE_MISMATCH: 'the lease or the job does not match the offer',
+  DUPLICATE_LEASE: 'the offer was already taken by another lease',
+  RATE_LIMITED: 'the requester asks too often',
+  OWN_JOB: 'it is the requester itself',
+} as const satisfies Record<string, string>;
+
+export type RefusalCode = keyof typeof REFUSALS;
+
+export const refusalSchema = z.strictObject({
+  code: z.enum(Object.keys(REFUSALS) as [RefusalCode, ...RefusalCode[]]),
+  /** The figures behind it, such as what was asked and what there is. */
+  detail: z.string().max(300),
+});
+export type Refusal = z.output<typeof refusalSchema>;

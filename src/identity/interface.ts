@@ -1,0 +1,16 @@
+/**
+ * identity owns the node's keys: the Ed25519 identity (libp2p PeerId), the separate ECVRF key derived from its seed by
+ * HKDF, the encrypted keystore on disk and the encrypted backup.
+ * It does not own what is signed (proofs) nor who trusts it (network).
+ */
+import type { PrivateKey } from '@libp2p/interface';
+import type { PeerKey } from '../domain/ids.ts';
+import type { EnvelopeSigner } from '../proofs/interface.ts';
+
+export interface Identity extends EnvelopeSigner {
+  readonly peer: PeerKey;
+  /** For the libp2p host only. */
+  readonly privateKey: PrivateKey;
+  /** ECVRF public key (32 bytes). */
+  readonly vrfPublicKey: Uint8Array;
+}

@@ -1,0 +1,77 @@
+import * as dagCbor from '@ipld/dag-cbor';
+import { areBytesEqual } from './bytes.ts';
+import { DaemonError, describeError, type ErrorTable } from './errors.ts';
+
+export type CborErrorInfo =
+  | { readonly code: 'CBOR_TOO_LARGE'; readonly sizeBytes: number; readonly maxBytes: number }
+  | { readonly code: 'CBOR_MALFORMED'; readonly reason: string }
+  | { readonly code: 'CBOR_NOT_CANONICAL' }
+  | { readonly code: 'CBOR_FLOAT' };
+
+const CBOR_ERRORS: ErrorTable<CborErrorInfo> = {
+  CBOR_TOO_LARGE: {
+    retryable: false,
+    message: (info) => `the object has ${info.sizeBytes} bytes; at most ${info.maxBytes} are accepted`,
+    hint: () => 'Send a smaller object; put bulk data into blobs.',
+  },
+  CBOR_MALFORMED: {
+    retryable: false,
+    message: (info) => `the bytes are not dag-cbor: ${info.reason}`,
+    hint: () => 'Encode the object as canonical dag-cbor.',
+  },
+  CBOR_NOT_CANONICAL: {
+    retryable: false,
+    message: () => 'the bytes are dag-cbor but not in canonical form',
+    hint: () => 'Encode with sorted keys, shortest integers and no trailing bytes.',
+  },
+  CBOR_FLOAT: {
+    retryable: false,
+    message: () => 'the object holds a floating-point number',
+    hint: () => 'Use integers in base units, or decimal strings.',
+  },
+};
+
+export class CborError extends DaemonError<CborErrorInfo> {
+  constructor(info: CborErrorInfo, options?: ErrorOptions) {
+    super(CBOR_ERRORS, info, options);
+  }
+}
+
+export interface DecodeOptions {
+  readonly maxBytes: number;
+  /** Floats have no place in signed or hashed objects; frames that are neither may allow them. */
+  readonly floats?: 'refuse' | 'allow';
+}
+
+/** Canonical dag-cbor of a plain value (maps, arrays, strings, bytes, integers, booleans, null, CIDs). */
+export function encodeCanonical(value: unknown): Uint8Array {
+  return dagCbor.encode(value);
+}
+
+/**
+ * Decodes dag-cbor and refuses every encoding that is not the canonical one: what decodes is encoded again
+ * and must give the same bytes, so that one value has one hash.
+ * @throws CborError
+ */
+export function decodeCanonical(bytes: Uint8Array, options: DecodeOptions): unknown {
+  if (bytes.length > options.maxBytes) {
+    throw new CborError({ code: 'CBOR_TOO_LARGE', sizeBytes: bytes.length, maxBytes: options.maxBytes });
+  }
+  let value: unknown;
+  let again: Uint8Array;
+  try {
+    value = dagCbor.decode(bytes);
+    again = dagCbor.encode(value);
+  } catch (error) {
+    throw new CborError({ code: 'CBOR_MALFORMED', reason: describeError(error) }, { cause: error });
+  }
+  if (!areBytesEqual(again, bytes)) throw new CborError({ code: 'CBOR_NOT_CANONICAL' });
+  if (options.floats !== 'allow') assertNoFloats(value);
+  return value;
+}
+
+function assertNoFloats(value: unknown): void {
+  if (typeof value === 'number' && !Number.isSafeInteger(value)) throw new CborError({ code: 'CBOR_FLOAT' });
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return;
+  for (const child of Object.values(value)) assertNoFloats(child);
+}

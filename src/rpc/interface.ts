@@ -1,0 +1,126 @@
+/**
+ * rpc owns the control socket: JSON-RPC 2.0, newline-delimited, over a Unix socket of mode 0600; its schema (one file a
+ * namespace), its error-code table, `rpc.discover`, and the client. It does not own what the methods do.
+ * What is below is the in-memory form; schema/ holds the zod schemas of the JSON (bytes as base64, ids as strings).
+ */
+
+import type { BlobStore } from '../blob/interface.ts';
+import type { BundleContent, BundleExporter, BundleVerification } from '../bundle/interface.ts';
+import type { JobId, PeerKey } from '../domain/ids.ts';
+import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
+import type {
+  JobDraft,
+  JobEvent,
+  JobExplanation,
+  JobState,
+  JobView,
+  NoWorkExplanation,
+  ProviderService,
+  ProviderStatus,
+  RequesterService,
+} from '../scheduler/interface.ts';
+
+export interface NodeStatus {
+  readonly peer: PeerKey;
+  readonly networkId: string;
+  readonly preset: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly home: string;
+  readonly socket: string;
+  readonly startedAtMs: number;
+  readonly uptimeMs: number;
+  /** From process start to ready. */
+  readonly readyAfterMs: number;
+  readonly memoryBytes: number;
+  readonly network: NetworkStatus;
+  readonly peersKnown: number;
+  readonly provider: ProviderStatus;
+  readonly jobs: { readonly active: number; readonly total: number };
+  /** Plain sentences about what is weaker than it could be: degraded start, process isolation only, … */
+  readonly remarks: readonly string[];
+}
+
+/** What the daemon lets the socket do to itself; node/ provides it. */
+export interface NodeControl {
+  status(): Promise<NodeStatus>;
+  /** Begins the graceful stop; the answer is sent before the socket closes. */
+  stop(options: { readonly drain: boolean }): void;
+  renderMetrics(): Promise<string>;
+}
+
+/** The parts that the methods call. */
+export interface RpcModules {
+  readonly node: NodeControl;
+  readonly requester: RequesterService;
+  readonly provider: ProviderService;
+  readonly network: Pick<Network, 'peers' | 'connect' | 'status'>;
+  readonly blobs: BlobStore;
+  readonly bundles: BundleExporter;
+}
+
+/** Peer as shown to people: the record's facts without its signature. */
+export type PeerView = Omit<PeerInfo, 'record'> & {
+  readonly record: null | {
+    readonly sequence: number;
+    readonly expiresAtMs: number;
+    readonly software: string;
+    readonly provides: boolean;
+    readonly region: string | null;
+    readonly cpuCores: number;
+    readonly memoryBytes: number;
+    readonly gpus: readonly string[];
+    readonly executors: readonly string[];
+    readonly pricesPerHour: readonly string[];
+  };
+};
+
+export interface RpcMethods {
+  'node.status': { params: Record<string, never>; result: NodeStatus };
+  'node.stop': { params: { readonly drain: boolean }; result: { readonly isStopping: true } };
+  'node.whyNoWork': { params: Record<string, never>; result: NoWorkExplanation };
+  'node.metrics': { params: Record<string, never>; result: { readonly text: string } };
+  'peers.list': { params: Record<string, never>; result: { readonly peers: readonly PeerView[] } };
+  'peers.connect': { params: { readonly address: string }; result: { readonly peer: PeerKey } };
+  /** Adds a file of this machine, by absolute path, to the node's blobs. */
+  'blob.add': { params: { readonly path: string }; result: { readonly blob: string; readonly sizeBytes: number } };
+  'blob.addBytes': {
+    params: { readonly bytes: Uint8Array };
+    result: { readonly blob: string; readonly sizeBytes: number };
+  };
+  'job.submit': { params: { readonly draft: JobDraft }; result: JobView };
+  'job.submitMany': { params: { readonly drafts: readonly JobDraft[] }; result: { readonly jobs: readonly JobId[] } };
+  'job.list': {
+    params: { readonly state?: JobState; readonly limit: number };
+    result: { readonly jobs: readonly JobView[] };
+  };
+  'job.show': { params: { readonly job: JobId }; result: JobView };
+  'job.explain': { params: { readonly job: JobId }; result: JobExplanation };
+  'job.cancel': { params: { readonly job: JobId }; result: JobView };
+  /** Answers when the job has ended. */
+  'job.wait': { params: { readonly job: JobId }; result: JobView };
+  /** Writes the accepted output files under a folder (absolute path). */
+  'job.writeOutputs': {
+    params: { readonly job: JobId; readonly directory: string };
+    result: { readonly files: readonly { readonly path: string; readonly sizeBytes: number }[] };
+  };
+  'bundle.export': {
+    params: {
+      readonly job: JobId;
+      readonly path: string;
+      readonly format: 'bundle' | 'in-toto';
+      readonly content: BundleContent;
+    };
+    result: { readonly path: string; readonly sizeBytes: number; readonly verdict: BundleVerification['verdict'] };
+  };
+  'rpc.discover': { params: Record<string, never>; result: unknown };
+}
+export type RpcMethodName = keyof RpcMethods;
+
+/** Started by a call of this name, which answers `{ subscription }`; ended by `rpc.unsubscribe` or by the daemon. */
+export interface RpcSubscriptions {
+  'job.subscribe': { params: { readonly job: JobId; readonly follow: boolean }; event: JobEvent };
+  'jobs.subscribe': { params: Record<string, never>; event: { readonly job: JobId; readonly state: JobState } };
+  'peers.subscribe': { params: Record<string, never>; event: { readonly connected: number; readonly known: number } };
+}
+export type RpcSubscriptionName = keyof RpcSubscriptions;

@@ -1,0 +1,180 @@
+/**
+ * scheduler owns jobs and attempts: the requester's job machine, store, matching and following of attempts; the
+ * provider's admission, reservations and running of attempts; recovery of both at start.
+ * It does not own transport (network), execution (sandbox), prices (market) nor verdicts on evidence (bundle).
+ * requester/ and provider/ speak only over the `offer`, `job` and `blob` protocols, also within one node.
+ */
+import type { BundleAttempt } from '../domain/bundle.ts';
+import type { CommitmentSet } from '../domain/commitment.ts';
+import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
+import type { Job } from '../domain/job.ts';
+import type { Outcome, OutputFile } from '../domain/receipt.ts';
+import type { Refusal } from '../domain/refusal.ts';
+import type { Signed } from '../domain/signed.ts';
+
+/** Terminal states are the last four; a job never leaves them. */
+export const JOB_STATES = ['seeking', 'running', 'revealing', 'completed', 'failed', 'cancelled', 'expired'] as const;
+export type JobState = (typeof JOB_STATES)[number];
+
+export const ATTEMPT_STATES = [
+  'leased',
+  'queued',
+  'running',
+  'unreachable',
+  'committed',
+  'revealed',
+  'failed',
+  'lost',
+  'cancelled',
+] as const;
+export type AttemptState = (typeof ATTEMPT_STATES)[number];
+
+export interface AttemptView {
+  readonly lease: LeaseId;
+  readonly provider: PeerKey;
+  readonly replica: number;
+  readonly attempt: number;
+  readonly state: AttemptState;
+  readonly leasedAtMs: UnixMs;
+  readonly leaseEndsAtMs: UnixMs;
+  readonly progress: { readonly fuel: number; readonly step: number; readonly cpuTimeMs: number } | null;
+  /** Why it ended, where it did not end well. */
+  readonly reason: string | null;
+}
+
+export interface JobView {
+  readonly job: JobId;
+  readonly name: string;
+  readonly state: JobState;
+  readonly desired: 'run' | 'cancel';
+  readonly createdAtMs: UnixMs;
+  readonly deadlineMs: UnixMs;
+  readonly endedAtMs: UnixMs | null;
+  readonly replicas: number;
+  readonly quorum: number;
+  readonly attempts: readonly AttemptView[];
+  /** Set in a terminal state that has a result. */
+  readonly result: JobResultView | null;
+  /** Set in `failed`, `cancelled` and `expired`: a code and a sentence. */
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+export interface JobResultView {
+  readonly outcome: Outcome;
+  readonly outputs: readonly OutputFile[];
+  readonly outputRoot: string;
+  readonly fuel: number;
+  readonly steps: number;
+  /** Leases whose results are byte-identical to the accepted one, and those that differ. */
+  readonly agreeing: readonly LeaseId[];
+  readonly dissenting: readonly LeaseId[];
+}
+
+/** Why a job waits or failed: what is missing now, who was asked and what each answered. */
+export interface JobExplanation {
+  readonly job: JobId;
+  readonly state: JobState;
+  readonly summary: string;
+  readonly asked: readonly {
+    readonly provider: PeerKey;
+    readonly atMs: UnixMs;
+    readonly answer:
+      | { readonly kind: 'offered' }
+      | { readonly kind: 'refused'; readonly refusal: Refusal }
+      | { readonly kind: 'unreachable'; readonly reason: string };
+  }[];
+  readonly hints: readonly string[];
+}
+
+export type JobEvent =
+  | { readonly kind: 'state'; readonly job: JobId; readonly atMs: UnixMs; readonly state: JobState }
+  | { readonly kind: 'attempt'; readonly job: JobId; readonly atMs: UnixMs; readonly attempt: AttemptView }
+  | {
+      readonly kind: 'log';
+      readonly job: JobId;
+      readonly lease: LeaseId;
+      readonly replica: number;
+      readonly atMs: UnixMs;
+      readonly stream: 'stdout' | 'stderr' | 'log';
+      readonly text: string;
+    }
+  | {
+      readonly kind: 'metric';
+      readonly job: JobId;
+      readonly lease: LeaseId;
+      readonly replica: number;
+      readonly atMs: UnixMs;
+      readonly name: string;
+      readonly value: string;
+      readonly step: number;
+    };
+
+/** What a submitter describes; the requester fills in identity, network, nonce and times. Blobs are stored already. */
+export type JobDraft = Omit<Job, 'type' | 'network' | 'requester' | 'nonce' | 'createdAtMs'>;
+
+/** The objects of a finished job, for a bundle. */
+export interface JobEvidence {
+  readonly job: Signed<Job>;
+  readonly attempts: readonly BundleAttempt[];
+  readonly commitmentSet: CommitmentSet | null;
+  readonly missingReplicas: readonly { readonly replica: number; readonly reason: string }[];
+}
+
+export interface RequesterService {
+  /** Durable when it resolves; the same draft twice is two jobs. @throws SchedulerError */
+  submit(draft: JobDraft): Promise<JobView>;
+  /** Many jobs of one replica each, signed, leased and received together. @throws SchedulerError */
+  submitMany(drafts: readonly JobDraft[]): Promise<readonly JobId[]>;
+  show(job: JobId): Promise<JobView>;
+  explain(job: JobId): Promise<JobExplanation>;
+  /** Newest first. */
+  list(filter: { readonly state?: JobState; readonly limit: number }): Promise<readonly JobView[]>;
+  cancel(job: JobId): Promise<JobView>;
+  /** The recorded events of a job, then (with `follow`) live ones until it ends. */
+  events(job: JobId, options: { readonly follow: boolean; readonly signal: AbortSignal }): AsyncIterable<JobEvent>;
+  /** Resolves when the job is in a terminal state. */
+  wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView>;
+  /** @throws SchedulerError SCHEDULER_NO_RESULT before there is one */
+  evidence(job: JobId): Promise<JobEvidence>;
+}
+
+export interface ProviderStatus {
+  readonly isEnabled: boolean;
+  readonly isDraining: boolean;
+  readonly slots: { readonly total: number; readonly reserved: number; readonly running: number };
+  readonly attempts: readonly {
+    readonly lease: LeaseId;
+    readonly job: JobId;
+    readonly requester: PeerKey;
+    readonly phase: string;
+  }[];
+  readonly completed: number;
+  readonly failed: number;
+}
+
+/** `node why-no-work`: conditions that keep work away, then what was refused and why. */
+export interface NoWorkExplanation {
+  readonly summary: string;
+  readonly conditions: readonly {
+    readonly name: string;
+    readonly isMet: boolean;
+    readonly detail: string;
+    readonly remedy: string | null;
+  }[];
+  readonly refusals: readonly {
+    readonly code: string;
+    readonly count: number;
+    readonly lastDetail: string;
+    readonly lastAtMs: UnixMs;
+  }[];
+  readonly offersMade: number;
+  readonly leasesTaken: number;
+  readonly lastRequestAtMs: UnixMs | null;
+}
+
+export interface ProviderService {
+  status(): ProviderStatus;
+  explainNoWork(): NoWorkExplanation;
+  /** Takes no new work; resolves when what runs has ended. */
+  drain(options: { readonly signal: AbortSignal }): Promise<void>;
+}

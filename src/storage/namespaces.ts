@@ -1,0 +1,16 @@
+/** Every namespace of the database, with what its keys and values are. A name, once used, keeps its meaning. */
+export const NAMESPACES = {
+  meta: 'schema version and identity of this folder',
+  'node-records': 'peer id → newest valid signed node record',
+  'known-peers': 'peer id → addresses and when they last worked',
+  jobs: 'job id → requester side: signed job and terminal summary',
+  'job-history': 'job id / sequence → event of the job machine',
+  'job-logs': 'job id / lease id / sequence → log line or metric',
+  'job-objects': 'job id / lease id → lease, acceptance, commitment, set signature and receipt',
+  leases: 'lease id → provider side: lease, phase and receipt',
+  'lease-history': 'lease id / sequence → event of the attempt',
+  'poison-jobs': 'job id → how often it crashed its executor',
+  blobs: 'blob id → size, last use and pins',
+} as const satisfies Record<string, string>;
+
+export type NamespaceName = keyof typeof NAMESPACES;
