@@ -1,0 +1,48 @@
+import { DaemonError, type ErrorTable } from '../../lib/errors.ts';
+import type { JobFileProblem } from './interface.ts';
+
+export type JobFileErrorInfo =
+  | { readonly code: 'JOB_FILE_INVALID'; readonly path: string; readonly problems: readonly JobFileProblem[] }
+  | { readonly code: 'JOB_FILE_UNREADABLE'; readonly path: string; readonly reason: string }
+  | { readonly code: 'JOB_FILE_TOO_LARGE'; readonly path: string; readonly maxBytes: number }
+  | { readonly code: 'JOB_FILE_EXISTS'; readonly path: string }
+  | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string };
+
+const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
+  JOB_FILE_INVALID: {
+    retryable: false,
+    message: (info) => [`${info.path} is not a valid job:`, ...info.problems.map(renderProblem)].join('\n'),
+    hint: (info) => `Correct it and check with: fogproof job validate ${info.path}`,
+  },
+  JOB_FILE_UNREADABLE: {
+    retryable: false,
+    message: (info) => `cannot read ${info.path}: ${info.reason}`,
+    hint: () => 'Check the path; relative paths in a job file start at the folder of the job file.',
+  },
+  JOB_FILE_TOO_LARGE: {
+    retryable: false,
+    message: (info) => `${info.path} has more than ${info.maxBytes} bytes`,
+    hint: () => 'Name input files in it; do not put their content into it.',
+  },
+  JOB_FILE_EXISTS: {
+    retryable: false,
+    message: (info) => `${info.path} exists already`,
+    hint: () => 'Give another file name, or remove that file first.',
+  },
+  JOB_FILE_MISSING_BLOB: {
+    retryable: false,
+    message: (info) => `${info.path} was not added to the node's blobs`,
+    hint: () => 'Add every file of the plan before completing the draft.',
+  },
+};
+
+export function renderProblem(problem: JobFileProblem): string {
+  const field = problem.field === '' ? '' : ` ${problem.field}:`;
+  return `  ${problem.line}:${problem.column} ${problem.severity}${field} ${problem.message}\n      ${problem.hint}`;
+}
+
+export class JobFileError extends DaemonError<JobFileErrorInfo> {
+  constructor(info: JobFileErrorInfo, options?: ErrorOptions) {
+    super(JOB_FILE_ERRORS, info, options);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * job-file owns what a person writes to describe a job: reading it, every problem in it with its place and a hint, and
+ * the draft that is submitted. It does not own storing its files (`blob.add`) nor what a job is (domain/job.ts).
+ *
+ *   loadJobFile(path) ─ reads, parses, resolves folders ─▶ JobPlan ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
+ */
+import type { BlobId } from '../../domain/ids.ts';
+import type { WasmWorkload } from '../../domain/job.ts';
+import type { JobFile } from '../../domain/job-file.ts';
+import type { JobDraft } from '../../scheduler/interface.ts';
+
+export interface JobFileProblem {
+  readonly severity: 'error' | 'warning';
+  /** From 1. */
+  readonly line: number;
+  /** From 1. */
+  readonly column: number;
+  /** Such as `resources.memory`, or '' for the file as a whole. */
+  readonly field: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export type JobFileParse =
+  | { readonly kind: 'valid'; readonly jobFile: JobFile; readonly locate: FieldLocator }
+  | { readonly kind: 'invalid'; readonly problems: readonly JobFileProblem[] };
+
+/** Where a field stands in the text; the nearest part that is there if the field is absent. */
+export type FieldLocator = (field: readonly PropertyKey[]) => { readonly line: number; readonly column: number };
+
+/** A file of this machine that the job needs as a blob. */
+export type PlannedFile =
+  | { readonly role: 'module'; readonly path: string }
+  | { readonly role: 'input'; readonly path: string; readonly jobPath: string };
+
+/** A blob that the node already has. */
+export interface AddedBlob {
+  readonly blob: BlobId;
+  readonly sizeBytes: number;
+}
+
+export type KnownBlob = AddedBlob &
+  ({ readonly role: 'module' } | { readonly role: 'input'; readonly jobPath: string });
+
+/** A job but for the ids of its blobs. Paths are absolute; a file may be named more than once. */
+export interface JobPlan {
+  readonly draft: Omit<JobDraft, 'workload' | 'inputs'>;
+  readonly workload: Omit<WasmWorkload, 'module' | 'moduleSizeBytes'>;
+  readonly files: readonly PlannedFile[];
+  readonly knownBlobs: readonly KnownBlob[];
+}

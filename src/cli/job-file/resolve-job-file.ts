@@ -1,0 +1,101 @@
+import { resolve } from 'node:path';
+import { BlobId, UnixMs } from '../../domain/ids.ts';
+import type { WasmWorkload } from '../../domain/job.ts';
+import { type FileSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
+import { concatBytes, encodeU64 } from '../../lib/bytes.ts';
+import type { Random } from '../../lib/random.ts';
+import type { JobDraft } from '../../scheduler/interface.ts';
+import { JobFileError } from './errors.ts';
+import type { AddedBlob, JobPlan, KnownBlob, PlannedFile } from './interface.ts';
+
+/** `directory` is where relative paths start: the folder of the job file. */
+export interface ResolveContext {
+  readonly directory: string;
+  readonly nowMs: number;
+  readonly random: Random;
+}
+
+/**
+ * Makes a validated job file concrete: absolute paths, times counted from `nowMs`, every default. A seed that the file
+ * does not give is drawn at random here, so that each submit is a new experiment and all its replicas see the same.
+ */
+export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPlan {
+  const { workload, resources } = jobFile;
+  const sources = [
+    { role: 'module' as const, source: workload.module },
+    ...Object.entries(jobFile.inputs).map(([jobPath, source]) => ({ role: 'input' as const, jobPath, source })),
+  ];
+  return {
+    draft: {
+      name: jobFile.name,
+      deadlineMs: UnixMs(context.nowMs + jobFile.deadline),
+      capabilityClass: jobFile.capabilityClass,
+      resources: {
+        memoryBytes: resources.memory,
+        fuel: resources.fuel,
+        wallTimeMs: resources.wallTime,
+        outputBytes: resources.output,
+        logBytes: resources.logs,
+      },
+      isolation: jobFile.isolation,
+      replication: {
+        replicas: jobFile.replicas,
+        quorum: jobFile.quorum ?? leastQuorum(jobFile.replicas),
+        diversity: jobFile.diversity,
+      },
+      retries: jobFile.retries,
+      market: 'direct',
+      priceCeiling: jobFile.priceCeiling,
+    },
+    workload: {
+      kind: 'wasm',
+      abi: workload.abi,
+      arguments: workload.arguments,
+      environment: workload.environment,
+      seed: resolveSeed(workload.seed, context.random),
+    },
+    files: sources.flatMap(({ source, ...place }) => planFile(source, place, context.directory)),
+    knownBlobs: sources.flatMap(({ source, ...place }) => planBlob(source, place)),
+  };
+}
+
+type Place = { readonly role: 'module' } | { readonly role: 'input'; readonly jobPath: string };
+
+function planFile(source: FileSource, place: Place, directory: string): PlannedFile[] {
+  return typeof source === 'string' ? [{ ...place, path: resolve(directory, source) }] : [];
+}
+
+function planBlob(source: FileSource, place: Place): KnownBlob[] {
+  return typeof source === 'string' ? [] : [{ ...place, blob: BlobId(source.blob), sizeBytes: source.size }];
+}
+
+/** A number is 32 bytes, big-endian; text is the 64 hex digits of 32 bytes. */
+function resolveSeed(seed: JobFile['workload']['seed'], random: Random): Uint8Array {
+  if (seed === undefined) return random.bytes(32);
+  if (typeof seed === 'number') return concatBytes(new Uint8Array(24), encodeU64(seed));
+  return Uint8Array.from(seed.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+/**
+ * The draft to submit, once every file of the plan is a blob of the node.
+ * @param added by the `path` of the planned file
+ * @throws JobFileError JOB_FILE_MISSING_BLOB
+ */
+export function completeDraft(plan: JobPlan, added: ReadonlyMap<string, AddedBlob>): JobDraft {
+  const blobs: readonly KnownBlob[] = [
+    ...plan.knownBlobs,
+    ...plan.files.map((file) => {
+      const blob = added.get(file.path);
+      if (blob === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: file.path });
+      return { ...file, blob: blob.blob, sizeBytes: blob.sizeBytes };
+    }),
+  ];
+  const module = blobs.find(({ role }) => role === 'module');
+  if (module === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the module' });
+  const workload: WasmWorkload = { ...plan.workload, module: module.blob, moduleSizeBytes: module.sizeBytes };
+  const inputs = blobs
+    .flatMap((blob) => (blob.role === 'input' ? [blob] : []))
+    .map(({ jobPath, blob, sizeBytes }) => ({ path: jobPath, blob, sizeBytes }))
+    .toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return { ...plan.draft, workload, inputs };
+}

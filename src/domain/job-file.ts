@@ -1,0 +1,220 @@
+/**
+ * A job as a person writes it, in YAML or JSON. `schema/job.schema.json` is generated from this, and the descriptions
+ * here are the hints of `job validate`.
+ */
+import { z } from 'zod';
+import {
+  COUNT_PATTERN,
+  DURATION_PATTERN,
+  formatDuration,
+  formatSize,
+  parseCount,
+  parseDuration,
+  parseSize,
+  SIZE_PATTERN,
+} from '../lib/quantity.ts';
+import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
+import { decimalSchema } from './ids.ts';
+import { jobPathSchema, MAX_JOB_INPUTS, MAX_REPLICAS, replicationSchema, resourcesSchema } from './job.ts';
+
+/** Largest job file in bytes: inputs are named in it, never held. */
+export const MAX_JOB_FILE_BYTES = 256 * 1024;
+
+interface QuantityOptions {
+  readonly noun: string;
+  readonly pattern: RegExp;
+  readonly parse: (text: string) => number | undefined;
+  readonly format: (value: number) => string;
+  readonly minimum: number;
+  readonly maximum: number;
+  readonly plainNumbers: 'accept' | 'refuse';
+}
+
+/** A quantity as text with a unit (or a plain number, where that is clear), as a whole number in memory. */
+function quantitySchema(options: QuantityOptions) {
+  const { noun, pattern, parse, format, minimum, maximum } = options;
+  const error = `expected ${noun}`;
+  const text = z.string({ error }).regex(pattern, error);
+  const wire: z.ZodType<string | number> =
+    options.plainNumbers === 'accept' ? z.union([z.int().min(0), text], { error }) : text;
+  return wire.transform((given, context) => {
+    const value = typeof given === 'number' ? given : parse(given);
+    if (value !== undefined && value >= minimum && value <= maximum) return value;
+    const message =
+      value === undefined ? `expected ${noun} that is whole` : `expected from ${format(minimum)} to ${format(maximum)}`;
+    context.issues.push({ code: 'custom', message, input: given });
+    return z.NEVER;
+  });
+}
+
+type ResourceName = keyof typeof resourcesSchema.shape;
+function boundsOf(name: ResourceName): { minimum: number; maximum: number } {
+  const { minValue, maxValue } = resourcesSchema.shape[name];
+  return { minimum: minValue ?? 0, maximum: maxValue ?? Number.MAX_SAFE_INTEGER };
+}
+
+const sizeSchema = (name: ResourceName) =>
+  quantitySchema({
+    noun: 'a size such as 64MiB',
+    pattern: SIZE_PATTERN,
+    parse: parseSize,
+    format: formatSize,
+    ...boundsOf(name),
+    plainNumbers: 'accept',
+  });
+
+const durationSchema = (minimum: number, maximum: number) =>
+  quantitySchema({
+    noun: 'a duration with a unit such as 30s',
+    pattern: DURATION_PATTERN,
+    parse: parseDuration,
+    format: formatDuration,
+    minimum,
+    maximum,
+    plainNumbers: 'refuse',
+  });
+
+const countSchema = quantitySchema({
+  noun: 'a count such as 2e9',
+  pattern: COUNT_PATTERN,
+  parse: parseCount,
+  format: String,
+  ...boundsOf('fuel'),
+  plainNumbers: 'accept',
+});
+
+const BLOB_ID_PATTERN = /^bafkrei[a-z2-7]{52}$/;
+const fileSourceSchema = z.union(
+  [
+    z.string().min(1).max(4096),
+    z.strictObject({
+      blob: z.string().regex(BLOB_ID_PATTERN).describe('CID of a blob that the node has (bafkrei…)'),
+      size: z.int().min(0).describe('its size in bytes'),
+    }),
+  ],
+  { error: 'expected a path, or { blob, size } of a blob that the node already has' },
+);
+export type FileSource = z.output<typeof fileSourceSchema>;
+
+const SEED_PATTERN = /^[0-9a-f]{64}$/;
+
+const wasmWorkloadFileSchema = z.strictObject({
+  kind: z.literal('wasm').describe('Kind of work: wasm, a WebAssembly module.'),
+  module: fileSourceSchema.describe('Path of the module (.wasm), relative to this file.'),
+  abi: z
+    .enum(['wasi', 'fogproof'])
+    .describe(
+      'How the module is called: wasi (a WASI preview 1 command with _start) or fogproof (fogproof_init and fogproof_step).',
+    ),
+  arguments: z
+    .array(z.string().max(4096))
+    .max(256)
+    .default([])
+    .describe('Command-line arguments after the program name: a list of text; put numbers in quotes.'),
+  environment: z
+    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096))
+    .default({})
+    .describe('Environment variables: names to text; put numbers and true or false in quotes.'),
+  seed: z
+    .union([z.int().min(0), z.string().regex(SEED_PATTERN)], { error: 'expected a whole number or 64 hex digits' })
+    .optional()
+    .describe(
+      'Seed of the random numbers of the job: a whole number, or 64 lower-case hex digits in quotes. Random for each submit if absent.',
+    ),
+});
+
+const RESOURCE_DEFAULTS = { memory: '256MiB', fuel: '10G', wallTime: '5m', output: '64MiB', logs: '1MiB' };
+
+const resourcesFileSchema = z.strictObject({
+  memory: sizeSchema('memoryBytes')
+    .prefault(RESOURCE_DEFAULTS.memory)
+    .describe('Most memory: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
+  fuel: countSchema
+    .prefault(RESOURCE_DEFAULTS.fuel)
+    .describe('Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T).'),
+  wallTime: durationSchema(boundsOf('wallTimeMs').minimum, boundsOf('wallTimeMs').maximum)
+    .prefault(RESOURCE_DEFAULTS.wallTime)
+    .describe('Longest run of one attempt: a number with ms, s, m, h or d, such as 30s or 1h30m.'),
+  output: sizeSchema('outputBytes')
+    .prefault(RESOURCE_DEFAULTS.output)
+    .describe('Most output in all: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
+  logs: sizeSchema('logBytes')
+    .prefault(RESOURCE_DEFAULTS.logs)
+    .describe('Most log text: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
+});
+
+export const jobFileSchema = z
+  .strictObject({
+    $schema: z.string().optional().describe('Address of this schema, for editors; it has no other effect.'),
+    name: z.string().min(1).max(100).describe('Name of the job, for people: 1 to 100 characters.'),
+    workload: z
+      .discriminatedUnion('kind', [wasmWorkloadFileSchema], { error: 'expected a map with kind: wasm' })
+      .describe('What runs: kind, module, abi and, if wanted, arguments, environment and seed.'),
+    inputs: z
+      .record(jobPathSchema, fileSourceSchema)
+      .refine((inputs) => Object.keys(inputs).length <= MAX_JOB_INPUTS, `at most ${MAX_JOB_INPUTS} inputs`)
+      .default({})
+      .describe(
+        'Input files: absolute path in the job to a file or folder here, such as /data.csv: ./data.csv (relative to this file).',
+      ),
+    resources: resourcesFileSchema
+      .prefault({})
+      .describe('Hard limits of one attempt: memory, fuel, wallTime, output, logs.'),
+    replicas: z
+      .int()
+      .min(1)
+      .max(MAX_REPLICAS)
+      .default(1)
+      .describe(`Providers that each run the whole job: a whole number from 1 to ${MAX_REPLICAS}.`),
+    quorum: z
+      .int()
+      .min(1)
+      .max(MAX_REPLICAS)
+      .optional()
+      .describe('Equal results needed to accept: more than half of the replicas (the default is the least that is).'),
+    diversity: replicationSchema.shape.diversity
+      .default('peer')
+      .describe('Rule for choosing replicas: peer (no two replicas share a peer identity).'),
+    isolation: isolationLevelSchema
+      .default('process')
+      .describe('Weakest isolation that you accept: process or bubblewrap. A provider may demand more.'),
+    capabilityClass: capabilityClassSchema
+      .default('cpu')
+      .describe('What the provider must have: cpu, gpu-consumer, gpu-datacentre or tee.'),
+    deadline: durationSchema(1, 365 * 86_400_000)
+      .prefault('1h')
+      .describe('When it must be done, counted from submit: a number with ms, s, m, h or d, such as 10m.'),
+    retries: z
+      .int()
+      .min(0)
+      .max(32)
+      .default(3)
+      .describe('Other providers tried when one fails: a whole number from 0 to 32.'),
+    priceCeiling: z
+      .union([z.int().min(0).transform(String), decimalSchema], { error: 'expected a whole number in base units' })
+      .prefault('0')
+      .describe(
+        'Most that one attempt may cost, in base units of the token: a whole number (in quotes beyond 2^53); 0 is unpaid.',
+      ),
+  })
+  .refine(({ replicas, quorum }) => !isWhole(replicas) || !isWhole(quorum) || isPossibleQuorum(replicas, quorum), {
+    // Checked also when other fields are wrong, so that a person sees all problems at once.
+    when: ({ value }) => typeof value === 'object' && value !== null,
+    path: ['quorum'],
+    error: 'a quorum is more than half of the replicas and at most all of them',
+  });
+
+export type JobFile = z.output<typeof jobFileSchema>;
+
+/** The least number of replicas that is more than half of them. */
+export function leastQuorum(replicas: number): number {
+  return Math.floor(replicas / 2) + 1;
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isInteger(value);
+}
+
+function isPossibleQuorum(replicas: number, quorum: number): boolean {
+  return quorum >= leastQuorum(replicas) && quorum <= replicas;
+}
