@@ -1,0 +1,61 @@
+import type { BlobStore } from '../blob/interface.ts';
+import type { BlobId, PeerKey } from '../domain/ids.ts';
+import type { BlobRequest, BlobResponse } from '../domain/messages.ts';
+import type { PeerTransport } from '../network/interface.ts';
+
+/**
+ * Who may read which blob, counted: a blob stays readable for a peer until every grant that names it is disposed.
+ * Requester and provider of one node share it. Each side bounds it: it grants for live leases only.
+ */
+export class BlobGrants {
+  readonly #counts = new Map<PeerKey, Map<BlobId, number>>();
+
+  grant(peer: PeerKey, blobs: Iterable<BlobId>): Disposable {
+    const granted = [...blobs];
+    const counts = this.#counts.get(peer) ?? new Map<BlobId, number>();
+    this.#counts.set(peer, counts);
+    for (const blob of granted) counts.set(blob, (counts.get(blob) ?? 0) + 1);
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (isHeld) this.#release(peer, granted);
+        isHeld = false;
+      },
+    };
+  }
+
+  isAllowed(peer: PeerKey, blob: BlobId): boolean {
+    return this.#counts.get(peer)?.has(blob) === true;
+  }
+
+  #release(peer: PeerKey, blobs: readonly BlobId[]): void {
+    const counts = this.#counts.get(peer);
+    if (counts === undefined) return;
+    for (const blob of blobs) {
+      const count = counts.get(blob) ?? 0;
+      if (count > 1) counts.set(blob, count - 1);
+      else counts.delete(blob);
+    }
+    if (counts.size === 0) this.#counts.delete(peer);
+  }
+}
+
+/** Registers the one handler of the `blob` protocol; dispose to unregister. A blob not granted is `not-found`. */
+export function serveBlobs(
+  transport: PeerTransport,
+  blobs: Pick<BlobStore, 'read' | 'stat'>,
+  grants: BlobGrants,
+): Disposable {
+  return transport.handle('blob', async function* (request, { peer }) {
+    yield grants.isAllowed(peer, request.blob) ? await readChunk(blobs, request) : { kind: 'not-found' };
+  });
+}
+
+async function readChunk(blobs: Pick<BlobStore, 'read' | 'stat'>, request: BlobRequest): Promise<BlobResponse> {
+  const [stat, bytes] = await Promise.all([
+    blobs.stat(request.blob),
+    blobs.read(request.blob, request.offset, request.maxBytes),
+  ]);
+  if (stat === undefined || bytes === undefined) return { kind: 'not-found' };
+  return { kind: 'chunk', sizeBytes: stat.sizeBytes, bytes };
+}

@@ -1,0 +1,42 @@
+/** Chunks of one blob asked for at a time: 4 × 512 KiB in flight cover 2 MiB of bandwidth-delay product. */
+export const BLOB_CHUNKS_IN_FLIGHT = 4;
+
+/** Clock skew tolerated between peers, ms (design section 12). */
+export const CLOCK_SKEW_MS = 30_000;
+
+/** Blobs up to this many bytes ride with the lease instead of being fetched. */
+export const INLINE_BLOB_BYTES = 64 * 1024;
+/** Blob bytes that ride with one lease request at most: a frame is at most 1 MiB (design section 12). */
+export const INLINE_REQUEST_BYTES = 384 * 1024;
+/** Bytes of small blobs kept in memory for inlining. */
+export const INLINE_CACHE_BYTES = 8 * 1024 * 1024;
+
+/** Log and metric bytes stored for one job; what comes after is dropped and counted. */
+export const JOB_LOG_BYTES = 8 * 1024 * 1024;
+/** Log and metric entries stored for one job. */
+export const JOB_LOG_ENTRIES = 50_000;
+/** Log events buffered for one slow follower of a job before they are dropped. */
+export const FOLLOWER_BUFFER_EVENTS = 10_000;
+
+/** First and longest wait before a provider that refused or did not answer is asked again, ms. */
+export const SEEK_BACKOFF_MS = { first: 100, longest: 5_000 } as const;
+/** Wait before a provider is asked again whose refusal will not pass by itself, ms. */
+export const SETTLED_REFUSAL_BACKOFF_MS = 15_000;
+/** An unanswered offer request no longer holds up asking the next provider after this long, ms. */
+export const OFFER_HEDGE_MS = 250;
+/** Providers whose answers are kept for one job's explanation. */
+export const ASKED_LIMIT = 256;
+
+/** First and longest wait before a dropped attempt stream is attached again, ms. */
+export const REATTACH_BACKOFF_MS = { first: 50, longest: 2_000 } as const;
+
+/** Beyond its wall-time limit, an attempt that still renews its lease is given this long, ms, plus two leases. */
+export const OVERDUE_GRACE_MS = 60_000;
+
+/** A provider is told to stop, and its answer waited for, this long, ms. */
+export const CANCEL_TIMEOUT_MS = 2_000;
+/** Leases told `close` in one request at most, and how long they are gathered, ms. */
+export const CLOSE_GATHER = { leases: 512, delayMs: 50 } as const;
+
+/** Attempts of one replica at most: `attempt` of a lease is at most 64 (domain/lease.ts). */
+export const MAX_ATTEMPTS_PER_REPLICA = 64;

@@ -1,0 +1,121 @@
+import { DaemonError, type ErrorTable } from '../lib/errors.ts';
+
+export type SchedulerErrorInfo =
+  | { readonly code: 'SCHEDULER_BLOB_NOT_SERVED'; readonly blob: string; readonly peer: string }
+  | {
+      readonly code: 'SCHEDULER_BLOB_SIZE';
+      readonly blob: string;
+      readonly peer: string;
+      readonly expected: number;
+      readonly found: number;
+    }
+  | { readonly code: 'SCHEDULER_BLOB_MISSING'; readonly path: string; readonly blob: string }
+  | { readonly code: 'SCHEDULER_BAD_QUORUM'; readonly quorum: number; readonly replicas: number }
+  | { readonly code: 'SCHEDULER_DUPLICATE_PATH'; readonly path: string }
+  | { readonly code: 'SCHEDULER_DEADLINE_PAST'; readonly deadlineMs: number; readonly nowMs: number }
+  | { readonly code: 'SCHEDULER_TOO_MANY_JOBS'; readonly active: number; readonly limit: number }
+  | { readonly code: 'SCHEDULER_BATCH_REPLICAS'; readonly index: number; readonly replicas: number }
+  | { readonly code: 'SCHEDULER_NOT_STARTED' }
+  | { readonly code: 'SCHEDULER_UNKNOWN_JOB'; readonly job: string }
+  | { readonly code: 'SCHEDULER_NO_RESULT'; readonly job: string; readonly state: string }
+  | { readonly code: 'SCHEDULER_STORE_CORRUPT'; readonly key: string; readonly reason: string }
+  | {
+      readonly code: 'SCHEDULER_REPLICAS_DISAGREE';
+      readonly revealed: number;
+      readonly quorum: number;
+      readonly largest: number;
+    }
+  | { readonly code: 'SCHEDULER_QUORUM_LOST'; readonly revealed: number; readonly quorum: number }
+  | { readonly code: 'SCHEDULER_RETRIES_EXHAUSTED'; readonly replica: number; readonly reason: string }
+  | { readonly code: 'SCHEDULER_OUTPUTS_UNAVAILABLE'; readonly reason: string };
+
+const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
+  SCHEDULER_BLOB_NOT_SERVED: {
+    retryable: true,
+    message: (info) => `${info.peer} does not hand out blob ${info.blob}`,
+    hint: () => 'It may have dropped the blob, or the lease that grants it is over; another provider is tried.',
+  },
+  SCHEDULER_BLOB_SIZE: {
+    retryable: false,
+    message: (info) =>
+      `${info.peer} sent ${info.found} bytes of blob ${info.blob} where ${info.expected} were asked for`,
+    hint: () => 'The size in the signed object and the blob differ; the peer that signed it is at fault.',
+  },
+  SCHEDULER_BLOB_MISSING: {
+    retryable: false,
+    message: (info) => `blob ${info.blob} of '${info.path}' is not in the store, or its size differs`,
+    hint: () => 'Add the file to the store before the job is submitted.',
+  },
+  SCHEDULER_BAD_QUORUM: {
+    retryable: false,
+    message: (info) => `a quorum of ${info.quorum} does not fit ${info.replicas} replicas`,
+    hint: (info) => `Ask for ${Math.floor(info.replicas / 2) + 1} to ${info.replicas}: more than half must agree.`,
+  },
+  SCHEDULER_DUPLICATE_PATH: {
+    retryable: false,
+    message: (info) => `two inputs have the path '${info.path}'`,
+    hint: () => 'Give every input its own path.',
+  },
+  SCHEDULER_DEADLINE_PAST: {
+    retryable: false,
+    message: (info) => `the deadline (${info.deadlineMs}) is not after now (${info.nowMs})`,
+    hint: () => 'Give the job a later deadline.',
+  },
+  SCHEDULER_TOO_MANY_JOBS: {
+    retryable: true,
+    message: (info) => `${info.active} jobs are active and ${info.limit} are allowed`,
+    hint: () => 'Wait for some to end, cancel some, or raise `requester.maxActiveJobs`.',
+  },
+  SCHEDULER_BATCH_REPLICAS: {
+    retryable: false,
+    message: (info) => `job ${info.index} of the batch asks for ${info.replicas} replicas`,
+    hint: () => 'Jobs submitted together have one replica each; submit the others one by one.',
+  },
+  SCHEDULER_NOT_STARTED: {
+    retryable: true,
+    message: () => 'the requester is not running',
+    hint: () => 'Start the node first, or wait until it is ready.',
+  },
+  SCHEDULER_UNKNOWN_JOB: {
+    retryable: false,
+    message: (info) => `no job ${info.job} was submitted here`,
+    hint: () => 'List the jobs of this node with `fogproof job list`.',
+  },
+  SCHEDULER_NO_RESULT: {
+    retryable: false,
+    message: (info) => `job ${info.job} is ${info.state} and has no result`,
+    hint: (info) => `See what it waits for with \`fogproof job show --why ${info.job}\`.`,
+  },
+  SCHEDULER_STORE_CORRUPT: {
+    retryable: false,
+    message: (info) => `the stored entry ${info.key} is corrupt: ${info.reason}`,
+    hint: () => 'The disk may be failing; submit the job again and keep the entry for a report.',
+  },
+  SCHEDULER_REPLICAS_DISAGREE: {
+    retryable: false,
+    message: (info) =>
+      `${info.revealed} replicas gave results, at most ${info.largest} of them equal; ${info.quorum} are needed`,
+    hint: () => 'Export the evidence with `fogproof bundle export`, and submit the job again with more replicas.',
+  },
+  SCHEDULER_QUORUM_LOST: {
+    retryable: true,
+    message: (info) => `only ${info.revealed} replicas gave a result; ${info.quorum} equal ones are needed`,
+    hint: () => 'Providers left between commitment and reveal; submit the job again, with more replicas if it recurs.',
+  },
+  SCHEDULER_RETRIES_EXHAUSTED: {
+    retryable: true,
+    message: (info) => `replica ${info.replica} failed on every provider that was tried; the last: ${info.reason}`,
+    hint: () => 'Raise `retries`, or see what each provider answered with `fogproof job show --why`.',
+  },
+  SCHEDULER_OUTPUTS_UNAVAILABLE: {
+    retryable: true,
+    message: (info) => `no provider that agrees on the result hands out its files: ${info.reason}`,
+    hint: () => 'Submit the job again; the providers are named in `fogproof job show`.',
+  },
+};
+
+export class SchedulerError extends DaemonError<SchedulerErrorInfo> {
+  constructor(info: SchedulerErrorInfo, options?: ErrorOptions) {
+    super(SCHEDULER_ERRORS, info, options);
+  }
+}
