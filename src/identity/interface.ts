@@ -13,4 +13,9 @@ export interface Identity extends EnvelopeSigner {
   readonly privateKey: PrivateKey;
   /** ECVRF public key (32 bytes). */
   readonly vrfPublicKey: Uint8Array;
+  /**
+   * A bare Ed25519 signature (64 bytes) over `bytes`, for formats that are no libp2p envelope, such as DSSE. The caller
+   * gives bytes that separate their domain themselves: no two formats may produce the same.
+   */
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
