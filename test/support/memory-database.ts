@@ -1,3 +1,5 @@
+import { describeError } from '../../src/lib/errors.ts';
+import { StorageError } from '../../src/storage/errors.ts';
 import type {
   Codec,
   Database,
@@ -41,7 +43,7 @@ export class MemoryDatabase implements Database {
   }
 
   assertOpen(): void {
-    if (this.#isClosed) throw new TypeError('the memory database is closed');
+    if (this.#isClosed) throw new StorageError({ code: 'STORAGE_CLOSED', path: 'memory' });
   }
 
   /** A new, open database with the same rows. */
@@ -72,7 +74,7 @@ class MemoryRepository<Value> implements Repository<Value> {
   async get(key: string): Promise<Value | undefined> {
     this.#database.assertOpen();
     const bytes = this.#database.rows(this.#namespace).get(key);
-    return bytes === undefined ? undefined : this.#codec.decode(bytes);
+    return bytes === undefined ? undefined : this.#decode(key, bytes);
   }
 
   async has(key: string): Promise<boolean> {
@@ -95,7 +97,19 @@ class MemoryRepository<Value> implements Repository<Value> {
     if (range.reverse === true) keys.reverse();
     const limited = range.limit === undefined || range.limit < 0 ? keys : keys.slice(0, range.limit);
     const snapshot = limited.map((key) => [key, rows.get(key) as Uint8Array] as const);
-    for (const [key, bytes] of snapshot) yield [key, this.#codec.decode(bytes)];
+    for (const [key, bytes] of snapshot) yield [key, this.#decode(key, bytes)];
+  }
+
+  #decode(key: string, bytes: Uint8Array): Value {
+    try {
+      return this.#codec.decode(bytes.slice());
+    } catch (error) {
+      const where = `${this.#namespace}/${key}`;
+      throw new StorageError(
+        { code: 'STORAGE_CORRUPT', path: 'memory', where, reason: describeError(error) },
+        { cause: error },
+      );
+    }
   }
 
   putOperation(key: string, value: Value): WriteOperation {

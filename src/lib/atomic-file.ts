@@ -1,0 +1,44 @@
+import { randomBytes } from 'node:crypto';
+import { link, open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+
+export interface AtomicWriteOptions {
+  /** Permission bits of the new file, such as 0o600. */
+  readonly mode: number;
+  /** What to do if the file exists; `keep` throws EEXIST and leaves it as it is. */
+  readonly existing: 'replace' | 'keep';
+}
+
+/** Writes a whole file or nothing: temporary file beside it, fsync, rename (or link), fsync of the folder. */
+export async function writeFileAtomic(
+  path: string,
+  content: Uint8Array | string,
+  options: AtomicWriteOptions,
+): Promise<void> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  try {
+    const file = await open(temporary, 'wx', options.mode);
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    // link() fails if the name is taken, where rename() would replace it.
+    if (options.existing === 'keep') await link(temporary, path);
+    else await rename(temporary, path);
+    await syncDirectory(dirname(path));
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** Makes a rename or link inside a folder survive a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}

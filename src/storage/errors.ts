@@ -1,0 +1,58 @@
+import { DaemonError, type ErrorTable } from '../lib/errors.ts';
+
+export type StorageErrorInfo =
+  | { readonly code: 'STORAGE_LOCKED'; readonly path: string; readonly pid: number | null }
+  | { readonly code: 'STORAGE_FULL'; readonly path: string }
+  | { readonly code: 'STORAGE_CORRUPT'; readonly path: string; readonly where: string; readonly reason: string }
+  | { readonly code: 'STORAGE_CLOSED'; readonly path: string }
+  | { readonly code: 'STORAGE_IO'; readonly path: string; readonly reason: string }
+  | {
+      readonly code: 'STORAGE_NEWER_SCHEMA';
+      readonly path: string;
+      readonly found: number;
+      readonly supported: number;
+    };
+
+const STORAGE_ERRORS: ErrorTable<StorageErrorInfo> = {
+  STORAGE_LOCKED: {
+    retryable: true,
+    message: (info) =>
+      info.pid === null
+        ? `the data folder's database ${info.path} is in use by another process`
+        : `the data folder's database ${info.path} is in use by process ${info.pid}`,
+    hint: () => 'Run `fogproof node stop`, or give this daemon its own folder with --home or FOGPROOF_HOME.',
+  },
+  STORAGE_FULL: {
+    retryable: true,
+    message: (info) => `the disk of ${info.path} is full`,
+    hint: () => 'Free some space, or lower blobs.maxBytes, and start the daemon again; nothing that was saved is lost.',
+  },
+  STORAGE_CORRUPT: {
+    retryable: false,
+    message: (info) => `the database ${info.path} is damaged at ${info.where}: ${info.reason}`,
+    hint: () =>
+      'Check the disk. The identity and the configuration are not in the database: to begin with an empty one, stop the daemon and move that folder away.',
+  },
+  STORAGE_CLOSED: {
+    retryable: false,
+    message: (info) => `the database ${info.path} is closed`,
+    hint: () => 'The daemon is stopping; start it again with `fogproof node start`.',
+  },
+  STORAGE_IO: {
+    retryable: true,
+    message: (info) => `the database ${info.path} cannot be used: ${info.reason}`,
+    hint: () => 'Check that the folder exists, is on a local disk and belongs to the user that runs the daemon.',
+  },
+  STORAGE_NEWER_SCHEMA: {
+    retryable: false,
+    message: (info) =>
+      `the database ${info.path} has schema version ${info.found}; this program knows up to ${info.supported}`,
+    hint: () => 'A newer fogproof wrote it: run that version or newer.',
+  },
+};
+
+export class StorageError extends DaemonError<StorageErrorInfo> {
+  constructor(info: StorageErrorInfo, options?: ErrorOptions) {
+    super(STORAGE_ERRORS, info, options);
+  }
+}
