@@ -4,7 +4,7 @@
  * Verification runs in a browser: no node: imports below verify.ts; clock and blob reading are injected.
  */
 import type { AssuranceReport } from '../domain/assurance.ts';
-import type { BundleAttempt } from '../domain/bundle.ts';
+import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { Job } from '../domain/job.ts';
 import type { Signed } from '../domain/signed.ts';
@@ -14,6 +14,8 @@ export interface BundleMaterial {
   readonly job: Signed<Job>;
   readonly attempts: readonly BundleAttempt[];
   readonly commitmentSet: CommitmentSet | null;
+  /** Replicas that are in the set and did not reveal; absent is none. */
+  readonly unrevealed?: readonly UnrevealedReplica[];
   readonly missingReplicas: readonly { readonly replica: number; readonly reason: string }[];
 }
 

@@ -12,8 +12,21 @@ export const bundleAttemptSchema = z.strictObject({
   receipt: signedWireSchema,
   commitment: signedWireSchema.nullable(),
   setSignature: signedWireSchema.nullable(),
+  /** The last signed progress: shows that the lease was renewed where the run outlasted its first term. */
+  lastProgress: signedWireSchema.optional(),
 });
 export type BundleAttempt = z.output<typeof bundleAttemptSchema>;
+
+/**
+ * A replica that committed and did not reveal: without it the set of commitments could not be told from one that hides
+ * a result.
+ */
+export const unrevealedReplicaSchema = z.strictObject({
+  lease: signedWireSchema,
+  commitment: signedWireSchema,
+  setSignature: signedWireSchema.nullable(),
+});
+export type UnrevealedReplica = z.output<typeof unrevealedReplicaSchema>;
 
 /**
  * Root block of a bundle file (CARv1): the signed objects; the blobs they name follow as raw blocks.
@@ -24,6 +37,7 @@ export const bundleSchema = z.strictObject({
   job: signedWireSchema,
   attempts: z.array(bundleAttemptSchema).min(1).max(MAX_REPLICAS),
   commitmentSet: commitmentSetSchema.nullable(),
+  unrevealed: z.array(unrevealedReplicaSchema).max(MAX_REPLICAS),
   /** Replicas that were asked for and are not among the attempts, and why. */
   missingReplicas: z
     .array(z.strictObject({ replica: integerSchema(0, MAX_REPLICAS - 1), reason: z.string().max(300) }))

@@ -4,7 +4,7 @@
  * It does not own transport (network), execution (sandbox), prices (market) nor verdicts on evidence (bundle).
  * requester/ and provider/ speak only over the `offer`, `job` and `blob` protocols, also within one node.
  */
-import type { BundleAttempt } from '../domain/bundle.ts';
+import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
@@ -112,11 +112,14 @@ export type JobEvent =
 /** What a submitter describes; the requester fills in identity, network, nonce and times. Blobs are stored already. */
 export type JobDraft = Omit<Job, 'type' | 'network' | 'requester' | 'nonce' | 'createdAtMs'>;
 
-/** The objects of a finished job, for a bundle. */
+/** The objects of a finished job, for a bundle: every attempt with a receipt, dissenting ones too. */
 export interface JobEvidence {
   readonly job: Signed<Job>;
+  /** With `lastProgress` where the run outlasted the first term of its lease: else its renewal is `unchecked`. */
   readonly attempts: readonly BundleAttempt[];
   readonly commitmentSet: CommitmentSet | null;
+  /** Replicas that are in the set and did not reveal; absent is none. */
+  readonly unrevealed?: readonly UnrevealedReplica[];
   readonly missingReplicas: readonly { readonly replica: number; readonly reason: string }[];
 }
 
