@@ -1,0 +1,112 @@
+import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
+import type { Job } from '../domain/job.ts';
+import type { AttemptState } from './interface.ts';
+
+/** What the machine must know of a job; none of it ever changes. */
+export interface JobFacts {
+  readonly job: JobId;
+  readonly replicas: number;
+  readonly quorum: number;
+  readonly retries: number;
+  readonly deadlineMs: UnixMs;
+  /** Results are committed to before any is revealed. */
+  readonly commitReveal: boolean;
+}
+
+export interface Attempt {
+  readonly lease: LeaseId;
+  readonly provider: PeerKey;
+  readonly replica: number;
+  readonly attempt: number;
+  readonly state: AttemptState;
+  /** The provider countersigned the lease. */
+  readonly isAccepted: boolean;
+  readonly leasedAtMs: UnixMs;
+  readonly leaseEndsAtMs: UnixMs;
+  readonly progress: {
+    readonly sequence: number;
+    readonly fuel: number;
+    readonly step: number;
+    readonly cpuTimeMs: number;
+  } | null;
+  /** Set in `revealed`. */
+  readonly outputRoot: string | null;
+  /** Set where it ended without a result. */
+  readonly end: { readonly code: string; readonly reason: string; readonly isCounted: boolean } | null;
+}
+
+interface JobCore {
+  readonly facts: JobFacts;
+  /** What the requester wants; the attempts say what is. */
+  readonly desired: 'run' | 'cancel';
+  readonly attempts: readonly Attempt[];
+  /** Leases whose commitments stand in the set, once it is fixed. */
+  readonly set: readonly LeaseId[] | null;
+  /** Replicas given up: k shrinks by each of them. */
+  readonly abandoned: readonly { readonly replica: number; readonly reason: string }[];
+}
+
+export interface ActiveJob extends JobCore {
+  readonly kind: 'seeking' | 'running' | 'revealing';
+}
+
+export interface EndedJob extends JobCore {
+  readonly kind: 'completed' | 'failed' | 'cancelled' | 'expired';
+  readonly endedAtMs: UnixMs;
+  /** The one accepted result; null where there is none. */
+  readonly acceptedRoot: string | null;
+  readonly failure: { readonly code: string; readonly message: string } | null;
+}
+
+export type JobMachineState = ActiveJob | EndedJob;
+
+export function createJobFacts(id: JobId, job: Job): JobFacts {
+  return {
+    job: id,
+    replicas: job.replication.replicas,
+    quorum: job.replication.quorum,
+    retries: job.retries,
+    deadlineMs: job.deadlineMs,
+    commitReveal: job.replication.replicas > 1,
+  };
+}
+
+export function createInitialState(facts: JobFacts): ActiveJob {
+  return { kind: 'seeking', facts, desired: 'run', attempts: [], set: null, abandoned: [] };
+}
+
+export function isEnded(state: JobMachineState): state is EndedJob {
+  return 'endedAtMs' in state;
+}
+
+const RUNNING_STATES: readonly AttemptState[] = ['leased', 'queued', 'running', 'unreachable'];
+const STANDING_STATES: readonly AttemptState[] = [...RUNNING_STATES, 'committed', 'revealed'];
+
+/** Neither ended nor committed: its lease must be renewed. */
+export function isRunning(attempt: Attempt): boolean {
+  return RUNNING_STATES.includes(attempt.state);
+}
+
+/** Holds its replica's place: running, committed or revealed. */
+export function isStanding(attempt: Attempt): boolean {
+  return STANDING_STATES.includes(attempt.state);
+}
+
+export function findAttempt(state: JobMachineState, lease: LeaseId): Attempt | undefined {
+  return state.attempts.find((attempt) => attempt.lease === lease);
+}
+
+/** The attempt that holds the place of a replica. */
+export function findStanding(state: JobMachineState, replica: number): Attempt | undefined {
+  return state.attempts.find((attempt) => attempt.replica === replica && isStanding(attempt));
+}
+
+/** Attempts of a replica that used up a retry, and all of them. */
+export function countAttempts(state: JobMachineState, replica: number): { counted: number; total: number } {
+  const own = state.attempts.filter((attempt) => attempt.replica === replica);
+  return { counted: own.filter((attempt) => attempt.end?.isCounted === true).length, total: own.length };
+}
+
+export function isAbandoned(state: JobMachineState, replica: number): boolean {
+  return state.abandoned.some((entry) => entry.replica === replica);
+}
