@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { jobFileSchema } from '../../domain/job-file.ts';
+import { nearestName } from '../../lib/nearest-name.ts';
 import type { FieldLocator, JobFileProblem } from './interface.ts';
-import { nearestName } from './nearest-name.ts';
 
 type Issue = z.core.$ZodIssue;
 type Field = readonly PropertyKey[];
