@@ -114,6 +114,8 @@ export interface RpcMethods {
     result: { readonly path: string; readonly sizeBytes: number; readonly verdict: BundleVerification['verdict'] };
   };
   'rpc.discover': { params: Record<string, never>; result: unknown };
+  /** `isEnded` is false if this connection has no subscription of that name. */
+  'rpc.unsubscribe': { params: { readonly subscription: string }; result: { readonly isEnded: boolean } };
 }
 export type RpcMethodName = keyof RpcMethods;
 

@@ -1,0 +1,73 @@
+import type { z } from 'zod';
+import { RpcError } from './errors.ts';
+import type { RpcMethodName, RpcSubscriptionName } from './interface.ts';
+import type { MethodContext, MethodTable, RpcMethod } from './json-rpc.ts';
+import { createBlobHandlers } from './methods/blob.ts';
+import { createBundleHandlers } from './methods/bundle.ts';
+import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './methods/handlers.ts';
+import { createJobHandlers, createJobSubscriptions } from './methods/job.ts';
+import { createNodeHandlers } from './methods/node.ts';
+import { createPeersHandlers, createPeersSubscriptions } from './methods/peers.ts';
+import { createOpenRpcDocument, type OpenRpcDocument } from './open-rpc.ts';
+import { METHOD_SCHEMAS, SUBSCRIPTION_SCHEMAS } from './schema/table.ts';
+
+/** Every method of the control socket, each behind its schema. */
+export function createMethodTable(modules: HandlerModules, options: { readonly version: string }): MethodTable {
+  const handlers: MethodHandlers = {
+    ...createNodeHandlers(modules),
+    ...createPeersHandlers(modules),
+    ...createBlobHandlers(modules),
+    ...createJobHandlers(modules),
+    ...createBundleHandlers(modules),
+    ...createRpcHandlers(options.version),
+  };
+  const subscriptions: SubscriptionHandlers = {
+    ...createJobSubscriptions(modules),
+    ...createPeersSubscriptions(modules),
+  };
+  return new Map<string, RpcMethod>([
+    // Object.keys of tables that are exhaustive by their type.
+    ...(Object.keys(handlers) as RpcMethodName[]).map((name) => [name, createMethod(name, handlers)] as const),
+    ...(Object.keys(subscriptions) as RpcSubscriptionName[]).map(
+      (name) => [name, createSubscription(name, subscriptions)] as const,
+    ),
+  ]);
+}
+
+function createRpcHandlers(version: string): MethodHandlers<'rpc.discover' | 'rpc.unsubscribe'> {
+  let document: OpenRpcDocument | undefined;
+  return {
+    'rpc.discover': () => {
+      document ??= createOpenRpcDocument(version);
+      return document;
+    },
+    'rpc.unsubscribe': ({ subscription }, context) => ({ isEnded: context.unsubscribe(subscription) }),
+  };
+}
+
+function createMethod<Name extends RpcMethodName>(name: Name, handlers: MethodHandlers): RpcMethod {
+  const schema = METHOD_SCHEMAS[name].params;
+  // The table gives each name the schema of its own params; TypeScript cannot relate the two lookups.
+  const handler = handlers[name] as (params: unknown, context: MethodContext) => unknown;
+  return { invoke: (params, context) => handler(parseParams(schema, params), context) };
+}
+
+function createSubscription<Name extends RpcSubscriptionName>(name: Name, handlers: SubscriptionHandlers): RpcMethod {
+  const schema = SUBSCRIPTION_SCHEMAS[name].params;
+  // As above.
+  const open = handlers[name] as (params: unknown, signal: AbortSignal) => AsyncIterable<unknown>;
+  return {
+    invoke: (params, context) => {
+      const parsed = parseParams(schema, params);
+      return { subscription: context.subscribe((signal) => open(parsed, signal)) };
+    },
+  };
+}
+
+function parseParams(schema: z.ZodType, params: unknown): unknown {
+  const result = schema.safeParse(params ?? {});
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const path = issue?.path.map(String).join('.') ?? '';
+  throw new RpcError({ code: 'RPC_BAD_PARAMS', path, reason: issue?.message ?? 'invalid' }, { cause: result.error });
+}

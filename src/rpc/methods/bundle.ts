@@ -1,0 +1,9 @@
+import type { HandlerModules, MethodHandlers } from './handlers.ts';
+
+export function createBundleHandlers(modules: HandlerModules): MethodHandlers<'bundle.export'> {
+  const { requester, bundles } = modules;
+  return {
+    'bundle.export': async ({ job, path, format, content }) =>
+      bundles.exportFile(await requester.evidence(job), { path, format, content }),
+  };
+}

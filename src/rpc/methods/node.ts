@@ -1,0 +1,16 @@
+import type { HandlerModules, MethodHandlers } from './handlers.ts';
+
+export function createNodeHandlers(
+  modules: HandlerModules,
+): MethodHandlers<'node.status' | 'node.stop' | 'node.whyNoWork' | 'node.metrics'> {
+  const { node, provider } = modules;
+  return {
+    'node.status': () => node.status(),
+    'node.stop': ({ drain }) => {
+      node.stop({ drain });
+      return { isStopping: true };
+    },
+    'node.whyNoWork': () => provider.explainNoWork(),
+    'node.metrics': async () => ({ text: await node.renderMetrics() }),
+  };
+}

@@ -1,0 +1,146 @@
+import { lstat, mkdir, mkdtemp, open, realpath, rename, rm } from 'node:fs/promises';
+import { dirname, join, relative, sep } from 'node:path';
+import type { BlobStore } from '../../blob/interface.ts';
+import { jobPathSchema } from '../../domain/job.ts';
+import type { OutputFile } from '../../domain/receipt.ts';
+import { syncDirectory } from '../../lib/atomic-file.ts';
+import { describeError } from '../../lib/errors.ts';
+import { systemErrorCode } from '../../lib/system-error.ts';
+import { SchedulerError } from '../../scheduler/errors.ts';
+import type { JobView } from '../../scheduler/interface.ts';
+import { COPY_CHUNK_BYTES } from '../constants.ts';
+import { RpcError } from '../errors.ts';
+
+export interface WriteOutputsRequest {
+  readonly view: JobView;
+  /** Absolute. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+interface PlannedWrite {
+  readonly output: OutputFile;
+  readonly target: string;
+  readonly staged: string;
+  readonly isThere: boolean;
+}
+
+/**
+ * Writes the accepted outputs under a folder. The names are the job's, so nothing is overwritten, no link is followed
+ * and nothing is written outside. All are staged beside their place first; if one cannot be had, none appears.
+ * @throws SchedulerError SCHEDULER_NO_RESULT, RpcError RPC_UNSAFE_OUTPUT_PATH, RPC_FILE_EXISTS, RPC_OUTPUT_MISSING, RPC_WRITE_FAILED
+ */
+export async function writeOutputs(
+  modules: { readonly blobs: BlobStore },
+  request: WriteOutputsRequest,
+): Promise<{ readonly path: string; readonly sizeBytes: number }[]> {
+  const { view, signal } = request;
+  if (view.result === null) {
+    throw new SchedulerError({ code: 'SCHEDULER_NO_RESULT', job: view.job, state: view.state });
+  }
+  const root = await makeRoot(request.directory);
+  const stage = await mkdtemp(join(root, '.fogproof-'));
+  try {
+    const writes: PlannedWrite[] = [];
+    for (const [index, output] of view.result.outputs.entries()) {
+      const staged = join(stage, String(index));
+      await copyBlob(modules.blobs, { output, staged, signal });
+      const target = await planTarget(root, output.path);
+      writes.push({ output, target, staged, isThere: await isSameFile(target, staged) });
+    }
+    for (const write of writes) await moveIntoPlace(write);
+    return writes.map(({ target, output }) => ({ path: target, sizeBytes: output.sizeBytes }));
+  } finally {
+    await rm(stage, { recursive: true, force: true });
+  }
+}
+
+async function makeRoot(directory: string): Promise<string> {
+  try {
+    await mkdir(directory, { recursive: true });
+    return await realpath(directory);
+  } catch (error) {
+    throw writeFailed(directory, error);
+  }
+}
+
+async function copyBlob(
+  blobs: BlobStore,
+  { output, staged, signal }: { readonly output: OutputFile; readonly staged: string; readonly signal: AbortSignal },
+): Promise<void> {
+  const { path, blob, sizeBytes } = output;
+  const file = await open(staged, 'wx', 0o644).catch((error: unknown) => {
+    throw writeFailed(staged, error);
+  });
+  try {
+    for (let offset = 0; offset < sizeBytes; ) {
+      signal.throwIfAborted();
+      const chunk = await blobs.read(blob, offset, Math.min(COPY_CHUNK_BYTES, sizeBytes - offset));
+      if (chunk === undefined || chunk.length === 0) throw new RpcError({ code: 'RPC_OUTPUT_MISSING', path, blob });
+      await file.writeFile(chunk).catch((error: unknown) => {
+        throw writeFailed(staged, error);
+      });
+      offset += chunk.length;
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Job paths are absolute inside the job; here they start at the folder. Links on the way could lead elsewhere. */
+async function planTarget(root: string, path: string): Promise<string> {
+  if (!jobPathSchema.safeParse(path).success) throw unsafe(path, 'it is not a path that a job may write');
+  const target = join(root, path);
+  const inside = relative(root, target);
+  if (inside === '' || inside.startsWith('..')) throw unsafe(path, 'it leads out of the folder');
+  let current = root;
+  for (const segment of inside.split(sep)) {
+    current = join(current, segment);
+    const found = await lstat(current).catch(() => undefined);
+    if (found === undefined) break;
+    if (found.isSymbolicLink()) throw unsafe(path, `${current} is a symbolic link`);
+    if (current === target ? !found.isFile() : !found.isDirectory()) {
+      throw unsafe(path, `${current} is in the way`);
+    }
+  }
+  return target;
+}
+
+/** True if the very file is there already. @throws RpcError RPC_FILE_EXISTS if another is */
+async function isSameFile(target: string, staged: string): Promise<boolean> {
+  const found = await lstat(target).catch(() => undefined);
+  if (found === undefined) return false;
+  await using ours = await open(staged, 'r');
+  await using theirs = await open(target, 'r');
+  if ((await ours.stat()).size !== found.size) throw new RpcError({ code: 'RPC_FILE_EXISTS', path: target });
+  const [a, b] = [Buffer.alloc(COPY_CHUNK_BYTES), Buffer.alloc(COPY_CHUNK_BYTES)];
+  for (let offset = 0; offset < found.size; offset += COPY_CHUNK_BYTES) {
+    const { bytesRead } = await ours.read(a, 0, a.length, offset);
+    await theirs.read(b, 0, b.length, offset);
+    if (Buffer.compare(a.subarray(0, bytesRead), b.subarray(0, bytesRead)) !== 0) {
+      throw new RpcError({ code: 'RPC_FILE_EXISTS', path: target });
+    }
+  }
+  return true;
+}
+
+async function moveIntoPlace({ target, staged, isThere }: PlannedWrite): Promise<void> {
+  if (isThere) return;
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await rename(staged, target);
+    await syncDirectory(dirname(target));
+  } catch (error) {
+    throw writeFailed(target, error);
+  }
+}
+
+function unsafe(path: string, reason: string): RpcError {
+  return new RpcError({ code: 'RPC_UNSAFE_OUTPUT_PATH', path, reason });
+}
+
+function writeFailed(path: string, error: unknown): RpcError {
+  const reason = systemErrorCode(error) ?? describeError(error);
+  return new RpcError({ code: 'RPC_WRITE_FAILED', path, reason }, { cause: error });
+}

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { absolutePathSchema, EXAMPLE_JOB, jobIdSchema, wholeNumber } from './common.ts';
+
+export const BUNDLE_METHODS = {
+  'bundle.export': {
+    summary: 'Writes the evidence bundle of a finished job to a file.',
+    description:
+      'The file is written whole or not at all. `verdict` is what verifying it on this machine gives; anybody can repeat that offline.',
+    params: z.strictObject({
+      job: jobIdSchema,
+      path: absolutePathSchema,
+      format: z.enum(['bundle', 'in-toto']).describe('bundle: CARv1; in-toto: a Statement in a DSSE envelope.'),
+      content: z
+        .enum(['evidence', 'outputs', 'everything'])
+        .describe('Signed objects only, with the output blobs, or with the inputs and the module too.'),
+    }),
+    result: z.strictObject({
+      path: z.string(),
+      sizeBytes: wholeNumber('Bytes.'),
+      verdict: z.enum(['valid', 'invalid', 'unchecked']),
+    }),
+    example: {
+      params: { job: EXAMPLE_JOB, path: '/home/me/result.bundle', format: 'bundle', content: 'outputs' },
+      result: { path: '/home/me/result.bundle', sizeBytes: 18_432, verdict: 'valid' },
+    },
+  },
+} as const;

@@ -1,0 +1,76 @@
+import { z } from 'zod';
+import { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../../domain/ids.ts';
+import { describeError } from '../../lib/errors.ts';
+
+/** Longest path that is taken, characters: PATH_MAX of Linux. */
+const MAX_PATH_LENGTH = 4096;
+
+/** A string in JSON, a branded id in memory, checked by the id's own constructor. */
+function idSchema<Id extends string>(construct: (text: string) => Id, description: string) {
+  const memory = z.custom<Id>((value) => typeof value === 'string');
+  return z
+    .codec(z.string().max(200).describe(description), memory, {
+      decode: (text, context) => {
+        try {
+          return construct(text);
+        } catch (error) {
+          context.issues.push({ code: 'custom', message: describeError(error), input: text });
+          return z.NEVER;
+        }
+      },
+      encode: (id) => id,
+    })
+    .describe(description);
+}
+
+export const jobIdSchema = idSchema(JobId, 'Job id: CIDv1 (dag-cbor, sha2-256), base32.');
+export const leaseIdSchema = idSchema(LeaseId, 'Lease id: CIDv1 (dag-cbor, sha2-256), base32.');
+export const blobIdSchema = idSchema(BlobId, 'Blob id: CIDv1 (raw, sha2-256), base32.');
+export const peerKeySchema = idSchema(PeerKey, 'libp2p PeerId of an Ed25519 key, base58btc.');
+
+/** A whole number in JSON. */
+export const unixMsSchema = z
+  .codec(
+    z.int().min(0),
+    z.custom<UnixMs>((value) => Number.isSafeInteger(value)),
+    {
+      decode: (value) => UnixMs(value),
+      encode: (value) => value,
+    },
+  )
+  .describe('Unix time in ms.');
+
+/** Base64 in JSON, bytes in memory. */
+export const bytesSchema = (minBytes: number, maxBytes: number, description: string) =>
+  z
+    .codec(
+      z.base64().max(4 * Math.ceil(maxBytes / 3)),
+      z.custom<Uint8Array>(
+        (value) => value instanceof Uint8Array && value.length >= minBytes && value.length <= maxBytes,
+        { error: minBytes === maxBytes ? `expected ${minBytes} bytes` : `expected ${minBytes} to ${maxBytes} bytes` },
+      ),
+      {
+        decode: (text) => new Uint8Array(Buffer.from(text, 'base64')),
+        encode: (bytes) => Buffer.from(bytes).toString('base64'),
+      },
+    )
+    .describe(`${description} (base64)`);
+
+export const absolutePathSchema = z
+  .string()
+  .min(1)
+  .max(MAX_PATH_LENGTH)
+  .startsWith('/', 'expected an absolute path')
+  .refine((path) => !path.includes('\0'), 'a path has no NUL')
+  .describe('Absolute path on the machine of the daemon.');
+
+export const wholeNumber = (description: string) => z.int().min(0).describe(description);
+
+/** The params of methods that take none. */
+export const noParamsSchema = z.strictObject({});
+
+/** For examples. */
+export const EXAMPLE_JOB = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
+export const EXAMPLE_LEASE = 'bafyreifepiu23okq5zuyvyhsoiazv2icw2van3s7ko6d3ixl5jx2yj2yhu';
+export const EXAMPLE_BLOB = 'bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e';
+export const EXAMPLE_PEER = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5';

@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { ATTEMPT_FAILURES, PROGRAM_FAILURES } from '../../domain/receipt.ts';
+import { REFUSALS, type RefusalCode, refusalSchema } from '../../domain/refusal.ts';
+import { ATTEMPT_STATES, JOB_STATES } from '../../scheduler/interface.ts';
+import {
+  blobIdSchema,
+  EXAMPLE_BLOB,
+  EXAMPLE_JOB,
+  EXAMPLE_LEASE,
+  EXAMPLE_PEER,
+  jobIdSchema,
+  leaseIdSchema,
+  peerKeySchema,
+  unixMsSchema,
+  wholeNumber,
+} from './common.ts';
+
+export const jobStateSchema = z.enum(JOB_STATES);
+
+export const attemptViewSchema = z.strictObject({
+  lease: leaseIdSchema,
+  provider: peerKeySchema,
+  replica: wholeNumber('Which replica, from 0.'),
+  attempt: wholeNumber('How often this replica was tried before.'),
+  state: z.enum(ATTEMPT_STATES),
+  leasedAtMs: unixMsSchema,
+  leaseEndsAtMs: unixMsSchema,
+  progress: z
+    .strictObject({ fuel: wholeNumber('Instructions.'), step: wholeNumber('Steps.'), cpuTimeMs: z.number().min(0) })
+    .nullable(),
+  reason: z.string().nullable().describe('Why it ended, where it did not end well.'),
+});
+
+export const outcomeViewSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('completed') }),
+  z.strictObject({ kind: z.literal('program-failed'), code: z.enum(PROGRAM_FAILURES), detail: z.string() }),
+  z.strictObject({ kind: z.literal('attempt-failed'), code: z.enum(ATTEMPT_FAILURES), detail: z.string() }),
+]);
+
+export const jobResultViewSchema = z.strictObject({
+  outcome: outcomeViewSchema,
+  outputs: z.array(z.strictObject({ path: z.string(), blob: blobIdSchema, sizeBytes: wholeNumber('Bytes.') })),
+  outputRoot: z.string().describe('CID of the canonical result that the replicas agreed on.'),
+  fuel: wholeNumber('Instructions run.'),
+  steps: wholeNumber('Steps made.'),
+  agreeing: z.array(leaseIdSchema).describe('Leases whose results are byte-identical to the accepted one.'),
+  dissenting: z.array(leaseIdSchema).describe('Leases whose results differ from it.'),
+});
+
+export const jobViewSchema = z.strictObject({
+  job: jobIdSchema,
+  name: z.string(),
+  state: jobStateSchema,
+  desired: z.enum(['run', 'cancel']),
+  createdAtMs: unixMsSchema,
+  deadlineMs: unixMsSchema,
+  endedAtMs: unixMsSchema.nullable(),
+  replicas: wholeNumber('Providers that each run the whole job.'),
+  quorum: wholeNumber('Equal results needed to accept.'),
+  attempts: z.array(attemptViewSchema),
+  result: jobResultViewSchema.nullable(),
+  failure: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+});
+
+const refusalViewSchema = z.strictObject({
+  code: z.enum(Object.keys(REFUSALS) as [RefusalCode, ...RefusalCode[]]),
+  detail: refusalSchema.shape.detail,
+});
+
+export const jobExplanationSchema = z.strictObject({
+  job: jobIdSchema,
+  state: jobStateSchema,
+  summary: z.string(),
+  asked: z.array(
+    z.strictObject({
+      provider: peerKeySchema,
+      atMs: unixMsSchema,
+      answer: z.discriminatedUnion('kind', [
+        z.strictObject({ kind: z.literal('offered') }),
+        z.strictObject({ kind: z.literal('refused'), refusal: refusalViewSchema }),
+        z.strictObject({ kind: z.literal('unreachable'), reason: z.string() }),
+      ]),
+    }),
+  ),
+  hints: z.array(z.string()),
+});
+
+const eventShape = { job: jobIdSchema, atMs: unixMsSchema };
+const outputShape = { ...eventShape, lease: leaseIdSchema, replica: wholeNumber('Which replica, from 0.') };
+
+export const jobEventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('state'), ...eventShape, state: jobStateSchema }),
+  z.strictObject({ kind: z.literal('attempt'), ...eventShape, attempt: attemptViewSchema }),
+  z.strictObject({
+    kind: z.literal('log'),
+    ...outputShape,
+    stream: z.enum(['stdout', 'stderr', 'log']),
+    text: z.string(),
+  }),
+  z.strictObject({
+    kind: z.literal('metric'),
+    ...outputShape,
+    name: z.string(),
+    value: z.string(),
+    step: wholeNumber('Step that it belongs to.'),
+  }),
+]);
+
+export const EXAMPLE_JOB_VIEW = {
+  job: EXAMPLE_JOB,
+  name: 'train digits',
+  state: 'completed',
+  desired: 'run',
+  createdAtMs: 1_790_000_000_000,
+  deadlineMs: 1_790_003_600_000,
+  endedAtMs: 1_790_000_004_200,
+  replicas: 1,
+  quorum: 1,
+  attempts: [
+    {
+      lease: EXAMPLE_LEASE,
+      provider: EXAMPLE_PEER,
+      replica: 0,
+      attempt: 0,
+      state: 'revealed',
+      leasedAtMs: 1_790_000_000_100,
+      leaseEndsAtMs: 1_790_000_120_100,
+      progress: { fuel: 1_200_000, step: 12, cpuTimeMs: 900 },
+      reason: null,
+    },
+  ],
+  result: {
+    outcome: { kind: 'completed' },
+    outputs: [{ path: '/model.bin', blob: EXAMPLE_BLOB, sizeBytes: 5_200 }],
+    outputRoot: EXAMPLE_LEASE,
+    fuel: 1_200_000,
+    steps: 12,
+    agreeing: [EXAMPLE_LEASE],
+    dissenting: [],
+  },
+  failure: null,
+};

@@ -1,0 +1,166 @@
+import { z } from 'zod';
+import {
+  EXAMPLE_JOB,
+  EXAMPLE_LEASE,
+  EXAMPLE_PEER,
+  jobIdSchema,
+  leaseIdSchema,
+  noParamsSchema,
+  peerKeySchema,
+  unixMsSchema,
+  wholeNumber,
+} from './common.ts';
+
+const networkStatusSchema = z.strictObject({
+  listen: z.array(z.string()).describe('Multiaddrs listened on.'),
+  connections: wholeNumber('Open connections to peers.'),
+  isDegraded: z.boolean().describe('True if no bootstrap peer answered although some are configured.'),
+  bootstrap: z.array(
+    z.strictObject({
+      address: z.string(),
+      outcome: z.enum(['connected', 'refused']),
+      reason: z.string().nullable(),
+    }),
+  ),
+  gossip: z.record(z.string(), z.strictObject({ meshPeers: wholeNumber('Peers in the mesh of the topic.') })),
+  dhtPeers: wholeNumber('Peers in the routing table.'),
+  duplicateIdentity: z
+    .strictObject({ addresses: z.array(z.string()) })
+    .nullable()
+    .describe('Set when another daemon with the same identity was seen.'),
+});
+
+const providerStatusSchema = z.strictObject({
+  isEnabled: z.boolean(),
+  isDraining: z.boolean(),
+  slots: z.strictObject({
+    total: wholeNumber('Attempts that may run at once.'),
+    reserved: wholeNumber('Slots held by offers.'),
+    running: wholeNumber('Slots in use.'),
+  }),
+  attempts: z.array(
+    z.strictObject({ lease: leaseIdSchema, job: jobIdSchema, requester: peerKeySchema, phase: z.string() }),
+  ),
+  completed: wholeNumber('Attempts completed.'),
+  failed: wholeNumber('Attempts failed.'),
+});
+
+const nodeStatusSchema = z.strictObject({
+  peer: peerKeySchema,
+  networkId: z.string(),
+  preset: z.string(),
+  version: z.string(),
+  pid: wholeNumber('Process id.'),
+  home: z.string().describe('Data folder.'),
+  socket: z.string().describe('Control socket.'),
+  startedAtMs: z.number().describe('Unix time in ms.'),
+  uptimeMs: z.number().min(0),
+  readyAfterMs: z.number().min(0).describe('From process start to ready, ms.'),
+  memoryBytes: wholeNumber('Resident set size.'),
+  network: networkStatusSchema,
+  peersKnown: wholeNumber('Peers known of.'),
+  provider: providerStatusSchema,
+  jobs: z.strictObject({ active: wholeNumber('Jobs not ended.'), total: wholeNumber('All jobs held.') }),
+  remarks: z.array(z.string()).describe('What is weaker than it could be.'),
+});
+
+const noWorkSchema = z.strictObject({
+  summary: z.string(),
+  conditions: z.array(
+    z.strictObject({ name: z.string(), isMet: z.boolean(), detail: z.string(), remedy: z.string().nullable() }),
+  ),
+  refusals: z.array(
+    z.strictObject({
+      code: z.string(),
+      count: wholeNumber('How often.'),
+      lastDetail: z.string(),
+      lastAtMs: unixMsSchema,
+    }),
+  ),
+  offersMade: wholeNumber('Offers made.'),
+  leasesTaken: wholeNumber('Leases taken.'),
+  lastRequestAtMs: unixMsSchema.nullable(),
+});
+
+export const NODE_METHODS = {
+  'node.status': {
+    summary: 'State of the node.',
+    description: 'Identity, network, peers, work in hand, and remarks about what is weaker than it could be.',
+    params: noParamsSchema,
+    result: nodeStatusSchema,
+    example: {
+      params: {},
+      result: {
+        peer: EXAMPLE_PEER,
+        networkId: 'local',
+        preset: 'local',
+        version: '0.1.0',
+        pid: 4242,
+        home: '/home/me/.local/share/fogproof',
+        socket: '/run/user/1000/fogproof/node.sock',
+        startedAtMs: 1_790_000_000_000,
+        uptimeMs: 60_000,
+        readyAfterMs: 640,
+        memoryBytes: 104_857_600,
+        network: {
+          listen: ['/ip4/127.0.0.1/tcp/4717'],
+          connections: 1,
+          isDegraded: false,
+          bootstrap: [],
+          gossip: { '/fogproof/local/records/1': { meshPeers: 1 } },
+          dhtPeers: 1,
+          duplicateIdentity: null,
+        },
+        peersKnown: 1,
+        provider: {
+          isEnabled: true,
+          isDraining: false,
+          slots: { total: 2, reserved: 0, running: 1 },
+          attempts: [{ lease: EXAMPLE_LEASE, job: EXAMPLE_JOB, requester: EXAMPLE_PEER, phase: 'running' }],
+          completed: 3,
+          failed: 0,
+        },
+        jobs: { active: 0, total: 0 },
+        remarks: ["Strangers' jobs are isolated by process only."],
+      },
+    },
+  },
+  'node.stop': {
+    summary: 'Stops the daemon gracefully.',
+    description: 'With `drain`, work that runs is finished first and no new work is taken.',
+    params: z.strictObject({ drain: z.boolean().describe('Finish the work that runs first.') }),
+    result: z.strictObject({ isStopping: z.literal(true) }),
+    example: { params: { drain: false }, result: { isStopping: true } },
+  },
+  'node.whyNoWork': {
+    summary: 'Says what keeps work away from this node.',
+    description: 'Conditions with their remedies, then what was refused and why.',
+    params: noParamsSchema,
+    result: noWorkSchema,
+    example: {
+      params: {},
+      result: {
+        summary: 'Nobody has asked yet.',
+        conditions: [
+          {
+            name: 'peers',
+            isMet: false,
+            detail: 'no peer is connected',
+            remedy: 'Add a bootstrap peer with --bootstrap.',
+          },
+        ],
+        refusals: [{ code: 'AT_CAPACITY', count: 2, lastDetail: '2 of 2 slots taken', lastAtMs: 1_790_000_000_000 }],
+        offersMade: 0,
+        leasesTaken: 0,
+        lastRequestAtMs: null,
+      },
+    },
+  },
+  'node.metrics': {
+    summary: 'Metrics of the daemon.',
+    description: 'In the text format of Prometheus.',
+    params: noParamsSchema,
+    result: z.strictObject({ text: z.string() }),
+    example: { params: {}, result: { text: '# TYPE fogproof_rpc_connections gauge\nfogproof_rpc_connections 1\n' } },
+  },
+} as const;

@@ -1,0 +1,30 @@
+import type { RpcMethodName, RpcMethods, RpcSubscriptionName, RpcSubscriptions } from '../interface.ts';
+import { BLOB_METHODS } from './blob.ts';
+import { BUNDLE_METHODS } from './bundle.ts';
+import { JOB_METHODS, JOB_SUBSCRIPTIONS } from './job.ts';
+import type { MethodSchema, SubscriptionSchema } from './method-schema.ts';
+import { NODE_METHODS } from './node.ts';
+import { PEERS_METHODS, PEERS_SUBSCRIPTIONS } from './peers.ts';
+import { RPC_METHODS } from './rpc.ts';
+
+type MethodSchemas = {
+  readonly [Name in RpcMethodName]: MethodSchema<RpcMethods[Name]['params'], RpcMethods[Name]['result']>;
+};
+type SubscriptionSchemas = {
+  readonly [Name in RpcSubscriptionName]: SubscriptionSchema<
+    RpcSubscriptions[Name]['params'],
+    RpcSubscriptions[Name]['event']
+  >;
+};
+
+/** Every method there is, by name. */
+export const METHOD_SCHEMAS: MethodSchemas = {
+  ...NODE_METHODS,
+  ...PEERS_METHODS,
+  ...BLOB_METHODS,
+  ...JOB_METHODS,
+  ...BUNDLE_METHODS,
+  ...RPC_METHODS,
+};
+
+export const SUBSCRIPTION_SCHEMAS: SubscriptionSchemas = { ...JOB_SUBSCRIPTIONS, ...PEERS_SUBSCRIPTIONS };
