@@ -6,8 +6,16 @@
 import type { AssuranceReport } from '../domain/assurance.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
+import type { PeerKey } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import type { Signed } from '../domain/signed.ts';
+
+/** What the in-toto export needs of an identity; `identity/` provides it. */
+export interface StatementSigner {
+  readonly peer: PeerKey;
+  /** Ed25519 signature (64 bytes) over `bytes`. */
+  sign(bytes: Uint8Array): Promise<Uint8Array>;
+}
 
 /** The objects that a bundle is made of; `scheduler`'s JobEvidence satisfies it. */
 export interface BundleMaterial {

@@ -12,7 +12,7 @@ export interface AtomicWriteOptions {
 /** Writes a whole file or nothing: temporary file beside it, fsync, rename (or link), fsync of the folder. */
 export async function writeFileAtomic(
   path: string,
-  content: Uint8Array | string,
+  content: Uint8Array | string | AsyncIterable<Uint8Array>,
   options: AtomicWriteOptions,
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);

@@ -1,0 +1,145 @@
+import type { BlobStore } from '../blob/interface.ts';
+import type { Bundle } from '../domain/bundle.ts';
+import { type BlobId, UnixMs } from '../domain/ids.ts';
+import type { Receipt } from '../domain/receipt.ts';
+import type { Signed } from '../domain/signed.ts';
+import { writeFileAtomic } from '../lib/atomic-file.ts';
+import type { Clock } from '../lib/clock.ts';
+import { DaemonError, describeError } from '../lib/errors.ts';
+import { computePae, encodeDsse } from './dsse.ts';
+import { BundleError } from './errors.ts';
+import { encodeStatement, IN_TOTO_PAYLOAD_TYPE } from './in-toto.ts';
+import type {
+  BundleContent,
+  BundleExporter,
+  BundleMaterial,
+  BundleVerification,
+  StatementSigner,
+} from './interface.ts';
+import { type Assessment, assessEvidence } from './verify.ts';
+import { writeBlocks } from './write-blocks.ts';
+
+export interface CarBundleExporterModules {
+  readonly blobs: Pick<BlobStore, 'stat' | 'read' | 'pin'>;
+  readonly identity: StatementSigner;
+  readonly clock: Clock;
+}
+
+type ExportRequest = Parameters<BundleExporter['exportFile']>[1];
+type ExportResult = Awaited<ReturnType<BundleExporter['exportFile']>>;
+
+/** Readable by others: a bundle is made to be shown. */
+const FILE_MODE = 0o644;
+
+/** Writes CARv1 bundles, and DSSE envelopes of in-toto statements, from the evidence of a finished job. */
+export class CarBundleExporter implements BundleExporter {
+  readonly #modules: CarBundleExporterModules;
+
+  constructor(modules: CarBundleExporterModules) {
+    this.#modules = modules;
+  }
+
+  async exportFile(material: BundleMaterial, request: ExportRequest): Promise<ExportResult> {
+    if (material.attempts.length === 0) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
+    const listing = createBundle(material, [], UnixMs(this.#modules.clock.nowMs()));
+    const { accepted, receipts } = await assessEvidence(listing);
+    using _pins = this.#pinAll(material, receipts);
+    const blobs = await this.#listBlobs(
+      material,
+      accepted === undefined ? receipts : accepted.receipts,
+      request.content,
+    );
+    const bundle = { ...listing, blobs };
+    const assessment = await assessEvidence(bundle, { nowMs: this.#modules.clock.nowMs() });
+    const content =
+      request.format === 'bundle' ? this.#writeBundle(bundle) : this.#writeStatement(material, assessment);
+    return await writeCounted(request.path, content, assessment.verification.verdict);
+  }
+
+  #writeBundle(bundle: Bundle): AsyncIterable<Uint8Array> {
+    const { blobs } = this.#modules;
+    return writeBlocks(bundle, (blob, offset, length) => blobs.read(blob, offset, length));
+  }
+
+  async *#writeStatement(material: BundleMaterial, assessment: Assessment): AsyncIterable<Uint8Array> {
+    const { accepted, receipts, verification } = assessment;
+    if (accepted === undefined) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
+    const { identity, clock } = this.#modules;
+    const statedAtMs = clock.nowMs();
+    const payload = encodeStatement({ job: material.job, accepted, receipts, verification, statedAtMs });
+    const signature = await identity.sign(computePae(IN_TOTO_PAYLOAD_TYPE, payload));
+    const signatures = [{ keyId: identity.peer, signature }];
+    yield new TextEncoder().encode(encodeDsse({ payloadType: IN_TOTO_PAYLOAD_TYPE, payload, signatures }));
+  }
+
+  /** Blobs must not be evicted between listing and writing them. */
+  #pinAll(material: BundleMaterial, receipts: readonly Signed<Receipt>[]): Disposable {
+    const stack = new DisposableStack();
+    for (const { blob } of nameBlobs(material, receipts)) stack.use(this.#modules.blobs.pin(blob));
+    return stack;
+  }
+
+  async #listBlobs(
+    material: BundleMaterial,
+    receipts: readonly Signed<Receipt>[],
+    content: BundleContent,
+  ): Promise<Bundle['blobs']> {
+    const listed = new Map<BlobId, Bundle['blobs'][number]>();
+    for (const { blob, sizeBytes, role } of nameBlobs(material, receipts)) {
+      const isWanted = content === 'everything' || (content === 'outputs' && role === 'output');
+      const found = isWanted ? await this.#modules.blobs.stat(blob) : undefined;
+      const included = found?.sizeBytes === sizeBytes || listed.get(blob)?.included === true;
+      listed.set(blob, { blob, sizeBytes, included });
+    }
+    return [...listed.values()];
+  }
+}
+
+interface NamedBlob {
+  readonly blob: BlobId;
+  readonly sizeBytes: number;
+  readonly role: 'module' | 'input' | 'output';
+}
+
+function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]): readonly NamedBlob[] {
+  const { workload, inputs } = job.value;
+  return [
+    ...receipts.flatMap(({ value }) => value.result.outputs.map((file) => ({ ...file, role: 'output' as const }))),
+    { blob: workload.module, sizeBytes: workload.moduleSizeBytes, role: 'module' },
+    ...inputs.map((input) => ({ ...input, role: 'input' as const })),
+  ];
+}
+
+function createBundle(material: BundleMaterial, blobs: Bundle['blobs'], exportedAtMs: UnixMs): Bundle {
+  return {
+    type: 'fogproof/bundle@1',
+    job: material.job.wire,
+    attempts: [...material.attempts],
+    commitmentSet: material.commitmentSet,
+    unrevealed: [...(material.unrevealed ?? [])],
+    missingReplicas: [...material.missingReplicas],
+    blobs,
+    exportedAtMs,
+  };
+}
+
+async function writeCounted(
+  path: string,
+  content: AsyncIterable<Uint8Array>,
+  verdict: BundleVerification['verdict'],
+): Promise<ExportResult> {
+  let sizeBytes = 0;
+  async function* count(): AsyncIterable<Uint8Array> {
+    for await (const piece of content) {
+      sizeBytes += piece.length;
+      yield piece;
+    }
+  }
+  try {
+    await writeFileAtomic(path, count(), { mode: FILE_MODE, existing: 'replace' });
+  } catch (error) {
+    if (error instanceof DaemonError) throw error;
+    throw new BundleError({ code: 'BUNDLE_WRITE_FAILED', path, reason: describeError(error) }, { cause: error });
+  }
+  return { path, sizeBytes, verdict };
+}

@@ -1,0 +1,192 @@
+/**
+ * Checks of one attempt: lease, acceptance and receipt are signed by the parties that they name, name each other and
+ * the job, and keep within the job's terms. Times may be off by the tolerated clock skew (design section 12).
+ */
+import { satisfiesIsolation } from '../../domain/capability.ts';
+import { JobId, LeaseId, ObjectId } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Lease, LeaseAcceptance } from '../../domain/lease.ts';
+import { encodeObject } from '../../domain/object-type.ts';
+import { RESULT, type Receipt, type Result } from '../../domain/receipt.ts';
+import type { Signed } from '../../domain/signed.ts';
+import { computeObjectCid } from '../../lib/cid.ts';
+import { CLOCK_SKEW_MS } from '../constants.ts';
+import type { OpenedAttempt } from '../open-evidence.ts';
+import { type Check, checkRules, checkSignature, type Rule, uncheckedCheck, VALID, valueOf } from './check.ts';
+
+export function checkAttempt(attempt: OpenedAttempt, job: Signed<Job>): readonly Check[] {
+  const { label } = attempt;
+  const lease = valueOf(attempt.lease);
+  const checks = [
+    checkSignature(`${label}: lease signature`, attempt.lease, job.value.requester),
+    checkSignature(`${label}: acceptance signature`, attempt.acceptance, lease?.provider),
+    checkSignature(`${label}: receipt signature`, attempt.receipt, lease?.provider),
+  ];
+  if (attempt.lease.kind === 'opened') checks.push(...checkLease(label, attempt.lease.signed, job));
+  if (attempt.lease.kind === 'opened' && attempt.acceptance.kind === 'opened') {
+    checks.push(...checkAcceptance(label, attempt.acceptance.signed.value, attempt.lease.signed));
+  }
+  if (attempt.lease.kind === 'opened' && attempt.receipt.kind === 'opened') {
+    const receipt = attempt.receipt.signed.value;
+    checks.push(
+      ...checkReceipt(label, receipt, { lease: attempt.lease.signed, job }),
+      checkReceiptTimes(label, receipt, { lease: attempt.lease.signed.value, acceptance: valueOf(attempt.acceptance) }),
+      checkRenewal(attempt, attempt.lease.signed, receipt),
+    );
+  }
+  return checks;
+}
+
+/** Parties, terms and times of a lease. */
+export function checkLease(label: string, lease: Signed<Lease>, job: Signed<Job>): readonly Check[] {
+  const { value } = lease;
+  const terms = job.value;
+  return [
+    checkRules(`${label}: lease parties`, 'WRONG_PARTIES', [
+      [value.job === JobId(job.id), 'the lease is for another job'],
+      [value.requester === terms.requester, "the lease names another requester than the job's"],
+      [value.network === terms.network, "the lease is for another network than the job's"],
+      [value.provider !== terms.requester, 'the requester leased its own job to itself'],
+    ]),
+    checkRules(`${label}: lease terms`, 'WRONG_TERMS', [
+      [
+        value.replica < terms.replication.replicas,
+        `it is for replica ${value.replica} of ${terms.replication.replicas}`,
+      ],
+      [
+        BigInt(value.price) <= BigInt(terms.priceCeiling),
+        `its price ${value.price} is above the job's ceiling ${terms.priceCeiling}`,
+      ],
+      [value.renewalMs <= value.durationMs, 'it asks for renewal later than it ends'],
+      [
+        value.commitReveal === terms.replication.replicas > 1,
+        'it asks for a commitment where there is one replica, or for none where there are more',
+      ],
+    ]),
+    checkRules(`${label}: lease times`, 'WRONG_TIME', [
+      [value.deadlineMs <= terms.deadlineMs, "its deadline is after the job's"],
+      [value.issuedAtMs >= terms.createdAtMs - CLOCK_SKEW_MS, 'it was issued before the job was made'],
+      [value.issuedAtMs <= value.deadlineMs, 'it was issued after its deadline'],
+    ]),
+  ];
+}
+
+function checkAcceptance(label: string, acceptance: LeaseAcceptance, lease: Signed<Lease>): readonly Check[] {
+  const { issuedAtMs, durationMs, provider } = lease.value;
+  const { acceptedAtMs } = acceptance;
+  return [
+    checkRules(`${label}: acceptance parties`, 'WRONG_PARTIES', [
+      [acceptance.lease === LeaseId(lease.id), 'it accepts another lease'],
+      [acceptance.provider === provider, 'it names another provider than the lease'],
+    ]),
+    checkRules(`${label}: acceptance times`, 'WRONG_TIME', [
+      [acceptedAtMs >= issuedAtMs - CLOCK_SKEW_MS, 'the lease was accepted before it was issued'],
+      [acceptedAtMs <= issuedAtMs + durationMs + CLOCK_SKEW_MS, 'the lease was accepted after it had run out'],
+    ]),
+  ];
+}
+
+function checkReceipt(
+  label: string,
+  receipt: Receipt,
+  terms: { readonly lease: Signed<Lease>; readonly job: Signed<Job> },
+): readonly Check[] {
+  const { lease, job } = terms;
+  const { isolation } = receipt.sandbox;
+  return [
+    checkRules(`${label}: receipt parties`, 'WRONG_PARTIES', [
+      [receipt.job === JobId(job.id), 'the receipt is for another job'],
+      [receipt.lease === LeaseId(lease.id), 'the receipt is for another lease'],
+      [receipt.requester === job.value.requester, "it names another requester than the job's"],
+      [receipt.provider === lease.value.provider, 'it names another provider than the lease'],
+      [receipt.network === job.value.network, "it is for another network than the job's"],
+    ]),
+    checkRules(`${label}: receipt result`, 'WRONG_RESULT', checkResultForm(receipt, job)),
+    checkRules(`${label}: receipt limits`, 'OVER_LIMIT', checkLimits(receipt.result, job.value)),
+    checkRules(`${label}: receipt isolation`, 'WRONG_ISOLATION', [
+      [
+        satisfiesIsolation(isolation, job.value.isolation),
+        `it ran in '${isolation}' where the job demands '${job.value.isolation}'`,
+      ],
+    ]),
+  ];
+}
+
+function checkResultForm({ result, outputRoot }: Receipt, job: Signed<Job>): readonly Rule[] {
+  const paths = result.outputs.map(({ path }) => path);
+  return [
+    [outputRoot === computeOutputRoot(result), 'its output root is not the id of its result'],
+    [result.job === JobId(job.id), 'its result is of another job'],
+    [
+      paths.every((path, index) => index === 0 || (paths[index - 1] ?? '') < path),
+      'its output files are not in ascending order of path, or one is there twice',
+    ],
+    [
+      result.outcome.kind !== 'completed' || result.instrumentedModule !== null,
+      'it completed and does not say which instrumented module ran',
+    ],
+  ];
+}
+
+/** Limits hold for what completed; what was stopped at a limit says so in its outcome. */
+function checkLimits(result: Result, { resources }: Job): readonly Rule[] {
+  if (result.outcome.kind !== 'completed') return [];
+  const outputBytes = result.outputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return [
+    [result.fuel <= resources.fuel, `it used ${result.fuel} units of fuel and may use ${resources.fuel}`],
+    [outputBytes <= resources.outputBytes, `its output has ${outputBytes} bytes and may have ${resources.outputBytes}`],
+  ];
+}
+
+/** Id of the canonical result: what replicas commit to and compare. */
+export function computeOutputRoot(result: Result): ObjectId {
+  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
+}
+
+function checkReceiptTimes(
+  label: string,
+  receipt: Receipt,
+  terms: { readonly lease: Lease; readonly acceptance: LeaseAcceptance | undefined },
+): Check {
+  const { startedAtMs, finishedAtMs } = receipt;
+  const earliest = (terms.acceptance?.acceptedAtMs ?? terms.lease.issuedAtMs) - CLOCK_SKEW_MS;
+  return checkRules(`${label}: receipt times`, 'WRONG_TIME', [
+    [startedAtMs >= earliest, 'it started before the lease was accepted'],
+    [finishedAtMs >= startedAtMs, 'it finished before it started'],
+    [finishedAtMs <= terms.lease.deadlineMs + CLOCK_SKEW_MS, "it finished after the lease's deadline"],
+  ]);
+}
+
+/**
+ * Design section 2: a lease is short and renewed by the provider's signed progress. Within its first term nothing more
+ * is needed; after it, the last progress shows that it stood when the run ended.
+ */
+function checkRenewal(
+  { label, acceptance, lastProgress }: OpenedAttempt,
+  lease: Signed<Lease>,
+  receipt: Receipt,
+): Check {
+  const name = `${label}: lease renewal`;
+  const termMs = lease.value.durationMs + CLOCK_SKEW_MS;
+  const beganAtMs = valueOf(acceptance)?.acceptedAtMs ?? lease.value.issuedAtMs;
+  if (lastProgress === null) {
+    if (receipt.finishedAtMs <= beganAtMs + termMs) return { name, verdict: VALID };
+    return uncheckedCheck(name, `the last signed progress of ${label}, which shows that its lease was renewed`);
+  }
+  const signature = checkSignature(name, lastProgress, lease.value.provider);
+  const progress = valueOf(lastProgress);
+  if (signature.verdict.kind !== 'valid' || progress === undefined) return signature;
+  const leastRenewals = Math.floor((progress.atMs - beganAtMs) / termMs);
+  return checkRules(name, 'WRONG_TIME', [
+    [progress.lease === LeaseId(lease.id), 'its progress is of another lease'],
+    [progress.atMs <= receipt.finishedAtMs + CLOCK_SKEW_MS, 'its progress was signed after it finished'],
+    [receipt.finishedAtMs <= progress.atMs + termMs, 'the lease had run out when it finished'],
+    [progress.sequence >= leastRenewals, `${progress.sequence} renewals are too few for that long a run`],
+  ]);
+}
+
+/** The receipt of an attempt of which no check of its own failed. */
+export function verifiedReceipt(attempt: OpenedAttempt, job: Signed<Job>): Signed<Receipt> | undefined {
+  const isSound = checkAttempt(attempt, job).every(({ verdict }) => verdict.kind !== 'invalid');
+  return isSound && attempt.receipt.kind === 'opened' ? attempt.receipt.signed : undefined;
+}

@@ -1,0 +1,183 @@
+/**
+ * The `replicated` assurance: k providers, chosen under diversity rule D, committed to byte-identical outputs before any
+ * of them could see another's (design section 7).
+ */
+import type { AssuranceReport } from '../../domain/assurance.ts';
+import { JobId } from '../../domain/ids.ts';
+import type { Job, Replication } from '../../domain/job.ts';
+import type { Result } from '../../domain/receipt.ts';
+import type { Signed } from '../../domain/signed.ts';
+import type { OpenedEvidence } from '../open-evidence.ts';
+import { type AcceptedResult, findAcceptedResult } from './accepted-result.ts';
+import { type Check, checkRules, combineChecks, listNames, shortPeer, uncheckedCheck } from './check.ts';
+import { providerOf, type Replica } from './replicas.ts';
+
+const DIVERSITY_RULES: Readonly<Record<Replication['diversity'], string>> = {
+  peer: "rule 'peer': no two replicas share a peer identity",
+};
+
+/** True if the file claims `replicated`, be it rightly or not. */
+export function claimsReplication(evidence: OpenedEvidence, job: Signed<Job>): boolean {
+  return (
+    job.value.replication.replicas > 1 ||
+    evidence.commitmentSet !== null ||
+    evidence.unrevealed.length > 0 ||
+    evidence.attempts.some(({ commitment }) => commitment !== null)
+  );
+}
+
+export function reportReplicated(
+  evidence: OpenedEvidence,
+  job: Signed<Job>,
+  replicas: readonly Replica[],
+): AssuranceReport {
+  const counted = replicas.filter(({ standing }) => standing === 'counted');
+  const agreed = findAcceptedResult(counted.flatMap(({ receipt }) => receipt ?? []));
+  const checks = [
+    ...checkSet(evidence, job, replicas),
+    ...replicas.flatMap((replica) => replica.checks),
+    checkDiversity(replicas),
+    checkReplicaNumbers(counted),
+    checkQuorum(job.value.replication, agreed),
+    checkAccounted(evidence, job.value.replication, replicas),
+  ];
+  return {
+    assurance: 'replicated',
+    statement: describeReplicated(job.value, agreed, describeOthers(evidence, replicas, agreed)),
+    by: agreed?.receipts.map(({ value }) => value.provider as string) ?? [],
+    assumes: [
+      `not all of the ${agreed?.receipts.length ?? 0} providers that agree collude: at least one of them kept its result to itself until it had signed the set of commitments`,
+      'two peer identities are two parties: nothing here shows that they are not of one operator',
+    ],
+    doesNotClaim: [
+      'that the program is correct, or fit for what it is used for',
+      'anything about replicas that did not commit in time or whose result is not in this file',
+    ],
+    verdict: combineChecks(checks),
+    checks,
+  };
+}
+
+function checkSet(evidence: OpenedEvidence, job: Signed<Job>, replicas: readonly Replica[]): readonly Check[] {
+  const { commitmentSet } = evidence;
+  const present = checkRules('set of commitments', 'NO_COMMITMENT', [
+    [commitmentSet !== null, 'the replicas did not sign a set of commitments before they revealed their results'],
+  ]);
+  if (commitmentSet === null) return [present];
+  const { commitments, job: setJob } = commitmentSet.value;
+  const known = new Set(replicas.map(({ commitment }) => commitment));
+  const unknown = commitments.filter((id) => !known.has(id));
+  return [
+    present,
+    checkRules('set form', 'WRONG_SET', [
+      [setJob === JobId(job.id), 'the set of commitments is for another job'],
+      [
+        commitments.every((id, index) => index === 0 || (commitments[index - 1] ?? '') < id),
+        'its ids are not in ascending order, or one is there twice',
+      ],
+    ]),
+    unknown.length === 0
+      ? checkRules('set complete', 'WRONG_SET', [])
+      : uncheckedCheck('set complete', `commitment ${listNames(unknown)}, which the signed set names`),
+  ];
+}
+
+/** A result copied from another identity of the same key would be no second opinion. */
+function checkDiversity(replicas: readonly Replica[]): Check {
+  const providers = replicas.map(providerOf);
+  const twice = providers.find((provider, index) => providers.indexOf(provider) !== index);
+  return checkRules('diversity', 'NOT_DIVERSE', [
+    [twice === undefined, `provider ${twice === undefined ? '' : shortPeer(twice)} gave two replicas`],
+  ]);
+}
+
+function checkReplicaNumbers(counted: readonly Replica[]): Check {
+  const numbers = counted.map(({ lease }) => lease.value.replica);
+  return checkRules('replicas distinct', 'REPEATED', [
+    [new Set(numbers).size === numbers.length, 'two results count for one replica'],
+  ]);
+}
+
+function checkQuorum({ replicas, quorum }: Replication, agreed: AcceptedResult | undefined): Check {
+  const agreeing = agreed?.receipts.length ?? 0;
+  return checkRules('quorum', 'NO_QUORUM', [
+    [replicas > 1, 'the job asks for one replica, which agrees with nobody'],
+    [agreeing >= quorum, `${agreeing} of ${replicas} replicas agree and ${quorum} must`],
+  ]);
+}
+
+function checkAccounted(evidence: OpenedEvidence, { replicas: k }: Replication, replicas: readonly Replica[]): Check {
+  const accounted = new Set([
+    ...replicas.map(({ lease }) => lease.value.replica),
+    ...evidence.missingReplicas.map(({ replica }) => replica),
+  ]);
+  const lost = Array.from({ length: k }, (_, index) => index).filter((index) => !accounted.has(index));
+  return checkRules('replicas accounted for', 'NOT_ACCOUNTED', [
+    [lost.length === 0, `the file says nothing of replica ${listNames(lost.map((index) => String(index + 1)))}`],
+    [
+      evidence.missingReplicas.every(({ replica }) => replica < k),
+      'the file names a missing replica that the job does not ask for',
+    ],
+  ]);
+}
+
+function describeReplicated(job: Job, agreed: AcceptedResult | undefined, others: readonly string[]): string {
+  const { replicas, quorum, diversity } = job.replication;
+  const head =
+    agreed === undefined
+      ? `Of ${replicas} replicas of job '${job.name}' no result has the most.`
+      : `${agreed.receipts.length} of ${replicas} replicas of job '${job.name}' (${listNames(
+          agreed.receipts.map(({ value }) => shortPeer(value.provider)),
+        )}) committed to the byte-identical result ${agreed.outputRoot} ` +
+        `(${agreed.result.outputs.length} files, ${agreed.result.fuel} units of fuel, instrumenter ${agreed.result.instrumenter}) ` +
+        'before any of them could see another’s.';
+  const rule = `The job demands ${quorum}; they were chosen under ${DIVERSITY_RULES[diversity]}.`;
+  return [head, rule, ...others].join(' ');
+}
+
+function describeOthers(
+  evidence: OpenedEvidence,
+  replicas: readonly Replica[],
+  agreed: AcceptedResult | undefined,
+): readonly string[] {
+  return [
+    ...replicas.flatMap((replica) => describeOther(replica, agreed)),
+    ...evidence.missingReplicas.map(({ replica, reason }) => `Replica ${replica + 1} is missing: ${reason}.`),
+  ];
+}
+
+function describeOther(replica: Replica, agreed: AcceptedResult | undefined): readonly string[] {
+  const name = `Replica ${replica.lease.value.replica + 1} (${shortPeer(providerOf(replica))})`;
+  switch (replica.standing) {
+    case 'counted': {
+      const result = replica.receipt?.value.result;
+      if (result === undefined || replica.receipt?.value.outputRoot === agreed?.outputRoot) return [];
+      return [`${name} dissents: ${describeDifference(result, agreed?.result)}.`];
+    }
+    case 'late':
+      return [`${name} did not commit before the others revealed and does not count.`];
+    case 'unrevealed':
+      return [`${name} committed and its result is not in this file.`];
+    case 'unsound':
+      return [`${name} does not count: its evidence does not pass.`];
+    default:
+      return replica.standing satisfies never;
+  }
+}
+
+/** The first figures in which two results differ, for people. */
+function describeDifference(result: Result, agreed: Result | undefined): string {
+  if (agreed === undefined) return 'no result has the most';
+  const parts = [
+    ['instrumenter', result.instrumenter, agreed.instrumenter],
+    ['instrumented module', result.instrumentedModule ?? 'none', agreed.instrumentedModule ?? 'none'],
+    ['outcome', JSON.stringify(result.outcome), JSON.stringify(agreed.outcome)],
+    ['fuel', String(result.fuel), String(agreed.fuel)],
+    ['steps', String(result.steps), String(agreed.steps)],
+  ] as const;
+  const differing = parts.filter(([, own, other]) => own !== other);
+  if (differing.length > 0) return differing.map(([name, own, other]) => `${name} ${own} and not ${other}`).join(', ');
+  const others = new Map(agreed.outputs.map(({ path, blob }) => [path, blob]));
+  const files = result.outputs.filter(({ path, blob }) => others.get(path) !== blob).map(({ path }) => path);
+  return files.length > 0 ? `other bytes in ${listNames(files)}` : 'other outputs or metrics';
+}

@@ -1,0 +1,126 @@
+/**
+ * in-toto Statement v1 (in-toto/attestation, spec/v1/statement.md) over the outputs of a job. Its predicate is what this
+ * program found when it verified the evidence; the evidence itself stays in the bundle file.
+ */
+import { CID } from 'multiformats/cid';
+import { z } from 'zod';
+import type { Job } from '../domain/job.ts';
+import type { Receipt } from '../domain/receipt.ts';
+import type { Signed } from '../domain/signed.ts';
+import { decodeUtf8, encodeHex, encodeUtf8 } from '../lib/bytes.ts';
+import { describeError } from '../lib/errors.ts';
+import type { AcceptedResult } from './checks/accepted-result.ts';
+import { BundleError } from './errors.ts';
+import type { BundleVerification } from './interface.ts';
+
+export const IN_TOTO_PAYLOAD_TYPE = 'application/vnd.in-toto+json';
+export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+/** Names the form of our predicate; a change of its fields gets a new one. */
+export const PREDICATE_TYPE = 'urn:fogproof:predicate:compute-result:v1';
+
+const digestSchema = z
+  .record(z.string(), z.string())
+  .refine((digest) => Object.keys(digest).length > 0, 'a subject must have a digest');
+
+/** Parsing rules of in-toto: unknown fields are ignored, predicate may be omitted. */
+const statementSchema = z.object({
+  _type: z.literal(STATEMENT_TYPE),
+  subject: z.array(z.object({ name: z.string().optional(), digest: digestSchema })).min(1),
+  predicateType: z.string().min(1),
+  predicate: z.record(z.string(), z.unknown()).optional(),
+});
+export type Statement = z.output<typeof statementSchema>;
+
+/** @throws BundleError BUNDLE_MALFORMED */
+export function parseStatement(payload: Uint8Array): Statement {
+  try {
+    return statementSchema.parse(JSON.parse(decodeUtf8(payload)));
+  } catch (error) {
+    const reason = `its payload is no in-toto statement: ${error instanceof z.ZodError ? z.prettifyError(error) : describeError(error)}`;
+    throw new BundleError({ code: 'BUNDLE_MALFORMED', reason }, { cause: error });
+  }
+}
+
+export interface StatementContent {
+  readonly job: Signed<Job>;
+  readonly accepted: AcceptedResult;
+  readonly receipts: readonly Signed<Receipt>[];
+  readonly verification: BundleVerification;
+  readonly statedAtMs: number;
+}
+
+/** Canonical JSON is not needed: the bytes that this gives are what is signed. */
+export function encodeStatement(content: StatementContent): Uint8Array {
+  const statement: Statement = {
+    _type: STATEMENT_TYPE,
+    subject: listSubjects(content.accepted),
+    predicateType: PREDICATE_TYPE,
+    predicate: createPredicate(content),
+  };
+  return encodeUtf8(JSON.stringify(statement));
+}
+
+/** The output files; where there are none, the result itself, since a statement must be about something. */
+function listSubjects({ result, outputRoot }: AcceptedResult): Statement['subject'] {
+  if (result.outputs.length === 0) return [{ name: 'result', digest: { sha256: sha256Of(outputRoot) } }];
+  return result.outputs.map(({ path, blob }) => ({ name: path, digest: { sha256: sha256Of(blob) } }));
+}
+
+/** Our ids are CIDs over sha2-256: the digest in them is the file's SHA-256. */
+function sha256Of(cid: string): string {
+  return encodeHex(CID.parse(cid).multihash.digest);
+}
+
+function createPredicate({ job, accepted, receipts, verification, statedAtMs }: StatementContent) {
+  const { workload, inputs, replication, isolation } = job.value;
+  return {
+    job: {
+      ...verification.job,
+      module: { digest: { sha256: sha256Of(workload.module) } },
+      abi: workload.abi,
+      arguments: workload.arguments,
+      environment: workload.environment,
+      seed: encodeHex(workload.seed),
+      inputs: inputs.map(({ path, blob }) => ({ name: path, digest: { sha256: sha256Of(blob) } })),
+      replication,
+      isolation,
+    },
+    result: {
+      outputRoot: accepted.outputRoot,
+      outcome: accepted.result.outcome,
+      fuel: accepted.result.fuel,
+      steps: accepted.result.steps,
+      instrumenter: accepted.result.instrumenter,
+    },
+    receipts: receipts.map(({ id, value }) => ({
+      id,
+      provider: value.provider,
+      lease: value.lease,
+      outputRoot: value.outputRoot,
+      startedAt: new Date(value.startedAtMs).toISOString(),
+      finishedAt: new Date(value.finishedAtMs).toISOString(),
+      sandbox: value.sandbox,
+    })),
+    verification: {
+      statedAt: new Date(statedAtMs).toISOString(),
+      verdict: verification.verdict,
+      assurances: verification.assurances,
+      notProven: verification.notProven,
+    },
+  };
+}
+
+const claimsSchema = z.object({
+  verification: z.object({
+    verdict: z.enum(['valid', 'invalid', 'unchecked']),
+    assurances: z.array(z.object({ assurance: z.string(), statement: z.string() })),
+    notProven: z.array(z.string()),
+  }),
+});
+export type StatementClaims = z.output<typeof claimsSchema>['verification'];
+
+/** What a statement of ours says was found, or undefined for a predicate of another kind. */
+export function readClaims(statement: Statement): StatementClaims | undefined {
+  if (statement.predicateType !== PREDICATE_TYPE) return undefined;
+  return claimsSchema.safeParse(statement.predicate).data?.verification;
+}

@@ -1,0 +1,178 @@
+/**
+ * Reading of a bundle file: CARv1 (ipld.io/specs/transport/car/carv1) of one root, which is its first block, followed
+ * by raw blocks. Stricter than CAR: sha2-256 CIDv1 only, each block once, each hashed. Blobs are hashed as they pass and
+ * never held.
+ */
+import { asyncIterableReader, readHeader } from '@ipld/car/decoder';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { varint } from 'multiformats';
+import { CID } from 'multiformats/cid';
+import { BUNDLE, type Bundle } from '../domain/bundle.ts';
+import { type BlobId, BlobId as createBlobId } from '../domain/ids.ts';
+import { decodeObject } from '../domain/object-type.ts';
+import { areBytesEqual } from '../lib/bytes.ts';
+import { computeObjectCid, DAG_CBOR_CODE, RAW_CODE, SHA2_256 } from '../lib/cid.ts';
+import { DaemonError, describeError } from '../lib/errors.ts';
+import { BLOB_PIECE_BYTES, MAX_CAR_HEADER_BYTES } from './constants.ts';
+import { BundleError } from './errors.ts';
+
+/** A whole file, or its pieces in order. */
+export type BundleSource = Uint8Array | AsyncIterable<Uint8Array>;
+
+export interface BundleBlocks {
+  readonly bundle: Bundle;
+  /** CID of the root block: names this file's evidence. */
+  readonly rootId: string;
+  /** Size in bytes of each blob in the file; each hashes to its id. */
+  readonly included: ReadonlyMap<BlobId, number>;
+}
+
+type Reader = ReturnType<typeof asyncIterableReader>;
+
+/** CIDv1 with a one-byte codec and a sha2-256 multihash: version, codec, 0x12, 0x20, digest. */
+const CID_BYTES = 36;
+const MAX_VARINT_BYTES = 9;
+
+/**
+ * Reads a bundle file and checks every block against its name and the list in the root.
+ * @throws BundleError
+ */
+export async function readBlocks(source: BundleSource): Promise<BundleBlocks> {
+  const reader = asyncIterableReader(source instanceof Uint8Array ? toPieces(source) : source);
+  const root = await readRoot(reader);
+  const { bundle, rootId } = await readRootBlock(reader, root);
+  const included = new Map<BlobId, number>();
+  for (;;) {
+    const head = await readBlockHead(reader);
+    if (head === undefined) break;
+    const blob = await readBlob(reader, head);
+    if (included.has(blob)) throw new BundleError({ code: 'BUNDLE_DUPLICATE_BLOCK', block: blob });
+    included.set(blob, head.sizeBytes);
+  }
+  assertListed(bundle, included);
+  return { bundle, rootId, included };
+}
+
+async function* toPieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset += BLOB_PIECE_BYTES) {
+    yield bytes.subarray(offset, offset + BLOB_PIECE_BYTES);
+  }
+}
+
+async function readRoot(reader: Reader): Promise<CID> {
+  const sizeBytes = await peekVarint(reader);
+  if (sizeBytes === undefined || sizeBytes.value < 1 || sizeBytes.value > MAX_CAR_HEADER_BYTES) {
+    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: 'it does not begin with a CARv1 header' });
+  }
+  try {
+    const header = await readHeader(reader, 1);
+    const [root, ...others] = header.roots;
+    if (root !== undefined && others.length === 0) return root;
+  } catch (error) {
+    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: describeError(error) }, { cause: error });
+  }
+  throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: 'its CAR header does not name exactly one root' });
+}
+
+async function readRootBlock(reader: Reader, root: CID): Promise<{ bundle: Bundle; rootId: string }> {
+  const head = await readBlockHead(reader);
+  if (head === undefined || !head.cid.equals(root) || root.code !== DAG_CBOR_CODE) {
+    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: 'its first block is not its root' });
+  }
+  if (head.sizeBytes > BUNDLE.maxBytes) {
+    const { sizeBytes } = head;
+    throw new BundleError({ code: 'BUNDLE_TOO_LARGE', part: 'root block', sizeBytes, maxBytes: BUNDLE.maxBytes });
+  }
+  const bytes = Uint8Array.from(await readExactly(reader, head.sizeBytes));
+  const rootId = root.toString();
+  if (computeObjectCid(bytes).toString() !== rootId) {
+    throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: rootId });
+  }
+  try {
+    return { bundle: decodeObject(BUNDLE, bytes), rootId };
+  } catch (error) {
+    if (!(error instanceof DaemonError)) throw error;
+    throw new BundleError({ code: 'BUNDLE_MALFORMED', reason: error.message }, { cause: error });
+  }
+}
+
+interface BlockHead {
+  readonly cid: CID;
+  readonly sizeBytes: number;
+}
+
+async function readBlockHead(reader: Reader): Promise<BlockHead | undefined> {
+  const length = await peekVarint(reader);
+  if (length === undefined) return undefined;
+  reader.seek(length.sizeBytes);
+  if (length.value < CID_BYTES) throw new BundleError({ code: 'BUNDLE_MALFORMED', reason: 'a block without a CID' });
+  const cid = decodeCid(Uint8Array.from(await readExactly(reader, CID_BYTES)));
+  return { cid, sizeBytes: length.value - CID_BYTES };
+}
+
+/** The number at the reader's place, which stays; undefined at the end of the file. */
+async function peekVarint(reader: Reader): Promise<{ value: number; sizeBytes: number } | undefined> {
+  const bytes = await reader.upTo(MAX_VARINT_BYTES);
+  if (bytes.length === 0) return undefined;
+  try {
+    const [value, sizeBytes] = varint.decode(bytes);
+    if (Number.isSafeInteger(value)) return { value, sizeBytes };
+  } catch (error) {
+    if (bytes.length < MAX_VARINT_BYTES) {
+      throw new BundleError({ code: 'BUNDLE_TRUNCATED', atByte: reader.pos + bytes.length }, { cause: error });
+    }
+  }
+  throw new BundleError({ code: 'BUNDLE_MALFORMED', reason: 'a length that is no number below 2^53' });
+}
+
+function decodeCid(bytes: Uint8Array): CID {
+  try {
+    const cid = CID.decode(bytes);
+    if (cid.version === 1 && Number(cid.multihash.code) === SHA2_256) return cid;
+  } catch (error) {
+    throw new BundleError({ code: 'BUNDLE_MALFORMED', reason: describeError(error) }, { cause: error });
+  }
+  throw new BundleError({ code: 'BUNDLE_MALFORMED', reason: 'a block whose CID is not a CIDv1 with sha2-256' });
+}
+
+async function readBlob(reader: Reader, { cid, sizeBytes }: BlockHead): Promise<BlobId> {
+  if (cid.code !== RAW_CODE) throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: cid.toString() });
+  const hash = sha256.create();
+  for (let left = sizeBytes; left > 0; ) {
+    const piece = await readExactly(reader, Math.min(left, BLOB_PIECE_BYTES));
+    hash.update(piece);
+    left -= piece.length;
+  }
+  if (!areBytesEqual(hash.digest(), cid.multihash.digest)) {
+    throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: cid.toString() });
+  }
+  return createBlobId(cid.toString());
+}
+
+async function readExactly(reader: Reader, length: number): Promise<Uint8Array> {
+  const bytes = await reader.upTo(length);
+  if (bytes.length < length) throw new BundleError({ code: 'BUNDLE_TRUNCATED', atByte: reader.pos + bytes.length });
+  reader.seek(length);
+  return bytes;
+}
+
+/** What the root says is in the file is in the file, of that size, and nothing else is. */
+function assertListed(bundle: Bundle, included: ReadonlyMap<BlobId, number>): void {
+  const listed = new Map<BlobId, number | undefined>();
+  for (const { blob, sizeBytes, included: isIncluded } of bundle.blobs) {
+    if (listed.has(blob)) throw new BundleError({ code: 'BUNDLE_DUPLICATE_BLOCK', block: blob });
+    listed.set(blob, isIncluded ? sizeBytes : undefined);
+  }
+  for (const [blob, sizeBytes] of included) {
+    const expected = listed.get(blob);
+    if (expected === undefined) throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: blob });
+    if (expected !== sizeBytes) {
+      throw new BundleError({ code: 'BUNDLE_SIZE_MISMATCH', block: blob, expected, found: sizeBytes });
+    }
+  }
+  for (const [blob, expected] of listed) {
+    if (expected !== undefined && !included.has(blob)) {
+      throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });
+    }
+  }
+}

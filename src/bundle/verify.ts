@@ -1,0 +1,79 @@
+/**
+ * Offline verification of a bundle file: browser-capable, so nothing here or below imports from node:.
+ * A file that is malformed is an error; one that is well-formed gets a verdict, whatever is in it.
+ */
+import type { AssuranceReport } from '../domain/assurance.ts';
+import type { Bundle } from '../domain/bundle.ts';
+import type { Job } from '../domain/job.ts';
+import type { Receipt } from '../domain/receipt.ts';
+import type { Signed } from '../domain/signed.ts';
+import { type AcceptedResult, findAcceptedResult } from './checks/accepted-result.ts';
+import { verifiedReceipt } from './checks/attempt.ts';
+import { collectReplicas } from './checks/replicas.ts';
+import { claimsReplication, reportReplicated } from './checks/replicated.ts';
+import { describeOutcome, reportSigned } from './checks/signed.ts';
+import type { BundleVerification } from './interface.ts';
+import { listNotProven } from './not-proven.ts';
+import { type OpenedEvidence, openEvidence } from './open-evidence.ts';
+import { type BundleSource, readBlocks } from './read-blocks.ts';
+
+export interface VerifyOptions {
+  /** Time of this machine. Without it nothing is said of times in the future. */
+  readonly nowMs?: number;
+}
+
+/**
+ * Reads a bundle file and judges every assurance in it.
+ * @param source the whole file, or its pieces in order; blobs are hashed as they pass and never held
+ * @throws BundleError for what is no bundle, or was changed after it was written
+ */
+export async function verifyBundle(source: BundleSource, options: VerifyOptions = {}): Promise<BundleVerification> {
+  const { bundle } = await readBlocks(source);
+  return (await assessEvidence(bundle, options)).verification;
+}
+
+export interface Assessment {
+  readonly verification: BundleVerification;
+  /** What most sound receipts give. */
+  readonly accepted: AcceptedResult | undefined;
+  /** Every receipt of which no check of its own failed. */
+  readonly receipts: readonly Signed<Receipt>[];
+}
+
+/** Judges the objects of a bundle, and gives with the verdict what an export needs of them. */
+export async function assessEvidence(bundle: Bundle, options: VerifyOptions = {}): Promise<Assessment> {
+  const evidence = await openEvidence(bundle);
+  const job = evidence.job.kind === 'opened' ? evidence.job.signed : undefined;
+  const replicas = job === undefined ? [] : collectReplicas(evidence, job);
+  const receipts = collectReceipts(evidence, job);
+  const committed = replicas.flatMap(({ standing, receipt }) => (standing === 'counted' && receipt ? [receipt] : []));
+  const accepted = findAcceptedResult(committed.length > 0 ? committed : receipts);
+  const assurances = [reportSigned(evidence, { accepted, blobs: bundle.blobs, nowMs: options.nowMs })];
+  if (job !== undefined && claimsReplication(evidence, job)) assurances.push(reportReplicated(evidence, job, replicas));
+  const verification: BundleVerification = {
+    verdict: combineVerdicts(assurances),
+    job: describeJob(job),
+    outcome: accepted === undefined ? 'no result' : describeOutcome(accepted.result.outcome),
+    assurances,
+    notProven: listNotProven(job?.value, accepted, assurances),
+  };
+  return { verification, accepted, receipts };
+}
+
+function collectReceipts(evidence: OpenedEvidence, job: Signed<Job> | undefined): readonly Signed<Receipt>[] {
+  if (job === undefined) return [];
+  return evidence.attempts.flatMap((attempt) => verifiedReceipt(attempt, job) ?? []);
+}
+
+/** Fields stay empty where the job's signature does not hold: nothing unverified is shown as a fact. */
+function describeJob(job: Signed<Job> | undefined): BundleVerification['job'] {
+  if (job === undefined) return { id: '', name: '', requester: '', network: '' };
+  const { name, requester, network } = job.value;
+  return { id: job.id, name, requester, network };
+}
+
+function combineVerdicts(assurances: readonly AssuranceReport[]): BundleVerification['verdict'] {
+  const kinds = new Set(assurances.map(({ verdict }) => verdict.kind));
+  if (kinds.has('invalid')) return 'invalid';
+  return kinds.has('unchecked') ? 'unchecked' : 'valid';
+}
