@@ -1,0 +1,62 @@
+import { statfs } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
+import { dirname } from 'node:path';
+import { BLOB_DISK_SHARE, BLOB_MAX_BYTES } from './constants.ts';
+import { computeDataPaths } from './paths.ts';
+import type { NodeConfigInput } from './schema.ts';
+
+/** What some defaults depend on. */
+export interface HostFacts {
+  readonly cpus: number;
+  readonly memoryBytes: number;
+  /** Size of the disk that holds the data folder. */
+  readonly diskBytes: number;
+}
+
+export async function readHostFacts(home: string): Promise<HostFacts> {
+  return { cpus: availableParallelism(), memoryBytes: totalmem(), diskBytes: await readDiskBytes(home) };
+}
+
+/** Of the nearest folder that is there: the data folder may not be yet. */
+async function readDiskBytes(path: string): Promise<number> {
+  try {
+    const { blocks, bsize } = await statfs(path);
+    return blocks * bsize;
+  } catch (error) {
+    const parent = dirname(path);
+    if (parent === path) throw error;
+    return readDiskBytes(parent);
+  }
+}
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+
+/** The lowest layer: every setting (design section 12), but for home and socket. */
+export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigInput, 'home' | 'socket'> {
+  return {
+    listen: ['/ip4/0.0.0.0/tcp/4717'],
+    announce: [],
+    network: 'local',
+    bootstrap: [],
+    mdns: true,
+    region: null,
+    provide: {
+      enabled: true,
+      slots: Math.min(4096, host.cpus),
+      maxMemoryBytes: Math.max(64 * MIB, Math.min(4 * GIB, Math.floor(host.memoryBytes / 2))),
+      maxWallTimeMs: '1h',
+      maxFuel: '10T',
+      maxOutputBytes: 256 * MIB,
+      allowRequesters: 'anyone',
+      trustedRequesters: [],
+      isolationForStrangers: 'bubblewrap',
+      pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
+    },
+    request: { maxActiveJobs: 100_000 },
+    blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },
+    results: { keepForMs: '30d' },
+    log: { level: 'info', format: 'pretty', file: computeDataPaths(home).log },
+    keystore: { passphraseFile: null },
+  };
+}

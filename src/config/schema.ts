@@ -1,0 +1,126 @@
+import { multiaddr } from '@multiformats/multiaddr';
+import { z } from 'zod';
+import { isolationLevelSchema } from '../domain/capability.ts';
+import { decimalSchema, peerKeySchema } from '../domain/ids.ts';
+import {
+  COUNT_PATTERN,
+  DURATION_PATTERN,
+  formatDuration,
+  formatSize,
+  parseCount,
+  parseDuration,
+  parseSize,
+  SIZE_PATTERN,
+} from '../lib/quantity.ts';
+
+interface QuantityOptions {
+  readonly noun: string;
+  readonly pattern: RegExp;
+  readonly parse: (text: string) => number | undefined;
+  readonly format: (value: number) => string;
+  readonly minimum: number;
+  readonly maximum: number;
+}
+
+/** A whole number, or text with a unit. */
+function quantity(options: QuantityOptions) {
+  const { noun, pattern, parse, format, minimum, maximum } = options;
+  const error = `expected ${noun}`;
+  return z.union([z.int().min(0), z.string().regex(pattern)], { error }).transform((given, context) => {
+    const value = typeof given === 'number' ? given : parse(given);
+    if (value !== undefined && value >= minimum && value <= maximum) return value;
+    const range = `expected from ${format(minimum)} to ${format(maximum)}`;
+    context.issues.push({ code: 'custom', message: value === undefined ? error : range, input: given });
+    return z.NEVER;
+  });
+}
+
+const size = (minimum: number, maximum: number) =>
+  quantity({
+    noun: 'a size such as 512MiB, or bytes',
+    pattern: SIZE_PATTERN,
+    parse: parseSize,
+    format: formatSize,
+    minimum,
+    maximum,
+  });
+
+const duration = (minimum: number, maximum: number) =>
+  quantity({
+    noun: 'a duration such as 30s, or ms',
+    pattern: DURATION_PATTERN,
+    parse: parseDuration,
+    format: formatDuration,
+    minimum,
+    maximum,
+  });
+
+const count = (minimum: number) =>
+  quantity({
+    noun: 'a count such as 2e9',
+    pattern: COUNT_PATTERN,
+    parse: parseCount,
+    format: String,
+    minimum,
+    maximum: Number.MAX_SAFE_INTEGER,
+  });
+
+const DAY_MS = 86_400_000;
+
+const multiaddrText = z.string().max(256).refine(isMultiaddr, 'expected a multiaddr such as /ip4/0.0.0.0/tcp/4717');
+
+function isMultiaddr(text: string): boolean {
+  try {
+    return multiaddr(text).toString() !== '/';
+  } catch {
+    return false;
+  }
+}
+
+const peerList = z.array(peerKeySchema).max(4096);
+
+/** Every setting of a node. Keys in files are these names; `FOGPROOF_PROVIDE_MAX_MEMORY_BYTES` is one in the environment. */
+export const nodeConfigSchema = z.strictObject({
+  home: z.string().min(1).describe('data folder'),
+  socket: z.string().min(1).describe('control socket'),
+  listen: z.array(multiaddrText).max(16).describe('multiaddrs to listen on; port 0 takes a free one'),
+  announce: z.array(multiaddrText).max(16).describe('multiaddrs to tell others instead of those found'),
+  network: z.string().min(1).max(4096).describe('id of a joined network, or the path of its file'),
+  bootstrap: z.array(multiaddrText).max(64).describe("peers to begin with, besides the network's own"),
+  mdns: z.boolean().describe('look for peers on the local network'),
+  region: z.string().min(1).max(64).nullable().describe('where this node is, as it declares'),
+  provide: z.strictObject({
+    enabled: z.boolean().describe("take other peers' jobs"),
+    slots: z.int().min(1).max(4096).describe('jobs at once'),
+    maxMemoryBytes: size(65_536, 64 * 2 ** 30).describe('most memory of one job'),
+    maxWallTimeMs: duration(1, 30 * DAY_MS).describe('longest run of one job'),
+    maxFuel: count(1).describe('most instructions of one job'),
+    maxOutputBytes: size(0, 2 ** 40).describe('most output of one job'),
+    allowRequesters: z
+      .union([z.literal('anyone'), peerList], { error: "expected 'anyone' or a list of peer ids" })
+      .describe('who may send jobs'),
+    trustedRequesters: peerList.describe('whose jobs may run at the level `process`; the own are trusted always'),
+    isolationForStrangers: isolationLevelSchema.describe('weakest isolation at which jobs of others run'),
+    pricesPerHour: z.strictObject({
+      cpu: decimalSchema,
+      'gpu-consumer': decimalSchema,
+      'gpu-datacentre': decimalSchema,
+      tee: decimalSchema,
+    }),
+  }),
+  request: z.strictObject({ maxActiveJobs: z.int().min(1).max(10_000_000).describe('own jobs not yet ended') }),
+  blobs: z.strictObject({ maxBytes: size(2 ** 20, 2 ** 50).describe('disk that blobs may take') }),
+  results: z.strictObject({ keepForMs: duration(60_000, 3650 * DAY_MS).describe('how long ended jobs are kept') }),
+  log: z.strictObject({
+    level: z.enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent']),
+    format: z.enum(['pretty', 'json']).describe('of stderr; the file is JSON always'),
+    file: z.string().min(1).nullable().describe("log file; 'none' for none"),
+  }),
+  keystore: z.strictObject({
+    passphraseFile: z.string().min(1).nullable().describe('file that holds the passphrase'),
+  }),
+});
+
+export type NodeConfig = z.output<typeof nodeConfigSchema>;
+/** The same before validation: sizes and durations may be text. */
+export type NodeConfigInput = z.input<typeof nodeConfigSchema>;
