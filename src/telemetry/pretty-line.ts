@@ -1,0 +1,31 @@
+import pc from 'picocolors';
+
+const LEVELS: Readonly<Record<number, { readonly name: string; readonly paint: (text: string) => string }>> = {
+  20: { name: 'DEBUG', paint: pc.dim },
+  30: { name: 'INFO ', paint: pc.green },
+  40: { name: 'WARN ', paint: pc.yellow },
+  50: { name: 'ERROR', paint: pc.red },
+  60: { name: 'FATAL', paint: pc.red },
+};
+
+/** A JSON log line as a person reads it: `12:00:00.000 INFO  network: listening port=4717`. */
+export function formatPrettyLine(line: string): string {
+  const { level, time, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
+  const { name, paint } = LEVELS[Number(level)] ?? { name: String(level), paint: String };
+  const at = new Date(Number(time)).toISOString().slice(11, 23);
+  const origin = module === undefined ? '' : `${String(module)}: `;
+  const rest = Object.entries(fields).map(([key, value]) => `${key}=${formatValue(value)}`);
+  const tail = rest.length === 0 ? '' : ` ${pc.dim(rest.join(' '))}`;
+  return `${pc.dim(at)} ${paint(name)} ${origin}${sanitize(String(msg))}${tail}\n`;
+}
+
+function formatValue(value: unknown): string {
+  const text = typeof value === 'string' && /^[\w./:+@,-]+$/.test(value) ? value : JSON.stringify(value);
+  return sanitize(text);
+}
+
+/** Peers put text into log lines: control characters could rewrite what the operator sees. */
+function sanitize(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
+}
