@@ -38,6 +38,7 @@ const config = defineConfig({
     'typescript/no-unsafe-return': 'error',
     'typescript/no-unsafe-argument': 'error',
     'typescript/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+    'unicorn/no-new-array': 'off',
     // Text over bytes is meant where it stands; the rule knows only the default toString.
     'typescript/restrict-template-expressions': 'off',
   },

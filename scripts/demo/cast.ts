@@ -76,14 +76,13 @@ export class Cast {
   }
 
   async #connect(daemon: RunningDaemon): Promise<RpcClient> {
-    const socket = `${daemon.home}/node.sock`;
     let client: RpcClient | undefined;
     await this.until(`${daemon.name} is ready`, READY_TIMEOUT_MS, async () => {
       if (daemon.process.exitCode !== null) {
         const log = await readFile(daemon.logFile, 'utf8');
         throw new DemoFailure(`${daemon.name} ended at once:\n${log.trimEnd().split('\n').slice(-15).join('\n')}`);
       }
-      client = await connectSocket(socket, { signal: this.#signal }).catch(() => undefined);
+      client = await connectSocket(daemon.socket, { signal: this.#signal }).catch(() => undefined);
       return client !== undefined;
     });
     if (client === undefined) throw new DemoFailure(`${daemon.name} has no control socket`);

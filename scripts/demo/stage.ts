@@ -27,6 +27,7 @@ export interface CommandResult {
 export interface Actor {
   readonly name: string;
   readonly home: string;
+  readonly socket: string;
 }
 
 export interface RunningDaemon extends Actor {
@@ -41,23 +42,28 @@ export interface RunningDaemon extends Actor {
 export class Stage implements AsyncDisposable {
   readonly directory: string;
   readonly #isKept: boolean;
+  /** Of its own: the path of a Unix socket may have 107 bytes only, and a kept folder may lie deep. */
+  readonly #sockets: string;
   readonly #processes = new Set<ChildProcess>();
   /** Process groups of daemons; what a daemon starts is in its group. */
   readonly #groups = new Set<number>();
   readonly #onExit = (): void => this.#endAtOnce();
 
-  private constructor(directory: string, isKept: boolean) {
+  private constructor(directory: string, options: { readonly isKept: boolean; readonly sockets: string }) {
     this.directory = directory;
-    this.#isKept = isKept;
+    this.#isKept = options.isKept;
+    this.#sockets = options.sockets;
     process.on('exit', this.#onExit);
   }
 
   /** With `keep`, a new or empty folder of the caller's choice, which stays; else a temporary one. */
   static async open(keep: string | undefined): Promise<Stage> {
-    if (keep === undefined) return new Stage(await mkdtemp(join(await realpath(tmpdir()), 'fogproof-demo-')), false);
-    await mkdir(keep, { recursive: true });
-    if ((await readdir(keep)).length > 0) throw new DemoFailure(`--keep ${keep}: the folder is not empty`);
-    return new Stage(await realpath(keep), true);
+    if (keep !== undefined) {
+      await mkdir(keep, { recursive: true });
+      if ((await readdir(keep)).length > 0) throw new DemoFailure(`--keep ${keep}: the folder is not empty`);
+    }
+    const sockets = await mkdtemp(join(await realpath(tmpdir()), 'fogproof-demo-'));
+    return new Stage(keep === undefined ? sockets : await realpath(keep), { isKept: keep !== undefined, sockets });
   }
 
   path(...parts: readonly string[]): string {
@@ -65,7 +71,7 @@ export class Stage implements AsyncDisposable {
   }
 
   actor(name: string): Actor {
-    return { name, home: this.path(name) };
+    return { name, home: this.path(name), socket: join(this.#sockets, `${name}.sock`) };
   }
 
   /** Runs the built command line to its end, as a user of that home would. */
@@ -133,7 +139,7 @@ export class Stage implements AsyncDisposable {
     await Promise.race([ended, sleep(STOP_GRACE_MS, undefined, { ref: false })]);
     this.#killGroups();
     process.off('exit', this.#onExit);
-    if (!this.#isKept) await rm(this.directory, { recursive: true, force: true, maxRetries: 5 });
+    for (const folder of this.#removable()) await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** Nothing of the caller's own configuration may reach the demo, so the environment is built from nothing. */
@@ -141,7 +147,17 @@ export class Stage implements AsyncDisposable {
     const { PATH, LANG, FOGPROOF_NODE } = process.env;
     const given = { PATH, LANG, FOGPROOF_NODE };
     const known = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-    return { ...known, HOME: this.directory, TMPDIR: this.directory, FOGPROOF_HOME: actor.home, NO_COLOR: '1' };
+    return {
+      ...known,
+      HOME: this.directory,
+      TMPDIR: this.directory,
+      FOGPROOF_HOME: actor.home,
+      FOGPROOF_SOCKET: actor.socket,
+    };
+  }
+
+  #removable(): readonly string[] {
+    return this.#isKept ? [this.#sockets] : [this.directory];
   }
 
   #membersOf(group: number): number[] {
@@ -161,7 +177,7 @@ export class Stage implements AsyncDisposable {
   #endAtOnce(): void {
     for (const child of this.#processes) child.kill('SIGKILL');
     this.#killGroups();
-    if (!this.#isKept) rmSync(this.directory, { recursive: true, force: true });
+    for (const folder of this.#removable()) rmSync(folder, { recursive: true, force: true });
   }
 }
 

@@ -7,14 +7,14 @@ describe('examples/hello', () => {
   const path = buildExamples({ isForced: false }).find((file) => file.endsWith('hello.wasm')) ?? '';
 
   it('greets in one step', async () => {
-    const run = await runExample(await readFile(path), [], new Uint8Array(32));
+    const run = runExample(await readFile(path), [], new Uint8Array(32));
     expect(run).toMatchObject({ status: 1, steps: 1, logs: ['hello, fog'] });
     expect(new TextDecoder().decode(run.output)).toBe('hello, fog\n');
   });
 
   it('echoes its input if it has one', async () => {
     const input = new TextEncoder().encode('anybody there?');
-    const run = await runExample(await readFile(path), [input], new Uint8Array(32));
+    const run = runExample(await readFile(path), [input], new Uint8Array(32));
     expect(new TextDecoder().decode(run.output)).toBe('anybody there?');
   });
 });
