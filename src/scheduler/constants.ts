@@ -30,6 +30,8 @@ export const ASKED_LIMIT = 256;
 /** First and longest wait before a dropped attempt stream is attached again, ms. */
 export const REATTACH_BACKOFF_MS = { first: 50, longest: 2_000 } as const;
 
+/** Longest wait for a provider's countersignature, ms. */
+export const ACCEPT_TIMEOUT_MS = 10_000;
 /** Beyond its wall-time limit, an attempt that still renews its lease is given this long, ms, plus two leases. */
 export const OVERDUE_GRACE_MS = 60_000;
 
@@ -40,3 +42,8 @@ export const CLOSE_GATHER = { leases: 512, delayMs: 50 } as const;
 
 /** Attempts of one replica at most: `attempt` of a lease is at most 64 (domain/lease.ts). */
 export const MAX_ATTEMPTS_PER_REPLICA = 64;
+
+/** Providers whose standing with this node is remembered for ranking; the longest unused is forgotten. */
+export const PROVIDERS_REMEMBERED = 4_096;
+/** Which blobs which provider has received, as pairs remembered. */
+export const SENT_BLOBS_REMEMBERED = 16_384;

@@ -18,6 +18,8 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     provider: peerKeySchema,
     replica: integerSchema(0, MAX_REPLICAS - 1),
     attempt: integerSchema(0, 64),
+    /** As the offer named it. */
+    instrumenter: z.string().min(1).max(64),
     leaseEndsAtMs: unixMsSchema,
   }),
   z.strictObject({ kind: z.literal('accepted'), ...at, lease, leaseEndsAtMs: unixMsSchema }),

@@ -18,6 +18,8 @@ export interface Attempt {
   readonly provider: PeerKey;
   readonly replica: number;
   readonly attempt: number;
+  /** Equal for all replicas that stand. */
+  readonly instrumenter: string;
   readonly state: AttemptState;
   /** The provider countersigned the lease. */
   readonly isAccepted: boolean;

@@ -29,6 +29,7 @@ export const REJECTIONS = {
   NO_SUCH_REPLICA: 'the job has no such replica, or it was given up',
   REPLICA_OCCUPIED: 'the replica has an attempt already',
   PROVIDER_OCCUPIED: 'the provider holds another replica of the job',
+  OTHER_INSTRUMENTER: 'the other replicas run under another instrumenter',
   WRONG_ATTEMPT_NUMBER: 'attempts of a replica count up from 0',
   RETRIES_EXHAUSTED: 'the replica has used up its retries',
   ALREADY_ACCEPTED: 'the lease was accepted already',
@@ -120,8 +121,10 @@ function issueLease(state: ActiveJob, event: JobMachineEventOf<'lease-issued'>):
   if (event.replica >= facts.replicas || isAbandoned(state, event.replica)) return reject('NO_SUCH_REPLICA');
   if (findStanding(state, event.replica) !== undefined) return reject('REPLICA_OCCUPIED');
   // Diversity rule `peer` (domain/job.ts): no two replicas share a peer identity.
-  const isOccupied = state.attempts.some((other) => other.provider === event.provider && isStanding(other));
-  if (isOccupied) return reject('PROVIDER_OCCUPIED');
+  const standing = state.attempts.filter(isStanding);
+  if (standing.some((other) => other.provider === event.provider)) return reject('PROVIDER_OCCUPIED');
+  // Results of other instrumenters differ for honest reasons (design section 6, «Determinism»).
+  if (standing.some((other) => other.instrumenter !== event.instrumenter)) return reject('OTHER_INSTRUMENTER');
   const { counted, total } = countAttempts(state, event.replica);
   if (event.attempt !== total) return reject('WRONG_ATTEMPT_NUMBER');
   if (counted > facts.retries || total >= MAX_ATTEMPTS_PER_REPLICA) return reject('RETRIES_EXHAUSTED');
@@ -130,6 +133,7 @@ function issueLease(state: ActiveJob, event: JobMachineEventOf<'lease-issued'>):
     provider: event.provider,
     replica: event.replica,
     attempt: event.attempt,
+    instrumenter: event.instrumenter,
     state: 'leased',
     isAccepted: false,
     leasedAtMs: event.atMs,

@@ -106,7 +106,7 @@ const logEntrySchema = z.strictObject({
 export type LogEntry = z.output<typeof logEntrySchema>;
 
 /** The kinds of signed object that an attempt may have. */
-export const ATTEMPT_OBJECTS = ['lease', 'acceptance', 'commitment', 'set-signature', 'receipt'] as const;
+export const ATTEMPT_OBJECTS = ['lease', 'acceptance', 'progress', 'commitment', 'set-signature', 'receipt'] as const;
 export type AttemptObjectKind = (typeof ATTEMPT_OBJECTS)[number];
 export interface AttemptObject {
   readonly lease: LeaseId;

@@ -1,0 +1,82 @@
+import type { LeaseId } from '../domain/ids.ts';
+import { MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
+import {
+  type Attempt,
+  countAttempts,
+  findStanding,
+  isAbandoned,
+  isEnded,
+  isStanding,
+  type JobMachineState,
+} from './job-machine-state.ts';
+
+/** What a job needs next. Deciding is pure, so a restarted node decides as the one before it did. */
+export type Decision =
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'wait' }
+  /** `canShrink`: all others committed, and they suffice for the quorum. */
+  | { readonly kind: 'seek'; readonly replicas: readonly number[]; readonly canShrink: boolean }
+  | { readonly kind: 'abandon'; readonly replica: number; readonly reason: string }
+  | { readonly kind: 'give-up'; readonly replica: number; readonly reason: string }
+  | { readonly kind: 'fix-set'; readonly leases: readonly LeaseId[] }
+  | { readonly kind: 'sign-set' }
+  | { readonly kind: 'reveal' }
+  | { readonly kind: 'judge' };
+
+export function decide(state: JobMachineState): Decision {
+  if (isEnded(state)) return { kind: 'ended' };
+  if (state.desired === 'cancel') return { kind: 'cancel' };
+  if (state.kind === 'revealing') return { kind: 'reveal' };
+  const standing = state.attempts.filter(isStanding);
+  if (!state.facts.commitReveal && standing.some((attempt) => attempt.state === 'revealed')) return { kind: 'judge' };
+  return decideReplicas(state, standing);
+}
+
+function decideReplicas(state: JobMachineState, standing: readonly Attempt[]): Decision {
+  const { replicas, quorum } = state.facts;
+  const open = Array.from({ length: replicas }, (_, replica) => replica).filter(
+    (replica) => !isAbandoned(state, replica) && findStanding(state, replica) === undefined,
+  );
+  const exhausted = open.find((replica) => isExhausted(state, replica));
+  if (exhausted !== undefined) {
+    const reason = describeLastEnd(state, exhausted);
+    const left = replicas - state.abandoned.length - 1;
+    return { kind: left < quorum ? 'give-up' : 'abandon', replica: exhausted, reason };
+  }
+  const areAllCommitted = standing.every((attempt) => attempt.state === 'committed');
+  if (open.length > 0) {
+    return { kind: 'seek', replicas: open, canShrink: areAllCommitted && standing.length >= quorum };
+  }
+  if (!state.facts.commitReveal || !areAllCommitted) return { kind: 'wait' };
+  if (state.set !== null) return { kind: 'sign-set' };
+  return { kind: 'fix-set', leases: standing.map((attempt) => attempt.lease) };
+}
+
+function isExhausted(state: JobMachineState, replica: number): boolean {
+  const { counted, total } = countAttempts(state, replica);
+  return counted > state.facts.retries || total >= MAX_ATTEMPTS_PER_REPLICA;
+}
+
+/** Why the last attempt of a replica gave nothing. */
+export function describeLastEnd(state: JobMachineState, replica: number): string {
+  const last = state.attempts.findLast((attempt) => attempt.replica === replica && attempt.end !== null);
+  return last?.end ? `${last.end.code}: ${last.end.reason}`.slice(0, 300) : 'no provider took it';
+}
+
+export interface Tally {
+  readonly revealed: number;
+  /** The most common output root with the attempts that gave it; null before any reveal. */
+  readonly best: { readonly outputRoot: string; readonly attempts: readonly Attempt[] } | null;
+}
+
+/** Results by what they came to. More than half must agree, so at most one root can reach a quorum. */
+export function tallyResults(state: JobMachineState): Tally {
+  const revealed = state.attempts.filter((attempt) => attempt.state === 'revealed');
+  const groups = Map.groupBy(revealed, (attempt) => attempt.outputRoot ?? '');
+  const [best] = [...groups].sort(([, a], [, b]) => b.length - a.length);
+  return {
+    revealed: revealed.length,
+    best: best === undefined ? null : { outputRoot: best[0], attempts: best[1] },
+  };
+}

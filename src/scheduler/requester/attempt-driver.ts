@@ -1,0 +1,299 @@
+import { UnixMs } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { AttemptEvent, InlineBlob, JobRequest, JobResponse, SequencedEvent } from '../../domain/messages.ts';
+import type { Receipt } from '../../domain/receipt.ts';
+import type { Refusal } from '../../domain/refusal.ts';
+import type { Signed, SignedWire } from '../../domain/signed.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { describeError } from '../../lib/errors.ts';
+import type { PeerTransport } from '../../network/interface.ts';
+import { packSigned } from '../../proofs/signed-object.ts';
+import { ACCEPT_TIMEOUT_MS, OVERDUE_GRACE_MS, REATTACH_BACKOFF_MS } from '../constants.ts';
+import type { JobMachineEvent } from '../job-machine-events.ts';
+import { type Attempt, findAttempt, isEnded, isRunning, isStanding } from '../job-machine-state.ts';
+import type { RequesterMetrics } from '../metrics.ts';
+import type { AttemptCase } from './attempt-case.ts';
+import { sleep } from './backoff.ts';
+import type { JobLedger, LedgerExtras } from './job-ledger.ts';
+import type { JobLog } from './job-log.ts';
+import { verifyAcceptances, verifyCommitment, verifyProgress } from './verify-attempt.ts';
+import { verifyReceipt } from './verify-receipt.ts';
+
+export interface AttemptDriverModules {
+  readonly transport: Pick<PeerTransport, 'stream'>;
+  readonly clock: Clock;
+  readonly ledger: JobLedger;
+  readonly log: JobLog;
+  readonly metrics: Pick<RequesterMetrics, 'peerFaults'>;
+}
+
+/** What the job must hear of its attempt; all else goes through the ledger. */
+export interface AttemptHooks {
+  /** The attempt changed in the ledger. */
+  readonly onChange: () => void;
+  readonly onAccepted: () => void;
+  readonly onRefused: (refusal: Refusal) => void;
+  readonly onReceipt: (receipt: Signed<Receipt>, inlineBlobs: readonly InlineBlob[]) => void;
+  /** Our own store or invariants failed: nothing that a provider can cause. */
+  readonly onDefect: (error: unknown) => void;
+}
+
+export interface AttemptDriverOptions {
+  readonly job: Signed<Job>;
+  readonly attempt: AttemptCase;
+  /** Highest event sequence seen, after a restart. */
+  readonly lastSequence: number;
+  readonly inlineBlobs: readonly InlineBlob[];
+  readonly hooks: AttemptHooks;
+}
+
+/**
+ * Follows one attempt from its lease to its commitment or receipt: verifies what is signed, renews the lease on
+ * progress, attaches again when the stream drops, and ends the attempt when its lease does.
+ */
+export class AttemptDriver {
+  readonly #modules: AttemptDriverModules;
+  readonly #options: AttemptDriverOptions;
+  readonly #controller = new AbortController();
+  #lastSequence: number;
+  #timer: Disposable | undefined;
+
+  constructor(modules: AttemptDriverModules, options: AttemptDriverOptions) {
+    this.#modules = modules;
+    this.#options = options;
+    this.#lastSequence = options.lastSequence;
+  }
+
+  /** Sends the lease, which must be on disk, and follows. */
+  start(): void {
+    const { job, attempt, inlineBlobs } = this.#options;
+    this.#run({
+      op: 'lease',
+      jobs: packSigned([job]),
+      leases: packSigned([attempt.lease]),
+      inlineBlobs: [...inlineBlobs],
+    });
+  }
+
+  /** Follows an attempt that was accepted before a restart. */
+  resume(): void {
+    this.#run(this.#attachRequest());
+  }
+
+  stop(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#controller.abort();
+  }
+
+  #run(request: JobRequest): void {
+    this.#watchLease();
+    this.#follow(request).catch((error: unknown) => {
+      if (!this.#controller.signal.aborted) this.#options.hooks.onDefect(error);
+    });
+  }
+
+  get #lease() {
+    return this.#options.attempt.lease;
+  }
+
+  get #attempt(): Attempt | undefined {
+    return findAttempt(this.#modules.ledger.state, this.#options.attempt.id);
+  }
+
+  /** True once there is nothing more to hear on the stream. */
+  get #isHeard(): boolean {
+    const attempt = this.#attempt;
+    return isEnded(this.#modules.ledger.state) || attempt === undefined || !isRunning(attempt);
+  }
+
+  #attachRequest(): JobRequest {
+    return { op: 'attach', leases: [{ lease: this.#options.attempt.id, fromSequence: this.#lastSequence }] };
+  }
+
+  async #follow(first: JobRequest): Promise<void> {
+    let backoffMs: number = REATTACH_BACKOFF_MS.first;
+    for (let drops = 0, request = first; ; drops += 1) {
+      const before = this.#lastSequence;
+      const reason = await this.#readStream(request);
+      if (this.#controller.signal.aborted || this.#isHeard) return;
+      const isAccepted = this.#attempt?.isAccepted === true;
+      // The same lease may be sent again (it is never run twice), but nobody is bound yet: try once, then elsewhere.
+      if (!isAccepted && drops > 0) return this.#fail('UNREACHABLE', reason, false);
+      if (isAccepted) this.#apply({ kind: 'unreachable', ...this.#now(), reason: reason.slice(0, 300) });
+      if (this.#lastSequence > before) backoffMs = REATTACH_BACKOFF_MS.first;
+      await sleep(this.#modules.clock, backoffMs, this.#controller.signal);
+      backoffMs = Math.min(backoffMs * 2, REATTACH_BACKOFF_MS.longest);
+      if (this.#isHeard) return;
+      request = isAccepted ? this.#attachRequest() : first;
+    }
+  }
+
+  /** Reads one stream to its end; gives why it ended. */
+  async #readStream(request: JobRequest): Promise<string> {
+    const { signal } = this.#controller;
+    const { provider, durationMs } = this.#lease.value;
+    // A lease is answered at once; an attach may wait for the next progress.
+    const timeoutMs = request.op === 'lease' ? Math.min(ACCEPT_TIMEOUT_MS, durationMs) : durationMs;
+    try {
+      for await (const response of this.#modules.transport.stream(provider, 'job', request, { signal, timeoutMs })) {
+        await this.#handle(response);
+        const attempt = this.#attempt;
+        if (attempt === undefined || !isStanding(attempt) || attempt.state === 'revealed') break;
+      }
+      return 'the stream ended before the attempt did';
+    } catch (error) {
+      if (error instanceof OwnFault) throw error.cause;
+      return describeError(error);
+    }
+  }
+
+  /** Faults of our own must not be taken for the provider's. */
+  async #handle(response: JobResponse): Promise<void> {
+    try {
+      await this.#handleResponse(response);
+    } catch (error) {
+      throw new OwnFault(error);
+    }
+  }
+
+  async #handleResponse(response: JobResponse): Promise<void> {
+    switch (response.kind) {
+      case 'refused':
+        this.#options.hooks.onRefused(response.refusal);
+        return this.#fail(response.refusal.code, response.refusal.detail, false);
+      case 'leased':
+        return this.#accept(response);
+      case 'events':
+        for (const event of response.events) await this.#handleEvent(event);
+        return void this.#modules.log.flush().catch(this.#options.hooks.onDefect);
+      case 'unknown-lease':
+        return this.#fail('LEASE_FORGOTTEN', 'it does not know the lease any more', true);
+      case 'done':
+        return;
+      case 'receipts':
+      case 'set-signed':
+      case 'revealed':
+        return this.#blame('UNEXPECTED_ANSWER', `it answered '${response.kind}' where events were expected`);
+      default:
+        return response satisfies never;
+    }
+  }
+
+  async #accept(response: Extract<JobResponse, { kind: 'leased' }>): Promise<void> {
+    const checked = await verifyAcceptances(response.acceptances, [this.#lease]);
+    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    const [acceptance] = checked.value;
+    if (acceptance === undefined) return;
+    const event = { kind: 'accepted', ...this.#now(), leaseEndsAtMs: this.#computeLeaseEnd() } as const;
+    this.#apply(event, { objects: [{ lease: event.lease, kind: 'acceptance', wire: acceptance.wire }] });
+    this.#options.hooks.onAccepted();
+  }
+
+  async #handleEvent(sequenced: SequencedEvent): Promise<void> {
+    const { lease, sequence, atMs, event } = sequenced;
+    // Events come again after an attach; what was seen is not taken twice.
+    if (lease !== this.#options.attempt.id || sequence <= this.#lastSequence) return;
+    this.#lastSequence = sequence;
+    if (this.#attempt?.isAccepted !== true || this.#isHeard) return;
+    if (this.#attempt.state === 'unreachable') this.#apply({ kind: 'reattached', ...this.#now() });
+    if (event.kind === 'log' || event.kind === 'metric') {
+      const entry = { atMs, replica: this.#lease.value.replica, event };
+      return this.#modules.log.append(lease, sequence, entry);
+    }
+    await this.#handleStep(event);
+  }
+
+  async #handleStep(event: Exclude<AttemptEvent, { kind: 'log' | 'metric' }>): Promise<void> {
+    switch (event.kind) {
+      case 'phase':
+        return this.#apply({ kind: 'phase', ...this.#now(), phase: event.phase });
+      case 'progress':
+        return this.#renew(event.progress);
+      case 'committed':
+        return this.#commit(event.commitment);
+      case 'receipt':
+        return this.#receive(event.receipt, event.inlineBlobs);
+      default:
+        return event satisfies never;
+    }
+  }
+
+  async #renew(wire: SignedWire): Promise<void> {
+    const checked = await verifyProgress(wire, this.#lease, this.#attempt?.progress?.sequence ?? 0);
+    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    const { sequence, fuel, step, cpuTimeMs } = checked.value;
+    const leaseEndsAtMs = this.#computeLeaseEnd();
+    const now = this.#now();
+    this.#apply(
+      { kind: 'progress', ...now, sequence, fuel, step, cpuTimeMs, leaseEndsAtMs },
+      { objects: [{ lease: now.lease, kind: 'progress', wire }] },
+    );
+  }
+
+  async #commit(wire: SignedWire): Promise<void> {
+    const checked = await verifyCommitment(wire, this.#lease);
+    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    this.#options.attempt.commitment = checked.value;
+    const now = this.#now();
+    this.#apply({ kind: 'committed', ...now }, { objects: [{ lease: now.lease, kind: 'commitment', wire }] });
+  }
+
+  /** A receipt on the stream: the result where nothing is committed to, else only the end of a failed attempt. */
+  async #receive(wire: SignedWire, inlineBlobs: readonly InlineBlob[]): Promise<void> {
+    const { job, attempt } = this.#options;
+    const instrumenter = this.#attempt?.instrumenter ?? '';
+    const checked = await verifyReceipt(wire, { job, lease: attempt.lease, instrumenter, committed: null });
+    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    const { outcome } = checked.value.value.result;
+    if (outcome.kind === 'attempt-failed') return this.#fail(outcome.code, outcome.detail, true);
+    if (attempt.lease.value.commitReveal) return this.#blame('REVEALED_EARLY', 'it revealed before it committed');
+    this.#options.hooks.onReceipt(checked.value, inlineBlobs);
+  }
+
+  #now(): { atMs: UnixMs; lease: Attempt['lease'] } {
+    return { atMs: UnixMs(this.#modules.clock.nowMs()), lease: this.#options.attempt.id };
+  }
+
+  /** By our own clock from when we heard of it: skew between the two machines does not shorten a lease. */
+  #computeLeaseEnd(): UnixMs {
+    const { durationMs, deadlineMs } = this.#lease.value;
+    return UnixMs(Math.min(this.#modules.clock.nowMs() + durationMs, deadlineMs));
+  }
+
+  #watchLease(): void {
+    this.#timer?.[Symbol.dispose]();
+    const attempt = this.#attempt;
+    if (attempt === undefined || !isRunning(attempt) || this.#controller.signal.aborted) return;
+    const nowMs = this.#modules.clock.nowMs();
+    const { wallTimeMs } = this.#options.job.value.resources;
+    const overdueAtMs = attempt.leasedAtMs + wallTimeMs + OVERDUE_GRACE_MS + 2 * this.#lease.value.durationMs;
+    if (nowMs >= overdueAtMs) return this.#fail('OVERDUE', 'it renews its lease beyond the time limit', true);
+    if (nowMs >= attempt.leaseEndsAtMs) return this.#apply({ kind: 'lease-expired', ...this.#now() });
+    const delayMs = Math.min(attempt.leaseEndsAtMs, overdueAtMs) - nowMs;
+    this.#timer = this.#modules.clock.schedule(delayMs, () => this.#watchLease());
+  }
+
+  /** What it sent cannot be: the attempt is over, the job goes on without it. */
+  #blame(code: string, reason: string): void {
+    this.#modules.metrics.peerFaults.increment({ code });
+    this.#fail(code, reason, true);
+  }
+
+  #fail(code: string, reason: string, isCounted: boolean): void {
+    this.#apply({ kind: 'attempt-failed', ...this.#now(), code, reason: reason.slice(0, 300), isCounted });
+  }
+
+  #apply(event: JobMachineEvent, extras: LedgerExtras = {}): void {
+    const applied = this.#modules.ledger.apply(event, extras);
+    if (applied.kind === 'rejected') return;
+    applied.persisted.catch(this.#options.hooks.onDefect);
+    this.#options.hooks.onChange();
+  }
+}
+
+class OwnFault extends Error {
+  constructor(cause: unknown) {
+    super('a fault of our own', { cause });
+  }
+}

@@ -1,0 +1,100 @@
+import { satisfiesIsolation } from '../../domain/capability.ts';
+import type { PeerKey } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { NodeRecord } from '../../domain/node-record.ts';
+import type { JobTerms } from '../../domain/offer.ts';
+import type { PeerBook } from '../../network/interface.ts';
+import type { ProviderStandings } from './provider-standings.ts';
+
+/** What a provider is told before it answers: never the input. */
+export function createTerms(job: Job): JobTerms {
+  return {
+    workloadKind: job.workload.kind,
+    resources: job.resources,
+    isolation: job.isolation,
+    deadlineMs: job.deadlineMs,
+    priceCeiling: job.priceCeiling,
+    commitReveal: job.replication.replicas > 1,
+  };
+}
+
+/** Why a provider's record rules it out for a job; null if it does not. */
+export function findMisfit(record: NodeRecord, job: Job): string | null {
+  if (!record.role.provides) return 'it does not take jobs';
+  if (!record.capabilities.includes(job.capabilityClass)) return `it is not of capability class ${job.capabilityClass}`;
+  const executors = record.executors.filter((executor) => executor.kind === job.workload.kind);
+  if (executors.length === 0) return `it has no executor for ${job.workload.kind} jobs`;
+  const isIsolated = executors.some((executor) =>
+    executor.isolation.some((level) => satisfiesIsolation(level, job.isolation)),
+  );
+  return isIsolated ? null : `it cannot isolate jobs with ${job.isolation} or stronger`;
+}
+
+/** Standing price of an hour in the job's class, in base units; 0 where none is named. */
+function findPrice(record: NodeRecord, job: Job): bigint {
+  const entry = record.pricesPerHour.find((price) => price.capabilityClass === job.capabilityClass);
+  return BigInt(entry?.price ?? '0');
+}
+
+export interface RankingModules {
+  readonly peers: Pick<PeerBook, 'providers' | 'get'>;
+  readonly standings: ProviderStandings;
+}
+
+interface Rank {
+  readonly provider: PeerKey;
+  readonly instrumenter: string;
+  readonly failures: number;
+  readonly price: bigint;
+  readonly isFull: boolean;
+  readonly isConnected: boolean;
+  readonly active: number;
+  readonly latencyMs: number;
+}
+
+/**
+ * Providers whose record fits the job, best first: few failures of late, cheap, with room, connected, idle, near.
+ * In the direct market a standing price is taken at once, so the order of asking is the choice.
+ */
+export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
+  const { peers, standings } = modules;
+  const ranks: Rank[] = [];
+  for (const { value: record } of peers.providers()) {
+    if (findMisfit(record, job) !== null) continue;
+    const provider = record.peer;
+    const info = peers.get(provider);
+    const active = standings.active(provider);
+    const slots = record.executors.reduce((sum, executor) => sum + executor.slots, 0);
+    ranks.push({
+      provider,
+      instrumenter: record.executors.find((executor) => executor.kind === job.workload.kind)?.instrumenter ?? '',
+      failures: standings.failures(provider),
+      price: findPrice(record, job),
+      isFull: active >= slots,
+      isConnected: info?.isConnected ?? false,
+      active,
+      latencyMs: info?.latencyMs ?? Number.MAX_SAFE_INTEGER,
+    });
+  }
+  return preferCommonInstrumenter(ranks.sort(compareRanks), job).map((rank) => rank.provider);
+}
+
+/** Replicas must share an instrumenter: those with the most common one come first. */
+function preferCommonInstrumenter(ranks: readonly Rank[], job: Job): readonly Rank[] {
+  if (job.replication.replicas === 1) return ranks;
+  const counts = new Map<string, number>();
+  for (const { instrumenter } of ranks) counts.set(instrumenter, (counts.get(instrumenter) ?? 0) + 1);
+  const [common] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [];
+  const isCommon = (rank: Rank): boolean => rank.instrumenter === common;
+  return [...ranks.filter(isCommon), ...ranks.filter((rank) => !isCommon(rank))];
+}
+
+function compareRanks(a: Rank, b: Rank): number {
+  if (a.failures !== b.failures) return a.failures - b.failures;
+  if (a.price !== b.price) return a.price < b.price ? -1 : 1;
+  if (a.isFull !== b.isFull) return a.isFull ? 1 : -1;
+  if (a.isConnected !== b.isConnected) return a.isConnected ? -1 : 1;
+  if (a.active !== b.active) return a.active - b.active;
+  if (a.latencyMs !== b.latencyMs) return a.latencyMs - b.latencyMs;
+  return a.provider < b.provider ? -1 : 1;
+}

@@ -1,0 +1,71 @@
+import type { BlobStore } from '../../blob/interface.ts';
+import type { PeerKey } from '../../domain/ids.ts';
+import type { InlineBlob } from '../../domain/messages.ts';
+import type { OutputFile } from '../../domain/receipt.ts';
+import type { AbortOptions } from '../../lib/abort.ts';
+import { computeRawCid } from '../../lib/cid.ts';
+import { describeError } from '../../lib/errors.ts';
+import type { PeerTransport } from '../../network/interface.ts';
+import { fetchBlob } from '../blob-fetcher.ts';
+
+/** A provider whose revealed result is the accepted one. */
+export interface OutputSource {
+  readonly provider: PeerKey;
+  readonly inlineBlobs: readonly InlineBlob[];
+}
+
+export interface CollectModules {
+  readonly transport: Pick<PeerTransport, 'request'>;
+  readonly blobs: BlobStore;
+}
+
+export type Collected =
+  | { readonly kind: 'collected' }
+  | { readonly kind: 'unavailable'; readonly path: string; readonly reason: string };
+
+/** Brings every output into the store: from a source's inline bytes, else from the first source that hands it out. */
+export async function collectOutputs(
+  modules: CollectModules,
+  request: { readonly outputs: readonly OutputFile[]; readonly sources: readonly OutputSource[] },
+  options: AbortOptions,
+): Promise<Collected> {
+  const missing = await Promise.all(
+    request.outputs.map(async (output) => ({
+      path: output.path,
+      reason: await collectOutput(modules, { output, sources: request.sources }, options),
+    })),
+  );
+  for (const { path, reason } of missing) {
+    if (reason !== null) return { kind: 'unavailable', path, reason };
+  }
+  return { kind: 'collected' };
+}
+
+/** Null once it is in the store, else why no source gave it. */
+async function collectOutput(
+  modules: CollectModules,
+  request: { readonly output: OutputFile; readonly sources: readonly OutputSource[] },
+  options: AbortOptions,
+): Promise<string | null> {
+  const { blob, sizeBytes } = request.output;
+  if ((await modules.blobs.stat(blob))?.sizeBytes === sizeBytes) return null;
+  for (const { inlineBlobs } of request.sources) {
+    const inline = inlineBlobs.find((candidate) => candidate.blob === blob);
+    // The hash in the signed result decides, not the name that the bytes came under.
+    if (inline === undefined || inline.bytes.length !== sizeBytes) continue;
+    if (computeRawCid(inline.bytes).toString() !== (blob as string)) continue;
+    await modules.blobs.put(inline.bytes);
+    return null;
+  }
+  const reasons: string[] = [];
+  for (const { provider } of request.sources) {
+    try {
+      await fetchBlob(modules, { peer: provider, blob, sizeBytes }, options);
+      return null;
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      reasons.push(`${provider}: ${describeError(error)}`);
+    }
+  }
+  return reasons.join('; ').slice(0, 300) || 'no provider to ask';
+}

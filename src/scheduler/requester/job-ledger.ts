@@ -1,0 +1,99 @@
+import type { CommitmentSet } from '../../domain/commitment.ts';
+import type { JobId } from '../../domain/ids.ts';
+import type { JobEvent } from '../interface.ts';
+import { type Rejection, transition } from '../job-machine.ts';
+import type { JobMachineEvent } from '../job-machine-events.ts';
+import { type EndedJob, isEnded, type JobMachineState } from '../job-machine-state.ts';
+import type { AttemptObject, EndRecord } from '../job-records.ts';
+import type { JobStore, JobWrite } from '../job-store.ts';
+import type { JobEventHub } from './event-hub.ts';
+import { describeTransition } from './job-view.ts';
+
+/**
+ * Which events are on disk before anything follows from them. The others are lost with power, not with the process,
+ * and are found out again: by attaching to the attempt, or by judging the same receipts again.
+ */
+const IS_DURABLE = {
+  'lease-issued': true,
+  accepted: false,
+  phase: false,
+  progress: false,
+  unreachable: false,
+  reattached: false,
+  'lease-expired': false,
+  committed: true,
+  'set-fixed': true,
+  'reveal-begun': true,
+  revealed: true,
+  'attempt-failed': false,
+  'replica-abandoned': true,
+  'cancel-requested': true,
+  'attempt-cancelled': false,
+  concluded: false,
+  'job-failed': true,
+  'job-cancelled': true,
+  'deadline-passed': true,
+} as const satisfies Record<JobMachineEvent['kind'], boolean>;
+
+export interface LedgerExtras {
+  readonly objects?: readonly AttemptObject[];
+  readonly set?: CommitmentSet;
+}
+
+export type Applied = { readonly kind: 'applied'; readonly persisted: Promise<void> } | Rejection;
+
+export interface JobLedgerModules {
+  readonly store: Pick<JobStore, 'append'>;
+  readonly hub: Pick<JobEventHub, 'publish' | 'isFollowed'>;
+  /** Makes the record that is written with the event that ends the job. */
+  readonly describeEnd: (state: EndedJob) => EndRecord;
+}
+
+/** One job's machine and its history: an event changes the state and is written; followers see it once it is. */
+export class JobLedger {
+  readonly #modules: JobLedgerModules;
+  readonly job: JobId;
+  #state: JobMachineState;
+  #sequence: number;
+
+  constructor(modules: JobLedgerModules, options: { readonly state: JobMachineState; readonly sequence: number }) {
+    this.#modules = modules;
+    this.job = options.state.facts.job;
+    this.#state = options.state;
+    this.#sequence = options.sequence;
+  }
+
+  get state(): JobMachineState {
+    return this.#state;
+  }
+
+  /** Synchronous but for the write: effects outside this process wait for `persisted`. */
+  apply(event: JobMachineEvent, extras: LedgerExtras = {}): Applied {
+    const prepared = this.prepare(event, extras);
+    if ('code' in prepared) return prepared;
+    const persisted = this.#modules.store.append([prepared.write], { durable: IS_DURABLE[event.kind] });
+    return { kind: 'applied', persisted: persisted.then(prepared.publish) };
+  }
+
+  /** As `apply`, but leaves the writing to the caller, who groups many jobs, and then calls `publish`. */
+  prepare(event: JobMachineEvent, extras: LedgerExtras = {}): { write: JobWrite; publish: () => void } | Rejection {
+    const before = this.#state;
+    const after = transition(before, event);
+    if (after.kind === 'rejected') return after;
+    const sequence = this.#sequence;
+    this.#state = after;
+    this.#sequence += 1;
+    const end = isEnded(after) ? { end: this.#modules.describeEnd(after) } : {};
+    return {
+      write: { job: this.job, sequence, events: [event], ...extras, ...end },
+      publish: () => {
+        if (!this.#modules.hub.isFollowed(this.job)) return;
+        this.#publish(describeTransition(before, after, event.atMs), sequence);
+      },
+    };
+  }
+
+  #publish(events: readonly JobEvent[], sequence: number): void {
+    for (const event of events) this.#modules.hub.publish(this.job, { event, sequence });
+  }
+}

@@ -1,0 +1,206 @@
+import { type ObjectId, type PeerKey, UnixMs } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Offer } from '../../domain/offer.ts';
+import type { Refusal, RefusalCode } from '../../domain/refusal.ts';
+import type { Signed } from '../../domain/signed.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { describeError } from '../../lib/errors.ts';
+import type { PeerBook, PeerTransport } from '../../network/interface.ts';
+import { ASKED_LIMIT, OFFER_HEDGE_MS, SEEK_BACKOFF_MS, SETTLED_REFUSAL_BACKOFF_MS } from '../constants.ts';
+import type { Asked } from '../job-records.ts';
+import type { RequesterMetrics } from '../metrics.ts';
+import { createTerms, type RankingModules, rankCandidates } from './candidates.ts';
+import { verifyOffer } from './verify-offer.ts';
+
+/** Refusals that pass by themselves: their provider is asked again soon. */
+const PASSING: readonly RefusalCode[] = ['AT_CAPACITY', 'OFFER_UNKNOWN', 'DUPLICATE_LEASE', 'RATE_LIMITED'];
+
+export interface OfferSearchModules extends RankingModules {
+  readonly peers: PeerBook;
+  readonly transport: Pick<PeerTransport, 'request'>;
+  readonly clock: Clock;
+  readonly metrics: Pick<RequesterMetrics, 'offersAsked' | 'peerFaults'>;
+  /** Called for each offer that verifies, while any is wanted. */
+  readonly onOffer: (offer: Signed<Offer>) => void;
+  /** Providers that may not be asked now: they hold a replica, or failed this job. */
+  readonly isExcluded: (provider: PeerKey) => boolean;
+}
+
+export interface OfferSearchOptions {
+  readonly network: string;
+  readonly requester: PeerKey;
+  readonly subject: ObjectId;
+  readonly job: Job;
+  readonly attempts: number;
+  readonly maxFanOut: number;
+  readonly timeoutMs: number;
+}
+
+interface Contact {
+  asked: Asked | undefined;
+  /** Monotonic time from which it may be asked (again). */
+  notBeforeMs: number;
+  backoffMs: number;
+  /** Monotonic time at which the request under way was sent. */
+  sentAtMs: number | undefined;
+}
+
+/**
+ * Looks for as many offers as are wanted, for as long as it takes: asks the best candidates first and no more than
+ * are wanted, since an offer reserves its provider's capacity; then the next on a refusal, at a hedge when an answer
+ * tarries, again after a backoff, and at once when the book of peers changes.
+ */
+export class OfferSearch {
+  readonly #modules: OfferSearchModules;
+  readonly #options: OfferSearchOptions;
+  readonly #contacts = new Map<PeerKey, Contact>();
+  readonly #controller = new AbortController();
+  #spares: Signed<Offer>[] = [];
+  #wanted = 0;
+  #timer: Disposable | undefined;
+  #bookListener: Disposable | undefined;
+
+  constructor(modules: OfferSearchModules, options: OfferSearchOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  /** Every provider asked with its last answer, in the order first asked. */
+  get asked(): readonly Asked[] {
+    return [...this.#contacts.values()].flatMap((contact) => contact.asked ?? []);
+  }
+
+  want(count: number): void {
+    this.#wanted = count;
+    if (count === 0 || this.#controller.signal.aborted) return this.#rest();
+    this.#bookListener ??= this.#modules.peers.onChange(() => this.#pump());
+    this.#pump();
+  }
+
+  /** A lease was refused or never reached its provider: what it answers counts as its answer to the offer. */
+  note(provider: PeerKey, answer: Asked['answer']): void {
+    this.#settle(provider, answer);
+    if (this.#wanted > 0) this.#pump();
+  }
+
+  stop(): void {
+    this.#wanted = 0;
+    this.#controller.abort();
+    this.#rest();
+  }
+
+  #rest(): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    this.#bookListener?.[Symbol.dispose]();
+    this.#bookListener = undefined;
+  }
+
+  #pump(): void {
+    this.#takeSpares();
+    if (this.#wanted === 0) return;
+    const nowMs = this.#modules.clock.monotonicMs();
+    const underWay = [...this.#contacts.values()].filter((contact) => contact.sentAtMs !== undefined);
+    const fresh = underWay.filter((contact) => nowMs - (contact.sentAtMs ?? 0) < OFFER_HEDGE_MS).length;
+    let room = Math.min(this.#wanted - fresh, this.#options.maxFanOut - underWay.length);
+    for (const provider of rankCandidates(this.#modules, this.#options.job)) {
+      if (room <= 0) break;
+      const contact = this.#contact(provider);
+      if (contact.sentAtMs !== undefined || contact.notBeforeMs > nowMs) continue;
+      if (this.#modules.isExcluded(provider)) continue;
+      room -= 1;
+      void this.#ask(provider, contact);
+    }
+    this.#scheduleNext(nowMs);
+  }
+
+  /** Wakes at the next hedge or the end of the next backoff. */
+  #scheduleNext(nowMs: number): void {
+    this.#timer?.[Symbol.dispose]();
+    this.#timer = undefined;
+    const times = [...this.#contacts.values()]
+      .map((contact) => (contact.sentAtMs === undefined ? contact.notBeforeMs : contact.sentAtMs + OFFER_HEDGE_MS))
+      .filter((atMs) => atMs > nowMs);
+    if (times.length === 0) return;
+    this.#timer = this.#modules.clock.schedule(Math.min(...times) - nowMs, () => this.#pump());
+  }
+
+  #contact(provider: PeerKey): Contact {
+    let contact = this.#contacts.get(provider);
+    if (contact === undefined) {
+      if (this.#contacts.size >= ASKED_LIMIT) this.#forgetOldest();
+      contact = { asked: undefined, notBeforeMs: 0, backoffMs: SEEK_BACKOFF_MS.first, sentAtMs: undefined };
+      this.#contacts.set(provider, contact);
+    }
+    return contact;
+  }
+
+  #forgetOldest(): void {
+    for (const [provider, contact] of this.#contacts) {
+      if (contact.sentAtMs !== undefined) continue;
+      this.#contacts.delete(provider);
+      return;
+    }
+  }
+
+  async #ask(provider: PeerKey, contact: Contact): Promise<void> {
+    const { subject, job, attempts, timeoutMs } = this.#options;
+    contact.sentAtMs = this.#modules.clock.monotonicMs();
+    const request = { subject, terms: createTerms(job), attempts };
+    const options = { signal: this.#controller.signal, timeoutMs };
+    try {
+      const response = await this.#modules.transport.request(provider, 'offer', request, options);
+      if (response.kind === 'refused') this.#settleRefusal(provider, response.refusal);
+      else await this.#receive(provider, response.offer);
+    } catch (error) {
+      if (this.#controller.signal.aborted) return;
+      this.#settle(provider, { kind: 'unreachable', reason: describeError(error).slice(0, 300) });
+    } finally {
+      contact.sentAtMs = undefined;
+    }
+    this.#pump();
+  }
+
+  async #receive(provider: PeerKey, wire: Parameters<typeof verifyOffer>[0]): Promise<void> {
+    const { network, requester, subject, job, attempts } = this.#options;
+    const nowMs = this.#modules.clock.nowMs();
+    const expected = { network, requester, provider, subject, terms: createTerms(job), attempts, nowMs };
+    const checked = await verifyOffer(wire, expected);
+    if (checked.kind === 'invalid') {
+      this.#modules.metrics.peerFaults.increment({ code: checked.code });
+      this.#settle(provider, { kind: 'unreachable', reason: `its offer is not valid: ${checked.reason}` });
+      return;
+    }
+    this.#settle(provider, { kind: 'offered' });
+    this.#spares.push(checked.value);
+    this.#takeSpares();
+  }
+
+  /** Offers beyond what is wanted are kept while they live: a replacement starts at once. */
+  #takeSpares(): void {
+    const nowMs = this.#modules.clock.nowMs();
+    this.#spares = this.#spares.filter((offer) => offer.value.expiresAtMs > nowMs);
+    while (this.#wanted > 0) {
+      const index = this.#spares.findIndex((offer) => !this.#modules.isExcluded(offer.value.provider));
+      const [offer] = index < 0 ? [] : this.#spares.splice(index, 1);
+      if (offer === undefined) return;
+      this.#modules.onOffer(offer);
+    }
+  }
+
+  #settleRefusal(provider: PeerKey, refusal: Refusal): void {
+    this.#settle(provider, { kind: 'refused', refusal });
+  }
+
+  #settle(provider: PeerKey, answer: Asked['answer']): void {
+    const { clock, metrics } = this.#modules;
+    const contact = this.#contact(provider);
+    contact.asked = { provider, atMs: UnixMs(clock.nowMs()), answer };
+    const label = answer.kind === 'refused' ? answer.refusal.code : answer.kind;
+    metrics.offersAsked.increment({ answer: label });
+    const isSettled = answer.kind === 'refused' && !PASSING.includes(answer.refusal.code);
+    contact.notBeforeMs = clock.monotonicMs() + (isSettled ? SETTLED_REFUSAL_BACKOFF_MS : contact.backoffMs);
+    const isOffer = answer.kind === 'offered';
+    contact.backoffMs = isOffer ? SEEK_BACKOFF_MS.first : Math.min(contact.backoffMs * 2, SEEK_BACKOFF_MS.longest);
+  }
+}

@@ -1,0 +1,93 @@
+import { satisfiesIsolation } from '../../domain/capability.ts';
+import type { Commitment } from '../../domain/commitment.ts';
+import type { ObjectId } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Lease } from '../../domain/lease.ts';
+import { encodeObject } from '../../domain/object-type.ts';
+import { RECEIPT, RESULT, type Receipt, type Result } from '../../domain/receipt.ts';
+import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
+import { areBytesEqual } from '../../lib/bytes.ts';
+import { computeObjectCid } from '../../lib/cid.ts';
+import { computeCommitmentDigest } from '../../proofs/commitment.ts';
+import { openMany, openSigned } from '../../proofs/signed-object.ts';
+import { CLOCK_SKEW_MS } from '../constants.ts';
+import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
+
+export interface ReceiptExpectation {
+  readonly job: Signed<Job>;
+  readonly lease: Signed<Lease>;
+  /** As the offer named it. */
+  readonly instrumenter: string;
+  /** What the provider committed to and the set it signed; null where nothing was committed. */
+  readonly committed: { readonly commitment: Commitment; readonly set: ObjectId } | null;
+}
+
+export async function verifyReceipt(wire: SignedWire, expected: ReceiptExpectation): Promise<Checked<Signed<Receipt>>> {
+  const { provider } = expected.lease.value;
+  const opened = await checkOpened('BAD_RECEIPT', () => openSigned(RECEIPT, wire, provider));
+  return opened.kind === 'invalid' ? opened : checkReceipt(opened.value, expected);
+}
+
+/** The receipts of one batch signature, opened but not yet compared with their leases. */
+export function openReceipts(many: SignedManyWire, lease: Signed<Lease>): Promise<Checked<Signed<Receipt>[]>> {
+  return checkOpened('BAD_RECEIPT', () => openMany(RECEIPT, many, lease.value.provider));
+}
+
+/** Rules of a receipt whose signature is already verified. */
+export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
+  const { value } = receipt;
+  const lease = expected.lease.value;
+  const parties = checkRules('BAD_RECEIPT', receipt, [
+    [value.network === lease.network, 'it is for another network'],
+    [value.job === lease.job && value.result.job === lease.job, 'it is for another job'],
+    [value.lease === (expected.lease.id as string), 'it is for another lease'],
+    [value.requester === lease.requester, 'it names another requester'],
+    [value.provider === lease.provider, 'it names another provider'],
+    [value.startedAtMs <= value.finishedAtMs, 'it finished before it started'],
+    [value.finishedAtMs >= lease.issuedAtMs - CLOCK_SKEW_MS, 'it finished before the lease was issued'],
+    [value.outputRoot === computeOutputRoot(value.result), 'its output root is not the id of its result'],
+  ]);
+  if (parties.kind === 'invalid') return parties;
+  if (value.result.outcome.kind === 'attempt-failed') return parties;
+  const content = checkResult(receipt, expected);
+  return content.kind === 'invalid' ? content : checkOpening(receipt, expected);
+}
+
+function computeOutputRoot(result: Result): string {
+  return computeObjectCid(encodeObject(RESULT, result)).toString();
+}
+
+function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
+  const { result, sandbox } = receipt.value;
+  const { resources, isolation } = expected.job.value;
+  const outputBytes = result.outputs.reduce((sum, output) => sum + output.sizeBytes, 0);
+  const isOrdered = result.outputs.every((output, index) => {
+    const before = result.outputs[index - 1];
+    return before === undefined || before.path < output.path;
+  });
+  const { outcome } = result;
+  const isOverFuel = outcome.kind === 'program-failed' && outcome.code === 'OUT_OF_FUEL';
+  return checkRules('BAD_RESULT', receipt, [
+    [result.instrumenter === expected.instrumenter, `instrumenter ${result.instrumenter} is not the offer's`],
+    [result.instrumentedModule !== null || outcome.kind !== 'completed', 'it names no module as it ran'],
+    [isOrdered, 'its outputs are not in ascending order of path'],
+    [outputBytes <= resources.outputBytes, `${outputBytes} output bytes are over the limit`],
+    [result.fuel <= resources.fuel || isOverFuel, `${result.fuel} units of fuel are over the limit`],
+    [satisfiesIsolation(sandbox.isolation, isolation), `isolation ${sandbox.isolation} is weaker than asked for`],
+  ]);
+}
+
+/** Commit, then reveal (design section 7): the salt must open the commitment that stands in the signed set. */
+function checkOpening(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
+  const { salt, outputRoot, lease, commitmentSet } = receipt.value;
+  const { committed } = expected;
+  if (committed === null) {
+    return checkRules('BAD_RECEIPT', receipt, [[salt === null && commitmentSet === null, 'it opens no commitment']]);
+  }
+  if (salt === null) return invalid('BAD_OPENING', 'it does not open its commitment');
+  const digest = computeCommitmentDigest({ lease, outputRoot, salt });
+  return checkRules('BAD_OPENING', receipt, [
+    [areBytesEqual(digest, committed.commitment.digest), 'the result is not the one that was committed to'],
+    [commitmentSet === committed.set, 'it names another set of commitments'],
+  ]);
+}
