@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import { Screen } from './demo/screen.ts';
 import { DemoScript } from './demo/script.ts';
-import { Stage } from './demo/stage.ts';
+import { LAUNCHER, Stage } from './demo/stage.ts';
 
 const HELP = `Usage: npm run demo [-- OPTION...]
 
@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
   const screen = new Screen(process.stdout.isTTY);
   try {
-    await using stage = await Stage.open(values.keep);
+    await using stage = await Stage.open({ keep: values.keep, launcher: LAUNCHER });
     await new DemoScript({ stage, screen }, { signal: abort.signal }).play();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);

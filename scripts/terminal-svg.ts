@@ -71,7 +71,7 @@ function breakLine(runs: readonly Run[]): readonly (readonly Run[])[] {
   const lines: Run[][] = [[]];
   let column = 0;
   for (const { text, styles } of runs) {
-    const characters = [...text];
+    const characters = Array.from(text);
     while (characters.length > 0) {
       const part = characters.splice(0, COLUMNS - column);
       lines.at(-1)?.push({ text: part.join(''), styles });

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../..');
-const LAUNCHER = join(ROOT, 'bin/fogproof');
+/** The built command line. */
+export const LAUNCHER = join(ROOT, 'bin/fogproof');
 /** How long a daemon may take to end by itself before it is killed. */
 const STOP_GRACE_MS = 5_000;
 /** How long what a killed process leaves may take to notice. */
@@ -30,6 +31,12 @@ export interface Actor {
   readonly socket: string;
 }
 
+interface StageFolders {
+  readonly isKept: boolean;
+  readonly sockets: string;
+  readonly launcher: string;
+}
+
 export interface RunningDaemon extends Actor {
   readonly process: ChildProcess;
   readonly logFile: string;
@@ -41,6 +48,7 @@ export interface RunningDaemon extends Actor {
  */
 export class Stage implements AsyncDisposable {
   readonly directory: string;
+  readonly #launcher: string;
   readonly #isKept: boolean;
   /** Of its own: the path of a Unix socket may have 107 bytes only, and a kept folder may lie deep. */
   readonly #sockets: string;
@@ -49,21 +57,27 @@ export class Stage implements AsyncDisposable {
   readonly #groups = new Set<number>();
   readonly #onExit = (): void => this.#endAtOnce();
 
-  private constructor(directory: string, options: { readonly isKept: boolean; readonly sockets: string }) {
+  private constructor(directory: string, options: StageFolders) {
     this.directory = directory;
+    this.#launcher = options.launcher;
     this.#isKept = options.isKept;
     this.#sockets = options.sockets;
     process.on('exit', this.#onExit);
   }
 
   /** With `keep`, a new or empty folder of the caller's choice, which stays; else a temporary one. */
-  static async open(keep: string | undefined): Promise<Stage> {
+  static async open(options: { readonly keep?: string | undefined; readonly launcher: string }): Promise<Stage> {
+    const { keep, launcher } = options;
     if (keep !== undefined) {
       await mkdir(keep, { recursive: true });
       if ((await readdir(keep)).length > 0) throw new DemoFailure(`--keep ${keep}: the folder is not empty`);
     }
     const sockets = await mkdtemp(join(await realpath(tmpdir()), 'fogproof-demo-'));
-    return new Stage(keep === undefined ? sockets : await realpath(keep), { isKept: keep !== undefined, sockets });
+    return new Stage(keep === undefined ? sockets : await realpath(keep), {
+      isKept: keep !== undefined,
+      sockets,
+      launcher,
+    });
   }
 
   path(...parts: readonly string[]): string {
@@ -76,7 +90,7 @@ export class Stage implements AsyncDisposable {
 
   /** Runs the built command line to its end, as a user of that home would. */
   async run(actor: Actor, args: readonly string[], signal: AbortSignal): Promise<CommandResult> {
-    const child = spawn(LAUNCHER, args, {
+    const child = spawn(this.#launcher, args, {
       cwd: this.directory,
       env: this.#environment(actor),
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -97,7 +111,7 @@ export class Stage implements AsyncDisposable {
   /** Starts a daemon in the foreground, in its own process group, its log in a file. */
   startDaemon(actor: Actor, args: readonly string[]): RunningDaemon {
     const logFile = this.path(`${actor.name}.log`);
-    const child = spawn(LAUNCHER, args, {
+    const child = spawn(this.#launcher, args, {
       cwd: this.directory,
       env: this.#environment(actor),
       stdio: ['ignore', 'pipe', 'pipe'],
