@@ -1,0 +1,84 @@
+import type { PeerInfo } from '@libp2p/interface';
+import { EventTypes, type KadDHT } from '@libp2p/kad-dht';
+import type { CID } from 'multiformats/cid';
+import type { CapabilityClass } from '../../domain/capability.ts';
+import type { PeerKey } from '../../domain/ids.ts';
+import type { SignedWire } from '../../domain/signed.ts';
+import { createDeadline } from '../../lib/abort.ts';
+import { encodeUtf8 } from '../../lib/bytes.ts';
+import { computeRawCid } from '../../lib/cid.ts';
+import { describeError } from '../../lib/errors.ts';
+import type { Logger } from '../../telemetry/interface.ts';
+import { DHT_QUERY_TIMEOUT_MS } from '../constants.ts';
+import { decodeRecordWire, encodeRecordWire } from '../peers/record-wire.ts';
+import { dhtRecordKey } from './dht-record-rules.ts';
+
+/** CID under which providers of a capability class announce themselves (design section 4). */
+export function capabilityCid(capabilityClass: CapabilityClass): CID {
+  return computeRawCid(encodeUtf8(`fogproof/capability/${capabilityClass}`));
+}
+
+/** Node records and capability providers in the DHT. Every query has a deadline; a failed one is logged and over. */
+export class DhtDirectory {
+  readonly #dht: KadDHT;
+  readonly #logger: Logger;
+  readonly #signal: AbortSignal;
+  #provided: readonly CapabilityClass[] = [];
+
+  constructor(modules: { readonly dht: KadDHT; readonly logger: Logger; readonly signal: AbortSignal }) {
+    this.#dht = modules.dht;
+    this.#logger = modules.logger;
+    this.#signal = modules.signal;
+  }
+
+  async putRecord(peer: PeerKey, wire: SignedWire): Promise<void> {
+    await this.#query('put', async (signal) => {
+      for await (const _event of this.#dht.put(dhtRecordKey(peer), encodeRecordWire(wire), { signal }));
+    });
+  }
+
+  /** The newest record that the DHT has of a peer, its signature and age checked by the validator. */
+  async findRecord(peer: PeerKey): Promise<SignedWire | null> {
+    let found: SignedWire | null = null;
+    await this.#query('get', async (signal) => {
+      for await (const event of this.#dht.get(dhtRecordKey(peer), { signal })) {
+        if (event.type === EventTypes.VALUE) found = decodeRecordWire(event.value);
+      }
+    });
+    return found;
+  }
+
+  /** Announces the classes that are offered now and stops announcing others. */
+  async provide(classes: readonly CapabilityClass[]): Promise<void> {
+    for (const gone of this.#provided.filter((name) => !classes.includes(name))) {
+      await this.#query('cancel', (signal) => this.#dht.cancelReprovide(capabilityCid(gone), { signal }));
+    }
+    this.#provided = classes;
+    for (const name of classes) {
+      await this.#query('provide', async (signal) => {
+        for await (const _event of this.#dht.provide(capabilityCid(name), { signal }));
+      });
+    }
+  }
+
+  async findProviders(name: CapabilityClass): Promise<readonly PeerInfo[]> {
+    const found = new Map<string, PeerInfo>();
+    await this.#query('providers', async (signal) => {
+      for await (const event of this.#dht.findProviders(capabilityCid(name), { signal })) {
+        if (event.type !== EventTypes.PROVIDER) continue;
+        for (const provider of event.providers) found.set(provider.id.toString(), provider);
+      }
+    });
+    return [...found.values()];
+  }
+
+  async #query(kind: string, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    using deadline = createDeadline(DHT_QUERY_TIMEOUT_MS, this.#signal);
+    try {
+      await run(deadline.signal);
+    } catch (error) {
+      if (this.#signal.aborted) return;
+      this.#logger.debug({ kind, reason: describeError(error) }, 'a DHT query failed');
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import type { Connection } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { PeerKey } from '../../domain/ids.ts';
+import { createDeadline } from '../../lib/abort.ts';
+import { describeError } from '../../lib/errors.ts';
+import { DIAL_TIMEOUT_MS } from '../constants.ts';
+import { NetworkError } from '../errors.ts';
+import type { Host } from '../host/create-host.ts';
+import type { NetworkMetrics } from '../metrics.ts';
+import type { PeerSource } from '../peers/bounded-peer-book.ts';
+
+/** @throws NetworkError NETWORK_BAD_ADDRESS */
+export function parseAddress(address: string): Multiaddr {
+  try {
+    return multiaddr(address);
+  } catch (error) {
+    throw new NetworkError(
+      { code: 'NETWORK_BAD_ADDRESS', address: address.slice(0, 256), reason: describeError(error) },
+      { cause: error },
+    );
+  }
+}
+
+/** The peer that a multiaddr names at its end, if any. */
+export function peerOfAddress(address: Multiaddr): PeerKey | null {
+  const text = address.getComponents().findLast((component) => component.name === 'p2p')?.value;
+  return text === undefined ? null : PeerKey(text);
+}
+
+/** Why a dial failed, in one line: libp2p wraps the reasons of several addresses. */
+export function describeDialError(error: unknown): string {
+  if (error instanceof AggregateError) return [...new Set(error.errors.map(describeDialError))].join('; ');
+  return describeError(error) || 'no reason given';
+}
+
+/** Dials with a deadline, counts, and gives coded errors. */
+export class Dialer {
+  readonly #host: Host;
+  readonly #metrics: NetworkMetrics;
+  readonly #signal: AbortSignal;
+
+  constructor(modules: { readonly host: Host; readonly metrics: NetworkMetrics; readonly signal: AbortSignal }) {
+    this.#host = modules.host;
+    this.#metrics = modules.metrics;
+    this.#signal = modules.signal;
+  }
+
+  /** @throws NetworkError NETWORK_UNREACHABLE, NETWORK_BAD_ADDRESS */
+  async dialAddress(address: string, source: PeerSource, signal?: AbortSignal): Promise<PeerKey> {
+    const target = parseAddress(address);
+    const connection = await this.#dial(address, source, signal, (options) => this.#host.dial(target, options));
+    return PeerKey(connection.remotePeer.toString());
+  }
+
+  /** @throws NetworkError NETWORK_UNREACHABLE */
+  async dialPeer(peer: PeerKey, addresses: readonly string[], source: PeerSource): Promise<void> {
+    const id = peerIdFromString(peer);
+    const multiaddrs = addresses.map(parseAddress);
+    await this.#dial(peer, source, undefined, async (options) => {
+      if (multiaddrs.length > 0) await this.#host.peerStore.merge(id, { multiaddrs });
+      return this.#host.dial(id, options);
+    });
+  }
+
+  async #dial(
+    target: string,
+    source: PeerSource,
+    signal: AbortSignal | undefined,
+    dial: (options: { signal: AbortSignal }) => Promise<Connection>,
+  ): Promise<Connection> {
+    using running = createDeadline(DIAL_TIMEOUT_MS, this.#signal);
+    using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
+    const onEnd = (): void => stop.abort(running.signal.aborted ? running.signal.reason : deadline.signal.reason);
+    const stop = new AbortController();
+    running.signal.addEventListener('abort', onEnd, { once: true });
+    deadline.signal.addEventListener('abort', onEnd, { once: true });
+    if (running.signal.aborted || deadline.signal.aborted) onEnd();
+    try {
+      const connection = await dial({ signal: stop.signal });
+      this.#metrics.dials.increment({ source, outcome: 'connected' });
+      return connection;
+    } catch (error) {
+      signal?.throwIfAborted();
+      this.#metrics.dials.increment({ source, outcome: 'refused' });
+      throw new NetworkError(
+        { code: 'NETWORK_UNREACHABLE', target, reason: describeDialError(error) },
+        { cause: error },
+      );
+    }
+  }
+}

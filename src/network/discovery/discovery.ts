@@ -1,0 +1,226 @@
+import type { IdentifyResult, PeerInfo as LibraryPeerInfo } from '@libp2p/interface';
+import { LRUCache } from 'lru-cache';
+import { CAPABILITY_CLASSES } from '../../domain/capability.ts';
+import { PeerKey } from '../../domain/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { describeError } from '../../lib/errors.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Logger } from '../../telemetry/interface.ts';
+import {
+  BACKOFF_FIRST_MS,
+  BACKOFF_MAX_MS,
+  DHT_SEARCH_FIRST_MS,
+  DHT_SEARCH_INTERVAL_MS,
+  MAX_KNOWN_PEERS,
+  MIN_CONNECTIONS,
+  REMEMBERED_DIALS,
+  UPKEEP_INTERVAL_MS,
+} from '../constants.ts';
+import type { BoundedPeerBook, PeerSource } from '../peers/bounded-peer-book.ts';
+import type { KnownPeers } from '../peers/known-peers.ts';
+import type { Bootstrap } from './bootstrap.ts';
+import type { DhtDirectory } from './dht-directory.ts';
+import type { Dialer } from './dialer.ts';
+import type { IdentityWatch } from './identity-watch.ts';
+import type { RecordExchange } from './record-exchange.ts';
+
+export interface DiscoveryModules {
+  readonly book: BoundedPeerBook;
+  readonly known: KnownPeers;
+  readonly bootstrap: Bootstrap;
+  readonly dialer: Dialer;
+  readonly directory: DhtDirectory;
+  readonly exchange: RecordExchange;
+  readonly watch: IdentityWatch;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Aborted when the network stops. */
+  readonly signal: AbortSignal;
+}
+
+export interface DiscoveryOptions {
+  readonly self: PeerKey;
+  /** Protocol id of records/1: who speaks it belongs to this network. */
+  readonly recordsProtocol: string;
+  readonly maxConnections: number;
+}
+
+/** Peers dialled in one round of upkeep. */
+const DIALS_PER_ROUND = 4;
+/** Known providers above which the DHT is not searched. */
+const ENOUGH_PROVIDERS = 64;
+/** A peer may publish a record between the first question and its place in our gossip mesh: it is asked once more. */
+const RECHECK_MS = 2_000;
+
+interface Failure {
+  readonly attempts: number;
+  readonly notBeforeMs: number;
+}
+
+/** Finds peers, from every source there is, and keeps enough of them connected. */
+export class Discovery {
+  readonly #modules: DiscoveryModules;
+  readonly #options: DiscoveryOptions;
+  readonly #failures = new LRUCache<PeerKey, Failure>({ max: MAX_KNOWN_PEERS });
+  readonly #timers = new Set<Disposable>();
+  readonly #running = new Set<Promise<void>>();
+
+  constructor(modules: DiscoveryModules, options: DiscoveryOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#modules.bootstrap.start();
+    this.#run('remembered peers', () => this.#dialRemembered());
+    this.#repeat(UPKEEP_INTERVAL_MS, UPKEEP_INTERVAL_MS, () => this.#upkeep());
+    this.#repeat(DHT_SEARCH_FIRST_MS, DHT_SEARCH_INTERVAL_MS, () => this.#searchDht());
+  }
+
+  /** Ends timers and waits for what is under way; the network's signal has been aborted before. */
+  async stop(): Promise<void> {
+    this.#modules.bootstrap.stop();
+    for (const timer of this.#timers) timer[Symbol.dispose]();
+    this.#timers.clear();
+    await Promise.all(this.#running);
+  }
+
+  /** A connected peer told its protocols. Returns false if it belongs to another network. */
+  noteIdentified(result: IdentifyResult): boolean {
+    const peer = PeerKey(result.peerId.toString());
+    if (!result.protocols.includes(this.#options.recordsProtocol)) return false;
+    const addresses = result.listenAddrs.map((address) => address.toString());
+    const { connection } = result;
+    if (connection.direction === 'outbound') addresses.unshift(connection.remoteAddr.toString());
+    this.#modules.book.noteSeen(peer, connection.direction === 'inbound' ? 'inbound' : 'manual', addresses);
+    this.#failures.delete(peer);
+    this.#run('record exchange', () => this.#modules.exchange.meet(peer, this.#modules.signal));
+    this.#after(RECHECK_MS, () => {
+      if (!this.#modules.book.isConnected(peer)) return;
+      this.#run('record check', () =>
+        this.#modules.exchange.ask(peer, { op: 'get', peers: [peer] }, this.#modules.signal),
+      );
+    });
+    this.#run('remember', () => this.#modules.known.remember(peer, addresses));
+    return true;
+  }
+
+  noteMdnsPeer(info: LibraryPeerInfo): void {
+    const addresses = info.multiaddrs.map((address) => address.toString());
+    if (info.id.toString() === this.#options.self) {
+      this.#modules.watch.noteAddresses(addresses);
+      return;
+    }
+    const peer = this.#noteFound(info, 'mdns');
+    if (peer !== null) this.#run('mdns dial', () => this.#dial(peer, addresses, 'mdns'));
+  }
+
+  #noteFound(info: LibraryPeerInfo, source: PeerSource): PeerKey | null {
+    let peer: PeerKey;
+    try {
+      peer = PeerKey(info.id.toString());
+    } catch {
+      return null;
+    }
+    if (peer === this.#options.self) return null;
+    const addresses = info.multiaddrs.map((address) => address.toString());
+    this.#modules.book.noteSeen(peer, source, addresses);
+    return peer;
+  }
+
+  async #dialRemembered(): Promise<void> {
+    const remembered = await this.#modules.known.load();
+    const others = remembered.filter((entry) => entry.peer !== this.#options.self);
+    for (const entry of others) this.#modules.book.noteSeen(entry.peer, 'remembered', entry.addresses);
+    const latest = others.slice(0, REMEMBERED_DIALS);
+    await Promise.all(latest.map((entry) => this.#dial(entry.peer, entry.addresses, 'remembered')));
+  }
+
+  /** Dials a peer that is not connected, unless it failed lately or there are connections enough. */
+  async #dial(peer: PeerKey, addresses: readonly string[], source: PeerSource): Promise<void> {
+    const { book, dialer, clock, logger } = this.#modules;
+    if (book.isConnected(peer) || addresses.length === 0 || this.#connectionCount() >= this.#options.maxConnections) {
+      return;
+    }
+    const failure = this.#failures.get(peer);
+    if (failure !== undefined && clock.monotonicMs() < failure.notBeforeMs) return;
+    try {
+      await dialer.dialPeer(peer, addresses, source);
+    } catch (error) {
+      const attempts = (failure?.attempts ?? 0) + 1;
+      const waitMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempts);
+      this.#failures.set(peer, { attempts, notBeforeMs: clock.monotonicMs() + waitMs });
+      logger.debug({ peer, source, reason: describeError(error) }, 'a known peer cannot be reached');
+    }
+  }
+
+  #connectionCount(): number {
+    return this.#modules.book.list().filter((info) => info.isConnected).length;
+  }
+
+  async #upkeep(): Promise<void> {
+    const { book, exchange, random, signal } = this.#modules;
+    const peers = book.list();
+    const connected = peers.filter((info) => info.isConnected);
+    const [byte = 0] = random.bytes(1);
+    const asked = connected[byte % Math.max(1, connected.length)];
+    // gossipsub drops what claims to come from ourselves, so another daemon like us is found by asking.
+    if (asked !== undefined) await exchange.ask(asked.peer, { op: 'get', peers: [this.#options.self] }, signal);
+    if (connected.length >= MIN_CONNECTIONS) return;
+    const candidates = peers.filter((info) => !info.isConnected && info.addresses.length > 0 && this.#isDue(info.peer));
+    await Promise.all(
+      candidates.slice(0, DIALS_PER_ROUND).map((info) => this.#dial(info.peer, info.addresses, info.source)),
+    );
+  }
+
+  #isDue(peer: PeerKey): boolean {
+    const failure = this.#failures.get(peer);
+    return failure === undefined || this.#modules.clock.monotonicMs() >= failure.notBeforeMs;
+  }
+
+  async #searchDht(): Promise<void> {
+    const { book, directory } = this.#modules;
+    if (this.#connectionCount() === 0 || book.providers().length >= ENOUGH_PROVIDERS) return;
+    for (const name of CAPABILITY_CLASSES) {
+      for (const info of await directory.findProviders(name)) {
+        const peer = this.#noteFound(info, 'dht');
+        if (peer !== null && book.recordOf(peer) === null) {
+          await this.#dial(
+            peer,
+            info.multiaddrs.map((address) => address.toString()),
+            'dht',
+          );
+        }
+      }
+    }
+  }
+
+  #repeat(firstMs: number, laterMs: number, task: () => Promise<void>): void {
+    this.#after(firstMs, () => {
+      this.#run('upkeep', task).finally(() => {
+        if (!this.#modules.signal.aborted) this.#repeat(laterMs, laterMs, task);
+      });
+    });
+  }
+
+  #after(delayMs: number, task: () => void): void {
+    const timer = this.#modules.clock.schedule(delayMs, () => {
+      this.#timers.delete(timer);
+      if (!this.#modules.signal.aborted) task();
+    });
+    this.#timers.add(timer);
+  }
+
+  /** Runs in the background: a failure is logged, and stopping waits for it. */
+  #run(task: string, work: () => Promise<void>): Promise<void> {
+    const running = work()
+      .catch((error: unknown) => {
+        if (this.#modules.signal.aborted) return;
+        this.#modules.logger.warn({ task, reason: describeError(error) }, 'a discovery task failed');
+      })
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return running;
+  }
+}

@@ -1,0 +1,502 @@
+import type { Connection, Stream } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { multiaddr } from '@multiformats/multiaddr';
+import { PeerKey } from '../domain/ids.ts';
+import type { NodeRecord } from '../domain/node-record.ts';
+import type { Signed } from '../domain/signed.ts';
+import type { Identity } from '../identity/interface.ts';
+import { type AbortOptions, createDeadline, raceSignal } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
+import { describeError } from '../lib/errors.ts';
+import type { Random } from '../lib/random.ts';
+import type { Database } from '../storage/interface.ts';
+import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { DIAL_TIMEOUT_MS, RECORD_REFRESH_SHARE } from './constants.ts';
+import { Bootstrap } from './discovery/bootstrap.ts';
+import { DhtDirectory } from './discovery/dht-directory.ts';
+import { DhtRecordRules } from './discovery/dht-record-rules.ts';
+import { Dialer, describeDialError } from './discovery/dialer.ts';
+import { Discovery } from './discovery/discovery.ts';
+import { IdentityWatch } from './discovery/identity-watch.ts';
+import { RecordExchange } from './discovery/record-exchange.ts';
+import { NetworkError } from './errors.ts';
+import { RecordGossip } from './gossip/record-gossip.ts';
+import { createHost, type Host } from './host/create-host.ts';
+import type {
+  Network,
+  NetworkStatus,
+  NodeRecordContent,
+  PeerBook,
+  ProtocolMessages,
+  ProtocolName,
+  RequestHandler,
+  RequestOptions,
+} from './interface.ts';
+import { createNetworkMetrics, type NetworkMetrics } from './metrics.ts';
+import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions } from './options.ts';
+import { BoundedPeerBook } from './peers/bounded-peer-book.ts';
+import { KnownPeers } from './peers/known-peers.ts';
+import { OwnRecord } from './peers/own-record.ts';
+import { PeerPenalties } from './peers/peer-penalties.ts';
+import { RecordIntake } from './peers/record-intake.ts';
+import { PROTOCOL_NAMES, protocolId, VIOLATIONS, type Violation } from './reqresp/protocols.ts';
+import { RequestTransport } from './reqresp/request-transport.ts';
+
+export interface NetworkModules {
+  readonly identity: Identity;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** What exists only between start and stop. */
+interface Running {
+  readonly host: Host;
+  readonly discovery: Discovery;
+  readonly bootstrap: Bootstrap;
+  readonly dialer: Dialer;
+  readonly directory: DhtDirectory;
+  readonly gossip: RecordGossip;
+  readonly controller: AbortController;
+  readonly recordsHandler: Disposable;
+}
+
+/** The network over js-libp2p. */
+export class Libp2pNetwork implements Network {
+  readonly #modules: NetworkModules;
+  readonly #options: NetworkOptions;
+  readonly #metrics: NetworkMetrics;
+  readonly #logger: Logger;
+  readonly #book: BoundedPeerBook;
+  readonly #penalties: PeerPenalties;
+  readonly #ownRecord: OwnRecord;
+  readonly #transport: RequestTransport;
+  readonly #watch: IdentityWatch;
+  readonly #intake: RecordIntake;
+  readonly #exchange: RecordExchange;
+  #running: Running | null = null;
+  #content: NodeRecordContent | null = null;
+  #refreshTimer: Disposable | null = null;
+  #background = new Set<Promise<void>>();
+
+  constructor(modules: NetworkModules, options: NetworkOptions) {
+    const { clock, identity, random } = modules;
+    const logger = modules.logger.child({ module: 'network' });
+    const self = identity.peer;
+    this.#modules = modules;
+    this.#options = options;
+    this.#logger = logger;
+    this.#metrics = createNetworkMetrics(modules.metrics);
+    this.#book = new BoundedPeerBook({ clock, logger });
+    this.#penalties = new PeerPenalties(clock);
+    this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
+    this.#transport = new RequestTransport(
+      {
+        opener: this,
+        clock,
+        logger,
+        metrics: this.#metrics,
+        onViolation: (peer, protocol, violation) => this.#noteViolation(peer, protocol, violation),
+      },
+      { self, limits: options.limits ?? {} },
+    );
+    this.#watch = new IdentityWatch(
+      {
+        clock,
+        logger,
+        metrics: this.#metrics,
+        ownAddresses: () => this.#ownAddresses(),
+        probe: (address) => this.#probe(address),
+        answerLaterInstance: (record) => this.#answerLaterInstance(record),
+      },
+      { self, instance: this.#ownRecord.instance, startedAtMs: this.#ownRecord.startedAtMs },
+    );
+    this.#intake = new RecordIntake(
+      {
+        book: this.#book,
+        clock,
+        metrics: this.#metrics,
+        onOwnRecord: (record) => this.#watch.noteRecord(record),
+        onAccepted: (record) => this.#noteRecord(record),
+      },
+      { networkId: options.networkId, self },
+    );
+    this.#exchange = new RecordExchange(
+      {
+        transport: this.#transport,
+        book: this.#book,
+        intake: this.#intake,
+        penalties: this.#penalties,
+        clock,
+        random,
+        logger,
+        ownRecord: () => this.#ownRecord.current,
+      },
+      { self },
+    );
+  }
+
+  get peers(): PeerBook {
+    return this.#book;
+  }
+
+  get duplicateIdentityDetected(): Promise<readonly string[]> {
+    return this.#watch.detected;
+  }
+
+  /** Kept streams that are open now. */
+  get streamCounts(): { readonly outbound: number; readonly inbound: number } {
+    return this.#transport.countStreams();
+  }
+
+  async start({ signal }: AbortOptions = {}): Promise<void> {
+    if (this.#running !== null) return;
+    signal?.throwIfAborted();
+    await this.#ownRecord.load();
+    const host = await this.#createHost();
+    try {
+      await host.start();
+    } catch (error) {
+      await Promise.resolve(host.stop()).catch(() => undefined);
+      const { listen } = this.#options;
+      throw new NetworkError(
+        { code: 'NETWORK_LISTEN_FAILED', addresses: listen, reason: describeDialError(error) },
+        { cause: error },
+      );
+    }
+    const running = this.#assemble(host);
+    this.#running = running;
+    try {
+      await this.#begin(running);
+      signal?.throwIfAborted();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
+  }
+
+  /** Ends streams, connections, timers and background work. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === null) return;
+    this.#running = null;
+    this.#refreshTimer?.[Symbol.dispose]();
+    this.#refreshTimer = null;
+    running.controller.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
+    this.#transport.stop();
+    running.recordsHandler[Symbol.dispose]();
+    await running.discovery.stop();
+    await running.host.stop();
+    await Promise.all(this.#background);
+    for (const info of this.#book.list()) this.#book.forgetConnections(info.peer);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  handle<Name extends ProtocolName>(protocol: Name, handler: RequestHandler<Name>): Disposable {
+    return this.#transport.handle(protocol, handler);
+  }
+
+  request<Name extends ProtocolName>(
+    peer: PeerKey,
+    protocol: Name,
+    request: ProtocolMessages[Name]['request'],
+    options?: RequestOptions,
+  ): Promise<ProtocolMessages[Name]['response']> {
+    return this.#transport.request(peer, protocol, request, options);
+  }
+
+  stream<Name extends ProtocolName>(
+    peer: PeerKey,
+    protocol: Name,
+    request: ProtocolMessages[Name]['request'],
+    options?: RequestOptions,
+  ): AsyncIterable<ProtocolMessages[Name]['response']> {
+    return this.#transport.stream(peer, protocol, request, options);
+  }
+
+  async connect(address: string, options: AbortOptions = {}): Promise<PeerKey> {
+    return this.#assertRunning().dialer.dialAddress(address, 'manual', options.signal);
+  }
+
+  async updateRecord(content: NodeRecordContent): Promise<void> {
+    this.#content = content;
+    if (this.#running !== null) await this.#publishRecord(this.#running);
+  }
+
+  /** The newest record that the DHT has of a peer, taken into the book; null if it has none that is valid. */
+  async findRecord(peer: PeerKey): Promise<Signed<NodeRecord> | null> {
+    const wire = await this.#assertRunning().directory.findRecord(peer);
+    if (wire !== null) await this.#intake.take(wire, 'dht');
+    return this.#book.recordOf(peer);
+  }
+
+  status(): NetworkStatus {
+    const running = this.#running;
+    const addresses = this.#watch.addresses;
+    return {
+      listen: this.#ownAddresses(),
+      connections: running?.host.getConnections().length ?? 0,
+      isDegraded: running?.bootstrap.isDegraded ?? false,
+      bootstrap: running?.bootstrap.reports() ?? [],
+      gossip: running === null ? {} : { records: { meshPeers: running.gossip.meshPeers } },
+      dhtPeers: running === null ? 0 : countDhtPeers(running.host),
+      duplicateIdentity: addresses === null ? null : { addresses },
+    };
+  }
+
+  /** For the request transport. @throws NetworkError NETWORK_UNREACHABLE */
+  async openStream(peer: PeerKey, protocol: ProtocolName, { signal }: AbortOptions): Promise<Stream> {
+    const { host } = this.#assertRunning();
+    using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
+    try {
+      return await host.dialProtocol(peerIdFromString(peer), protocolId(this.#options.networkId, protocol), {
+        signal: deadline.signal,
+        runOnLimitedConnection: true,
+      });
+    } catch (error) {
+      throw new NetworkError(
+        { code: 'NETWORK_UNREACHABLE', target: peer, reason: describeDialError(error) },
+        { cause: error },
+      );
+    }
+  }
+
+  #assertRunning(): Running {
+    if (this.#running === null) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
+    return this.#running;
+  }
+
+  #createHost(): Promise<Host> {
+    const { identity, clock } = this.#modules;
+    return createHost(
+      {
+        privateKey: identity.privateKey,
+        dhtRules: new DhtRecordRules(clock, this.#options.networkId),
+        onIdentitySeen: (peer, direction) => {
+          if (peer.toString() === identity.peer) this.#watch.noteOwnHandshake(direction);
+        },
+        onMdnsPeer: (info) => this.#running?.discovery.noteMdnsPeer(info),
+        penaltyOf: (peer) => this.#penalties.penaltyOf(peer),
+        isBanned: (peer) => this.#penalties.isBanned(peer),
+      },
+      this.#options,
+    );
+  }
+
+  #assemble(host: Host): Running {
+    const { clock, random, database, identity } = this.#modules;
+    const controller = new AbortController();
+    const { signal } = controller;
+    const logger = this.#logger;
+    const self = identity.peer;
+    const book = this.#book;
+    const dialer = new Dialer({ host, metrics: this.#metrics, signal });
+    const directory = new DhtDirectory({ dht: host.services.dht, logger, signal });
+    const bootstrap = new Bootstrap(
+      {
+        dialer,
+        clock,
+        random,
+        logger,
+        isConnected: (peer) => book.isConnected(peer),
+        onConnected: (peer, address) => book.noteSeen(peer, 'bootstrap', [address]),
+        onOwnIdentity: (address) => this.#watch.noteAddresses([address]),
+      },
+      { self, addresses: this.#options.bootstrap },
+    );
+    const discovery = new Discovery(
+      {
+        book,
+        known: new KnownPeers({ database, clock }),
+        bootstrap,
+        dialer,
+        directory,
+        exchange: this.#exchange,
+        watch: this.#watch,
+        clock,
+        random,
+        logger,
+        signal,
+      },
+      {
+        self,
+        recordsProtocol: protocolId(this.#options.networkId, 'records'),
+        maxConnections: this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+      },
+    );
+    const gossip = new RecordGossip(
+      {
+        pubsub: host.services.pubsub,
+        intake: this.#intake,
+        penalties: this.#penalties,
+        clock,
+        metrics: this.#metrics,
+      },
+      { networkId: this.#options.networkId },
+    );
+    return {
+      host,
+      discovery,
+      bootstrap,
+      dialer,
+      directory,
+      gossip,
+      controller,
+      recordsHandler: this.#exchange.start(),
+    };
+  }
+
+  async #begin(running: Running): Promise<void> {
+    const { host, gossip, discovery } = running;
+    this.#transport.start();
+    this.#listenToHost(running);
+    for (const protocol of PROTOCOL_NAMES) {
+      await host.handle(
+        protocolId(this.#options.networkId, protocol),
+        (stream, connection) => this.#acceptStream(stream, connection, protocol),
+        { maxInboundStreams: 2, maxOutboundStreams: 2, runOnLimitedConnection: true },
+      );
+    }
+    gossip.start();
+    if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
+    discovery.start();
+    if (this.#content !== null) await this.#publishRecord(running);
+  }
+
+  #acceptStream(stream: Stream, connection: Connection, protocol: ProtocolName): void {
+    let peer: PeerKey;
+    try {
+      peer = PeerKey(connection.remotePeer.toString());
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new TypeError(describeError(error)));
+      return;
+    }
+    this.#transport.accept(stream, peer, protocol);
+  }
+
+  #listenToHost(running: Running): void {
+    const { host } = running;
+    host.addEventListener('connection:open', ({ detail }) => this.#noteConnection(detail));
+    host.addEventListener('connection:close', ({ detail }) => this.#noteDisconnection(running, detail));
+    host.addEventListener('peer:identify', ({ detail }) => {
+      if (this.#running !== running || running.discovery.noteIdentified(detail)) return;
+      this.#logger.debug({ peer: detail.peerId.toString() }, 'a peer of another network is disconnected');
+      detail.connection.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
+    });
+  }
+
+  #noteConnection(connection: Connection): void {
+    const peer = parsePeer(connection);
+    if (peer === null) {
+      connection.abort(new TypeError('only Ed25519 identities take part'));
+      return;
+    }
+    this.#book.noteConnected(peer, connection.id, {
+      direction: connection.direction,
+      encryption: connection.encryption ?? null,
+      address: connection.remoteAddr.toString(),
+    });
+    this.#countConnections();
+  }
+
+  #noteDisconnection(running: Running, connection: Connection): void {
+    const peer = parsePeer(connection);
+    if (peer === null) return;
+    this.#book.noteDisconnected(peer, connection.id);
+    this.#countConnections();
+    if (this.#book.isConnected(peer)) return;
+    running.gossip.noteDisconnected(peer);
+    running.bootstrap.noteDisconnected(peer);
+  }
+
+  #countConnections(): void {
+    this.#metrics.connections.set(this.#running?.host.getConnections().length ?? 0);
+    this.#metrics.knownPeers.set(this.#book.size);
+  }
+
+  /** An accepted record tells where its peer can be reached. */
+  #noteRecord(record: Signed<NodeRecord>): void {
+    const host = this.#running?.host;
+    if (host === undefined || record.value.addresses.length === 0) return;
+    const multiaddrs = record.value.addresses.map((address) => multiaddr(address));
+    this.#inBackground(async () => {
+      await host.peerStore.merge(peerIdFromString(record.value.peer), { multiaddrs });
+    });
+  }
+
+  #noteViolation(peer: PeerKey, protocol: ProtocolName, violation: Violation): void {
+    this.#metrics.violations.increment({ protocol, violation });
+    this.#logger.debug({ peer, protocol, violation }, 'a peer broke the rules of a protocol');
+    this.#penalties.add(peer, VIOLATIONS[violation].penalty);
+    const host = this.#running?.host;
+    if (host === undefined || !this.#penalties.isBanned(peer)) return;
+    this.#metrics.bans.increment();
+    this.#inBackground(async () => {
+      await host.hangUp(peerIdFromString(peer));
+    });
+  }
+
+  #ownAddresses(): readonly string[] {
+    return (this.#running?.host.getMultiaddrs() ?? []).map((address) => address.toString());
+  }
+
+  async #probe(address: string): Promise<void> {
+    try {
+      await this.#running?.dialer.dialAddress(address, 'manual');
+    } catch (error) {
+      this.#logger.debug({ address, reason: describeError(error) }, 'an address of the own identity was tried');
+    }
+  }
+
+  #answerLaterInstance(record: Signed<NodeRecord>): void {
+    this.#ownRecord.raiseSequence(record.value.sequence);
+    const running = this.#running;
+    if (running !== null && this.#content !== null) this.#inBackground(() => this.#publishRecord(running));
+  }
+
+  /** Signs and stores first, then tells connected peers by gossip, and the DHT in the background. */
+  async #publishRecord(running: Running): Promise<void> {
+    if (this.#content === null) return;
+    const content = this.#content;
+    const record = await this.#ownRecord.issue(content, this.#ownAddresses());
+    if (this.#running !== running) return;
+    this.#refreshTimer?.[Symbol.dispose]();
+    this.#refreshTimer = this.#modules.clock.schedule(this.#options.recordTtlMs * RECORD_REFRESH_SHARE, () => {
+      this.#inBackground(() => this.#publishRecord(running));
+    });
+    await raceSignal(running.gossip.publish(record.wire), running.controller.signal);
+    this.#inBackground(async () => {
+      await running.directory.putRecord(record.signer, record.wire);
+      await running.directory.provide(content.role.provides ? content.capabilities : []);
+    });
+  }
+
+  #inBackground(task: () => Promise<void>): void {
+    const running = task()
+      .catch((error: unknown) => {
+        if (this.#running === null) return;
+        this.#logger.warn({ reason: describeError(error) }, 'background work of the network failed');
+      })
+      .finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+}
+
+function parsePeer(connection: Connection): PeerKey | null {
+  try {
+    return PeerKey(connection.remotePeer.toString());
+  } catch {
+    return null;
+  }
+}
+
+/** The routing table is public on the class and missing from its interface. */
+function countDhtPeers(host: Host): number {
+  const dht = host.services.dht as { readonly routingTable?: { readonly size: number } };
+  return dht.routingTable?.size ?? 0;
+}

@@ -1,0 +1,46 @@
+import type { NetworkDefinition } from '../domain/network-definition.ts';
+import { MAX_CONNECTIONS } from './constants.ts';
+import type { LimitOverrides } from './reqresp/protocols.ts';
+
+export interface NetworkOptions {
+  /** Separates meshes: part of every protocol id, topic and DHT key. */
+  readonly networkId: string;
+  readonly preset: NetworkDefinition['preset'];
+  /** Multiaddrs to listen on; port 0 takes any. */
+  readonly listen: readonly string[];
+  /** Multiaddrs to tell others instead of those found. */
+  readonly announce: readonly string[];
+  /** Multiaddrs of bootstrap peers. */
+  readonly bootstrap: readonly string[];
+  /** Whether to look for peers on the local network. */
+  readonly mdns: boolean;
+  /** Key of a private mesh (32 bytes), or null for an open one. */
+  readonly preSharedKey: Uint8Array | null;
+  /** Life of an own node record, in ms. */
+  readonly recordTtlMs: number;
+  /** Version string told in node records and by identify. */
+  readonly software: string;
+  /** Asks the DHT and answers nobody. */
+  readonly dhtClientMode?: boolean;
+  readonly maxConnections?: number;
+  /** Limits of request protocols where they differ from the table. */
+  readonly limits?: LimitOverrides;
+}
+
+/** What depends on how far the peers of a network are trusted to be many. */
+export interface PresetPolicy {
+  /** Gossip score of many peers behind one address: on one machine it would empty the mesh. */
+  readonly ipColocationWeight: number;
+  /** New connections a second from one address before further ones are refused. */
+  readonly inboundConnectionsPerSecond: number;
+  /** Whether private and loopback addresses are dialled and told in the DHT. */
+  readonly privateAddresses: 'use' | 'skip';
+}
+
+export const PRESETS = {
+  local: { ipColocationWeight: 0, inboundConnectionsPerSecond: 500, privateAddresses: 'use' },
+  development: { ipColocationWeight: -1, inboundConnectionsPerSecond: 100, privateAddresses: 'use' },
+  production: { ipColocationWeight: -5, inboundConnectionsPerSecond: 20, privateAddresses: 'skip' },
+} as const satisfies Record<NetworkOptions['preset'], PresetPolicy>;
+
+export const DEFAULT_MAX_CONNECTIONS = MAX_CONNECTIONS;

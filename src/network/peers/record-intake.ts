@@ -1,0 +1,64 @@
+import type { PeerKey } from '../../domain/ids.ts';
+import type { NodeRecord } from '../../domain/node-record.ts';
+import type { Signed, SignedWire } from '../../domain/signed.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Verdict } from '../../lib/verdict.ts';
+import type { NetworkMetrics } from '../metrics.ts';
+import type { BoundedPeerBook, PeerSource } from './bounded-peer-book.ts';
+import { createVerdict, judgeRecord } from './record-rules.ts';
+import { openRecord } from './record-wire.ts';
+
+export interface RecordIntakeModules {
+  readonly book: BoundedPeerBook;
+  readonly clock: Clock;
+  readonly metrics: NetworkMetrics;
+  /** A valid record of the own identity, from wherever. */
+  readonly onOwnRecord: (record: Signed<NodeRecord>) => void;
+  readonly onAccepted: (record: Signed<NodeRecord>) => void;
+}
+
+export interface RecordIntakeOptions {
+  readonly networkId: string;
+  readonly self: PeerKey;
+}
+
+/** The one door through which records of others come in: opened, judged, entered in the book. */
+export class RecordIntake {
+  readonly #modules: RecordIntakeModules;
+  readonly #options: RecordIntakeOptions;
+
+  constructor(modules: RecordIntakeModules, options: RecordIntakeOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  async take(wire: SignedWire, source: PeerSource, publisher?: PeerKey): Promise<Verdict> {
+    const verdict = await this.#judge(wire, source, publisher);
+    const code = verdict.kind === 'accept' ? '' : verdict.code;
+    this.#modules.metrics.records.increment({ source, verdict: verdict.kind, code });
+    return verdict;
+  }
+
+  async #judge(wire: SignedWire, source: PeerSource, publisher: PeerKey | undefined): Promise<Verdict> {
+    const opened = await openRecord(wire);
+    if (opened.kind === 'refused') return createVerdict(opened.code);
+    const { record } = opened;
+    const { book, clock } = this.#modules;
+    const isOwn = record.signer === this.#options.self;
+    const verdict = judgeRecord(record, {
+      networkId: this.#options.networkId,
+      nowMs: clock.nowMs(),
+      knownSequence: isOwn ? 0 : book.sequenceOf(record.value.peer),
+    });
+    if (verdict.kind !== 'accept') return verdict;
+    // Gossip: a record is published by its own peer, so that nobody can flood the mesh with those of others.
+    if (publisher !== undefined && publisher !== record.signer) return createVerdict('NETWORK_RECORD_WRONG_PUBLISHER');
+    if (isOwn) {
+      this.#modules.onOwnRecord(record);
+      return verdict;
+    }
+    if (!book.putRecord(record, source)) return createVerdict('NETWORK_RECORD_STALE');
+    this.#modules.onAccepted(record);
+    return verdict;
+  }
+}
