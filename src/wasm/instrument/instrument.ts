@@ -1,0 +1,315 @@
+import { ByteReader } from '../binary/byte-reader.ts';
+import { ByteWriter } from '../binary/byte-writer.ts';
+import { parseModule, SECTION } from '../binary/parse-module.ts';
+import {
+  EXTERNREF,
+  type ExportEntry,
+  FUNCREF,
+  type FunctionImport,
+  type FunctionType,
+  I32,
+  I64,
+  KIND_FUNCTION,
+  KIND_GLOBAL,
+  type ParsedModule,
+  V128,
+} from '../binary/types.ts';
+import {
+  FUEL_EXPORT,
+  GLOBAL_EXPORT_PREFIX,
+  MAX_BODY_BYTES,
+  MAX_PAGES,
+  MAX_TABLE_ENTRIES,
+  PAGES_EXPORT,
+  STACK_EXPORT,
+  STACK_SLOTS,
+  START_EXPORT,
+} from '../constants.ts';
+import { WasmError } from '../errors.ts';
+import { FunctionAnalyser } from './analyse-function.ts';
+import { createChargeBody, createGrowBody } from './helpers.ts';
+import { ModuleIndex } from './module-index.ts';
+import { type AddedIndices, FunctionRewriter } from './rewrite-function.ts';
+
+export interface InstrumentOptions {
+  /** Pages of memory that the job allows. */
+  readonly maxPages: number;
+  /** Refuses state outside memory and globals: passive segments and tables that change. */
+  readonly isStepping: boolean;
+}
+
+export interface InstrumentedModule {
+  readonly bytes: Uint8Array;
+  readonly imports: readonly (FunctionImport & { readonly type: FunctionType })[];
+  readonly exports: readonly ExportEntry[];
+  /** Type of an exported function, by name. */
+  readonly functionExports: ReadonlyMap<string, FunctionType>;
+  readonly hasStart: boolean;
+  /** Logical pages at start and the most there can be; null without memory. */
+  readonly memory: { readonly minPages: number; readonly maxPages: number } | null;
+  /** Names of the exports of mutable globals, in order of index. */
+  readonly mutableGlobals: readonly string[];
+}
+
+/** Types that are added behind the module's own. */
+class AddedTypes {
+  readonly types: FunctionType[] = [];
+  private readonly first: number;
+  private readonly known = new Map<string, number>();
+
+  constructor(module: ParsedModule) {
+    this.first = module.types.length;
+  }
+
+  indexOf(type: FunctionType): number {
+    const key = `${type.params.join()}>${type.results.join()}`;
+    const known = this.known.get(key);
+    if (known !== undefined) return known;
+    const index = this.first + this.types.push(type) - 1;
+    this.known.set(key, index);
+    return index;
+  }
+}
+
+/**
+ * Rewrites a module so that fuel, stack height, memory growth and NaN bits are the same everywhere. Deterministic: equal
+ * bytes and options give equal bytes.
+ * @throws WasmError
+ */
+export function instrument(bytes: Uint8Array, options: InstrumentOptions): InstrumentedModule {
+  const module = parseModule(bytes);
+  assertConsistent(module, options);
+  const rewritten = new ModuleRewriter(module, options).rewrite();
+  // Indices that the instrumenter adds are free in a valid module only: an invalid one might name the fuel counter.
+  if (!WebAssembly.validate(new Uint8Array(bytes))) throw new WasmError({ code: 'WASM_INVALID' });
+  return rewritten;
+}
+
+function assertConsistent(module: ParsedModule, options: InstrumentOptions): void {
+  if (module.code.length !== module.functions.length) {
+    throw new WasmError({ code: 'WASM_MALFORMED', offset: 0, reason: 'functions and code do not match' });
+  }
+  if (module.memory !== null && module.memory.min > options.maxPages) {
+    throw new WasmError({
+      code: 'WASM_MEMORY_LIMIT',
+      pages: module.memory.min,
+      limitPages: options.maxPages,
+    });
+  }
+  const entries = module.tables.reduce((sum, table) => sum + table.min, 0);
+  if (entries > MAX_TABLE_ENTRIES) {
+    throw new WasmError({ code: 'WASM_TOO_LARGE', what: 'table entries', value: entries, limit: MAX_TABLE_ENTRIES });
+  }
+  if (!options.isStepping) return;
+  const isOutside = (type: number): boolean => type === V128 || type === FUNCREF || type === EXTERNREF;
+  if (module.globals.some((global) => global.isMutable && isOutside(global.valueType))) {
+    throw new WasmError({
+      code: 'WASM_UNSUPPORTED',
+      feature: 'mutable globals of vector or reference type in a stepping module',
+    });
+  }
+}
+
+class ModuleRewriter {
+  private readonly module: ParsedModule;
+  private readonly options: InstrumentOptions;
+  private readonly types: AddedTypes;
+  private readonly index: ModuleIndex;
+  private readonly added: AddedIndices;
+  private readonly maxPages: number;
+  private readonly helperBodies: Uint8Array[];
+  private readonly helperTypes: number[];
+  private readonly out: ByteWriter;
+
+  constructor(module: ParsedModule, options: InstrumentOptions) {
+    this.module = module;
+    this.options = options;
+    this.types = new AddedTypes(module);
+    this.index = new ModuleIndex(module);
+    this.maxPages = Math.min(module.memory?.max ?? MAX_PAGES, options.maxPages, MAX_PAGES);
+    this.out = new ByteWriter(module.bytes.length * 2 + 1024);
+    const identityType = this.types.indexOf({ params: [I32], results: [I32] });
+    const firstGlobal = module.globals.length;
+    const firstHelper = this.index.functionCount;
+    this.added = {
+      fuelGlobal: firstGlobal,
+      stackGlobal: firstGlobal + 1,
+      pagesGlobal: firstGlobal + 2,
+      chargeBytes: firstHelper,
+      chargeItems: firstHelper + 1,
+      grow: firstHelper + 2,
+      blockTypeOf: (type) => this.types.indexOf({ params: [], results: type.results }),
+    };
+    this.helperTypes = [identityType, identityType, identityType];
+    this.helperBodies = [
+      createChargeBody(this.added, 'bytes'),
+      createChargeBody(this.added, 'items'),
+      createGrowBody(this.added, this.maxPages),
+    ];
+  }
+
+  rewrite(): InstrumentedModule {
+    const { module } = this;
+    const code = this.rewriteCode();
+    this.out.bytes(module.bytes.subarray(0, 8));
+    this.appendTo(SECTION.type, this.types.types.length, (out) => this.writeTypes(out));
+    this.copy(SECTION.import);
+    this.appendTo(SECTION.function, this.helperTypes.length, (out) => {
+      for (const type of this.helperTypes) out.u32(type);
+    });
+    if (module.tables.length > 0) this.section(SECTION.table, (out) => this.writeTables(out));
+    if (module.memory !== null) {
+      this.section(SECTION.memory, (out) => {
+        out.u8(1, 1);
+        out.u32(this.maxPages);
+        out.u32(this.maxPages);
+      });
+    }
+    this.appendTo(SECTION.global, 3, (out) => this.writeGlobals(out));
+    const addedExports = this.addedExports();
+    this.appendTo(SECTION.export, addedExports.length, (out) => {
+      for (const entry of addedExports) {
+        out.name(entry.name);
+        out.u8(entry.kind);
+        out.u32(entry.index);
+      }
+    });
+    this.copy(SECTION.element);
+    this.copy(SECTION.dataCount);
+    this.writeSection(SECTION.code, code);
+    this.copy(SECTION.data);
+    return this.describe();
+  }
+
+  private describe(): InstrumentedModule {
+    const { module } = this;
+    const functionExports = new Map<string, FunctionType>();
+    const reader = new ByteReader(module.bytes);
+    for (const entry of module.exports) {
+      if (entry.kind === KIND_FUNCTION) functionExports.set(entry.name, this.index.typeOfFunction(entry.index, reader));
+    }
+    return {
+      bytes: this.out.view().slice(),
+      imports: module.imports.map((entry) => ({
+        ...entry,
+        type: module.types[entry.typeIndex] ?? reader.fail(`no type ${entry.typeIndex}`),
+      })),
+      exports: module.exports,
+      functionExports,
+      hasStart: module.start !== null,
+      memory: module.memory === null ? null : { minPages: module.memory.min, maxPages: this.maxPages },
+      mutableGlobals: this.mutableGlobals().map((index) => GLOBAL_EXPORT_PREFIX + index),
+    };
+  }
+
+  private rewriteCode(): ByteWriter {
+    const { module, options } = this;
+    const section = new ByteWriter(module.bytes.length * 2);
+    section.u32(module.code.length + this.helperBodies.length);
+    const reader = new ByteReader(module.bytes);
+    module.code.forEach((range, position) => {
+      const type = this.index.typeOfFunction(module.imports.length + position, reader);
+      const source = { bytes: module.bytes, range, type, index: this.index, isStepping: options.isStepping };
+      const analysis = new FunctionAnalyser(source).analyse();
+      const rewriter = new FunctionRewriter(module.bytes, type, analysis, this.added);
+      this.appendBody(section, rewriter.rewrite());
+    });
+    for (const helper of this.helperBodies) this.appendBody(section, helper);
+    return section;
+  }
+
+  private appendBody(section: ByteWriter, body: Uint8Array): void {
+    if (body.length > MAX_BODY_BYTES) {
+      throw new WasmError({
+        code: 'WASM_TOO_LARGE',
+        what: 'a function, instrumented, in bytes',
+        value: body.length,
+        limit: MAX_BODY_BYTES,
+      });
+    }
+    section.u32(body.length);
+    section.bytes(body);
+  }
+
+  private mutableGlobals(): number[] {
+    return this.module.globals.flatMap((global, index) => (global.isMutable ? [index] : []));
+  }
+
+  private addedExports(): ExportEntry[] {
+    const { added, module } = this;
+    const entries: ExportEntry[] = [
+      { name: FUEL_EXPORT, kind: KIND_GLOBAL, index: added.fuelGlobal },
+      { name: STACK_EXPORT, kind: KIND_GLOBAL, index: added.stackGlobal },
+      { name: PAGES_EXPORT, kind: KIND_GLOBAL, index: added.pagesGlobal },
+    ];
+    if (module.start !== null) entries.push({ name: START_EXPORT, kind: KIND_FUNCTION, index: module.start });
+    for (const index of this.mutableGlobals()) {
+      entries.push({ name: GLOBAL_EXPORT_PREFIX + index, kind: KIND_GLOBAL, index });
+    }
+    return entries;
+  }
+
+  private writeTypes(out: ByteWriter): void {
+    for (const type of this.types.types) {
+      out.u8(0x60);
+      out.u32(type.params.length);
+      out.u8(...type.params);
+      out.u32(type.results.length);
+      out.u8(...type.results);
+    }
+  }
+
+  /** Tables may grow as far as the module says, within what all tables may hold together. */
+  private writeTables(out: ByteWriter): void {
+    const { tables } = this.module;
+    let spare = MAX_TABLE_ENTRIES - tables.reduce((sum, table) => sum + table.min, 0);
+    out.u32(tables.length);
+    for (const table of tables) {
+      const growth = Math.min((table.max ?? MAX_TABLE_ENTRIES) - table.min, spare);
+      spare -= growth;
+      out.u8(table.elementType, 1);
+      out.u32(table.min);
+      out.u32(table.min + growth);
+    }
+  }
+
+  private writeGlobals(out: ByteWriter): void {
+    out.u8(I64, 1, 0x42, 0, 0x0b);
+    out.u8(I32, 1, 0x41);
+    out.signed(STACK_SLOTS);
+    out.u8(0x0b, I32, 1, 0x41);
+    out.signed(this.module.memory?.min ?? 0);
+    out.u8(0x0b);
+  }
+
+  private copy(id: number): void {
+    const raw = this.module.raw.get(id);
+    if (raw === undefined) return;
+    this.out.u8(id);
+    this.out.u32(raw.length);
+    this.out.bytes(raw);
+  }
+
+  /** The module's own items of a section, with more behind them. */
+  private appendTo(id: number, extra: number, write: (out: ByteWriter) => void): void {
+    const reader = new ByteReader(this.module.raw.get(id) ?? Uint8Array.of(0));
+    const count = reader.u32();
+    this.section(id, (out) => {
+      out.u32(count + extra);
+      out.bytes(reader.slice(reader.end - reader.offset));
+      write(out);
+    });
+  }
+
+  private section(id: number, write: (out: ByteWriter) => void): void {
+    const content = new ByteWriter(256);
+    write(content);
+    this.writeSection(id, content);
+  }
+
+  private writeSection(id: number, content: ByteWriter): void {
+    this.out.u8(id);
+    this.out.u32(content.length);
+    this.out.bytes(content.view());
+  }
+}
