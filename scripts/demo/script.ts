@@ -87,13 +87,13 @@ export class DemoScript {
   }
 
   async #startDaemons(): Promise<CastMember> {
-    const listen = ['--listen', '/ip4/127.0.0.1/tcp/0'];
-    const requesterLine = ['node', 'start', ...listen];
+    const start = ['node', 'start', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0'];
+    const requesterLine = [...start, '--no-provide'];
     this.#screen.command(`fogproof ${requesterLine.join(' ')}`);
     const requester = await this.#start('requester', requesterLine);
     const [address] = requester.listen;
     if (address === undefined) throw new DemoFailure('the requester listens nowhere');
-    const providerLine = ['node', 'start', ...listen, '--bootstrap', address];
+    const providerLine = [...start, '--bootstrap', address];
     this.#screen.command(`fogproof node start … --bootstrap ${address}   ${pc.dim('# four times')}`);
     const providers = await Promise.all(PROVIDERS.map((name) => this.#start(name, providerLine)));
     const all = [requester, ...providers];

@@ -11,7 +11,7 @@ interface Attempt {
 }
 
 /** Rounds between two printed lines where there is no terminal to redraw. */
-const MILESTONE_ROUNDS = 15;
+const MILESTONE_ROUNDS = 40;
 /** Redraws per second at most, in ms between two. */
 const REDRAW_MS = 100;
 

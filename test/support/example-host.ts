@@ -26,7 +26,6 @@ export function runExample(module: Uint8Array, inputs: readonly Uint8Array[], se
   const fogproof = {
     input_count: () => inputs.length,
     input_len: (index: number) => inputs[index]?.length ?? -1,
-    // oxlint-disable-next-line max-params -- the interface of stepping modules
     input_read: (index: number, target: number, offset: number, length: number) => {
       const part = inputs[index]?.subarray(offset, offset + length);
       if (part === undefined) return -1;
