@@ -48,6 +48,13 @@ export class Cast {
     return parseResult<Value>(line, await this.run(actor, line));
   }
 
+  /** The items of a command that streams: a line of JSON each. */
+  async *follow<Item>(actor: Actor, line: readonly string[]): AsyncGenerator<Item, void, undefined> {
+    this.#screen.command(`fogproof ${line.join(' ')}`);
+    for await (const text of this.#stage.lines(actor, [...line, '--json'], this.#signal))
+      yield JSON.parse(text) as Item;
+  }
+
   /** Starts a daemon and waits until its control socket answers. */
   async start(actor: Actor, line: readonly string[]): Promise<CastMember> {
     const daemon = this.#stage.startDaemon(actor, line);

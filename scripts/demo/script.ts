@@ -122,10 +122,9 @@ export class DemoScript {
     const view = new TrainingView(this.#screen, { rounds, nameOf });
     let victim: { readonly member: CastMember; readonly lease: string } | undefined;
     const leases = new Map<string, CastMember>();
-    const events = requester.client.subscribe(
-      'job.subscribe',
-      { job: submitted.job, follow: true },
-      { signal: this.#signal },
+    const events = this.#cast.follow<JobEvent>(
+      requester,
+      'job logs latest --follow --states --each-replica'.split(' '),
     );
     for await (const event of events) {
       view.see(event);

@@ -4,6 +4,7 @@ import { createWriteStream, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, realpath, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -103,6 +104,25 @@ export class Stage implements AsyncDisposable {
     try {
       const [exitCode] = (await once(child, 'close')) as [number | null];
       return { exitCode: exitCode ?? -1, ...output };
+    } finally {
+      this.#processes.delete(child);
+    }
+  }
+
+  /** Runs the command line and gives each line of its output when it is printed. @throws DemoFailure if it fails */
+  async *lines(actor: Actor, args: readonly string[], signal: AbortSignal): AsyncGenerator<string, void, undefined> {
+    const child = spawn(this.#launcher, args, {
+      cwd: this.directory,
+      env: this.#environment(actor),
+      stdio: ['ignore', 'pipe', 'inherit'],
+      signal,
+    });
+    this.#processes.add(child);
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    try {
+      yield* createInterface({ input: child.stdout });
+      const [exitCode] = await closed;
+      if (exitCode !== 0) throw new DemoFailure(`${args.join(' ')} ended with ${exitCode}`);
     } finally {
       this.#processes.delete(child);
     }
