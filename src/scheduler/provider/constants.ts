@@ -1,0 +1,66 @@
+/** Offers that one peer may hold unanswered; its untaken reservations starve nobody else. */
+export const MAX_LIVE_OFFERS_PER_PEER = 64;
+/** Attempts of one peer that may be live at once: two full batches (domain/messages.ts: 4096 leases a request). */
+export const MAX_LIVE_ATTEMPTS_PER_PEER = 8_192;
+/** Offer requests of one peer in a burst, and a second in the long run. */
+export const OFFER_BURST = 400;
+export const OFFERS_PER_SECOND = 200;
+/** Peers whose rates are remembered; the longest silent one is forgotten. */
+export const MAX_RATED_PEERS = 1_024;
+
+/** A job that has less time than this is refused, ms. */
+export const MIN_RUN_MS = 50;
+/** A job that crashed its executor this often is quarantined (design section 6). */
+export const POISON_LIMIT = 3;
+/** Jobs whose crashes are remembered; the oldest is forgotten. */
+export const MAX_POISON_JOBS = 10_000;
+
+/** Events of one attempt kept for `attach`, and their bytes; logs and metrics are dropped oldest first. */
+export const MAX_BUFFERED_EVENTS = 4_096;
+export const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** Event logs of ended attempts kept in memory for `attach`. */
+export const MAX_ENDED_LOGS = 256;
+/** Fixed cost of an event in the bounds above: lease link, sequence, time and map keys on the wire. */
+export const EVENT_OVERHEAD_BYTES = 128;
+/** Bytes of events or receipts in one frame: a frame is at most 1 MiB (design section 12). */
+export const FRAME_BUDGET_BYTES = 384 * 1024;
+/** Events in one frame (domain/messages.ts). */
+export const MAX_FRAME_EVENTS = 1_024;
+/** Logs and metrics wait this long for more of them, ms: 20 frames a second. */
+export const FRAME_INTERVAL_MS = 50;
+/** Waiting bytes that are sent without that wait. */
+export const FRAME_EAGER_BYTES = 64 * 1024;
+
+/** Receipts of a batch that share one signature and one write. */
+export const RECEIPT_BATCH = 128;
+/** How long receipts of a batch wait for others, ms. */
+export const RECEIPT_GATHER_MS = 4;
+/** Receipts that may wait for their write before the batch's next job starts. */
+export const MAX_WAITING_RECEIPTS = 1_024;
+
+/** Outputs of one attempt up to this many bytes ride with the receipt and are journalled with it; larger ones are blobs. */
+export const INLINE_OUTPUT_BYTES = 64 * 1024;
+/** A `detail` of an outcome or a refusal (domain/receipt.ts, domain/refusal.ts). */
+export const MAX_DETAIL_CHARS = 300;
+/** Bounds of `log` and `metric` events (domain/messages.ts). */
+export const MAX_LOG_CHARS = 65_536;
+export const MAX_METRIC_NAME_CHARS = 128;
+export const MAX_METRIC_VALUE_CHARS = 32;
+
+/** Blobs known to have come from a requester, so that a job may read them again without another transfer. */
+export const MAX_SUPPLIED_BLOBS = 4_096;
+/** Attempts whose results are kept for their requester; the oldest is dropped. */
+export const MAX_KEPT_RESULTS = 100_000;
+/** How often kept results are looked through, ms. */
+export const SWEEP_INTERVAL_MS = 30_000;
+/** The pulse that renews leases and ends expired attempts: renewal interval over this, within these bounds in ms. */
+export const PULSES_PER_RENEWAL = 4;
+export const PULSE_BOUNDS_MS = { shortest: 25, longest: 1_000 } as const;
+/** How long `stop` waits for running attempts to end, ms. */
+export const STOP_TIMEOUT_MS = 5_000;
+/** Batches that may wait behind a running batch of their requester, so that lanes never idle between two. */
+export const MAX_QUEUED_BATCHES = 2;
+/** A receipt without its list of outputs: ids, keys, a few sandbox controls; the budget of a frame leaves room for more. */
+export const RECEIPT_OVERHEAD_BYTES = 2_048;
+/** A running attempt signs progress at least this often, ms, so that whoever watches sees it move (economics: 5 s). */
+export const MAX_PROGRESS_INTERVAL_MS = 5_000;

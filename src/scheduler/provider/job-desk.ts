@@ -1,0 +1,159 @@
+import type { LeaseId } from '../../domain/ids.ts';
+import type { JobRequest, JobResponse } from '../../domain/messages.ts';
+import type { Refusal } from '../../domain/refusal.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { HandlerContext } from '../../network/interface.ts';
+import type { Attempt, StopReason } from './attempt.ts';
+import { AttemptFeed } from './attempt-feed.ts';
+import type { AttemptTable } from './attempt-table.ts';
+import type { CommitReveal } from './commit-reveal.ts';
+import type { LeaseDesk, LeaseRequest } from './lease-desk.ts';
+import type { LeaseFollower } from './lease-follower.ts';
+import type { LeaseIntake } from './lease-intake.ts';
+import type { LeaseStore } from './lease-store.ts';
+import type { ProviderMetrics } from './metrics.ts';
+import type { RefusalTally } from './refusals.ts';
+import type { ResultKeeper } from './result-keeper.ts';
+import type { Run } from './run.ts';
+
+export interface JobDeskModules {
+  readonly desk: LeaseDesk;
+  readonly intake: LeaseIntake;
+  readonly follower: LeaseFollower;
+  readonly commitReveal: CommitReveal;
+  readonly keeper: ResultKeeper;
+  readonly table: AttemptTable;
+  readonly store: LeaseStore;
+  readonly refusals: RefusalTally;
+  readonly clock: Clock;
+  readonly metrics: ProviderMetrics;
+  readonly begin: (run: Run) => void;
+  readonly stop: (attempt: Attempt, reason: StopReason) => void;
+}
+
+/** Refusals that an honest requester can meet by bad timing; the others break a rule. */
+const HONEST_REFUSALS: ReadonlySet<Refusal['code']> = new Set(['DRAINING', 'OFFER_UNKNOWN', 'QUARANTINED']);
+
+/** Answers the `job` protocol. Every operation is open to the requester of the lease alone. */
+export class JobDesk {
+  readonly #modules: JobDeskModules;
+
+  constructor(modules: JobDeskModules) {
+    this.#modules = modules;
+  }
+
+  async *answer(request: JobRequest, context: HandlerContext): AsyncGenerator<JobResponse> {
+    switch (request.op) {
+      case 'lease':
+        yield* this.#lease(request, context);
+        return;
+      case 'attach':
+        yield* this.#attach(request.leases, context);
+        return;
+      case 'cancel':
+        yield await this.#cancel(request.leases, context, request.reason);
+        return;
+      case 'sign-set':
+        yield await this.#modules.commitReveal.signSet(context.peer, request);
+        return;
+      case 'reveal':
+        yield await this.#modules.commitReveal.reveal(context.peer, request);
+        return;
+      case 'close':
+        yield await this.#close(request.leases, context);
+        return;
+      default:
+        request satisfies never;
+    }
+  }
+
+  async *#lease(request: LeaseRequest, context: HandlerContext): AsyncGenerator<JobResponse> {
+    const { desk, intake } = this.#modules;
+    const answer = await desk.judge(context.peer, request);
+    if (answer.kind === 'refused') {
+      yield this.#refuse(answer.refusal);
+      return;
+    }
+    if (answer.kind === 'known') {
+      yield* this.#leaseAgain(answer.leases, context);
+      return;
+    }
+    const { run, acceptances } = await intake.begin(answer, request);
+    const feed = new AttemptFeed(this.#modules.clock);
+    for (const attempt of run.live) feed.follow(attempt, 0);
+    if (run.options.isBatch) run.feed = feed;
+    this.#modules.begin(run);
+    try {
+      yield { kind: 'leased', acceptances };
+      yield* feed.frames(context.signal);
+    } finally {
+      run.feed = null;
+    }
+  }
+
+  /** The answer to the first request was lost: the same acceptances and all events again; nothing runs twice. */
+  async *#leaseAgain(leases: readonly LeaseId[], context: HandlerContext): AsyncGenerator<JobResponse> {
+    const accepted: [LeaseId, number][] = [];
+    for (const lease of leases) {
+      const attempt = this.#modules.table.get(lease);
+      await attempt?.run.journalled;
+      const record = await this.#modules.store.get(lease);
+      if (record?.requester === context.peer) accepted.push([lease, record.acceptedAtMs]);
+    }
+    if (accepted.length < leases.length) {
+      yield this.#refuse({ code: 'DUPLICATE_LEASE', detail: 'the leases were taken and their results are gone' });
+      return;
+    }
+    yield { kind: 'leased', acceptances: await this.#modules.intake.accept(accepted) };
+    yield* this.#attach(
+      leases.map((lease) => ({ lease, fromSequence: 0 })),
+      context,
+    );
+  }
+
+  async *#attach(
+    leases: readonly { readonly lease: LeaseId; readonly fromSequence: number }[],
+    context: HandlerContext,
+  ): AsyncGenerator<JobResponse> {
+    const { feed, unknown } = await this.#modules.follower.follow(context.peer, leases);
+    for (const lease of unknown) yield { kind: 'unknown-lease', lease };
+    yield* feed.frames(context.signal);
+  }
+
+  async #cancel(leases: readonly LeaseId[], context: HandlerContext, reason: string): Promise<JobResponse> {
+    for (const lease of leases) {
+      const attempt = this.#modules.table.get(lease);
+      if (attempt === undefined || attempt.requester !== context.peer) continue;
+      this.#modules.stop(attempt, { code: 'CANCELLED', detail: `cancelled by the requester: ${reason}` });
+    }
+    return { kind: 'done' };
+  }
+
+  /** Ended attempts are forgotten; one that still runs is stopped, and forgotten when its time is over. */
+  async #close(leases: readonly LeaseId[], context: HandlerContext): Promise<JobResponse> {
+    const closed: LeaseId[] = [];
+    for (const lease of leases) {
+      const attempt = this.#modules.table.get(lease);
+      if (attempt?.requester === context.peer) {
+        this.#modules.stop(attempt, { code: 'CANCELLED', detail: 'closed by the requester' });
+      } else if (attempt === undefined && (await this.#isOwn(lease, context))) {
+        closed.push(lease);
+      }
+    }
+    this.#modules.table.forgetLogs(closed);
+    await this.#modules.keeper.drop(closed);
+    return { kind: 'done' };
+  }
+
+  async #isOwn(lease: LeaseId, context: HandlerContext): Promise<boolean> {
+    return (await this.#modules.store.get(lease))?.requester === context.peer;
+  }
+
+  #refuse(refusal: Refusal): JobResponse {
+    const { refusals, metrics } = this.#modules;
+    refusals.count(refusal);
+    metrics.refusals.increment({ code: refusal.code });
+    if (!HONEST_REFUSALS.has(refusal.code)) metrics.misbehaviour.increment({ code: refusal.code });
+    return { kind: 'refused', refusal };
+  }
+}

@@ -1,0 +1,197 @@
+import { createDeadline, raceSignal } from '../../lib/abort.ts';
+import { isAbortError } from '../../lib/errors.ts';
+import type { NoWorkExplanation, ProviderService, ProviderStatus } from '../interface.ts';
+import type { Attempt, StopReason } from './attempt.ts';
+import { needsCommitment } from './concluder.ts';
+import { type Conclusion, concludeFailure } from './conclusion.ts';
+import { STOP_TIMEOUT_MS } from './constants.ts';
+import { judgeConditions, summarise } from './no-work.ts';
+import type { JobProviderOptions } from './options.ts';
+import { createProviderParts, type JobProviderModules, type ProviderParts } from './provider-parts.ts';
+import { ReceiptPress } from './receipt-press.ts';
+import { recoverLeases } from './recovery.ts';
+import type { Run } from './run.ts';
+
+/** The provider side of a node: answers `offer` and `job` requests and runs what it leased. */
+export class JobProvider implements ProviderService, AsyncDisposable {
+  readonly #modules: JobProviderModules;
+  readonly #options: JobProviderOptions;
+  readonly #parts: ProviderParts;
+  readonly #presses = new WeakMap<Run, ReceiptPress>();
+  /** Conclusions that are being written. */
+  readonly #concluding = new Set<Promise<void>>();
+  /** Open answers of the `job` protocol. */
+  readonly #answers = new Set<symbol>();
+  #handlers: readonly Disposable[] = [];
+  #state: 'idle' | 'started' | 'draining' | 'stopped' = 'idle';
+  #onQuiet: (() => void)[] = [];
+
+  constructor(modules: JobProviderModules, options: JobProviderOptions) {
+    this.#modules = modules;
+    this.#options = options;
+    this.#parts = createProviderParts(modules, options, {
+      isDraining: () => this.#state !== 'started',
+      execute: (attempt) => this.#execute(attempt),
+      begin: (run) => this.#begin(run),
+      stop: (attempt, reason) => this.#stopAttempt(attempt, reason),
+    });
+  }
+
+  /** Settles what the process before left, then answers. */
+  async start(signal?: AbortSignal): Promise<void> {
+    if (this.#state !== 'idle') return;
+    signal?.throwIfAborted();
+    await this.#parts.poison.load();
+    await recoverLeases(this.#parts, this.#options.networkId);
+    const { offerDesk, jobDesk } = this.#parts;
+    const { transport } = this.#modules;
+    this.#state = 'started';
+    this.#handlers = [
+      transport.handle('offer', async function* (request, { peer }) {
+        yield await offerDesk.answer(peer, request);
+      }),
+      transport.handle('job', (request, context) => this.#noticing(jobDesk.answer(request, context))),
+    ];
+    signal?.addEventListener('abort', () => void this.stop(), { once: true });
+  }
+
+  /** Ends what runs as failed, so that its requesters can go elsewhere at once. Idempotent. */
+  async stop(): Promise<void> {
+    if (this.#state === 'stopped' || this.#state === 'idle') return;
+    this.#state = 'stopped';
+    for (const attempt of [...this.#parts.table.live()]) {
+      this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
+    }
+    using deadline = createDeadline(STOP_TIMEOUT_MS);
+    const isToldOfAll = (): boolean => this.#isQuiet() && this.#answers.size === 0;
+    await this.#waitForQuiet(deadline.signal, isToldOfAll).catch(ignoreAbort);
+    for (const handler of this.#handlers) handler[Symbol.dispose]();
+    this.#parts.pulse[Symbol.dispose]();
+    this.#parts.keeper[Symbol.dispose]();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async drain(options: { readonly signal: AbortSignal }): Promise<void> {
+    if (this.#state === 'started') this.#state = 'draining';
+    await this.#waitForQuiet(options.signal, () => this.#isQuiet());
+    // A replica that committed is worth nothing to its requester until it has been revealed.
+    const { leaseDurationMs } = this.#options.parameters;
+    const { clock, keeper } = this.#parts;
+    using _patience = clock.schedule(leaseDurationMs, () => this.#notice());
+    const isRevealed = (): boolean => keeper.countUnrevealed(clock.nowMs() - leaseDurationMs) === 0;
+    await this.#waitForQuiet(options.signal, isRevealed);
+  }
+
+  status(): ProviderStatus {
+    const { dispatcher, table, concluder } = this.#parts;
+    return {
+      isEnabled: this.#options.isEnabled,
+      isDraining: this.#state === 'draining',
+      slots: dispatcher.use(),
+      attempts: [...table.live()].map((attempt) => ({
+        lease: attempt.id,
+        job: attempt.jobId,
+        requester: attempt.requester,
+        phase: attempt.phase,
+      })),
+      ...concluder.tally,
+    };
+  }
+
+  explainNoWork(): NoWorkExplanation {
+    const { dispatcher, refusals, offerDesk, intake } = this.#parts;
+    const list = refusals.list();
+    const tooLow = list.find((refusal) => refusal.code === 'PRICE_TOO_LOW');
+    const activity = {
+      refusals: list,
+      offersMade: offerDesk.offersMade,
+      leasesTaken: intake.leasesTaken,
+      lastRequestAtMs: offerDesk.lastRequestAtMs,
+    };
+    const conditions = judgeConditions(this.#options, {
+      executors: this.#modules.executors,
+      reachability: this.#modules.reachability.status(),
+      isDraining: this.#state === 'draining',
+      slots: dispatcher.use(),
+      lastPriceRefusal: intake.leasesTaken === 0 ? (tooLow?.lastDetail ?? null) : null,
+    });
+    return { summary: summarise(conditions, activity), conditions, ...activity };
+  }
+
+  #begin(run: Run): void {
+    run.isStarted = true;
+    this.#parts.dispatcher.pump();
+    this.#parts.pulse.wake();
+  }
+
+  async #execute(attempt: Attempt): Promise<void> {
+    const conclusion = await this.#parts.runner.run(attempt);
+    await this.#settle(attempt, conclusion);
+  }
+
+  /** An attempt that still waits ends here; one that runs ends where it runs. */
+  #stopAttempt(attempt: Attempt, reason: StopReason): void {
+    attempt.stop(reason);
+    if (!attempt.run.withdraw(attempt)) return;
+    attempt.phase = 'concluding';
+    void this.#settle(attempt, concludeFailure(attempt.subject, reason));
+  }
+
+  /** Resolves when the lane may take its next attempt: the writing goes on behind it. */
+  async #settle(attempt: Attempt, conclusion: Conclusion): Promise<void> {
+    const concluded = { attempt, conclusion };
+    const { concluder } = this.#parts;
+    if (attempt.run.options.isBatch && !needsCommitment(concluded)) {
+      await this.#pressOf(attempt.run).add(concluded);
+      return;
+    }
+    const written = concluder.conclude(concluded).finally(() => {
+      this.#concluding.delete(written);
+      this.#notice();
+    });
+    this.#concluding.add(written);
+  }
+
+  #pressOf(run: Run): ReceiptPress {
+    const known = this.#presses.get(run);
+    if (known !== undefined) return known;
+    const { concluder, clock } = this.#parts;
+    const press = new ReceiptPress({ concluder, clock, onPressed: () => this.#notice() }, { run });
+    this.#presses.set(run, press);
+    return press;
+  }
+
+  async *#noticing<T>(answers: AsyncIterable<T>): AsyncGenerator<T> {
+    const token = Symbol('answer');
+    this.#answers.add(token);
+    try {
+      yield* answers;
+    } finally {
+      this.#answers.delete(token);
+      this.#notice();
+    }
+  }
+
+  #isQuiet(): boolean {
+    return this.#parts.table.size === 0 && this.#concluding.size === 0;
+  }
+
+  #notice(): void {
+    for (const resolve of this.#onQuiet.splice(0)) resolve();
+  }
+
+  async #waitForQuiet(signal: AbortSignal, isQuiet: () => boolean): Promise<void> {
+    while (!isQuiet()) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#onQuiet.push(resolve);
+      await raceSignal(promise, signal);
+    }
+  }
+}
+
+function ignoreAbort(error: unknown): void {
+  if (!isAbortError(error)) throw error;
+}

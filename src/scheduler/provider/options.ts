@@ -1,0 +1,49 @@
+import type { IsolationLevel } from '../../domain/capability.ts';
+import type { PeerKey } from '../../domain/ids.ts';
+import type { Resources } from '../../domain/job.ts';
+import type { NetworkParameters } from '../../domain/network-definition.ts';
+import type { NodeRecord } from '../../domain/node-record.ts';
+
+export interface JobProviderOptions {
+  readonly networkId: string;
+  readonly parameters: NetworkParameters;
+  readonly isEnabled: boolean;
+  /** Attempts that run at once. */
+  readonly slots: number;
+  /** Most that one job may ask for. */
+  readonly limits: Resources;
+  /** Largest sum of a job's module and inputs, bytes: they are held in memory while it runs. */
+  readonly maxInputBytes: number;
+  readonly allowRequesters: 'anyone' | readonly PeerKey[];
+  /** Their jobs run at the isolation that they ask for; strangers' at `isolationForStrangers` or stronger. */
+  readonly trustedRequesters: readonly PeerKey[];
+  readonly isolationForStrangers: IsolationLevel;
+  readonly ownJobs: 'run' | 'refuse';
+  /** Standing prices, as in the node record; a class without one is worked for nothing. */
+  readonly pricesPerHour: NodeRecord['pricesPerHour'];
+  /** How long an ended attempt's result waits for its requester, ms. */
+  readonly resultsKeptForMs: number;
+  /** Longest wait for one attempt's inputs, ms. */
+  readonly inputTimeoutMs: number;
+}
+
+/** Everything but the network's own figures. Production demands `bubblewrap` for strangers (design section 6). */
+export const JOB_PROVIDER_DEFAULTS = {
+  isEnabled: true,
+  slots: 1,
+  limits: {
+    memoryBytes: 4 * 2 ** 30,
+    fuel: Number.MAX_SAFE_INTEGER,
+    wallTimeMs: 24 * 3_600_000,
+    outputBytes: 2 ** 30,
+    logBytes: 64 * 2 ** 20,
+  },
+  maxInputBytes: 2 ** 30,
+  allowRequesters: 'anyone',
+  trustedRequesters: [],
+  isolationForStrangers: 'bubblewrap',
+  ownJobs: 'run',
+  pricesPerHour: [],
+  resultsKeptForMs: 3_600_000,
+  inputTimeoutMs: 600_000,
+} as const satisfies Omit<JobProviderOptions, 'networkId' | 'parameters'>;
