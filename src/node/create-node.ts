@@ -1,0 +1,145 @@
+import { FileBlobStore } from '../blob/file-blob-store.ts';
+import { CarBundleExporter } from '../bundle/car-bundle-exporter.ts';
+import type { LoadedConfig } from '../config/load-config.ts';
+import { computeDataPaths } from '../config/paths.ts';
+import type { NetworkDefinition } from '../domain/network-definition.ts';
+import type { Identity } from '../identity/interface.ts';
+import { type Clock, SystemClock } from '../lib/clock.ts';
+import { type Random, SystemRandom } from '../lib/random.ts';
+import { VERSION } from '../lib/version.ts';
+import { Libp2pNetwork } from '../network/libp2p-network.ts';
+import { ControlSocketServer } from '../rpc/control-socket.ts';
+import { createMethodTable } from '../rpc/method-table.ts';
+import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
+import type { Executor } from '../sandbox/interface.ts';
+import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
+import { JOB_REQUESTER_DEFAULTS } from '../scheduler/options.ts';
+import { JobProvider } from '../scheduler/provider/job-provider.ts';
+import { JOB_PROVIDER_DEFAULTS } from '../scheduler/provider/options.ts';
+import { JobRequester } from '../scheduler/requester/job-requester.ts';
+import type { Database } from '../storage/interface.ts';
+import { LevelDatabase } from '../storage/level-database.ts';
+import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { FogproofNode } from './node.ts';
+
+export interface CreateNodeModules {
+  readonly identity: Identity;
+  /** What is weaker than it could be about how the identity is kept. */
+  readonly identityRemarks: readonly string[];
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** What nearly every part is given. */
+interface Common {
+  readonly identity: Identity;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** Builds the daemon from the bottom up. A failure half way closes what was opened; stopping is the same in reverse. */
+export async function createNode(loaded: LoadedConfig, modules: CreateNodeModules): Promise<FogproofNode> {
+  const { config, network: definition } = loaded;
+  const paths = computeDataPaths(config.home);
+  const common: Common = { ...modules, clock: new SystemClock(), random: new SystemRandom() };
+  await using stack = new AsyncDisposableStack();
+
+  const database = stack.use(await LevelDatabase.open(paths.database, common));
+  const blobs = stack.use(
+    new FileBlobStore({ ...common, database }, { directory: paths.blobs, maxBytes: config.blobs.maxBytes }),
+  );
+  const network = stack.use(createNetwork(loaded, common, database));
+  const executor = stack.use(new WasmExecutor(common, { slots: config.provide.slots }));
+  const executors: readonly Executor[] = [executor];
+  const grants = new BlobGrants();
+  const requester = createRequester(loaded, { ...common, network, blobs, grants, database });
+  stack.defer(() => requester.stop());
+  const provider = createProvider(loaded, { ...common, network, blobs, grants, database, executors });
+  stack.defer(() => provider.stop());
+  stack.use(serveBlobs(network, blobs, grants));
+
+  const node = new FogproofNode(
+    { ...common, blobs, network, executor, requester, provider, identityRemarks: modules.identityRemarks },
+    { config, networkId: definition.id, preset: definition.preset },
+  );
+  const bundles = new CarBundleExporter({ ...common, blobs });
+  const methods = createMethodTable(
+    { ...common, node, requester, provider, network, blobs, bundles },
+    { version: VERSION },
+  );
+  const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
+  node.adopt(socket, stack.move());
+  return node;
+}
+
+function createNetwork({ config, network }: LoadedConfig, common: Common, database: Database): Libp2pNetwork {
+  return new Libp2pNetwork(
+    { ...common, database },
+    {
+      networkId: network.id,
+      preset: network.preset,
+      listen: config.listen,
+      announce: config.announce,
+      bootstrap: [...network.bootstrap, ...config.bootstrap],
+      mdns: config.mdns,
+      preSharedKey: decodePreSharedKey(network),
+      recordTtlMs: network.parameters.recordTtlMs,
+      software: `fogproof/${VERSION}`,
+    },
+  );
+}
+
+function decodePreSharedKey({ preSharedKey }: NetworkDefinition): Uint8Array | null {
+  return preSharedKey === null ? null : Uint8Array.from(Buffer.from(preSharedKey, 'hex'));
+}
+
+interface SchedulerParts extends Common {
+  readonly network: Libp2pNetwork;
+  readonly blobs: FileBlobStore;
+  readonly grants: BlobGrants;
+  readonly database: Database;
+}
+
+function createRequester({ config, network: definition }: LoadedConfig, parts: SchedulerParts): JobRequester {
+  const { network } = parts;
+  return new JobRequester(
+    { ...parts, network: { transport: network, peers: network.peers } },
+    {
+      ...JOB_REQUESTER_DEFAULTS,
+      networkId: definition.id,
+      parameters: definition.parameters,
+      maxActiveJobs: config.request.maxActiveJobs,
+    },
+  );
+}
+
+function createProvider(
+  { config, network: definition }: LoadedConfig,
+  parts: SchedulerParts & { readonly executors: readonly Executor[] },
+): JobProvider {
+  const { provide, results } = config;
+  return new JobProvider(
+    { ...parts, transport: parts.network, reachability: parts.network },
+    {
+      ...JOB_PROVIDER_DEFAULTS,
+      networkId: definition.id,
+      parameters: definition.parameters,
+      isEnabled: provide.enabled,
+      slots: provide.slots,
+      limits: {
+        memoryBytes: provide.maxMemoryBytes,
+        fuel: provide.maxFuel,
+        wallTimeMs: provide.maxWallTimeMs,
+        outputBytes: provide.maxOutputBytes,
+        logBytes: JOB_PROVIDER_DEFAULTS.limits.logBytes,
+      },
+      allowRequesters: provide.allowRequesters,
+      trustedRequesters: provide.trustedRequesters,
+      isolationForStrangers: provide.isolationForStrangers,
+      pricesPerHour: [{ capabilityClass: 'cpu', price: provide.pricesPerHour.cpu }],
+      resultsKeptForMs: results.keepForMs,
+    },
+  );
+}

@@ -1,0 +1,157 @@
+import type { FileBlobStore } from '../blob/file-blob-store.ts';
+import type { NodeConfig } from '../config/schema.ts';
+import type { NetworkDefinition } from '../domain/network-definition.ts';
+import type { Identity } from '../identity/interface.ts';
+import type { Clock } from '../lib/clock.ts';
+import { VERSION } from '../lib/version.ts';
+import type { Network } from '../network/interface.ts';
+import type { ControlSocketServer } from '../rpc/control-socket.ts';
+import type { NodeControl, NodeStatus } from '../rpc/interface.ts';
+import type { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
+import { detectGpus } from '../sandbox/gpu/nvidia-smi.ts';
+import type { JobProvider } from '../scheduler/provider/job-provider.ts';
+import type { JobRequester } from '../scheduler/requester/job-requester.ts';
+import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { NodeError } from './errors.ts';
+import { composeRecord, readHostFacts } from './host-claims.ts';
+import { collectRemarks } from './remarks.ts';
+
+export interface NodeModules {
+  readonly identity: Identity;
+  readonly identityRemarks: readonly string[];
+  readonly blobs: FileBlobStore;
+  readonly network: Network;
+  readonly executor: WasmExecutor;
+  readonly requester: JobRequester;
+  readonly provider: JobProvider;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+export interface NodeOptions {
+  readonly config: NodeConfig;
+  readonly networkId: string;
+  readonly preset: NetworkDefinition['preset'];
+}
+
+/** How long a graceful stop waits for running attempts when it was asked to drain, ms. */
+const DRAIN_TIMEOUT_MS = 10 * 60_000;
+
+/** One running daemon: starts its parts from the bottom, answers for all of them, and ends as one. */
+export class FogproofNode implements NodeControl, AsyncDisposable {
+  readonly #modules: NodeModules;
+  readonly #options: NodeOptions;
+  readonly #root = new AbortController();
+  #socket: ControlSocketServer | undefined;
+  #stack: AsyncDisposableStack | undefined;
+  #startedAtMs = 0;
+  #readyAfterMs = 0;
+
+  constructor(modules: NodeModules, options: NodeOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  /** Aborts when the daemon is to stop: by the socket, a signal, or because its identity runs elsewhere. */
+  get stopping(): AbortSignal {
+    return this.#root.signal;
+  }
+
+  /** Takes over what must be closed at the end; the control socket is opened last and closed first. */
+  adopt(socket: ControlSocketServer, stack: AsyncDisposableStack): void {
+    this.#socket = socket;
+    this.#stack = stack;
+  }
+
+  /** Resolves when the daemon is ready for work. @throws the coded error of the part that could not start */
+  async start(): Promise<void> {
+    const { blobs, clock, executor, logger, network, provider, requester } = this.#modules;
+    const { signal } = this.#root;
+    this.#startedAtMs = clock.nowMs();
+    const probed = executor.probe({ signal });
+    await blobs.start();
+    await network.start({ signal });
+    await Promise.all([requester.start(signal), probed.then(() => provider.start(signal))]);
+    await this.#socket?.start({ signal });
+    this.#readyAfterMs = Math.round(performance.now());
+    logger.info({ readyAfterMs: this.#readyAfterMs, listen: network.status().listen }, 'node is ready');
+    this.#watchIdentity();
+    await this.#describe(signal);
+  }
+
+  /** GPUs are told a moment later: a hung driver must not hold the daemon up. */
+  async #describe(signal: AbortSignal): Promise<void> {
+    const { config } = this.#options;
+    const { executor, logger, network } = this.#modules;
+    const host = await readHostFacts(config.home);
+    await network.updateRecord(composeRecord(config, { ...host, gpus: [] }, [executor]));
+    const detected = detectGpus({ signal }).then(async (gpus) => {
+      if (gpus.length > 0) await network.updateRecord(composeRecord(config, { ...host, gpus }, [executor]));
+    });
+    detected.catch((error: unknown) => {
+      if (!signal.aborted) logger.warn({ error }, 'GPUs could not be told');
+    });
+  }
+
+  /** Two daemons under one identity lose each other's work and rewards: the one that notices stops. */
+  #watchIdentity(): void {
+    const { identity, logger, network } = this.#modules;
+    void network.duplicateIdentityDetected.then((addresses) => {
+      if (this.#root.signal.aborted) return;
+      const error = new NodeError({ code: 'NODE_DUPLICATE_IDENTITY', peer: identity.peer, addresses });
+      logger.fatal({ addresses }, error.message);
+      this.#root.abort(error);
+    });
+  }
+
+  async status(): Promise<NodeStatus> {
+    const { clock, executor, identity, identityRemarks, network, provider, requester } = this.#modules;
+    const { config, networkId, preset } = this.#options;
+    const nowMs = clock.nowMs();
+    const status = network.status();
+    return {
+      peer: identity.peer,
+      networkId,
+      preset,
+      version: VERSION,
+      pid: process.pid,
+      home: config.home,
+      socket: config.socket,
+      startedAtMs: this.#startedAtMs,
+      uptimeMs: Math.max(0, nowMs - this.#startedAtMs),
+      readyAfterMs: this.#readyAfterMs,
+      memoryBytes: process.memoryUsage.rss(),
+      network: status,
+      peersKnown: network.peers.list().length,
+      provider: provider.status(),
+      jobs: requester.counts(),
+      remarks: [...identityRemarks, ...collectRemarks({ config, network: status, isolation: executor.isolation })],
+    };
+  }
+
+  stop({ drain }: { readonly drain: boolean }): void {
+    const { logger, provider } = this.#modules;
+    if (this.#root.signal.aborted) return;
+    if (!drain) {
+      this.#root.abort();
+      return;
+    }
+    logger.info({}, 'draining: no new work is taken');
+    const deadline = AbortSignal.any([this.#root.signal, AbortSignal.timeout(DRAIN_TIMEOUT_MS)]);
+    provider
+      .drain({ signal: deadline })
+      .catch((error: unknown) => logger.warn({ error }, 'draining ended before all work had'))
+      .finally(() => this.#root.abort());
+  }
+
+  renderMetrics(): Promise<string> {
+    return this.#modules.metrics.render();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#root.abort();
+    await this.#stack?.disposeAsync();
+    this.#modules.logger.info({}, 'node stopped');
+  }
+}
