@@ -1,0 +1,132 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { CarBundleExporter } from '../../../src/bundle/car-bundle-exporter.ts';
+import { BundleError } from '../../../src/bundle/errors.ts';
+import type { BundleMaterial } from '../../../src/bundle/interface.ts';
+import { readBlocks } from '../../../src/bundle/read-blocks.ts';
+import { verifyBundle } from '../../../src/bundle/verify.ts';
+import { verifyInToto } from '../../../src/bundle/verify-in-toto.ts';
+import type { BlobId } from '../../../src/domain/ids.ts';
+import { encodeUtf8 } from '../../../src/lib/bytes.ts';
+import { SystemClock } from '../../../src/lib/clock.ts';
+import { BLOBS, type BuildOptions, buildBundle, party } from '../../support/bundle-builder.ts';
+
+/** Blobs in memory; counts the pins, which must all be given back. */
+class MemoryBlobs {
+  readonly blobs = new Map(BLOBS);
+  pins = 0;
+
+  async stat(blob: BlobId) {
+    const bytes = this.blobs.get(blob);
+    return bytes && { blob, sizeBytes: bytes.length };
+  }
+
+  async read(blob: BlobId, offset: number, length: number) {
+    return this.blobs.get(blob)?.subarray(offset, offset + length);
+  }
+
+  pin(): Disposable {
+    this.pins += 1;
+    return { [Symbol.dispose]: () => void (this.pins -= 1) };
+  }
+}
+
+let folder: string;
+let blobs: MemoryBlobs;
+let exporter: CarBundleExporter;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fogproof-bundle-'));
+  blobs = new MemoryBlobs();
+  exporter = new CarBundleExporter({ blobs, identity: party(0), clock: new SystemClock() });
+});
+afterEach(async () => await rm(folder, { recursive: true }));
+
+async function material(options: BuildOptions = {}): Promise<BundleMaterial> {
+  const { job, bundle } = await buildBundle({ replicas: 3, ...options });
+  return { ...bundle, job };
+}
+
+describe('export of a bundle', () => {
+  it.each([
+    ['evidence', 'unchecked', 0],
+    ['outputs', 'valid', 2],
+    ['everything', 'valid', 4],
+  ] as const)('with %s is %s and holds %i blobs', async (content, verdict, count) => {
+    const path = join(folder, 'job.bundle');
+    const result = await exporter.exportFile(await material(), { path, format: 'bundle', content });
+    const bytes = new Uint8Array(await readFile(path));
+    expect(result).toEqual({ path, sizeBytes: bytes.length, verdict });
+    expect((await verifyBundle(bytes)).verdict).toBe(verdict);
+    expect((await readBlocks(bytes)).included.size).toBe(count);
+    expect((await stat(path)).mode & 0o777).toBe(0o644);
+    expect(blobs.pins).toBe(0);
+  });
+
+  it('leaves out a blob that is gone, and says so', async () => {
+    blobs.blobs.delete([...BLOBS.keys()][2] as BlobId);
+    const path = join(folder, 'job.bundle');
+    const result = await exporter.exportFile(await material(), { path, format: 'bundle', content: 'outputs' });
+    expect(result.verdict).toBe('unchecked');
+  });
+
+  it('writes nothing of a blob that is damaged, and leaves the old file', async () => {
+    const path = join(folder, 'job.bundle');
+    await exporter.exportFile(await material(), { path, format: 'bundle', content: 'outputs' });
+    const before = await readFile(path);
+    for (const [blob, bytes] of blobs.blobs)
+      blobs.blobs.set(
+        blob,
+        bytes.map((byte) => byte ^ 1),
+      );
+    const failing = exporter.exportFile(await material(), { path, format: 'bundle', content: 'outputs' });
+    await expect(failing).rejects.toMatchObject({ code: 'BUNDLE_HASH_MISMATCH' });
+    expect(await readFile(path)).toEqual(before);
+    expect(await readdir(folder)).toEqual(['job.bundle']);
+    expect(blobs.pins).toBe(0);
+  });
+
+  it('exports evidence that does not pass, and says so', async () => {
+    const lying = await material({ lies: { signers: { receipt: 4 } } });
+    const path = join(folder, 'job.bundle');
+    const result = await exporter.exportFile(lying, { path, format: 'bundle', content: 'outputs' });
+    expect(result.verdict).toBe('invalid');
+    expect((await verifyBundle(new Uint8Array(await readFile(path)))).verdict).toBe('invalid');
+  });
+
+  it('says what is wrong with a path', async () => {
+    const path = join(folder, 'absent', 'job.bundle');
+    const failing = exporter.exportFile(await material(), { path, format: 'bundle', content: 'outputs' });
+    await expect(failing).rejects.toMatchObject({ code: 'BUNDLE_WRITE_FAILED' });
+    await mkdir(join(folder, 'absent'));
+    await expect(
+      exporter.exportFile(await material(), { path, format: 'bundle', content: 'outputs' }),
+    ).resolves.toBeDefined();
+  });
+
+  it('refuses a job without a receipt', async () => {
+    const empty = { ...(await material()), attempts: [] };
+    const failing = exporter.exportFile(empty, { path: join(folder, 'x'), format: 'bundle', content: 'outputs' });
+    await expect(failing).rejects.toThrow(BundleError);
+  });
+});
+
+describe('export of an in-toto statement', () => {
+  it('is signed with the key of the node, over the outputs', async () => {
+    const path = join(folder, 'job.intoto.json');
+    const result = await exporter.exportFile(await material(), { path, format: 'in-toto', content: 'outputs' });
+    expect(result.verdict).toBe('valid');
+    const bytes = new Uint8Array(await readFile(path));
+    const verification = await verifyInToto(bytes, { signer: party(0).peer });
+    expect(verification.verdict).toBe('valid');
+    expect(verification.subjects.map(({ name }) => name)).toEqual(['/model.bin', '/report.txt']);
+    const text = encodeUtf8(
+      Buffer.from(bytes)
+        .toString()
+        .replace(/"sig": "./, '"sig": "z'),
+    );
+    expect((await verifyInToto(text)).verdict).toBe('invalid');
+  });
+});
