@@ -10,7 +10,9 @@ export function decodeUtf8(bytes: Uint8Array): string {
 
 export function areBytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
-  return a.every((byte, index) => byte === b[index]);
+  // A loop: `every` with a callback takes ten times as long, and this runs over every received frame.
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
 }
 
 export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {

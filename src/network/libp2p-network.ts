@@ -5,23 +5,19 @@ import { PeerKey } from '../domain/ids.ts';
 import type { NodeRecord } from '../domain/node-record.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { Identity } from '../identity/interface.ts';
-import { type AbortOptions, createDeadline, raceSignal } from '../lib/abort.ts';
+import type { AbortOptions } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { describeError } from '../lib/errors.ts';
 import type { Random } from '../lib/random.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
-import { DIAL_TIMEOUT_MS, RECORD_REFRESH_SHARE } from './constants.ts';
-import { Bootstrap } from './discovery/bootstrap.ts';
-import { DhtDirectory } from './discovery/dht-directory.ts';
+import { BackgroundTasks } from './background-tasks.ts';
 import { DhtRecordRules } from './discovery/dht-record-rules.ts';
-import { Dialer, describeDialError } from './discovery/dialer.ts';
-import { Discovery } from './discovery/discovery.ts';
+import { describeDialError } from './discovery/dialer.ts';
 import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
-import { RecordGossip } from './gossip/record-gossip.ts';
-import { createHost, type Host } from './host/create-host.ts';
+import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import type {
   Network,
   NetworkStatus,
@@ -33,14 +29,15 @@ import type {
   RequestOptions,
 } from './interface.ts';
 import { createNetworkMetrics, type NetworkMetrics } from './metrics.ts';
-import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions } from './options.ts';
+import type { NetworkOptions } from './options.ts';
 import { BoundedPeerBook } from './peers/bounded-peer-book.ts';
-import { KnownPeers } from './peers/known-peers.ts';
 import { OwnRecord } from './peers/own-record.ts';
 import { PeerPenalties } from './peers/peer-penalties.ts';
 import { RecordIntake } from './peers/record-intake.ts';
+import { RecordPublisher } from './peers/record-publisher.ts';
 import { PROTOCOL_NAMES, protocolId, VIOLATIONS, type Violation } from './reqresp/protocols.ts';
 import { RequestTransport } from './reqresp/request-transport.ts';
+import { createRunningParts, type LastingParts, type RunningParts } from './running-parts.ts';
 
 export interface NetworkModules {
   readonly identity: Identity;
@@ -49,18 +46,6 @@ export interface NetworkModules {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
-}
-
-/** What exists only between start and stop. */
-interface Running {
-  readonly host: Host;
-  readonly discovery: Discovery;
-  readonly bootstrap: Bootstrap;
-  readonly dialer: Dialer;
-  readonly directory: DhtDirectory;
-  readonly gossip: RecordGossip;
-  readonly controller: AbortController;
-  readonly recordsHandler: Disposable;
 }
 
 /** The network over js-libp2p. */
@@ -76,10 +61,9 @@ export class Libp2pNetwork implements Network {
   readonly #watch: IdentityWatch;
   readonly #intake: RecordIntake;
   readonly #exchange: RecordExchange;
-  #running: Running | null = null;
-  #content: NodeRecordContent | null = null;
-  #refreshTimer: Disposable | null = null;
-  #background = new Set<Promise<void>>();
+  readonly #publisher: RecordPublisher;
+  readonly #background: BackgroundTasks;
+  #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
     const { clock, identity, random } = modules;
@@ -91,10 +75,23 @@ export class Libp2pNetwork implements Network {
     this.#metrics = createNetworkMetrics(modules.metrics);
     this.#book = new BoundedPeerBook({ clock, logger });
     this.#penalties = new PeerPenalties(clock);
+    this.#background = new BackgroundTasks(logger, () => this.#running === null);
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
+    this.#publisher = new RecordPublisher(
+      {
+        ownRecord: this.#ownRecord,
+        clock,
+        ownAddresses: () => this.#ownAddresses(),
+        inBackground: (task) => void this.#background.run(task),
+      },
+      options,
+    );
     this.#transport = new RequestTransport(
       {
-        opener: this,
+        opener: {
+          openStream: (peer, protocol, { signal }) =>
+            this.#assertRunning().dialer.openStream(peer, protocolId(options.networkId, protocol), signal),
+        },
         clock,
         logger,
         metrics: this.#metrics,
@@ -109,7 +106,7 @@ export class Libp2pNetwork implements Network {
         metrics: this.#metrics,
         ownAddresses: () => this.#ownAddresses(),
         probe: (address) => this.#probe(address),
-        answerLaterInstance: (record) => this.#answerLaterInstance(record),
+        answerLaterInstance: (record) => this.#publisher.overrule(record),
       },
       { self, instance: this.#ownRecord.instance, startedAtMs: this.#ownRecord.startedAtMs },
     );
@@ -136,6 +133,7 @@ export class Libp2pNetwork implements Network {
       },
       { self },
     );
+    this.#exchange.start();
   }
 
   get peers(): PeerBook {
@@ -182,14 +180,12 @@ export class Libp2pNetwork implements Network {
     const running = this.#running;
     if (running === null) return;
     this.#running = null;
-    this.#refreshTimer?.[Symbol.dispose]();
-    this.#refreshTimer = null;
     running.controller.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
+    this.#publisher.stop();
     this.#transport.stop();
-    running.recordsHandler[Symbol.dispose]();
-    await running.discovery.stop();
+    running.discovery.stop();
     await running.host.stop();
-    await Promise.all(this.#background);
+    await this.#background.settle();
     for (const info of this.#book.list()) this.#book.forgetConnections(info.peer);
   }
 
@@ -224,8 +220,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async updateRecord(content: NodeRecordContent): Promise<void> {
-    this.#content = content;
-    if (this.#running !== null) await this.#publishRecord(this.#running);
+    await this.#publisher.update(content);
   }
 
   /** The newest record that the DHT has of a peer, taken into the book; null if it has none that is valid. */
@@ -249,24 +244,7 @@ export class Libp2pNetwork implements Network {
     };
   }
 
-  /** For the request transport. @throws NetworkError NETWORK_UNREACHABLE */
-  async openStream(peer: PeerKey, protocol: ProtocolName, { signal }: AbortOptions): Promise<Stream> {
-    const { host } = this.#assertRunning();
-    using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
-    try {
-      return await host.dialProtocol(peerIdFromString(peer), protocolId(this.#options.networkId, protocol), {
-        signal: deadline.signal,
-        runOnLimitedConnection: true,
-      });
-    } catch (error) {
-      throw new NetworkError(
-        { code: 'NETWORK_UNREACHABLE', target: peer, reason: describeDialError(error) },
-        { cause: error },
-      );
-    }
-  }
-
-  #assertRunning(): Running {
+  #assertRunning(): RunningParts {
     if (this.#running === null) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
     return this.#running;
   }
@@ -288,71 +266,27 @@ export class Libp2pNetwork implements Network {
     );
   }
 
-  #assemble(host: Host): Running {
-    const { clock, random, database, identity } = this.#modules;
-    const controller = new AbortController();
-    const { signal } = controller;
-    const logger = this.#logger;
-    const self = identity.peer;
-    const book = this.#book;
-    const dialer = new Dialer({ host, metrics: this.#metrics, signal });
-    const directory = new DhtDirectory({ dht: host.services.dht, logger, signal });
-    const bootstrap = new Bootstrap(
-      {
-        dialer,
-        clock,
-        random,
-        logger,
-        isConnected: (peer) => book.isConnected(peer),
-        onConnected: (peer, address) => book.noteSeen(peer, 'bootstrap', [address]),
-        onOwnIdentity: (address) => this.#watch.noteAddresses([address]),
-      },
-      { self, addresses: this.#options.bootstrap },
-    );
-    const discovery = new Discovery(
-      {
-        book,
-        known: new KnownPeers({ database, clock }),
-        bootstrap,
-        dialer,
-        directory,
-        exchange: this.#exchange,
-        watch: this.#watch,
-        clock,
-        random,
-        logger,
-        signal,
-      },
-      {
-        self,
-        recordsProtocol: protocolId(this.#options.networkId, 'records'),
-        maxConnections: this.#options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-      },
-    );
-    const gossip = new RecordGossip(
-      {
-        pubsub: host.services.pubsub,
-        intake: this.#intake,
-        penalties: this.#penalties,
-        clock,
-        metrics: this.#metrics,
-      },
-      { networkId: this.#options.networkId },
-    );
-    return {
-      host,
-      discovery,
-      bootstrap,
-      dialer,
-      directory,
-      gossip,
-      controller,
-      recordsHandler: this.#exchange.start(),
+  #assemble(host: Host): RunningParts {
+    const { identity, database, clock, random } = this.#modules;
+    const lasting: LastingParts = {
+      self: identity.peer,
+      database,
+      clock,
+      random,
+      logger: this.#logger,
+      metrics: this.#metrics,
+      book: this.#book,
+      penalties: this.#penalties,
+      watch: this.#watch,
+      intake: this.#intake,
+      exchange: this.#exchange,
+      background: this.#background,
     };
+    return createRunningParts(host, lasting, this.#options);
   }
 
-  async #begin(running: Running): Promise<void> {
-    const { host, gossip, discovery } = running;
+  async #begin(running: RunningParts): Promise<void> {
+    const { host, gossip, discovery, directory, controller } = running;
     this.#transport.start();
     this.#listenToHost(running);
     for (const protocol of PROTOCOL_NAMES) {
@@ -365,7 +299,7 @@ export class Libp2pNetwork implements Network {
     gossip.start();
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     discovery.start();
-    if (this.#content !== null) await this.#publishRecord(running);
+    await this.#publisher.start({ gossip, directory, signal: controller.signal });
   }
 
   #acceptStream(stream: Stream, connection: Connection, protocol: ProtocolName): void {
@@ -379,7 +313,7 @@ export class Libp2pNetwork implements Network {
     this.#transport.accept(stream, peer, protocol);
   }
 
-  #listenToHost(running: Running): void {
+  #listenToHost(running: RunningParts): void {
     const { host } = running;
     host.addEventListener('connection:open', ({ detail }) => this.#noteConnection(detail));
     host.addEventListener('connection:close', ({ detail }) => this.#noteDisconnection(running, detail));
@@ -404,7 +338,7 @@ export class Libp2pNetwork implements Network {
     this.#countConnections();
   }
 
-  #noteDisconnection(running: Running, connection: Connection): void {
+  #noteDisconnection(running: RunningParts, connection: Connection): void {
     const peer = parsePeer(connection);
     if (peer === null) return;
     this.#book.noteDisconnected(peer, connection.id);
@@ -424,7 +358,7 @@ export class Libp2pNetwork implements Network {
     const host = this.#running?.host;
     if (host === undefined || record.value.addresses.length === 0) return;
     const multiaddrs = record.value.addresses.map((address) => multiaddr(address));
-    this.#inBackground(async () => {
+    this.#background.run(async () => {
       await host.peerStore.merge(peerIdFromString(record.value.peer), { multiaddrs });
     });
   }
@@ -436,7 +370,7 @@ export class Libp2pNetwork implements Network {
     const host = this.#running?.host;
     if (host === undefined || !this.#penalties.isBanned(peer)) return;
     this.#metrics.bans.increment();
-    this.#inBackground(async () => {
+    this.#background.run(async () => {
       await host.hangUp(peerIdFromString(peer));
     });
   }
@@ -452,39 +386,6 @@ export class Libp2pNetwork implements Network {
       this.#logger.debug({ address, reason: describeError(error) }, 'an address of the own identity was tried');
     }
   }
-
-  #answerLaterInstance(record: Signed<NodeRecord>): void {
-    this.#ownRecord.raiseSequence(record.value.sequence);
-    const running = this.#running;
-    if (running !== null && this.#content !== null) this.#inBackground(() => this.#publishRecord(running));
-  }
-
-  /** Signs and stores first, then tells connected peers by gossip, and the DHT in the background. */
-  async #publishRecord(running: Running): Promise<void> {
-    if (this.#content === null) return;
-    const content = this.#content;
-    const record = await this.#ownRecord.issue(content, this.#ownAddresses());
-    if (this.#running !== running) return;
-    this.#refreshTimer?.[Symbol.dispose]();
-    this.#refreshTimer = this.#modules.clock.schedule(this.#options.recordTtlMs * RECORD_REFRESH_SHARE, () => {
-      this.#inBackground(() => this.#publishRecord(running));
-    });
-    await raceSignal(running.gossip.publish(record.wire), running.controller.signal);
-    this.#inBackground(async () => {
-      await running.directory.putRecord(record.signer, record.wire);
-      await running.directory.provide(content.role.provides ? content.capabilities : []);
-    });
-  }
-
-  #inBackground(task: () => Promise<void>): void {
-    const running = task()
-      .catch((error: unknown) => {
-        if (this.#running === null) return;
-        this.#logger.warn({ reason: describeError(error) }, 'background work of the network failed');
-      })
-      .finally(() => this.#background.delete(running));
-    this.#background.add(running);
-  }
 }
 
 function parsePeer(connection: Connection): PeerKey | null {
@@ -493,10 +394,4 @@ function parsePeer(connection: Connection): PeerKey | null {
   } catch {
     return null;
   }
-}
-
-/** The routing table is public on the class and missing from its interface. */
-function countDhtPeers(host: Host): number {
-  const dht = host.services.dht as { readonly routingTable?: { readonly size: number } };
-  return dht.routingTable?.size ?? 0;
 }

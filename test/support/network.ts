@@ -23,6 +23,10 @@ class MemoryIdentity implements Identity {
     this.peer = PeerKey(peerIdFromPrivateKey(privateKey).toString());
   }
 
+  async sign(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.privateKey.sign(bytes);
+  }
+
   async seal(domain: string, payloadType: Uint8Array, payload: Uint8Array): Promise<Uint8Array> {
     const record = { domain, codec: payloadType, marshal: () => payload, equals: () => false };
     return (await RecordEnvelope.seal(record, this.privateKey)).marshal();

@@ -1,4 +1,4 @@
-import type { Connection } from '@libp2p/interface';
+import type { Connection, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { PeerKey } from '../../domain/ids.ts';
@@ -63,6 +63,17 @@ export class Dialer {
     });
   }
 
+  /** Opens a stream, over a new connection if there is none. @throws NetworkError NETWORK_UNREACHABLE */
+  async openStream(peer: PeerKey, protocol: string, signal?: AbortSignal): Promise<Stream> {
+    using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
+    const options = { signal: deadline.signal, runOnLimitedConnection: true };
+    try {
+      return await this.#host.dialProtocol(peerIdFromString(peer), protocol, options);
+    } catch (error) {
+      throw unreachable(peer, error);
+    }
+  }
+
   async #dial(
     target: string,
     source: PeerSource,
@@ -83,10 +94,11 @@ export class Dialer {
     } catch (error) {
       signal?.throwIfAborted();
       this.#metrics.dials.increment({ source, outcome: 'refused' });
-      throw new NetworkError(
-        { code: 'NETWORK_UNREACHABLE', target, reason: describeDialError(error) },
-        { cause: error },
-      );
+      throw unreachable(target, error);
     }
   }
+}
+
+function unreachable(target: string, cause: unknown): NetworkError {
+  return new NetworkError({ code: 'NETWORK_UNREACHABLE', target, reason: describeDialError(cause) }, { cause });
 }

@@ -6,6 +6,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Logger } from '../../telemetry/interface.ts';
+import type { BackgroundTasks } from '../background-tasks.ts';
 import {
   BACKOFF_FIRST_MS,
   BACKOFF_MAX_MS,
@@ -35,6 +36,7 @@ export interface DiscoveryModules {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly background: BackgroundTasks;
   /** Aborted when the network stops. */
   readonly signal: AbortSignal;
 }
@@ -64,7 +66,6 @@ export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #failures = new LRUCache<PeerKey, Failure>({ max: MAX_KNOWN_PEERS });
   readonly #timers = new Set<Disposable>();
-  readonly #running = new Set<Promise<void>>();
 
   constructor(modules: DiscoveryModules, options: DiscoveryOptions) {
     this.#modules = modules;
@@ -73,17 +74,15 @@ export class Discovery {
 
   start(): void {
     this.#modules.bootstrap.start();
-    this.#run('remembered peers', () => this.#dialRemembered());
+    this.#modules.background.run(() => this.#dialRemembered());
     this.#repeat(UPKEEP_INTERVAL_MS, UPKEEP_INTERVAL_MS, () => this.#upkeep());
     this.#repeat(DHT_SEARCH_FIRST_MS, DHT_SEARCH_INTERVAL_MS, () => this.#searchDht());
   }
 
-  /** Ends timers and waits for what is under way; the network's signal has been aborted before. */
-  async stop(): Promise<void> {
+  stop(): void {
     this.#modules.bootstrap.stop();
     for (const timer of this.#timers) timer[Symbol.dispose]();
     this.#timers.clear();
-    await Promise.all(this.#running);
   }
 
   /** A connected peer told its protocols. Returns false if it belongs to another network. */
@@ -95,14 +94,14 @@ export class Discovery {
     if (connection.direction === 'outbound') addresses.unshift(connection.remoteAddr.toString());
     this.#modules.book.noteSeen(peer, connection.direction === 'inbound' ? 'inbound' : 'manual', addresses);
     this.#failures.delete(peer);
-    this.#run('record exchange', () => this.#modules.exchange.meet(peer, this.#modules.signal));
+    this.#modules.background.run(() => this.#modules.exchange.meet(peer, this.#modules.signal));
     this.#after(RECHECK_MS, () => {
       if (!this.#modules.book.isConnected(peer)) return;
-      this.#run('record check', () =>
+      this.#modules.background.run(() =>
         this.#modules.exchange.ask(peer, { op: 'get', peers: [peer] }, this.#modules.signal),
       );
     });
-    this.#run('remember', () => this.#modules.known.remember(peer, addresses));
+    this.#modules.background.run(() => this.#modules.known.remember(peer, addresses));
     return true;
   }
 
@@ -113,7 +112,7 @@ export class Discovery {
       return;
     }
     const peer = this.#noteFound(info, 'mdns');
-    if (peer !== null) this.#run('mdns dial', () => this.#dial(peer, addresses, 'mdns'));
+    if (peer !== null) this.#modules.background.run(() => this.#dial(peer, addresses, 'mdns'));
   }
 
   #noteFound(info: LibraryPeerInfo, source: PeerSource): PeerKey | null {
@@ -198,7 +197,7 @@ export class Discovery {
 
   #repeat(firstMs: number, laterMs: number, task: () => Promise<void>): void {
     this.#after(firstMs, () => {
-      this.#run('upkeep', task).finally(() => {
+      this.#modules.background.run(task).finally(() => {
         if (!this.#modules.signal.aborted) this.#repeat(laterMs, laterMs, task);
       });
     });
@@ -210,17 +209,5 @@ export class Discovery {
       if (!this.#modules.signal.aborted) task();
     });
     this.#timers.add(timer);
-  }
-
-  /** Runs in the background: a failure is logged, and stopping waits for it. */
-  #run(task: string, work: () => Promise<void>): Promise<void> {
-    const running = work()
-      .catch((error: unknown) => {
-        if (this.#modules.signal.aborted) return;
-        this.#modules.logger.warn({ task, reason: describeError(error) }, 'a discovery task failed');
-      })
-      .finally(() => this.#running.delete(running));
-    this.#running.add(running);
-    return running;
   }
 }

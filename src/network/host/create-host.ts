@@ -142,3 +142,9 @@ function createMdns(onPeer: (peer: PeerInfo) => void, networkId: string) {
     return discovery;
   };
 }
+
+/** The routing table is public on the class and missing from its interface. */
+export function countDhtPeers(host: Host): number {
+  const dht = host.services.dht as { readonly routingTable?: { readonly size: number } };
+  return dht.routingTable?.size ?? 0;
+}

@@ -1,0 +1,80 @@
+import type { PeerKey } from '../domain/ids.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { Database } from '../storage/interface.ts';
+import type { Logger } from '../telemetry/interface.ts';
+import type { BackgroundTasks } from './background-tasks.ts';
+import { Bootstrap } from './discovery/bootstrap.ts';
+import { DhtDirectory } from './discovery/dht-directory.ts';
+import { Dialer } from './discovery/dialer.ts';
+import { Discovery } from './discovery/discovery.ts';
+import type { IdentityWatch } from './discovery/identity-watch.ts';
+import type { RecordExchange } from './discovery/record-exchange.ts';
+import { RecordGossip } from './gossip/record-gossip.ts';
+import type { Host } from './host/create-host.ts';
+import type { NetworkMetrics } from './metrics.ts';
+import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions } from './options.ts';
+import type { BoundedPeerBook } from './peers/bounded-peer-book.ts';
+import { KnownPeers } from './peers/known-peers.ts';
+import type { PeerPenalties } from './peers/peer-penalties.ts';
+import type { RecordIntake } from './peers/record-intake.ts';
+import { protocolId } from './reqresp/protocols.ts';
+
+/** What outlives a start and a stop. */
+export interface LastingParts {
+  readonly self: PeerKey;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: NetworkMetrics;
+  readonly book: BoundedPeerBook;
+  readonly penalties: PeerPenalties;
+  readonly watch: IdentityWatch;
+  readonly intake: RecordIntake;
+  readonly exchange: RecordExchange;
+  readonly background: BackgroundTasks;
+}
+
+/** What exists only between start and stop. */
+export interface RunningParts {
+  readonly host: Host;
+  readonly controller: AbortController;
+  readonly dialer: Dialer;
+  readonly directory: DhtDirectory;
+  readonly bootstrap: Bootstrap;
+  readonly discovery: Discovery;
+  readonly gossip: RecordGossip;
+}
+
+/** Builds the parts around a started host; nothing is begun. */
+export function createRunningParts(host: Host, lasting: LastingParts, options: NetworkOptions): RunningParts {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const { book, clock, database, metrics, logger, random, self, watch } = lasting;
+  const dialer = new Dialer({ host, metrics, signal });
+  const directory = new DhtDirectory({ dht: host.services.dht, logger, signal });
+  const bootstrap = new Bootstrap(
+    {
+      dialer,
+      clock,
+      random,
+      logger,
+      isConnected: (peer) => book.isConnected(peer),
+      onConnected: (peer, address) => book.noteSeen(peer, 'bootstrap', [address]),
+      onOwnIdentity: (address) => watch.noteAddresses([address]),
+    },
+    { self, addresses: options.bootstrap },
+  );
+  const known = new KnownPeers({ database, clock });
+  const discovery = new Discovery(
+    { ...lasting, known, bootstrap, dialer, directory, signal },
+    {
+      self,
+      recordsProtocol: protocolId(options.networkId, 'records'),
+      maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+    },
+  );
+  const gossip = new RecordGossip({ ...lasting, pubsub: host.services.pubsub }, { networkId: options.networkId });
+  return { host, controller, dialer, directory, bootstrap, discovery, gossip };
+}
