@@ -6,7 +6,7 @@
 
 import type { BlobStore } from '../blob/interface.ts';
 import type { BundleContent, BundleExporter, BundleVerification } from '../bundle/interface.ts';
-import type { JobId, PeerKey } from '../domain/ids.ts';
+import type { BlobId, JobId, PeerKey } from '../domain/ids.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
   JobDraft,
@@ -83,10 +83,10 @@ export interface RpcMethods {
   'peers.list': { params: Record<string, never>; result: { readonly peers: readonly PeerView[] } };
   'peers.connect': { params: { readonly address: string }; result: { readonly peer: PeerKey } };
   /** Adds a file of this machine, by absolute path, to the node's blobs. */
-  'blob.add': { params: { readonly path: string }; result: { readonly blob: string; readonly sizeBytes: number } };
+  'blob.add': { params: { readonly path: string }; result: { readonly blob: BlobId; readonly sizeBytes: number } };
   'blob.addBytes': {
     params: { readonly bytes: Uint8Array };
-    result: { readonly blob: string; readonly sizeBytes: number };
+    result: { readonly blob: BlobId; readonly sizeBytes: number };
   };
   'job.submit': { params: { readonly draft: JobDraft }; result: JobView };
   'job.submitMany': { params: { readonly drafts: readonly JobDraft[] }; result: { readonly jobs: readonly JobId[] } };

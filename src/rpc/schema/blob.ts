@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { MAX_LINE_BYTES } from '../constants.ts';
-import { absolutePathSchema, bytesSchema, EXAMPLE_BLOB, wholeNumber } from './common.ts';
+import { absolutePathSchema, blobIdSchema, bytesSchema, EXAMPLE_BLOB, wholeNumber } from './common.ts';
 
 /** A line of MAX_LINE_BYTES holds three quarters of it as base64, less its frame. */
 const MAX_INLINE_BYTES = Math.floor((MAX_LINE_BYTES * 3) / 4) - 1024;
 
 const storedSchema = z.strictObject({
-  blob: z.string().describe('Blob id: CIDv1 (raw, sha2-256), base32.'),
+  blob: blobIdSchema,
   sizeBytes: wholeNumber('Bytes.'),
 });
 

@@ -1,0 +1,88 @@
+import type { CommandEntry } from './framework/build-program.ts';
+
+/** What stands beside each group in the help. */
+export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
+  node: 'the daemon on this machine',
+  job: 'describe, submit and follow jobs',
+  network: 'networks to be in',
+  bundle: 'evidence of finished jobs',
+  config: 'settings and where they come from',
+  peers: 'other nodes',
+  help: 'topics of help',
+};
+
+/**
+ * Every command, in the order of the help. Modules are loaded only when called for, which keeps the start of any command
+ * to what that command needs; a test keeps the summaries equal to those of the modules.
+ */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'node start',
+    summary: 'start the daemon',
+    load: async () => (await import('./node/start.ts')).nodeStart,
+  },
+  {
+    name: 'node stop',
+    summary: 'stop the daemon and wait until it is gone',
+    load: async () => (await import('./node/stop.ts')).nodeStop,
+  },
+  {
+    name: 'node status',
+    summary: 'show what the daemon is doing',
+    load: async () => (await import('./node/status.ts')).nodeStatus,
+  },
+  {
+    name: 'node logs',
+    summary: 'show the log of the daemon',
+    load: async () => (await import('./node/logs.ts')).nodeLogs,
+  },
+  {
+    name: 'node why-no-work',
+    summary: 'say what keeps work away from this node',
+    load: async () => (await import('./node/why-no-work.ts')).nodeWhyNoWork,
+  },
+  {
+    name: 'job submit',
+    summary: 'submit a job and follow it',
+    load: async () => (await import('./job/submit.ts')).jobSubmit,
+  },
+  { name: 'job list', summary: 'list jobs of this node', load: async () => (await import('./job/list.ts')).jobList },
+  {
+    name: 'job show',
+    summary: 'show a job, its attempts and its result',
+    load: async () => (await import('./job/show.ts')).jobShow,
+  },
+  { name: 'job logs', summary: 'show what a job prints', load: async () => (await import('./job/logs.ts')).jobLogs },
+  {
+    name: 'job wait',
+    summary: 'wait until a job has ended',
+    load: async () => (await import('./job/wait.ts')).jobWait,
+  },
+  {
+    name: 'job result',
+    summary: 'write the output files of a job',
+    load: async () => (await import('./job/result.ts')).jobResult,
+  },
+  { name: 'job cancel', summary: 'cancel a job', load: async () => (await import('./job/cancel.ts')).jobCancel },
+  {
+    name: 'peers list',
+    isDefault: true,
+    summary: 'list the peers that this node knows',
+    load: async () => (await import('./peers/list.ts')).peersList,
+  },
+  {
+    name: 'peers connect',
+    summary: 'dial a peer',
+    load: async () => (await import('./peers/connect.ts')).peersConnect,
+  },
+  {
+    name: 'doctor',
+    summary: 'check what this machine can do and what is missing',
+    load: async () => (await import('./doctor/doctor.ts')).doctor,
+  },
+  {
+    name: 'help exit-codes',
+    summary: 'what the exit codes mean',
+    load: async () => (await import('./help/exit-codes.ts')).helpExitCodes,
+  },
+];

@@ -1,0 +1,106 @@
+import { constants } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import { computeDataPaths } from '../../config/paths.ts';
+import { DaemonError, describeError } from '../../lib/errors.ts';
+import { formatSize } from '../../lib/quantity.ts';
+import { systemErrorCode } from '../../lib/system-error.ts';
+import type { NodeStatus } from '../../rpc/interface.ts';
+import { detectGpus } from '../../sandbox/gpu/nvidia-smi.ts';
+import type { HostCheck } from '../../sandbox/interface.ts';
+import { plural } from '../format.ts';
+import type { CliContext } from '../interface.ts';
+
+const NEEDED_NODE_MAJOR = 24;
+const ENOUGH_DISK_BYTES = 5 * 2 ** 30;
+const ENOUGH_MEMORY_BYTES = 2 ** 30;
+const WRITABLE_BY_OTHERS = 0o022;
+
+export function checkRuntime(): HostCheck {
+  const major = Number(process.versions.node.split('.')[0]);
+  return {
+    name: 'Node.js',
+    status: major >= NEEDED_NODE_MAJOR ? 'ok' : 'missing',
+    detail: `${process.version}, V8 ${process.versions.v8}, ${process.platform} ${process.arch}`,
+    remedy: major >= NEEDED_NODE_MAJOR ? null : `Install Node.js ${NEEDED_NODE_MAJOR} or newer, or run \`npm ci\`.`,
+  };
+}
+
+export function checkMachine(): HostCheck {
+  const isEnough = totalmem() >= ENOUGH_MEMORY_BYTES;
+  return {
+    name: 'machine',
+    status: isEnough ? 'ok' : 'degraded',
+    detail: `${plural(availableParallelism(), 'core')}, ${formatSize(totalmem())} memory (${formatSize(freemem())} free)`,
+    remedy: isEnough ? null : 'Jobs that need more memory than there is are refused; lower provide.maxMemoryBytes.',
+  };
+}
+
+export async function checkHome(home: string): Promise<HostCheck> {
+  const name = 'data folder';
+  try {
+    const { mode } = await stat(home);
+    await access(home, constants.W_OK);
+    const { bavail, bsize } = await statfs(home);
+    const freeBytes = bavail * bsize;
+    if ((mode & WRITABLE_BY_OTHERS) !== 0) {
+      return { name, status: 'degraded', detail: `${home} is writable by others`, remedy: `chmod 700 ${home}` };
+    }
+    const isEnough = freeBytes >= ENOUGH_DISK_BYTES;
+    return {
+      name,
+      status: isEnough ? 'ok' : 'degraded',
+      detail: `${home}, ${formatSize(freeBytes)} free`,
+      remedy: isEnough ? null : 'Free some space, or lower blobs.maxBytes.',
+    };
+  } catch (error) {
+    const reason = systemErrorCode(error) ?? describeError(error);
+    const isMissing = reason === 'ENOENT';
+    return {
+      name,
+      status: 'missing',
+      detail: isMissing ? `${home} does not exist` : `${home}: ${reason}`,
+      remedy: isMissing ? 'Run `fogproof init`.' : 'Give the account of the daemon the right to write there.',
+    };
+  }
+}
+
+export async function checkConfig({ home, environment, workingDirectory }: CliContext): Promise<HostCheck> {
+  const name = 'configuration';
+  try {
+    const { loadConfig } = await import('../../config/load-config.ts');
+    const flags = home === undefined ? {} : { home };
+    const { config, network } = await loadConfig({ environment, workingDirectory, flags });
+    const work = config.provide.enabled ? plural(config.provide.slots, 'slot') : 'takes no jobs';
+    const detail = `network ${network.id} (${network.preset}), listens on ${config.listen.join(', ')}, ${work}`;
+    return { name, status: 'ok', detail, remedy: null };
+  } catch (error) {
+    const remedy = error instanceof DaemonError ? error.hint : `See ${computeDataPaths(home ?? '').config}.`;
+    return { name, status: 'missing', detail: describeError(error), remedy };
+  }
+}
+
+export async function checkGpus(signal: AbortSignal): Promise<HostCheck> {
+  const gpus = await detectGpus({ signal });
+  const detail =
+    gpus.length === 0
+      ? 'no NVIDIA GPU found through nvidia-smi: the box offers its CPU'
+      : gpus.map(({ model, memoryBytes }) => `${model} (${formatSize(memoryBytes)})`).join(', ');
+  return { name: 'GPU', status: 'ok', detail, remedy: null };
+}
+
+export async function checkDaemon(context: CliContext): Promise<HostCheck> {
+  const name = 'daemon';
+  try {
+    await using client = await context.connect();
+    const status: NodeStatus = await client.call('node.status', {}, { signal: context.signal });
+    const detail = `process ${status.pid}, ${plural(status.network.connections, 'peer')} connected`;
+    const remedy = 'No bootstrap peer answers: see `fogproof node status`.';
+    return status.network.isDegraded
+      ? { name, status: 'degraded', detail, remedy }
+      : { name, status: 'ok', detail, remedy: null };
+  } catch (error) {
+    context.signal.throwIfAborted();
+    return { name, status: 'degraded', detail: describeError(error), remedy: 'Run `fogproof node start`.' };
+  }
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import type { HostCheck } from '../../sandbox/interface.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { plural } from '../format.ts';
+import { findLocations } from '../framework/locations.ts';
+import { type CliContext, defineCommand } from '../interface.ts';
+import { checkConfig, checkDaemon, checkGpus, checkHome, checkMachine, checkRuntime } from './checks.ts';
+
+const MARKS: Readonly<Record<HostCheck['status'], string>> = { ok: '✓', degraded: '!', missing: '✗' };
+
+export const doctor = defineCommand({
+  name: 'doctor',
+  summary: 'check what this machine can do and what is missing',
+  details:
+    'Tries each thing rather than guessing from versions, and says what to install or change. Needs no daemon. Exit code 1 if something that is needed is missing.',
+  arguments: [],
+  options: z.strictObject({}),
+  examples: [{ line: 'fogproof doctor', does: 'Run it first, and whenever the box gets no work.' }],
+  run: async (_, context) => {
+    const checks = await runChecks(context);
+    context.output.result({ checks }, () => renderChecks(checks));
+    return checks.some(({ status }) => status === 'missing') ? EXIT_CODES.failed : EXIT_CODES.ok;
+  },
+});
+
+async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
+  const { home } = findLocations(context);
+  const groups = await Promise.all([
+    checkRuntime(),
+    checkMachine(),
+    checkHome(home),
+    checkConfig(context),
+    checkGpus(context.signal),
+    checkDaemon(context),
+  ]);
+  return groups.flat();
+}
+
+export function renderChecks(checks: readonly HostCheck[]): string[] {
+  const width = Math.max(...checks.map(({ name }) => name.length));
+  const lines = checks.flatMap(({ name, status, detail, remedy }) => [
+    `${MARKS[status]} ${name.padEnd(width)}  ${detail}`,
+    ...(remedy === null ? [] : [`  ${' '.repeat(width)}  → ${remedy}`]),
+  ]);
+  const problems = checks.filter(({ status }) => status !== 'ok').length;
+  return [...lines, '', problems === 0 ? 'all is well' : `${plural(problems, 'thing')} could be better`];
+}

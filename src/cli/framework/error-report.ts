@@ -1,0 +1,53 @@
+import { CommanderError } from 'commander';
+import { DaemonError, describeError, isAbortError, UsageError } from '../../lib/errors.ts';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
+
+export interface ErrorReport {
+  readonly exitCode: ExitCode;
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string | undefined;
+  readonly info: Readonly<Record<string, unknown>>;
+  readonly retryable: boolean;
+  /** Only of defects. */
+  readonly stack: string | undefined;
+}
+
+/** Codes that mean wrong arguments or a malformed file, by their beginning. */
+const USAGE_CODES = ['USAGE', 'DOMAIN_', 'JOB_FILE_', 'CONFIG_', 'RPC_BAD_PARAMS', 'RPC_NOT_ABSOLUTE'];
+
+/** What is said of a failure, and the exit code. Nothing is said of an interruption. */
+export function reportError(error: unknown): ErrorReport | undefined {
+  const nothing = { hint: undefined, info: {}, retryable: false, stack: undefined };
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return undefined;
+    const [message = '', ...rest] = error.message.replace(/^error: /, '').split('\n');
+    const hint = rest.join(' ').replace(/^\((.*)\)$/, '$1');
+    return { ...nothing, exitCode: EXIT_CODES.usage, code: 'USAGE', message, hint: hint === '' ? USAGE_HINT : hint };
+  }
+  if (error instanceof UsageError) {
+    return { ...nothing, exitCode: EXIT_CODES.usage, code: 'USAGE', message: error.message, hint: error.hint };
+  }
+  if (error instanceof DaemonError) {
+    const { code, message, hint, retryable } = error;
+    const { code: _, ...info } = error.info;
+    return { exitCode: exitCodeOf(code), code, message, hint, info, retryable, stack: undefined };
+  }
+  if (isAbortError(error)) return undefined;
+  return {
+    ...nothing,
+    exitCode: EXIT_CODES.internal,
+    code: 'INTERNAL',
+    message: describeError(error),
+    hint: 'This is a defect of fogproof: please report it with the lines below.',
+    stack: error instanceof Error ? error.stack : undefined,
+  };
+}
+
+const USAGE_HINT = 'Run it with --help.';
+
+function exitCodeOf(code: string): ExitCode {
+  if (code === 'RPC_NO_DAEMON') return EXIT_CODES.noDaemon;
+  if (code === 'INTERNAL') return EXIT_CODES.internal;
+  return USAGE_CODES.some((prefix) => code.startsWith(prefix)) ? EXIT_CODES.usage : EXIT_CODES.error;
+}

@@ -1,0 +1,93 @@
+import type { AttemptView, JobEvent } from '../../scheduler/interface.ts';
+import { formatCount, shortPeer } from '../format.ts';
+import type { CliOutput } from '../interface.ts';
+
+export interface FollowOptions {
+  /** Of replicas that print the same, each line once (from whichever is first), or of each its own. */
+  readonly replicas: 'merged' | 'each';
+  readonly shows: readonly ('state' | 'attempt' | 'log' | 'metric')[];
+}
+
+const ENDED = ['revealed', 'failed', 'lost', 'cancelled'];
+
+/** Turns the events of a job into lines for a person, and a progress line while it runs. */
+export class JobFollower {
+  readonly #output: Pick<CliOutput, 'item' | 'progress' | 'isJson'>;
+  readonly #options: FollowOptions;
+  readonly #attempts = new Map<number, AttemptView>();
+  readonly #metrics = new Map<string, string>();
+  /** How many lines of a kind a lease has given, and the most that any has. */
+  readonly #counts = new Map<string, number>();
+  readonly #most = new Map<string, number>();
+  #state = '';
+
+  constructor(modules: { readonly output: Pick<CliOutput, 'item' | 'progress' | 'isJson'> }, options: FollowOptions) {
+    this.#output = modules.output;
+    this.#options = options;
+  }
+
+  see(event: JobEvent): void {
+    const text = this.#describe(event);
+    if (this.#options.shows.includes(event.kind) && (text !== undefined || this.#output.isJson)) {
+      this.#output.item(event, text ?? '');
+    }
+    this.#output.progress(this.renderProgress());
+  }
+
+  renderProgress(): string {
+    const replicas = [...this.#attempts.values()]
+      .filter(({ state }) => !ENDED.includes(state))
+      .toSorted((a, b) => a.replica - b.replica)
+      .map(({ replica, state, progress }) =>
+        progress === null
+          ? `#${replica} ${state}`
+          : `#${replica} step ${progress.step}, ${formatCount(progress.fuel)} fuel`,
+      );
+    const metrics = [...this.#metrics].map(([name, value]) => `${name} ${value}`);
+    return [this.#state, ...metrics, ...replicas].filter((part) => part !== '').join(' │ ');
+  }
+
+  /** Undefined if there is nothing new in it for a person. */
+  #describe(event: JobEvent): string | undefined {
+    switch (event.kind) {
+      case 'state':
+        this.#state = event.state;
+        return `• ${event.state}`;
+      case 'attempt':
+        return this.#describeAttempt(event.attempt);
+      case 'log':
+        return this.#isNew(event, 'log') ? this.#prefix(event.replica, event.text.replace(/\n$/, '')) : undefined;
+      case 'metric':
+        this.#metrics.set(event.name, event.value);
+        return this.#isNew(event, `metric ${event.name}`)
+          ? this.#prefix(event.replica, `step ${event.step}  ${event.name} ${event.value}`)
+          : undefined;
+      default:
+        return event satisfies never;
+    }
+  }
+
+  #describeAttempt(attempt: AttemptView): string | undefined {
+    const before = this.#attempts.get(attempt.replica);
+    this.#attempts.set(attempt.replica, attempt);
+    if (before?.lease === attempt.lease && before.state === attempt.state) return undefined;
+    const { replica, provider, state, reason } = attempt;
+    const retry = attempt.attempt === 0 ? '' : ` (try ${attempt.attempt + 1})`;
+    return `• replica ${replica}${retry} on ${shortPeer(provider)}: ${state}${reason === null ? '' : `, ${reason}`}`;
+  }
+
+  /** Replicas of a deterministic job give the same lines in the same order: the n-th of one is the n-th of all. */
+  #isNew({ lease }: { readonly lease: string }, kind: string): boolean {
+    if (this.#options.replicas === 'each') return true;
+    const key = `${lease} ${kind}`;
+    const count = (this.#counts.get(key) ?? 0) + 1;
+    this.#counts.set(key, count);
+    if (count <= (this.#most.get(kind) ?? 0)) return false;
+    this.#most.set(kind, count);
+    return true;
+  }
+
+  #prefix(replica: number, text: string): string {
+    return this.#options.replicas === 'merged' ? text : text.replaceAll(/^/gm, `#${replica} `);
+  }
+}

@@ -1,0 +1,100 @@
+import { REFUSALS } from '../../domain/refusal.ts';
+import { formatDuration, formatSize } from '../../lib/quantity.ts';
+import type { JobExplanation, JobResultView, JobView } from '../../scheduler/interface.ts';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
+import { formatCount, formatDateTime, formatTime, formatWhen, plural, renderFields, shortPeer } from '../format.ts';
+import type { CliOutput } from '../interface.ts';
+
+type Table = Pick<CliOutput, 'table'>;
+
+/** 0 if the program completed, 1 if the job ended in any other way. */
+export function exitCodeOf(view: JobView): ExitCode {
+  return view.result?.outcome.kind === 'completed' && view.state === 'completed' ? EXIT_CODES.ok : EXIT_CODES.failed;
+}
+
+export function renderJob(
+  view: JobView,
+  { output, nowMs }: { readonly output: Table; readonly nowMs: number },
+): string[] {
+  const { attempts, result } = view;
+  const lines = renderFields([
+    ['job', view.job],
+    ['name', view.name],
+    ['state', renderState(view)],
+    ['created', formatDateTime(view.createdAtMs)],
+    ['ended', renderEnd(view, nowMs)],
+    ['replicas', `${view.replicas}, ${plural(view.quorum, 'equal result')} needed`],
+    ['result', result === null ? undefined : renderOutcome(result)],
+    ['agreement', result === null ? undefined : renderAgreement(result)],
+    ['output root', result?.outputRoot],
+    ['failure', view.failure === null ? undefined : `${view.failure.code}: ${view.failure.message}`],
+  ]);
+  if (attempts.length > 0) lines.push('', ...renderAttempts(view, output));
+  if (result !== null && result.outputs.length > 0) lines.push('', ...renderOutputs(result, output));
+  return lines;
+}
+
+export function renderState({ state, desired }: Pick<JobView, 'state' | 'desired'>): string {
+  return desired === 'cancel' && !['completed', 'failed', 'cancelled', 'expired'].includes(state)
+    ? `${state}, to be cancelled`
+    : state;
+}
+
+function renderEnd({ endedAtMs, createdAtMs, deadlineMs }: JobView, nowMs: number): string {
+  if (endedAtMs === null) return `not yet; deadline ${formatWhen(deadlineMs, nowMs)}`;
+  return `${formatDateTime(endedAtMs)}, after ${formatDuration(endedAtMs - createdAtMs)}`;
+}
+
+export function renderOutcome({ outcome, fuel, steps }: JobResultView): string {
+  const work = `${formatCount(fuel)} units of fuel, ${plural(steps, 'step')}`;
+  return outcome.kind === 'completed' ? `completed, ${work}` : `${outcome.code}: ${outcome.detail} (${work})`;
+}
+
+export function renderAgreement({ agreeing, dissenting }: JobResultView): string {
+  if (agreeing.length + dissenting.length === 1) return 'one provider says so: nobody to agree with';
+  const total = agreeing.length + dissenting.length;
+  return `${agreeing.length} of ${total} results are byte-identical${dissenting.length === 0 ? '' : `, ${dissenting.length} differ`}`;
+}
+
+function renderAttempts({ attempts }: JobView, output: Table): string[] {
+  const rows = attempts.map(({ replica, attempt, provider, state, progress, reason }) => [
+    String(replica),
+    String(attempt + 1),
+    shortPeer(provider),
+    state,
+    progress === null ? '-' : formatCount(progress.fuel),
+    progress === null ? '-' : String(progress.step),
+    progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
+    reason ?? '',
+  ]);
+  return output.table(['REPLICA', 'TRY', 'PROVIDER', 'STATE', 'FUEL', 'STEP', 'CPU', 'NOTE'], rows);
+}
+
+export function renderOutputs({ outputs }: JobResultView, output: Table): string[] {
+  return output.table(
+    ['OUTPUT', 'SIZE', 'BLOB'],
+    outputs.map(({ path, sizeBytes, blob }) => [path, formatSize(sizeBytes), blob]),
+  );
+}
+
+export function renderExplanation({ summary, asked, hints }: JobExplanation, output: Table): string[] {
+  const rows = asked.map(({ provider, atMs, answer }) => {
+    switch (answer.kind) {
+      case 'offered':
+        return [shortPeer(provider), formatTime(atMs), 'offered', ''];
+      case 'refused':
+        return [
+          shortPeer(provider),
+          formatTime(atMs),
+          answer.refusal.code,
+          `${REFUSALS[answer.refusal.code]}${answer.refusal.detail === '' ? '' : ` (${answer.refusal.detail})`}`,
+        ];
+      case 'unreachable':
+        return [shortPeer(provider), formatTime(atMs), 'unreachable', answer.reason];
+      default:
+        return answer satisfies never;
+    }
+  });
+  const table = rows.length === 0 ? ['nobody was asked'] : output.table(['ASKED', 'AT', 'ANSWER', 'WHY'], rows);
+  return [summary, '', ...table, ...(hints.length === 0 ? [] : ['', ...hints.map((hint) => `→ ${hint}`)])];
+}

@@ -1,0 +1,58 @@
+import { readFile, stat } from 'node:fs/promises';
+import { formatDuration, formatSize } from '../../lib/quantity.ts';
+import type { RpcClient } from '../../rpc/client.ts';
+import type { JobDraft } from '../../scheduler/interface.ts';
+import { formatCount, plural, renderFields } from '../format.ts';
+import type { AddedBlob, JobPlan } from '../job-file/interface.ts';
+import { completeDraft } from '../job-file/resolve-job-file.ts';
+
+/** Files up to this size travel in the request, bytes: the daemon need not be able to read them. */
+const INLINE_BYTES = 1024 * 1024;
+
+/** What a submit will do and cost at most, before it does it. */
+export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): string[] {
+  const { name, replication, isolation, resources, deadlineMs, retries, capabilityClass } = plan.draft;
+  const { replicas, quorum } = replication;
+  const files = plan.files.length + plan.knownBlobs.length;
+  return renderFields([
+    ['job', name],
+    [
+      'runs',
+      `${plural(replicas, 'replica')} on different peers (${capabilityClass}), ${plural(quorum, 'equal result')} needed`,
+    ],
+    ['isolation', `${isolation} or stronger; ${plural(retries, 'other provider')} tried where one fails`],
+    [
+      'limits',
+      `memory ${formatSize(resources.memoryBytes)}, fuel ${formatCount(resources.fuel)}, time ${formatDuration(resources.wallTimeMs)}, ` +
+        `output ${formatSize(resources.outputBytes)}, logs ${formatSize(resources.logBytes)}`,
+    ],
+    ['deadline', `in ${formatDuration(Math.max(0, deadlineMs - nowMs))}`],
+    ['files', `${files}, ${formatSize(sizeBytes)}`],
+    ['price', renderPrice(plan.draft)],
+  ]);
+}
+
+function renderPrice({ priceCeiling, replication }: JobPlan['draft']): string {
+  if (priceCeiling === '0') return 'nothing: unpaid work';
+  const total = BigInt(priceCeiling) * BigInt(replication.replicas);
+  return `at most ${priceCeiling} a replica, ${total} in all`;
+}
+
+export async function measureFiles(plan: JobPlan): Promise<number> {
+  const sizes = await Promise.all(plan.files.map(async ({ path }) => (await stat(path)).size));
+  return [...sizes, ...plan.knownBlobs.map(({ sizeBytes }) => sizeBytes)].reduce((sum, size) => sum + size, 0);
+}
+
+/** Gives every file of the plan to the node; the draft then names their blobs. */
+export async function addFiles(client: RpcClient, plan: JobPlan, signal: AbortSignal): Promise<JobDraft> {
+  const paths = [...new Set(plan.files.map(({ path }) => path))];
+  const added = new Map<string, AddedBlob>();
+  for (const path of paths) added.set(path, await addFile(client, path, signal));
+  return completeDraft(plan, added);
+}
+
+async function addFile(client: RpcClient, path: string, signal: AbortSignal): Promise<AddedBlob> {
+  const { size } = await stat(path);
+  if (size > INLINE_BYTES) return client.call('blob.add', { path }, { signal });
+  return client.call('blob.addBytes', { bytes: await readFile(path) }, { signal });
+}

@@ -1,0 +1,144 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { SystemRandom } from '../../lib/random.ts';
+import type { RpcClient } from '../../rpc/client.ts';
+import type { RpcMethods } from '../../rpc/interface.ts';
+import type { JobView } from '../../scheduler/interface.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { shortId } from '../format.ts';
+import { type CliContext, defineCommand } from '../interface.ts';
+import { loadJobFile } from '../job-file/load-job-file.ts';
+import { JobFollower } from './job-follower.ts';
+import { exitCodeOf, renderJob } from './render-job.ts';
+import { addFiles, measureFiles, renderPlan } from './submit-plan.ts';
+
+const options = z.strictObject({
+  detach: z
+    .boolean()
+    .default(false)
+    .describe('answer when the job is submitted; collect it later')
+    .meta({ short: 'd' }),
+  output: z
+    .string()
+    .exactOptional()
+    .describe('write the output files under this folder when it is done')
+    .meta({ short: 'o', placeholder: 'DIR' }),
+  bundle: z
+    .string()
+    .exactOptional()
+    .describe('write the evidence bundle to this file when it is done')
+    .meta({ short: 'b', placeholder: 'FILE' }),
+  eachReplica: z.boolean().default(false).describe('show what each replica prints, not equal lines once'),
+});
+type SubmitOptions = z.output<typeof options>;
+
+/** What was kept of a job that has ended. */
+interface Kept {
+  readonly outputs?: RpcMethods['job.writeOutputs']['result']['files'];
+  readonly bundle?: RpcMethods['bundle.export']['result'];
+}
+
+export const jobSubmit = defineCommand({
+  name: 'job submit',
+  summary: 'submit a job and follow it',
+  details:
+    'Shows what will run and its highest cost, submits, and follows until the job has ended: states, what the program prints, its metrics. Ctrl-C stops following, not the job. Exit code 1 if the job did not complete.',
+  arguments: [{ name: 'file', description: 'job file, YAML or JSON', isRequired: true }],
+  options,
+  examples: [
+    { line: 'fogproof job submit job.yaml --output results', does: 'Run it and write its files to ./results.' },
+    {
+      line: 'fogproof job submit job.yaml --bundle job.bundle',
+      does: 'Keep the evidence, to be checked offline by anybody.',
+    },
+    {
+      line: 'fogproof job submit job.yaml --detach',
+      does: 'Submit and go; `fogproof job logs latest --follow` comes back to it.',
+    },
+  ],
+  run: async ({ arguments: [file = ''], options: given }, context) => {
+    const { output, signal, workingDirectory } = context;
+    const nowMs = Date.now();
+    const plan = await loadJobFile(resolve(workingDirectory, file), { nowMs, random: new SystemRandom() });
+    for (const line of renderPlan(plan, await measureFiles(plan), nowMs)) output.note(line);
+    await using client = await context.connect();
+    output.progress('adding files …');
+    const draft = await addFiles(client, plan, signal);
+    const submitted = await client.call('job.submit', { draft }, { signal });
+    if (given.detach) {
+      output.result(submitted, () => [submitted.job]);
+      return EXIT_CODES.ok;
+    }
+    output.note(`submitted ${submitted.job}`);
+    const ended = await followToEnd({ client, context, view: submitted }, given);
+    const kept = await keepResult({ client, context, view: ended }, given);
+    output.result({ ...ended, ...kept }, () => [
+      ...renderJob(ended, { output, nowMs: Date.now() }),
+      ...renderKept(kept),
+    ]);
+    return exitCodeOf(ended);
+  },
+});
+
+interface Submission {
+  readonly client: RpcClient;
+  readonly context: CliContext;
+  readonly view: JobView;
+}
+
+async function followToEnd({ client, context, view }: Submission, { eachReplica }: SubmitOptions): Promise<JobView> {
+  const { output, signal } = context;
+  const { job } = view;
+  // With --json stdout is for the one document at the end.
+  const lines = {
+    item: (_: unknown, text: string) => output.note(text),
+    progress: output.progress.bind(output),
+    isJson: false,
+  };
+  const follower = new JobFollower(
+    { output: lines },
+    { replicas: eachReplica ? 'each' : 'merged', shows: ['state', 'attempt', 'log', 'metric'] },
+  );
+  try {
+    for await (const event of client.subscribe('job.subscribe', { job, follow: true }, { signal })) follower.see(event);
+    return await client.call('job.wait', { job }, { signal });
+  } catch (error) {
+    if (signal.aborted) output.note(`job ${shortId(job)} goes on; follow it with: fogproof job logs ${job} --follow`);
+    throw error;
+  } finally {
+    output.progress('');
+  }
+}
+
+async function keepResult({ client, context, view }: Submission, given: SubmitOptions): Promise<Kept> {
+  const { signal, workingDirectory } = context;
+  const { job } = view;
+  if (view.result === null) return {};
+  const { output, bundle } = given;
+  return {
+    ...(output === undefined
+      ? {}
+      : {
+          outputs: (
+            await client.call('job.writeOutputs', { job, directory: resolve(workingDirectory, output) }, { signal })
+          ).files,
+        }),
+    ...(bundle === undefined
+      ? {}
+      : {
+          bundle: await client.call(
+            'bundle.export',
+            { job, path: resolve(workingDirectory, bundle), format: 'bundle', content: 'outputs' },
+            { signal },
+          ),
+        }),
+  };
+}
+
+function renderKept({ outputs, bundle }: Kept): string[] {
+  return [
+    ...(outputs === undefined && bundle === undefined ? [] : ['']),
+    ...(outputs ?? []).map(({ path }) => `wrote ${path}`),
+    ...(bundle === undefined ? [] : [`wrote ${bundle.path} (evidence: ${bundle.verdict})`]),
+  ];
+}

@@ -1,0 +1,47 @@
+import { DaemonError, type ErrorTable } from '../../lib/errors.ts';
+
+export type StartErrorInfo =
+  | { readonly code: 'CLI_START_TIMEOUT'; readonly timeoutMs: number }
+  | {
+      readonly code: 'CLI_START_FAILED';
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      /** The error that the daemon ended with. */
+      readonly told: { readonly code: string; readonly message: string; readonly hint: string } | null;
+      /** Its last lines on stderr. */
+      readonly lines: string;
+    }
+  | { readonly code: 'CLI_STOP_TIMEOUT'; readonly pid: number; readonly timeoutMs: number }
+  | { readonly code: 'CLI_NO_LOG'; readonly path: string };
+
+const START_ERRORS: ErrorTable<StartErrorInfo> = {
+  CLI_START_TIMEOUT: {
+    retryable: true,
+    message: (info) => `the daemon was not ready after ${info.timeoutMs / 1000} s and was stopped`,
+    hint: () => 'Run `fogproof node start` without --detach to see where it hangs, or `fogproof doctor`.',
+  },
+  CLI_START_FAILED: {
+    retryable: false,
+    message: (info) =>
+      info.told === null
+        ? `the daemon ended at once (${info.signal ?? `exit code ${info.exitCode}`})${info.lines === '' ? '' : `:\n${info.lines}`}`
+        : `the daemon did not start: ${info.told.code}: ${info.told.message}`,
+    hint: (info) => info.told?.hint ?? 'Run `fogproof node start` without --detach, or `fogproof doctor`.',
+  },
+  CLI_STOP_TIMEOUT: {
+    retryable: true,
+    message: (info) => `process ${info.pid} still runs ${info.timeoutMs / 1000} s after it was told to stop`,
+    hint: (info) => `See \`fogproof node logs\`; \`kill -9 ${info.pid}\` loses nothing that is durable.`,
+  },
+  CLI_NO_LOG: {
+    retryable: false,
+    message: (info) => `there is no log at ${info.path}`,
+    hint: () => 'The daemon has not run with this data folder yet, or logs elsewhere: see `fogproof config print log`.',
+  },
+};
+
+export class StartError extends DaemonError<StartErrorInfo> {
+  constructor(info: StartErrorInfo, options?: ErrorOptions) {
+    super(START_ERRORS, info, options);
+  }
+}

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { formatDuration, formatSize } from '../../lib/quantity.ts';
+import type { NodeStatus } from '../../rpc/interface.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { formatDateTime, plural, renderFields, shortId, shortPeer } from '../format.ts';
+import { type CliOutput, defineCommand } from '../interface.ts';
+
+export const nodeStatus = defineCommand({
+  name: 'node status',
+  summary: 'show what the daemon is doing',
+  arguments: [],
+  options: z.strictObject({}),
+  examples: [
+    { line: 'fogproof node status', does: 'Identity, network, peers, work, and what is weaker than it could be.' },
+    { line: 'fogproof node status --json', does: 'The same for a script; exit code 4 if no daemon runs.' },
+  ],
+  run: async (_, context) => {
+    await using client = await context.connect();
+    const status = await client.call('node.status', {}, { signal: context.signal });
+    context.output.result(status, () => renderStatus(status, context.output));
+    return EXIT_CODES.ok;
+  },
+});
+
+export function renderStatus(status: NodeStatus, output: Pick<CliOutput, 'table'>): string[] {
+  const { network, provider, jobs } = status;
+  const refused = network.bootstrap.filter(({ outcome }) => outcome === 'refused');
+  const lines = renderFields([
+    ['peer', status.peer],
+    [
+      'network',
+      `${status.networkId} (${status.preset})${network.isDegraded ? ': degraded, no bootstrap peer answers' : ''}`,
+    ],
+    ['version', `${status.version}, process ${status.pid}`],
+    [
+      'up',
+      `${formatDuration(status.uptimeMs)}, since ${formatDateTime(status.startedAtMs)}, ready after ${Math.round(status.readyAfterMs)} ms`,
+    ],
+    ['memory', formatSize(status.memoryBytes)],
+    ['listen', network.listen.length === 0 ? 'nowhere' : network.listen.join('\n         ')],
+    ['peers', `${network.connections} connected, ${status.peersKnown} known, ${network.dhtPeers} in the DHT`],
+    ['gossip', renderGossip(network.gossip)],
+    ['work', renderWork(provider)],
+    ['jobs', `${jobs.active} active, ${jobs.total} in all`],
+    ['home', status.home],
+    ['socket', status.socket],
+    ...refused.map(({ address, reason }) => ['refused', `${address}: ${reason ?? 'no reason given'}`] as const),
+    ...(network.duplicateIdentity === null
+      ? []
+      : [
+          [
+            'warning',
+            `another daemon runs under this identity at ${network.duplicateIdentity.addresses.join(', ')}`,
+          ] as const,
+        ]),
+    ...status.remarks.map((remark) => ['remark', remark] as const),
+  ]);
+  if (provider.attempts.length === 0) return lines;
+  const rows = provider.attempts.map(({ job, lease, requester, phase }) => [
+    shortId(job),
+    shortId(lease),
+    shortPeer(requester),
+    phase,
+  ]);
+  return [...lines, '', ...output.table(['JOB', 'LEASE', 'FOR', 'PHASE'], rows)];
+}
+
+function renderGossip(gossip: NodeStatus['network']['gossip']): string | undefined {
+  const topics = Object.entries(gossip).map(([topic, { meshPeers }]) => `${topic} (${meshPeers})`);
+  return topics.length === 0 ? undefined : topics.join(', ');
+}
+
+function renderWork({ isEnabled, isDraining, slots, completed, failed }: NodeStatus['provider']): string {
+  if (!isEnabled) return 'takes no jobs of others';
+  const state = isDraining ? 'draining' : `${slots.running} of ${plural(slots.total, 'slot')} running`;
+  return `${state}, ${slots.reserved} reserved; ${completed} completed, ${failed} failed`;
+}
