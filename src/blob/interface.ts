@@ -16,7 +16,7 @@ export interface BlobStore {
   /** Stores a file without holding it in memory. @throws BlobError */
   putFile(path: string, options?: AbortOptions): Promise<BlobStat>;
   stat(blob: BlobId): Promise<BlobStat | undefined>;
-  /** The whole blob. @throws BlobError BLOB_NOT_FOUND, BLOB_CORRUPT, BLOB_TOO_LARGE (above `maxBytes`) */
+  /** The whole blob. The bytes may be shared: do not change or transfer them. @throws BlobError BLOB_NOT_FOUND, BLOB_CORRUPT, BLOB_TOO_LARGE (above `maxBytes`) */
   get(blob: BlobId, maxBytes: number): Promise<Uint8Array>;
   /** At most `length` bytes from `offset`; undefined if the blob is not here. */
   read(blob: BlobId, offset: number, length: number): Promise<Uint8Array | undefined>;

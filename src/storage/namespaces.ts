@@ -10,7 +10,8 @@ export const NAMESPACES = {
   leases: 'lease id → provider side: lease, phase and receipt',
   'lease-history': 'lease id / sequence → event of the attempt',
   'poison-jobs': 'job id → how often it crashed its executor',
-  blobs: 'blob id → size, last use and pins',
+  blobs: 'blob id → size, last use and where it is kept',
+  'blob-bytes': 'blob id → bytes of a small blob',
 } as const satisfies Record<string, string>;
 
 export type NamespaceName = keyof typeof NAMESPACES;

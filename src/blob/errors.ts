@@ -1,0 +1,61 @@
+import { DaemonError, type ErrorTable } from '../lib/errors.ts';
+
+export type BlobErrorInfo =
+  | { readonly code: 'BLOB_NOT_FOUND'; readonly blob: string }
+  | { readonly code: 'BLOB_CORRUPT'; readonly blob: string }
+  | { readonly code: 'BLOB_TOO_LARGE'; readonly sizeBytes: number; readonly maxBytes: number }
+  | { readonly code: 'BLOB_MISMATCH'; readonly blob: string; readonly reason: string }
+  | { readonly code: 'BLOB_DISK_FULL'; readonly directory: string }
+  | { readonly code: 'BLOB_NO_ROOM'; readonly sizeBytes: number; readonly maxBytes: number }
+  | { readonly code: 'BLOB_SOURCE'; readonly path: string; readonly reason: string }
+  | { readonly code: 'BLOB_IO'; readonly directory: string; readonly reason: string };
+
+const BLOB_ERRORS: ErrorTable<BlobErrorInfo> = {
+  BLOB_NOT_FOUND: {
+    retryable: false,
+    message: (info) => `the blob ${info.blob} is not here`,
+    hint: () => 'Add its file again, or submit the job again: it may have made room for newer ones.',
+  },
+  BLOB_CORRUPT: {
+    retryable: false,
+    message: (info) => `the blob ${info.blob} was damaged on disk and has been removed`,
+    hint: () => 'Check the disk, then add its file again.',
+  },
+  BLOB_TOO_LARGE: {
+    retryable: false,
+    message: (info) => `a blob of ${info.sizeBytes} bytes is more than the ${info.maxBytes} allowed here`,
+    hint: () => 'Split the file, or raise blobs.maxBytes if that is the limit.',
+  },
+  BLOB_MISMATCH: {
+    retryable: false,
+    message: (info) => `what was received for the blob ${info.blob} is something else: ${info.reason}`,
+    hint: () => 'Take it from another peer.',
+  },
+  BLOB_DISK_FULL: {
+    retryable: true,
+    message: (info) => `the disk of ${info.directory} is full`,
+    hint: () => 'Free some space, or lower blobs.maxBytes.',
+  },
+  BLOB_NO_ROOM: {
+    retryable: true,
+    message: (info) =>
+      `there is no room for a blob of ${info.sizeBytes} bytes: jobs in progress hold what is in the ${info.maxBytes} bytes for blobs`,
+    hint: () => 'Wait for jobs to end, or raise blobs.maxBytes.',
+  },
+  BLOB_SOURCE: {
+    retryable: false,
+    message: (info) => `the file ${info.path} cannot be added: ${info.reason}`,
+    hint: () => 'Name a regular file that the daemon may read and that nobody is writing to.',
+  },
+  BLOB_IO: {
+    retryable: true,
+    message: (info) => `the blobs in ${info.directory} cannot be used: ${info.reason}`,
+    hint: () => 'Check that the folder belongs to the user that runs the daemon and that the disk is healthy.',
+  },
+};
+
+export class BlobError extends DaemonError<BlobErrorInfo> {
+  constructor(info: BlobErrorInfo, options?: ErrorOptions) {
+    super(BLOB_ERRORS, info, options);
+  }
+}
