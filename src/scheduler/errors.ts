@@ -17,6 +17,7 @@ export type SchedulerErrorInfo =
   | { readonly code: 'SCHEDULER_BATCH_REPLICAS'; readonly index: number; readonly replicas: number }
   | { readonly code: 'SCHEDULER_NOT_STARTED' }
   | { readonly code: 'SCHEDULER_UNKNOWN_JOB'; readonly job: string }
+  | { readonly code: 'SCHEDULER_JOB_HALTED'; readonly job: string }
   | { readonly code: 'SCHEDULER_NO_RESULT'; readonly job: string; readonly state: string }
   | { readonly code: 'SCHEDULER_STORE_CORRUPT'; readonly key: string; readonly reason: string }
   | {
@@ -80,6 +81,11 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
     retryable: false,
     message: (info) => `no job ${info.job} was submitted here`,
     hint: () => 'List the jobs of this node with `fogproof job list`.',
+  },
+  SCHEDULER_JOB_HALTED: {
+    retryable: true,
+    message: (info) => `job ${info.job} halted because this node could not store what became of it`,
+    hint: () => 'See the log for the cause (a full disk, say), then restart the node: the job is taken up again.',
   },
   SCHEDULER_NO_RESULT: {
     retryable: false,

@@ -4,7 +4,7 @@ import type { InlineBlob } from '../../domain/messages.ts';
 import type { OutputFile } from '../../domain/receipt.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
 import { computeRawCid } from '../../lib/cid.ts';
-import { describeError } from '../../lib/errors.ts';
+import { DaemonError, describeError } from '../../lib/errors.ts';
 import type { PeerTransport } from '../../network/interface.ts';
 import { fetchBlob } from '../blob-fetcher.ts';
 
@@ -64,8 +64,14 @@ async function collectOutput(
       return null;
     } catch (error) {
       options.signal?.throwIfAborted();
+      if (isOwnStoreFault(error)) throw error;
       reasons.push(`${provider}: ${describeError(error)}`);
     }
   }
   return reasons.join('; ').slice(0, 300) || 'no provider to ask';
+}
+
+/** A full or failing disk of ours is no fault of the provider's. */
+function isOwnStoreFault(error: unknown): boolean {
+  return error instanceof DaemonError && error.code.startsWith('BLOB_') && error.code !== 'BLOB_MISMATCH';
 }

@@ -1,0 +1,222 @@
+import { type LeaseId, type PeerKey, UnixMs } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import { LEASE, type Lease } from '../../domain/lease.ts';
+import type { Offer } from '../../domain/offer.ts';
+import { REFUSALS } from '../../domain/refusal.ts';
+import type { Signed } from '../../domain/signed.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { PeerTransport } from '../../network/interface.ts';
+import type { EnvelopeSigner } from '../../proofs/interface.ts';
+import { signObject } from '../../proofs/signed-object.ts';
+import type { BlobGrants } from '../blob-access.ts';
+import { type Attempt, countAttempts, findAttempt, isStanding } from '../job-machine-state.ts';
+import type { RequesterMetrics } from '../metrics.ts';
+import type { JobRequesterOptions } from '../options.ts';
+import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
+import { AttemptDriver, type AttemptHooks } from './attempt-driver.ts';
+import { type InlineBlobs, listJobBlobs } from './inline-blobs.ts';
+import type { JobLedger } from './job-ledger.ts';
+import type { JobLog } from './job-log.ts';
+import type { LeaseNotices } from './lease-notices.ts';
+import type { ProviderStandings } from './provider-standings.ts';
+
+export interface AttemptDeskModules {
+  readonly signer: EnvelopeSigner;
+  readonly transport: PeerTransport;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly grants: BlobGrants;
+  readonly inlineBlobs: InlineBlobs;
+  readonly notices: LeaseNotices;
+  readonly standings: ProviderStandings;
+  readonly metrics: RequesterMetrics;
+  readonly ledger: JobLedger;
+  readonly log: JobLog;
+}
+
+/** What the job hears of its attempts. */
+export interface DeskHooks extends Pick<AttemptHooks, 'onChange' | 'onDefect'> {
+  readonly onRefused: (provider: PeerKey, refusal: Parameters<AttemptHooks['onRefused']>[0]) => void;
+  readonly onReceipt: (attempt: AttemptCase, ...result: Parameters<AttemptHooks['onReceipt']>) => void;
+}
+
+export interface AttemptDeskOptions extends Pick<JobRequesterOptions, 'networkId' | 'parameters'> {
+  readonly job: Signed<Job>;
+  readonly hooks: DeskHooks;
+}
+
+interface LiveAttempt {
+  readonly driver: AttemptDriver;
+  readonly grant: Disposable;
+}
+
+/** Issues the leases of one job, drives their attempts, and lets go of what each of them held. */
+export class AttemptDesk {
+  readonly cases = new Map<LeaseId, AttemptCase>();
+  readonly #modules: AttemptDeskModules;
+  readonly #options: AttemptDeskOptions;
+  readonly #live = new Map<LeaseId, LiveAttempt>();
+  readonly #issuing = new Map<number, PeerKey>();
+  #isStopped = false;
+
+  constructor(modules: AttemptDeskModules, options: AttemptDeskOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  /** Replicas whose lease is being signed and journalled. */
+  isIssuing(replica: number): boolean {
+    return this.#issuing.has(replica);
+  }
+
+  isIssuingTo(provider: PeerKey): boolean {
+    return [...this.#issuing.values()].includes(provider);
+  }
+
+  /** Signs the lease, journals it and only then sends it. */
+  issue(replica: number, offer: Signed<Offer>): void {
+    const { provider } = offer.value;
+    this.#issuing.set(replica, provider);
+    this.#issue(replica, offer)
+      .catch(this.#options.hooks.onDefect)
+      .finally(() => {
+        this.#issuing.delete(replica);
+        if (!this.#isStopped) this.#options.hooks.onChange();
+      });
+  }
+
+  async #issue(replica: number, offer: Signed<Offer>): Promise<void> {
+    const { ledger, inlineBlobs, metrics, signer } = this.#modules;
+    const { job } = this.#options;
+    const { provider, instrumenter } = offer.value;
+    const [lease, inline] = await Promise.all([
+      signObject(LEASE, this.#describeLease(replica, offer), signer),
+      inlineBlobs.pick([job.value], provider),
+    ]);
+    if (this.#isStopped) return;
+    const attempt = createAttemptCase(lease);
+    const { replica: _, attempt: number, issuedAtMs, durationMs } = lease.value;
+    const event = {
+      kind: 'lease-issued',
+      atMs: issuedAtMs,
+      lease: attempt.id,
+      provider,
+      replica,
+      attempt: number,
+      instrumenter,
+      leaseEndsAtMs: UnixMs(issuedAtMs + durationMs),
+    } as const;
+    const applied = ledger.apply(event, { objects: [{ lease: attempt.id, kind: 'lease', wire: lease.wire }] });
+    if (applied.kind === 'rejected') return;
+    metrics.attemptsIssued.increment();
+    this.cases.set(attempt.id, attempt);
+    await applied.persisted;
+    // The job may have ended or been cancelled while the intent was written: then nothing is sent.
+    const current = findAttempt(ledger.state, attempt.id);
+    if (this.#isStopped || ledger.state.desired === 'cancel' || current === undefined || !isStanding(current)) return;
+    this.#drive(attempt, { inlineBlobs: inline, lastSequence: 0 }).start();
+  }
+
+  #describeLease(replica: number, offer: Signed<Offer>): Lease {
+    const { parameters, networkId, job } = this.#options;
+    const { clock, random, signer, ledger } = this.#modules;
+    return {
+      type: 'fogproof/lease@1',
+      network: networkId,
+      job: ledger.job,
+      offer: offer.id as string as Lease['offer'],
+      requester: signer.peer,
+      provider: offer.value.provider,
+      nonce: random.bytes(16),
+      replica,
+      attempt: countAttempts(ledger.state, replica).total,
+      price: offer.value.price,
+      issuedAtMs: UnixMs(clock.nowMs()),
+      durationMs: parameters.leaseDurationMs,
+      renewalMs: parameters.leaseRenewalMs,
+      deadlineMs: job.value.deadlineMs,
+      commitReveal: job.value.replication.replicas > 1,
+    };
+  }
+
+  /** Takes up an attempt that ran when the node went down. */
+  async resume(attempt: AttemptCase, lastSequence: number): Promise<void> {
+    const current = findAttempt(this.#modules.ledger.state, attempt.id);
+    if (current === undefined || !isStanding(current)) return;
+    if (current.isAccepted) return this.#drive(attempt, { inlineBlobs: [], lastSequence }).resume();
+    // Nobody knows whether this lease arrived. A provider runs it once, however often it is sent.
+    const inlineBlobs = await this.#modules.inlineBlobs.pick([this.#options.job.value], current.provider);
+    if (!this.#isStopped) this.#drive(attempt, { inlineBlobs, lastSequence }).start();
+  }
+
+  #drive(
+    attempt: AttemptCase,
+    from: { readonly inlineBlobs: Parameters<InlineBlobs['markSent']>[0]; readonly lastSequence: number },
+  ): AttemptDriver {
+    const { hooks, job } = this.#options;
+    const { grants, standings, inlineBlobs } = this.#modules;
+    const { provider } = attempt.lease.value;
+    const driver = new AttemptDriver(this.#modules, {
+      job,
+      attempt,
+      ...from,
+      hooks: {
+        onChange: hooks.onChange,
+        onDefect: hooks.onDefect,
+        onAccepted: () => inlineBlobs.markSent(from.inlineBlobs, provider),
+        onRefused: (refusal) => hooks.onRefused(provider, refusal),
+        onReceipt: (receipt, inline) => hooks.onReceipt(attempt, receipt, inline),
+      },
+    });
+    const blobs = listJobBlobs(job.value).map((named) => named.blob);
+    this.#live.set(attempt.id, { driver, grant: grants.grant(provider, blobs) });
+    standings.begin(provider);
+    return driver;
+  }
+
+  /** Lets go of attempts that are over, and tells their providers. */
+  reap(): void {
+    for (const [lease, live] of this.#live) {
+      const attempt = findAttempt(this.#modules.ledger.state, lease);
+      const isOver = attempt === undefined || !isStanding(attempt) || attempt.state === 'revealed';
+      if (!isOver) continue;
+      this.#live.delete(lease);
+      this.#release(live);
+      if (attempt !== undefined) this.#conclude(attempt);
+    }
+  }
+
+  #conclude(attempt: Attempt): void {
+    const { standings, metrics, inlineBlobs, notices } = this.#modules;
+    const { provider, lease, end } = attempt;
+    const outcome = attempt.state === 'revealed' ? 'served' : end?.isCounted === true ? 'failed' : 'neutral';
+    standings.end(provider, outcome);
+    if (end === null) return;
+    metrics.attemptsFailed.increment({ code: end.code });
+    inlineBlobs.forget(this.#options.job.value, provider);
+    const wasRefused = !attempt.isAccepted && end.code in REFUSALS;
+    const isTold = attempt.state === 'cancelled' && end.code !== 'JOB_ENDED';
+    if (!wasRefused && !isTold) void notices.cancel(provider, lease, end.reason);
+  }
+
+  /** The job has ended: those whose result it has may drop theirs. */
+  close(): void {
+    this.reap();
+    for (const attempt of this.#modules.ledger.state.attempts) {
+      if (attempt.state === 'revealed') this.#modules.notices.close(attempt.provider, attempt.lease);
+    }
+  }
+
+  /** Stops following without telling anybody: the node goes down, the attempts go on. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const live of this.#live.values()) this.#release(live);
+    this.#live.clear();
+  }
+
+  #release({ driver, grant }: LiveAttempt): void {
+    driver.stop();
+    grant[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,53 @@
+import type { BlobStore } from '../../blob/interface.ts';
+import { type PeerKey, UnixMs } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Random } from '../../lib/random.ts';
+import { SchedulerError } from '../errors.ts';
+import type { JobDraft } from '../interface.ts';
+import { listJobBlobs } from './inline-blobs.ts';
+
+/** Bytes of a job's nonce (domain/job.ts). */
+const NONCE_BYTES = 16;
+
+/** The job that a draft becomes. @throws SchedulerError if no provider could ever fulfil it */
+export function createJob(
+  draft: JobDraft,
+  context: { readonly network: string; readonly requester: PeerKey; readonly random: Random; readonly nowMs: number },
+): Job {
+  const { network, requester, random, nowMs } = context;
+  assertPossible(draft, nowMs);
+  return {
+    ...draft,
+    type: 'fogproof/job@1',
+    network,
+    requester,
+    nonce: random.bytes(NONCE_BYTES),
+    createdAtMs: UnixMs(nowMs),
+  };
+}
+
+function assertPossible(draft: JobDraft, nowMs: number): void {
+  const { replicas, quorum } = draft.replication;
+  if (quorum > replicas || quorum * 2 <= replicas) {
+    throw new SchedulerError({ code: 'SCHEDULER_BAD_QUORUM', quorum, replicas });
+  }
+  if (draft.deadlineMs <= nowMs) {
+    throw new SchedulerError({ code: 'SCHEDULER_DEADLINE_PAST', deadlineMs: draft.deadlineMs, nowMs });
+  }
+  const paths = new Set<string>();
+  for (const { path } of draft.inputs) {
+    if (paths.has(path)) throw new SchedulerError({ code: 'SCHEDULER_DUPLICATE_PATH', path });
+    paths.add(path);
+  }
+}
+
+/** Everything that the jobs name must be in the store: providers fetch it from here. @throws SchedulerError */
+export async function assertBlobsHeld(jobs: readonly Job[], blobs: Pick<BlobStore, 'stat'>): Promise<void> {
+  const named = new Map(jobs.flatMap(listJobBlobs).map((blob) => [`${blob.blob}/${blob.sizeBytes}`, blob]));
+  await Promise.all(
+    [...named.values()].map(async ({ path, blob, sizeBytes }) => {
+      const stat = await blobs.stat(blob);
+      if (stat?.sizeBytes !== sizeBytes) throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob });
+    }),
+  );
+}

@@ -1,0 +1,123 @@
+import type { Job } from '../../domain/job.ts';
+import type { NodeRecord } from '../../domain/node-record.ts';
+import { REFUSALS, type RefusalCode } from '../../domain/refusal.ts';
+import type { JobExplanation, JobView } from '../interface.ts';
+import type { Asked } from '../job-records.ts';
+import { findMisfit } from './candidates.ts';
+
+export interface ExplainRequest {
+  readonly view: JobView;
+  readonly job: Job;
+  readonly asked: readonly Asked[];
+  /** Valid records of providers known now. */
+  readonly records: readonly NodeRecord[];
+}
+
+/** What to do about a refusal, beside what its detail says. */
+const REMEDIES = {
+  AT_CAPACITY: 'wait, or connect to more providers: all that answered are busy',
+  DRAINING: 'connect to more providers: some are stopping',
+  PRICE_TOO_LOW: 'raise `priceCeiling` to at least the price in the answers',
+  ISOLATION_UNAVAILABLE: 'ask for weaker isolation, or connect to providers that have it (`fogproof doctor` there)',
+  ISOLATION_POLICY: "the provider's operator may add this peer to its trusted requesters, or install bubblewrap",
+  REQUESTER_NOT_ALLOWED: "the provider's operator may add this peer to its allowed requesters",
+  EXECUTOR_UNAVAILABLE: 'connect to providers with an executor for this kind of job',
+  RESOURCES_TOO_LARGE: 'lower `resources` to the limits in the answers',
+  DEADLINE_TOO_SOON: 'give the job a later deadline',
+  QUARANTINED: 'the program crashed its executor there: test it with `fogproof job validate` and on this node first',
+  OFFER_UNKNOWN: 'the offer expired before the lease arrived: the connection or this node is slow',
+  LEASE_MISMATCH: 'the nodes may run different versions or network parameters: compare `fogproof --version`',
+  DUPLICATE_LEASE: 'nothing to do: another offer is sought',
+  RATE_LIMITED: 'submit fewer jobs at a time, or connect to more providers',
+  OWN_JOB: 'connect to other providers: this node does not take its own jobs',
+} as const satisfies Record<RefusalCode, string>;
+
+export function explainJob(request: ExplainRequest): JobExplanation {
+  const { view, asked } = request;
+  const { job, state } = view;
+  return { job, state, summary: summarize(request), asked, hints: listHints(request) };
+}
+
+function summarize({ view, asked }: ExplainRequest): string {
+  if (view.failure !== null) return `it ${describeEnd(view)}: ${view.failure.code}, ${view.failure.message}`;
+  if (view.state === 'completed') return 'it completed and its result was verified';
+  if (view.desired === 'cancel') return 'it is being cancelled';
+  if (view.state === 'revealing') return 'all replicas have committed and reveal their results';
+  const standing = view.attempts.filter(({ state }) => ['leased', 'queued', 'running', 'committed'].includes(state));
+  const unreachable = view.attempts.filter(({ state }) => state === 'unreachable');
+  const open = view.replicas - standing.length - unreachable.length;
+  const parts = [
+    ...(standing.length > 0 ? [`${standing.length} of ${view.replicas} replicas are with a provider`] : []),
+    ...(unreachable.length > 0
+      ? [`${unreachable.length} unreachable: replaced when their leases end unless they return`]
+      : []),
+    ...(open > 0 ? [`${open} of ${view.replicas} replicas wait for a provider (${asked.length} asked)`] : []),
+  ];
+  return parts.join('; ');
+}
+
+function describeEnd(view: JobView): string {
+  return view.state === 'failed' ? 'failed' : view.state === 'expired' ? 'expired' : 'was cancelled';
+}
+
+function listHints(request: ExplainRequest): string[] {
+  const { view, job, asked, records } = request;
+  if (view.state === 'completed' || view.state === 'cancelled') return [];
+  const fitting = records.filter((record) => findMisfit(record, job) === null);
+  return [
+    ...hintProviders(records, fitting, job),
+    ...hintReplicas(view, fitting),
+    ...hintRefusals(asked, job),
+    ...hintUnreachable(asked),
+    ...hintFailures(view),
+  ];
+}
+
+function hintProviders(records: readonly NodeRecord[], fitting: readonly NodeRecord[], job: Job): string[] {
+  if (records.length === 0) return ['no providers known: add a bootstrap peer, or wait until the node is connected'];
+  if (fitting.length > 0) return [];
+  const misfits = Map.groupBy(records, (record) => findMisfit(record, job) ?? '');
+  return [...misfits].map(([reason, group]) => `${group.length} of ${records.length} known providers: ${reason}`);
+}
+
+function hintReplicas(view: JobView, fitting: readonly NodeRecord[]): string[] {
+  if (fitting.length === 0 || fitting.length >= view.replicas) return [];
+  return [
+    `${view.replicas} replicas need as many different providers, and ${fitting.length} known ones fit: ` +
+      'connect to more, or ask for fewer replicas',
+  ];
+}
+
+function hintRefusals(asked: readonly Asked[], job: Job): string[] {
+  const refusals = asked.flatMap(({ answer }) => (answer.kind === 'refused' ? [answer.refusal] : []));
+  const groups = Map.groupBy(refusals, (refusal) => refusal.code);
+  return [...groups].map(([code, group]) => {
+    const share = group.length === asked.length ? `all ${group.length} refused` : `${group.length} refused`;
+    const details = [...new Set(group.map((refusal) => refusal.detail))].filter(Boolean).slice(0, 3).join('; ');
+    const price = code === 'PRICE_TOO_LOW' ? suggestPrice(group, job) : null;
+    return `${share}: ${code} (${REFUSALS[code]}${details && `: ${details}`}); ${price ?? REMEDIES[code]}`;
+  });
+}
+
+/** The lowest figure above the ceiling that any answer names. */
+function suggestPrice(refusals: readonly { readonly detail: string }[], job: Job): string | null {
+  const ceiling = BigInt(job.priceCeiling);
+  const named = refusals
+    .flatMap(({ detail }) => detail.match(/\d{1,39}/g) ?? [])
+    .map(BigInt)
+    .filter((price) => price > ceiling);
+  const lowest = named.reduce<bigint | null>((least, price) => (least === null || price < least ? price : least), null);
+  return lowest === null ? null : `raise the price ceiling to at least ${lowest}`;
+}
+
+function hintUnreachable(asked: readonly Asked[]): string[] {
+  const unreachable = asked.flatMap(({ answer }) => (answer.kind === 'unreachable' ? [answer.reason] : []));
+  const [first] = unreachable;
+  return first === undefined ? [] : [`${unreachable.length} gave no usable answer, such as: ${first}`];
+}
+
+function hintFailures(view: JobView): string[] {
+  const failed = view.attempts.filter(({ state }) => state === 'failed' || state === 'lost');
+  const last = failed.at(-1);
+  return last === undefined ? [] : [`${failed.length} attempts gave no result, the last: ${last.reason ?? last.state}`];
+}

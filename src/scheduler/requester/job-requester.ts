@@ -1,0 +1,313 @@
+import type { BlobStore } from '../../blob/interface.ts';
+import { JobId } from '../../domain/ids.ts';
+import { JOB, type Job } from '../../domain/job.ts';
+import type { Signed } from '../../domain/signed.ts';
+import { raceSignal } from '../../lib/abort.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { PeerBook, PeerTransport } from '../../network/interface.ts';
+import type { EnvelopeSigner } from '../../proofs/interface.ts';
+import { openSigned, signObject } from '../../proofs/signed-object.ts';
+import type { Database } from '../../storage/interface.ts';
+import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
+import type { BlobGrants } from '../blob-access.ts';
+import { SchedulerError } from '../errors.ts';
+import type {
+  JobDraft,
+  JobEvent,
+  JobEvidence,
+  JobExplanation,
+  JobState,
+  JobView,
+  RequesterService,
+} from '../interface.ts';
+import { createInitialState, createJobFacts } from '../job-machine-state.ts';
+import type { JobRecord } from '../job-records.ts';
+import { JobStore } from '../job-store.ts';
+import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
+import type { JobRequesterOptions } from '../options.ts';
+import { assertBlobsHeld, createJob } from './describe-job.ts';
+import { JobEventHub } from './event-hub.ts';
+import { explainJob } from './explain-job.ts';
+import { gatherEvidence } from './gather-evidence.ts';
+import { InlineBlobs } from './inline-blobs.ts';
+import { JobCatalog } from './job-catalog.ts';
+import { JobRun, type JobRunModules, type JobRunOptions } from './job-run.ts';
+import { LeaseNotices } from './lease-notices.ts';
+import { ProviderStandings } from './provider-standings.ts';
+import { readRecordedEvents } from './read-events.ts';
+import { recoverJob } from './recover-job.ts';
+
+export interface JobRequesterModules {
+  readonly identity: EnvelopeSigner;
+  readonly network: { readonly transport: PeerTransport; readonly peers: PeerBook };
+  readonly blobs: BlobStore;
+  /** Shared with the node's provider: one handler serves the `blob` protocol for both. */
+  readonly grants: BlobGrants;
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** The requester's side of jobs: submits, finds providers, follows, verifies, remembers. */
+export class JobRequester implements RequesterService {
+  readonly #modules: JobRequesterModules;
+  readonly #options: JobRequesterOptions;
+  readonly #logger: Logger;
+  readonly #metrics: RequesterMetrics;
+  readonly #store: JobStore;
+  readonly #hub = new JobEventHub();
+  readonly #catalog = new JobCatalog();
+  readonly #runs = new Map<JobId, JobRun>();
+  readonly #waiters = new Map<JobId, PromiseWithResolvers<JobView>>();
+  readonly #notices: LeaseNotices;
+  readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices'>;
+  #isRunning = false;
+
+  constructor(modules: JobRequesterModules, options: JobRequesterOptions) {
+    this.#modules = modules;
+    this.#options = options;
+    this.#logger = modules.logger.child({ module: 'requester' });
+    this.#metrics = createRequesterMetrics(modules.metrics);
+    this.#store = new JobStore(modules);
+    const { transport } = modules.network;
+    this.#notices = new LeaseNotices({ transport, clock: modules.clock, logger: this.#logger });
+    this.#shared = {
+      inlineBlobs: new InlineBlobs(modules),
+      standings: new ProviderStandings(),
+      notices: this.#notices,
+    };
+  }
+
+  /** Takes up the jobs that had not ended: attempts with a live lease are followed again. */
+  async start(signal: AbortSignal): Promise<void> {
+    if (this.#isRunning) return;
+    this.#isRunning = true;
+    for await (const stored of this.#store.loadAll()) {
+      signal.throwIfAborted();
+      if (stored.kind === 'corrupt') this.#noteCorrupt(stored.job, stored.error);
+      else if (stored.kind === 'ended') {
+        this.#catalog.add(stored.job, stored.end.view.createdAtMs, stored.end.view.state);
+      } else await this.#resume(stored.job, stored.record);
+    }
+    this.#metrics.jobsActive.set(this.#runs.size);
+  }
+
+  /** Leaves the attempts to their providers; `start` in the next process follows them again. */
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    for (const run of this.#runs.values()) run.stop();
+    this.#runs.clear();
+    this.#notices.stop();
+    this.#hub.closeAll();
+    for (const waiter of this.#waiters.values()) waiter.reject(new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' }));
+    this.#waiters.clear();
+  }
+
+  /** Jobs that have not ended, and all. */
+  counts(): { readonly active: number; readonly total: number } {
+    return { active: this.#runs.size, total: this.#catalog.size };
+  }
+
+  async submit(draft: JobDraft): Promise<JobView> {
+    this.#assertRoom(1);
+    const job = this.#createJob(draft);
+    const [signed] = await Promise.all([
+      signObject(JOB, job, this.#modules.identity),
+      assertBlobsHeld([job], this.#modules.blobs),
+    ]);
+    const created = this.#store.create([signed]);
+    // Offers are asked for while the job is written; its lease is written, and sent, after it.
+    const run = this.#begin(signed);
+    run.start();
+    try {
+      await created;
+    } catch (error) {
+      run.stop();
+      this.#forget(JobId(signed.id));
+      throw error;
+    }
+    this.#metrics.jobsSubmitted.increment();
+    return run.view;
+  }
+
+  async submitMany(drafts: readonly JobDraft[]): Promise<readonly JobId[]> {
+    const views = await Promise.all(drafts.map((draft) => this.submit(draft)));
+    return views.map((view) => view.job);
+  }
+
+  async show(job: JobId): Promise<JobView> {
+    const run = this.#runs.get(job);
+    return run?.view ?? (await this.#loadEnd(job)).view;
+  }
+
+  async explain(job: JobId): Promise<JobExplanation> {
+    const run = this.#runs.get(job);
+    const records = this.#modules.network.peers.providers().map((record) => record.value);
+    if (run !== undefined) {
+      return explainJob({ view: run.view, job: run.job.value, asked: run.asked, records });
+    }
+    const { view, asked } = await this.#loadEnd(job);
+    return explainJob({ view, job: (await this.#loadJob(job)).value, asked, records });
+  }
+
+  async list(filter: { readonly state?: JobState; readonly limit: number }): Promise<readonly JobView[]> {
+    const views: JobView[] = [];
+    for (const job of this.#catalog.newestFirst()) {
+      if (views.length >= filter.limit) break;
+      const state = this.#catalog.ended(job) ?? this.#runs.get(job)?.state.kind;
+      if (filter.state !== undefined && state !== filter.state) continue;
+      if (!this.#catalog.corrupt.has(job)) views.push(await this.show(job));
+    }
+    return views;
+  }
+
+  async cancel(job: JobId): Promise<JobView> {
+    const run = this.#runs.get(job);
+    if (run === undefined) return (await this.#loadEnd(job)).view;
+    await run.requestCancel();
+    return this.show(job);
+  }
+
+  async *events(
+    job: JobId,
+    options: { readonly follow: boolean; readonly signal: AbortSignal },
+  ): AsyncGenerator<JobEvent> {
+    using follower = this.#hub.follow(job);
+    const recorded = await readRecordedEvents(this.#store, job, (await this.#loadJob(job)).value);
+    yield* recorded.events;
+    if (!options.follow || recorded.isEnded) return;
+    // It ended or halted while the record was read: what is buffered is all there is.
+    if (!this.#runs.has(job)) follower.close();
+    for await (const placed of follower.entries(options.signal)) {
+      if (recorded.includes(placed)) continue;
+      yield placed.event;
+      if (placed.event.kind === 'state' && isTerminal(placed.event.state)) return;
+    }
+  }
+
+  async wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView> {
+    if (!this.#runs.has(job)) return (await this.#loadEnd(job)).view;
+    const waiter = this.#waiters.get(job) ?? Promise.withResolvers<JobView>();
+    this.#waiters.set(job, waiter);
+    return raceSignal(waiter.promise, options.signal);
+  }
+
+  async evidence(job: JobId): Promise<JobEvidence> {
+    const run = this.#runs.get(job);
+    if (run !== undefined) throw this.#noResult(run.view);
+    const ended = await this.#loadEnd(job);
+    const evidence = await gatherEvidence(this.#store, await this.#loadJob(job), ended);
+    if (evidence === undefined) throw this.#noResult(ended.view);
+    return evidence;
+  }
+
+  #noResult({ job, state }: JobView): SchedulerError {
+    return new SchedulerError({ code: 'SCHEDULER_NO_RESULT', job, state });
+  }
+
+  #assertRoom(count: number): void {
+    if (!this.#isRunning) throw new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' });
+    const active = this.#runs.size;
+    const limit = this.#options.maxActiveJobs;
+    if (active + count > limit) throw new SchedulerError({ code: 'SCHEDULER_TOO_MANY_JOBS', active, limit });
+  }
+
+  #createJob(draft: JobDraft): Job {
+    const { identity, random, clock } = this.#modules;
+    const network = this.#options.networkId;
+    return createJob(draft, { network, requester: identity.peer, random, nowMs: clock.nowMs() });
+  }
+
+  #begin(job: Signed<Job>): JobRun {
+    const state = createInitialState(createJobFacts(JobId(job.id), job.value));
+    this.#catalog.add(state.facts.job, job.value.createdAtMs);
+    return this.#createRun({ job, state, sequence: 0, cases: [], logs: { entries: 0, sizeBytes: 0 } });
+  }
+
+  #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {
+    const { identity, network, ...modules } = this.#modules;
+    const job = JobId(options.job.id);
+    const run = new JobRun(
+      {
+        ...modules,
+        ...network,
+        ...this.#shared,
+        signer: identity,
+        store: this.#store,
+        hub: this.#hub,
+        logger: this.#logger,
+        metrics: this.#metrics,
+        onEnded: (view) => this.#end(view),
+        onHalted: (error) => this.#halt(job, error),
+      },
+      { ...options, requester: this.#options },
+    );
+    this.#runs.set(job, run);
+    this.#metrics.jobsActive.set(this.#runs.size);
+    return run;
+  }
+
+  async #resume(job: JobId, record: JobRecord): Promise<void> {
+    try {
+      const recovered = await recoverJob(this.#store, { job, record }, this.#modules.identity.peer);
+      this.#catalog.add(job, record.createdAtMs);
+      this.#createRun(recovered).resume(recovered.lastSequences);
+    } catch (error) {
+      if (!(error instanceof SchedulerError)) throw error;
+      this.#noteCorrupt(job, error);
+    }
+  }
+
+  #noteCorrupt(job: JobId, error: SchedulerError): void {
+    this.#logger.error({ jobId: job, error }, 'a job cannot be read from the store');
+    this.#catalog.add(job, 0);
+    this.#catalog.corrupt.set(job, error);
+  }
+
+  #end(view: JobView): void {
+    this.#runs.delete(view.job);
+    this.#catalog.end(view.job, view.state);
+    this.#metrics.jobsEnded.increment({ state: view.state });
+    this.#metrics.jobsActive.set(this.#runs.size);
+    if (view.result !== null) this.#metrics.jobSeconds.observe(((view.endedAtMs ?? 0) - view.createdAtMs) / 1000);
+    this.#logger.debug({ jobId: view.job, state: view.state, failure: view.failure }, 'job ended');
+    this.#waiters.get(view.job)?.resolve(view);
+    this.#waiters.delete(view.job);
+  }
+
+  #halt(job: JobId, error: unknown): void {
+    this.#runs.delete(job);
+    this.#metrics.jobsActive.set(this.#runs.size);
+    this.#waiters.get(job)?.reject(error);
+    this.#waiters.delete(job);
+  }
+
+  #forget(job: JobId): void {
+    this.#runs.delete(job);
+    this.#catalog.remove(job);
+  }
+
+  async #loadJob(job: JobId): Promise<Signed<Job>> {
+    const run = this.#runs.get(job);
+    if (run !== undefined) return run.job;
+    const record = await this.#store.loadRecord(job);
+    if (record === undefined) throw new SchedulerError({ code: 'SCHEDULER_UNKNOWN_JOB', job });
+    return openSigned(JOB, record.job, this.#modules.identity.peer);
+  }
+
+  async #loadEnd(job: JobId) {
+    const corrupt = this.#catalog.corrupt.get(job);
+    if (corrupt !== undefined) throw corrupt;
+    const end = await this.#store.loadEnd(job);
+    if (end !== undefined) return end;
+    if (this.#catalog.has(job)) throw new SchedulerError({ code: 'SCHEDULER_JOB_HALTED', job });
+    throw new SchedulerError({ code: 'SCHEDULER_UNKNOWN_JOB', job });
+  }
+}
+
+function isTerminal(state: JobState): boolean {
+  return state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired';
+}

@@ -1,0 +1,396 @@
+import type { BlobStore } from '../../blob/interface.ts';
+import { type PeerKey, UnixMs } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Offer } from '../../domain/offer.ts';
+import type { Receipt } from '../../domain/receipt.ts';
+import type { Signed } from '../../domain/signed.ts';
+import { DaemonError, describeError } from '../../lib/errors.ts';
+import type { PeerBook } from '../../network/interface.ts';
+import type { Logger } from '../../telemetry/interface.ts';
+import { ATTEMPTS_PER_PROVIDER } from '../constants.ts';
+import { SchedulerError, type SchedulerErrorInfo } from '../errors.ts';
+import type { JobView } from '../interface.ts';
+import { type Decision, decide } from '../job-decision.ts';
+import type { JobMachineEvent } from '../job-machine-events.ts';
+import { type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
+import type { Asked, EndRecord } from '../job-records.ts';
+import type { JobStore } from '../job-store.ts';
+import type { JobRequesterOptions } from '../options.ts';
+import { Agreement } from './agreement.ts';
+import type { AttemptCase } from './attempt-case.ts';
+import { AttemptDesk, type AttemptDeskModules } from './attempt-desk.ts';
+import type { JobEventHub } from './event-hub.ts';
+import { JobLedger, type LedgerExtras } from './job-ledger.ts';
+import { JobLog } from './job-log.ts';
+import { viewJob, viewResult } from './job-view.ts';
+import { judge } from './judge.ts';
+import { listMissingReplicas } from './missing-replicas.ts';
+import { OfferSearch } from './offer-search.ts';
+
+/** Ends of an attempt after which its provider may be tried again for the same job. */
+const PASSING_ENDS = ['LEASE_EXPIRED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
+
+export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'> {
+  readonly peers: PeerBook;
+  readonly blobs: BlobStore;
+  readonly store: JobStore;
+  readonly hub: JobEventHub;
+  readonly logger: Logger;
+  /** The job has ended and this is on disk. */
+  readonly onEnded: (view: JobView) => void;
+  /** It cannot go on: our own store failed. It is taken up again at the next start. */
+  readonly onHalted: (error: unknown) => void;
+}
+
+export interface JobRunOptions {
+  readonly requester: JobRequesterOptions;
+  readonly job: Signed<Job>;
+  readonly state: JobMachineState;
+  readonly sequence: number;
+  readonly cases: readonly AttemptCase[];
+  /** Stored so far, after a restart. */
+  readonly logs: { readonly entries: number; readonly sizeBytes: number };
+}
+
+/** One active job: carries out what `decide` says until it has ended. */
+export class JobRun {
+  readonly job: Signed<Job>;
+  readonly #modules: JobRunModules;
+  readonly #options: JobRequesterOptions;
+  readonly #ledger: JobLedger;
+  readonly #desk: AttemptDesk;
+  readonly #agreement: Agreement;
+  readonly #search: OfferSearch;
+  readonly #controller = new AbortController();
+  #accepted: Receipt | null = null;
+  #deadlineTimer: Disposable | undefined;
+  #graceTimer: Disposable | undefined;
+  /** The long step under way, so that a decision that still stands does not start it twice. */
+  #step: Decision['kind'] | undefined;
+  #isFinished = false;
+
+  constructor(modules: JobRunModules, options: JobRunOptions) {
+    const { job, state, sequence } = options;
+    this.job = job;
+    this.#modules = modules;
+    this.#options = options.requester;
+    const describeEnd = (ended: EndedJob): EndRecord => this.#describeEnd(ended);
+    this.#ledger = new JobLedger({ store: modules.store, hub: modules.hub, describeEnd }, { state, sequence });
+    const log = new JobLog(
+      { store: modules.store, hub: modules.hub, dropped: modules.metrics.logsDropped },
+      { job: this.#ledger.job, ...options.logs },
+    );
+    this.#desk = new AttemptDesk(
+      { ...modules, ledger: this.#ledger, log },
+      {
+        ...options.requester,
+        job,
+        hooks: {
+          onChange: () => this.#evaluate(),
+          onDefect: (error) => this.#halt(error),
+          onRefused: (provider, refusal) => this.#search.note(provider, { kind: 'refused', refusal }),
+          onReceipt: (attempt, receipt, inlineBlobs) => this.#receive(attempt, receipt, inlineBlobs),
+        },
+      },
+    );
+    for (const attempt of options.cases) this.#desk.cases.set(attempt.id, attempt);
+    this.#agreement = new Agreement(
+      { ...modules, ledger: this.#ledger, cases: this.#desk.cases, onChange: () => this.#evaluate() },
+      { ...options.requester, job, signal: this.#controller.signal },
+    );
+    this.#search = this.#createSearch();
+  }
+
+  get state(): JobMachineState {
+    return this.#ledger.state;
+  }
+
+  get asked(): readonly Asked[] {
+    return this.#search.asked;
+  }
+
+  get view(): JobView {
+    return isEnded(this.state) ? this.#describeEnd(this.state).view : viewJob(this.job.value, this.state, null);
+  }
+
+  start(): void {
+    this.#watchDeadline();
+    this.#evaluate();
+  }
+
+  /** After a restart: follows the attempts that stand, then goes on as ever. */
+  resume(lastSequences: ReadonlyMap<string, number>): void {
+    for (const attempt of this.#desk.cases.values()) {
+      this.#desk.resume(attempt, lastSequences.get(attempt.id) ?? 0).catch((error: unknown) => this.#halt(error));
+    }
+    this.#evaluate();
+    this.#watchDeadline();
+  }
+
+  async requestCancel(): Promise<void> {
+    const applied = this.#apply({ kind: 'cancel-requested', atMs: this.#now() });
+    await applied;
+    this.#evaluate();
+  }
+
+  /** Stops without an event: the node goes down, the job does not. */
+  stop(): void {
+    this.#isFinished = true;
+    this.#release();
+    this.#desk.stop();
+  }
+
+  #createSearch(): OfferSearch {
+    const { requester, replication } = this.job.value;
+    return new OfferSearch(
+      {
+        ...this.#modules,
+        onOffer: (offer) => this.#takeOffer(offer),
+        isExcluded: (provider) => this.#isExcluded(provider),
+      },
+      {
+        network: this.#options.networkId,
+        requester,
+        subject: this.job.id,
+        job: this.job.value,
+        attempts: 1,
+        maxFanOut: Math.max(this.#options.maxFanOut, replication.replicas),
+        timeoutMs: this.#options.offerTimeoutMs,
+      },
+    );
+  }
+
+  #isExcluded(provider: PeerKey): boolean {
+    if (this.#desk.isIssuingTo(provider)) return true;
+    const own = this.state.attempts.filter((attempt) => attempt.provider === provider);
+    if (own.length >= ATTEMPTS_PER_PROVIDER) return true;
+    return own.some(
+      (attempt) => isStanding(attempt) || (attempt.end?.isCounted === true && !PASSING_ENDS.includes(attempt.end.code)),
+    );
+  }
+
+  #evaluate(): void {
+    if (this.#isFinished) return;
+    this.#desk.reap();
+    const decision = decide(this.state);
+    if (decision.kind !== 'seek') this.#rest();
+    switch (decision.kind) {
+      case 'seek':
+        return this.#seek(decision);
+      case 'abandon':
+        return this.#record({ kind: 'replica-abandoned', atMs: this.#now(), ...pick(decision) });
+      case 'give-up':
+        return this.#fail({ code: 'SCHEDULER_RETRIES_EXHAUSTED', ...pick(decision) });
+      case 'fix-set':
+        return this.#fixSet(decision.leases);
+      case 'sign-set':
+        return this.#begin('sign-set', () => this.#agreement.signSet());
+      case 'reveal':
+        return this.#begin('reveal', () => this.#revealAndJudge());
+      case 'judge':
+        return this.#begin('judge', () => this.#judge());
+      case 'cancel':
+        return this.#begin('cancel', () => this.#cancelAttempts());
+      case 'ended':
+      case 'wait':
+        return;
+      default:
+        return decision satisfies never;
+    }
+  }
+
+  #seek(decision: Extract<Decision, { kind: 'seek' }>): void {
+    const open = decision.replicas.filter((replica) => !this.#desk.isIssuing(replica));
+    this.#watchGrace(decision.canShrink && open.length > 0);
+    this.#search.want(open.length);
+  }
+
+  /** Nothing is sought now. */
+  #rest(): void {
+    this.#search.want(0);
+    this.#watchGrace(false);
+  }
+
+  #takeOffer(offer: Signed<Offer>): void {
+    const decision = decide(this.state);
+    if (decision.kind !== 'seek') return;
+    const replica = decision.replicas.find((candidate) => !this.#desk.isIssuing(candidate));
+    if (replica === undefined) return;
+    const other = this.state.attempts.find(isStanding)?.instrumenter ?? offer.value.instrumenter;
+    if (other !== offer.value.instrumenter) {
+      const reason = `it runs ${offer.value.instrumenter}, the other replicas run ${other}`;
+      return this.#search.note(offer.value.provider, { kind: 'unreachable', reason });
+    }
+    this.#desk.issue(replica, offer);
+    this.#evaluate();
+  }
+
+  #fixSet(leases: readonly AttemptCase['id'][]): void {
+    const set = this.#agreement.describeSet(leases);
+    if (set !== undefined) this.#record({ kind: 'set-fixed', atMs: this.#now(), leases: [...leases] }, { set });
+  }
+
+  #receive(attempt: AttemptCase, receipt: Signed<Receipt>, inlineBlobs: AttemptCase['inlineBlobs']): void {
+    attempt.receipt = receipt;
+    attempt.inlineBlobs = inlineBlobs;
+    const { outputRoot } = receipt.value;
+    const event = { kind: 'revealed', atMs: this.#now(), lease: attempt.id, outputRoot } as const;
+    this.#record(event, { objects: [{ lease: attempt.id, kind: 'receipt', wire: receipt.wire }] });
+  }
+
+  async #revealAndJudge(): Promise<void> {
+    await this.#agreement.reveal();
+    if (!this.#isFinished) await this.#judge();
+  }
+
+  async #judge(): Promise<void> {
+    const { state } = this;
+    const verdict = await judge(
+      this.#modules,
+      { job: this.job, state, cases: this.#desk.cases },
+      { signal: this.#controller.signal, timeoutMs: this.#options.outputTimeoutMs },
+    );
+    if (this.#isFinished) return;
+    switch (verdict.kind) {
+      case 'accepted': {
+        this.#accepted = verdict.receipt;
+        const { outcome } = verdict.receipt.result;
+        const programFailure =
+          outcome.kind === 'program-failed' ? { code: outcome.code, detail: outcome.detail } : null;
+        const { outputRoot } = verdict.receipt;
+        return this.#record({ kind: 'concluded', atMs: this.#now(), outputRoot, programFailure });
+      }
+      case 'attempt-failed':
+        return this.#record({ ...verdict, atMs: this.#now(), isCounted: true });
+      case 'failed':
+        return this.#fail(verdict.info);
+      default:
+        return verdict satisfies never;
+    }
+  }
+
+  async #cancelAttempts(): Promise<void> {
+    const standing = this.state.attempts.filter(isStanding);
+    await Promise.all(
+      standing.map(async ({ provider, lease }) => {
+        const isConfirmed = await this.#modules.notices.cancel(provider, lease, 'the requester cancelled the job');
+        const reason = isConfirmed ? 'the provider confirmed' : 'the provider did not confirm; its lease runs out';
+        if (!this.#isFinished) this.#record({ kind: 'attempt-cancelled', atMs: this.#now(), lease, reason });
+      }),
+    );
+    if (!this.#isFinished) this.#record({ kind: 'job-cancelled', atMs: this.#now() });
+  }
+
+  #begin(step: Decision['kind'], run: () => Promise<void>): void {
+    // A cancel does not wait for a step that it makes pointless.
+    if (this.#step === step || (this.#step !== undefined && step !== 'cancel')) return;
+    this.#step = step;
+    run()
+      .catch((error: unknown) => {
+        if (!this.#isFinished && !this.#controller.signal.aborted) this.#fault(error);
+      })
+      .finally(() => {
+        if (this.#step === step) this.#step = undefined;
+        this.#evaluate();
+      });
+  }
+
+  /** A coded error of ours (such as a full disk) ends the job with its code; what it means is known. */
+  #fault(error: unknown): void {
+    if (!(error instanceof DaemonError)) return this.#halt(error);
+    this.#record({ kind: 'job-failed', atMs: this.#now(), code: error.code, message: error.message.slice(0, 500) });
+  }
+
+  #fail(info: SchedulerErrorInfo): void {
+    const message = new SchedulerError(info).message.slice(0, 500);
+    this.#record({ kind: 'job-failed', atMs: this.#now(), code: info.code, message });
+  }
+
+  #watchDeadline(): void {
+    this.#deadlineTimer?.[Symbol.dispose]();
+    if (this.#isFinished) return;
+    const delayMs = this.job.value.deadlineMs - this.#modules.clock.nowMs();
+    // A result that came in time is not thrown away while its files are still under way.
+    const isJudging = this.#step === 'judge' || this.#step === 'reveal';
+    if (delayMs <= 0 && !isJudging) return this.#record({ kind: 'deadline-passed', atMs: this.#now() });
+    const nextMs = delayMs <= 0 ? DEADLINE_RECHECK_MS : delayMs;
+    this.#deadlineTimer = this.#modules.clock.schedule(nextMs, () => this.#watchDeadline());
+  }
+
+  #watchGrace(isNeeded: boolean): void {
+    if (!isNeeded) {
+      this.#graceTimer?.[Symbol.dispose]();
+      this.#graceTimer = undefined;
+      return;
+    }
+    this.#graceTimer ??= this.#modules.clock.schedule(this.#options.replacementGraceMs, () => {
+      this.#graceTimer = undefined;
+      this.#shrink();
+    });
+  }
+
+  /** Commit, then reveal (design section 7): k shrinks by the replicas that nobody took in time. */
+  #shrink(): void {
+    const decision = decide(this.state);
+    if (this.#isFinished || decision.kind !== 'seek' || !decision.canShrink) return;
+    const replica = decision.replicas.find((candidate) => !this.#desk.isIssuing(candidate));
+    if (replica === undefined) return;
+    const reason = 'no other provider took it before the rest had committed';
+    this.#record({ kind: 'replica-abandoned', atMs: this.#now(), replica, reason });
+  }
+
+  #record(event: JobMachineEvent, extras: LedgerExtras = {}): void {
+    this.#apply(event, extras).catch((error: unknown) => this.#halt(error));
+    this.#evaluate();
+  }
+
+  async #apply(event: JobMachineEvent, extras: LedgerExtras = {}): Promise<void> {
+    const applied = this.#ledger.apply(event, extras);
+    if (applied.kind === 'rejected') {
+      this.#modules.logger.debug({ jobId: this.#ledger.job, event: event.kind, code: applied.code }, 'event rejected');
+      return;
+    }
+    if (isEnded(this.state)) this.#release();
+    await applied.persisted;
+    if (isEnded(this.state)) this.#finish(this.state);
+  }
+
+  /** Timers, searches and steps; the attempts are let go of once the end is on disk. */
+  #release(): void {
+    this.#deadlineTimer?.[Symbol.dispose]();
+    this.#watchGrace(false);
+    this.#search.stop();
+    this.#controller.abort();
+  }
+
+  #finish(state: EndedJob): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#desk.close();
+    this.#modules.onEnded(this.#describeEnd(state).view);
+  }
+
+  #halt(error: unknown): void {
+    if (this.#isFinished) return;
+    this.#modules.logger.error({ jobId: this.#ledger.job, error, reason: describeError(error) }, 'a job cannot go on');
+    this.stop();
+    this.#modules.onHalted(error);
+  }
+
+  #describeEnd(state: EndedJob): EndRecord {
+    const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
+    const view = viewJob(this.job.value, state, result);
+    return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
+  }
+
+  #now(): UnixMs {
+    return UnixMs(this.#modules.clock.nowMs());
+  }
+}
+
+/** How often a job past its deadline looks whether its last step has ended, ms. */
+const DEADLINE_RECHECK_MS = 250;
+
+function pick({ replica, reason }: { readonly replica: number; readonly reason: string }) {
+  return { replica, reason };
+}

@@ -1,0 +1,57 @@
+import type { JobId } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { JobEvent } from '../interface.ts';
+import { transition } from '../job-machine.ts';
+import { createInitialState, createJobFacts, isEnded, type JobMachineState } from '../job-machine-state.ts';
+import type { JobStore } from '../job-store.ts';
+import type { PlacedEvent } from './event-hub.ts';
+import { toJobEvent } from './job-log.ts';
+import { describeTransition } from './job-view.ts';
+
+export interface RecordedEvents {
+  /** In order of time. */
+  readonly events: readonly JobEvent[];
+  readonly isEnded: boolean;
+  /** True if a live event is already among the recorded ones. */
+  readonly includes: (placed: PlacedEvent) => boolean;
+}
+
+/** What the store holds of a job's course: its states and attempts replayed from the history, and its logs. */
+export async function readRecordedEvents(
+  store: Pick<JobStore, 'loadHistory' | 'loadLogs'>,
+  id: JobId,
+  job: Job,
+): Promise<RecordedEvents> {
+  const history = await store.loadHistory(id);
+  let state: JobMachineState = createInitialState(createJobFacts(id, job));
+  const events: JobEvent[] = [{ kind: 'state', job: id, atMs: job.createdAtMs, state: state.kind }];
+  for (const event of history) {
+    const next = transition(state, event);
+    if (next.kind === 'rejected') break;
+    events.push(...describeTransition(state, next, event.atMs));
+    state = next;
+  }
+  const lastLogs = new Map<string, number>();
+  for await (const { lease, sequence, entry } of store.loadLogs(id)) {
+    events.push(toJobEvent(id, lease, entry));
+    lastLogs.set(lease, Math.max(sequence, lastLogs.get(lease) ?? 0));
+  }
+  return {
+    events: orderByTime(events),
+    isEnded: isEnded(state),
+    includes: ({ event, sequence }) =>
+      event.kind === 'log' || event.kind === 'metric'
+        ? sequence <= (lastLogs.get(event.lease) ?? 0)
+        : sequence < history.length,
+  };
+}
+
+/**
+ * Logs carry their provider's clock, states ours. What ends the job stays last, whatever the clocks say; else the
+ * order is by time, and stable.
+ */
+function orderByTime(events: readonly JobEvent[]): JobEvent[] {
+  const isLast = (event: JobEvent): boolean =>
+    event.kind === 'state' && ['completed', 'failed', 'cancelled', 'expired'].includes(event.state);
+  return [...events.filter((event) => !isLast(event)).sort((a, b) => a.atMs - b.atMs), ...events.filter(isLast)];
+}

@@ -1,0 +1,88 @@
+import { COMMITMENT } from '../../domain/commitment.ts';
+import { JobId, type LeaseId, type PeerKey } from '../../domain/ids.ts';
+import { JOB, type Job } from '../../domain/job.ts';
+import { LEASE } from '../../domain/lease.ts';
+import { RECEIPT } from '../../domain/receipt.ts';
+import type { Signed, SignedWire } from '../../domain/signed.ts';
+import { openSigned } from '../../proofs/signed-object.ts';
+import { SchedulerError } from '../errors.ts';
+import { createInitialState, createJobFacts, type JobMachineState } from '../job-machine-state.ts';
+import type { AttemptObject, AttemptObjectKind, JobRecord } from '../job-records.ts';
+import type { JobStore } from '../job-store.ts';
+import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
+import { replay } from './job-view.ts';
+
+export interface RecoveredJob {
+  readonly job: Signed<Job>;
+  readonly state: JobMachineState;
+  readonly sequence: number;
+  readonly cases: readonly AttemptCase[];
+  readonly logs: { readonly entries: number; readonly sizeBytes: number };
+  /** Highest stored event sequence of each lease: what is to be sent again begins after it. */
+  readonly lastSequences: ReadonlyMap<string, number>;
+}
+
+/** An active job as it was when the node went down. @throws SchedulerError SCHEDULER_STORE_CORRUPT */
+export async function recoverJob(
+  store: JobStore,
+  stored: { readonly job: JobId; readonly record: JobRecord },
+  self: PeerKey,
+): Promise<RecoveredJob> {
+  const job = await openStored(`jobs/${stored.job}`, () => openSigned(JOB, stored.record.job, self));
+  if (JobId(job.id) !== stored.job) throw corrupt(`jobs/${stored.job}`, 'it holds another job');
+  const history = await store.loadHistory(stored.job);
+  const state = replay(createInitialState(createJobFacts(stored.job, job.value)), history);
+  if (state.kind === 'rejected') throw corrupt(`job-history/${stored.job}`, `an event cannot be: ${state.code}`);
+  const cases = await recoverCases(await store.loadObjects(stored.job), stored.job);
+  return { job, state, sequence: history.length, cases, ...(await summarizeLogs(store, stored.job)) };
+}
+
+async function recoverCases(objects: readonly AttemptObject[], job: JobId): Promise<AttemptCase[]> {
+  const byLease = Map.groupBy(objects, (object) => object.lease);
+  return Promise.all([...byLease].map(([lease, own]) => recoverCase(`job-objects/${job}/${lease}`, own)));
+}
+
+async function recoverCase(key: string, objects: readonly AttemptObject[]): Promise<AttemptCase> {
+  const find = (kind: AttemptObjectKind): SignedWire | undefined => objects.find((entry) => entry.kind === kind)?.wire;
+  const leaseWire = find('lease');
+  if (leaseWire === undefined) throw corrupt(key, 'its lease is missing');
+  const lease = await openStored(`${key}/lease`, () => openSigned(LEASE, leaseWire));
+  const attempt = createAttemptCase(lease);
+  const { provider } = lease.value;
+  const commitment = find('commitment');
+  if (commitment !== undefined) {
+    attempt.commitment = await openStored(`${key}/commitment`, () => openSigned(COMMITMENT, commitment, provider));
+  }
+  const receipt = find('receipt');
+  if (receipt !== undefined) {
+    attempt.receipt = await openStored(`${key}/receipt`, () => openSigned(RECEIPT, receipt, provider));
+  }
+  attempt.setSignature = find('set-signature') ?? null;
+  return attempt;
+}
+
+async function summarizeLogs(store: JobStore, job: JobId): Promise<Pick<RecoveredJob, 'logs' | 'lastSequences'>> {
+  const lastSequences = new Map<LeaseId, number>();
+  const logs = { entries: 0, sizeBytes: 0 };
+  for await (const { lease, sequence, sizeBytes } of store.loadLogs(job)) {
+    logs.entries += 1;
+    logs.sizeBytes += sizeBytes;
+    lastSequences.set(lease, Math.max(sequence, lastSequences.get(lease) ?? 0));
+  }
+  return { logs, lastSequences };
+}
+
+async function openStored<Value>(key: string, open: () => Promise<Value>): Promise<Value> {
+  try {
+    return await open();
+  } catch (error) {
+    throw new SchedulerError(
+      { code: 'SCHEDULER_STORE_CORRUPT', key, reason: error instanceof Error ? error.message : String(error) },
+      { cause: error },
+    );
+  }
+}
+
+function corrupt(key: string, reason: string): SchedulerError {
+  return new SchedulerError({ code: 'SCHEDULER_STORE_CORRUPT', key, reason });
+}
