@@ -7,7 +7,7 @@ import { encodeObject, type ObjectType } from '../domain/object-type.ts';
 import { RECEIPT, type Receipt } from '../domain/receipt.ts';
 import type { Signed, SignedWire } from '../domain/signed.ts';
 import { computeObjectCid } from '../lib/cid.ts';
-import { DaemonError } from '../lib/errors.ts';
+import { isDaemonError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
 
 /** A signed object whose signature holds, or why it was refused. */
@@ -89,7 +89,7 @@ async function open<Value extends { readonly type: string }>(
   try {
     return { kind: 'opened', signed: await openSigned(type, wire) };
   } catch (error) {
-    if (!(error instanceof DaemonError)) throw error;
+    if (!isDaemonError(error)) throw error;
     return { kind: 'refused', code: error.code, reason: error.message };
   }
 }

@@ -42,6 +42,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./node/why-no-work.ts')).nodeWhyNoWork,
   },
   {
+    name: 'job init',
+    summary: 'write a job file to start from',
+    load: async () => (await import('./job-file/init.ts')).jobInit,
+  },
+  {
+    name: 'job validate',
+    summary: 'check a job file, and the files that it names',
+    load: async () => (await import('./job-file/validate.ts')).jobValidate,
+  },
+  {
     name: 'job submit',
     summary: 'submit a job and follow it',
     load: async () => (await import('./job/submit.ts')).jobSubmit,
@@ -79,6 +89,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'doctor',
     summary: 'check what this machine can do and what is missing',
     load: async () => (await import('./doctor/doctor.ts')).doctor,
+  },
+  {
+    name: 'bundle export',
+    summary: 'write the evidence of a finished job to a file',
+    load: async () => (await import('./bundle/export.ts')).bundleExport,
+  },
+  {
+    name: 'bundle verify',
+    summary: 'check a bundle file offline',
+    load: async () => (await import('./bundle/verify.ts')).bundleVerify,
+  },
+  {
+    name: 'bundle show',
+    summary: 'show what is in a bundle file',
+    load: async () => (await import('./bundle/show.ts')).bundleShow,
   },
   {
     name: 'help exit-codes',

@@ -6,6 +6,7 @@ export type JobFileErrorInfo =
   | { readonly code: 'JOB_FILE_UNREADABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_TOO_LARGE'; readonly path: string; readonly maxBytes: number }
   | { readonly code: 'JOB_FILE_EXISTS'; readonly path: string }
+  | { readonly code: 'JOB_FILE_UNWRITABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string };
 
 const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
@@ -28,6 +29,11 @@ const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
     retryable: false,
     message: (info) => `${info.path} exists already`,
     hint: () => 'Give another file name, or remove that file first.',
+  },
+  JOB_FILE_UNWRITABLE: {
+    retryable: false,
+    message: (info) => `cannot write ${info.path}: ${info.reason}`,
+    hint: () => 'Give a path in a folder that exists and that you may write to.',
   },
   JOB_FILE_MISSING_BLOB: {
     retryable: false,

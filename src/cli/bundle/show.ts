@@ -1,0 +1,129 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { parseDsse } from '../../bundle/dsse.ts';
+import { parseStatement } from '../../bundle/in-toto.ts';
+import { type Opened, openEvidence } from '../../bundle/open-evidence.ts';
+import { type BundleSource, readBlocks } from '../../bundle/read-blocks.ts';
+import { formatSize } from '../../lib/quantity.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { formatCount, formatDateTime, plural, renderFields, shortPeer } from '../format.ts';
+import { type CliOutput, defineCommand } from '../interface.ts';
+import { openBundleFile } from './open-bundle-file.ts';
+
+export const bundleShow = defineCommand({
+  name: 'bundle show',
+  summary: 'show what is in a bundle file',
+  details:
+    'Prints the job, the attempts and the files, without judging the evidence: for that there is `bundle verify`. Objects whose signature does not hold are named and not shown.',
+  arguments: [{ name: 'file', description: 'bundle file, or an in-toto export', isRequired: true }],
+  options: z.strictObject({}),
+  examples: [{ line: 'fogproof bundle show job.bundle', does: 'Who ran what, and which files are in it.' }],
+  run: async ({ arguments: [file = ''] }, { output, workingDirectory }) => {
+    const path = resolve(workingDirectory, file);
+    const opened = await openBundleFile(path);
+    if (opened.kind === 'in-toto') {
+      const statement = parseStatement(parseDsse(opened.bytes).payload);
+      output.result({ file: path, kind: 'in-toto', statement }, () => JSON.stringify(statement, null, 2).split('\n'));
+      return EXIT_CODES.ok;
+    }
+    const contents = await readContents(opened.source);
+    output.result({ file: path, kind: 'bundle', ...contents }, () => renderContents(contents, output));
+    return EXIT_CODES.ok;
+  },
+});
+
+type Contents = Awaited<ReturnType<typeof readContents>>;
+
+async function readContents(source: BundleSource) {
+  const { bundle, rootId } = await readBlocks(source);
+  const evidence = await openEvidence(bundle);
+  return {
+    root: rootId,
+    exportedAtMs: bundle.exportedAtMs,
+    job: showObject(evidence.job),
+    attempts: evidence.attempts.map((attempt) => ({
+      lease: showObject(attempt.lease),
+      acceptance: showObject(attempt.acceptance),
+      receipt: showObject(attempt.receipt),
+      commitment: attempt.commitment && showObject(attempt.commitment),
+      setSignature: attempt.setSignature && showObject(attempt.setSignature),
+      lastProgress: attempt.lastProgress && showObject(attempt.lastProgress),
+    })),
+    unrevealed: evidence.unrevealed.map(({ lease, commitment }) => ({
+      lease: showObject(lease),
+      commitment: showObject(commitment),
+    })),
+    commitmentSet: evidence.commitmentSet,
+    missingReplicas: evidence.missingReplicas,
+    blobs: bundle.blobs,
+  };
+}
+
+function showObject<Value>(opened: Opened<Value>) {
+  if (opened.kind === 'refused') return { refused: { code: opened.code, reason: opened.reason } };
+  const { id, signer, value } = opened.signed;
+  return { id, signer, value };
+}
+
+function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): string[] {
+  const { job, attempts, unrevealed, missingReplicas, blobs } = contents;
+  return [
+    ...renderJob(contents),
+    '',
+    ...output.table(['REPLICA', 'PROVIDER', 'OUTCOME', 'FUEL', 'FINISHED', 'OUTPUT ROOT'], attempts.map(renderAttempt)),
+    ...unrevealed.map(({ lease }) =>
+      'value' in lease
+        ? `replica ${lease.value.replica + 1} (${shortPeer(lease.value.provider)}) committed and did not reveal`
+        : 'a replica committed and did not reveal; its lease is refused',
+    ),
+    ...missingReplicas.map(({ replica, reason }) => `replica ${replica + 1} is missing: ${reason}`),
+    '',
+    ...output.table(
+      ['FILE', 'SIZE', 'IN THIS FILE', 'BLOB'],
+      blobs.map(({ blob, sizeBytes, included }) => [
+        nameBlob(blob, contents),
+        formatSize(sizeBytes),
+        included ? 'yes' : 'no',
+        blob,
+      ]),
+    ),
+    ...('value' in job ? [] : [`the job is refused: ${job.refused.reason}`]),
+  ];
+}
+
+function renderJob({ job, root, exportedAtMs }: Contents): string[] {
+  const value = 'value' in job ? job.value : undefined;
+  return renderFields([
+    ['bundle', root],
+    ['exported', `${formatDateTime(exportedAtMs)} (not signed)`],
+    ['job', 'value' in job ? `${job.value.name} (${job.id})` : 'refused'],
+    ['requester', value?.requester],
+    ['network', value?.network],
+    ['runs', value && `${plural(value.replication.replicas, 'replica')}, ${value.replication.quorum} must agree`],
+  ]);
+}
+
+function renderAttempt({ lease, receipt }: Contents['attempts'][number]): string[] {
+  if (!('value' in lease)) return ['-', 'lease refused', lease.refused.code, '-', '-', '-'];
+  const head = [String(lease.value.replica + 1), shortPeer(lease.value.provider)];
+  if (!('value' in receipt)) return [...head, `receipt refused: ${receipt.refused.code}`, '-', '-', '-'];
+  const { result, finishedAtMs, outputRoot } = receipt.value;
+  const { outcome } = result;
+  return [
+    ...head,
+    outcome.kind === 'completed' ? 'completed' : `${outcome.kind} ${outcome.code}`,
+    formatCount(result.fuel),
+    formatDateTime(finishedAtMs),
+    outputRoot,
+  ];
+}
+
+/** What the job or a receipt calls a blob. */
+function nameBlob(blob: string, { job, attempts }: Contents): string {
+  if ('value' in job && job.value.workload.module === blob) return 'module';
+  const inputs = 'value' in job ? job.value.inputs : [];
+  const outputs = attempts.flatMap(({ receipt }) => ('value' in receipt ? receipt.value.result.outputs : []));
+  const input = inputs.find((file) => file.blob === blob);
+  const found = outputs.find((file) => file.blob === blob);
+  return found === undefined ? `input ${input?.path ?? 'unknown'}` : `output ${found.path}`;
+}

@@ -1,0 +1,42 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { writeFileAtomic } from '../../lib/atomic-file.ts';
+import { describeError } from '../../lib/errors.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { defineCommand } from '../interface.ts';
+import { JobFileError } from './errors.ts';
+import { WASM_TEMPLATE } from './template.ts';
+
+const TEMPLATES = { wasm: WASM_TEMPLATE } as const;
+const FILE_MODE = 0o644;
+
+export const jobInit = defineCommand({
+  name: 'job init',
+  summary: 'write a job file to start from',
+  details: 'The file names every field with its default. An existing file is never overwritten.',
+  arguments: [{ name: 'file', description: 'file to write; job.yaml if absent', isRequired: false }],
+  options: z.strictObject({
+    kind: z.enum(['wasm']).default('wasm').describe('kind of work'),
+  }),
+  examples: [{ line: 'fogproof job init', does: 'Write job.yaml in this folder.' }],
+  run: async ({ arguments: [file = 'job.yaml'], options: { kind } }, { output, workingDirectory }) => {
+    const path = resolve(workingDirectory, file);
+    try {
+      await writeFileAtomic(path, TEMPLATES[kind], { mode: FILE_MODE, existing: 'keep' });
+    } catch (error) {
+      throw describeFailure(path, error);
+    }
+    output.result({ path, kind }, () => [
+      `wrote ${path}`,
+      `edit it, then check it with: fogproof job validate ${file}`,
+    ]);
+    return EXIT_CODES.ok;
+  },
+});
+
+function describeFailure(path: string, cause: unknown): JobFileError {
+  if (cause instanceof Error && 'code' in cause && cause.code === 'EEXIST') {
+    return new JobFileError({ code: 'JOB_FILE_EXISTS', path }, { cause });
+  }
+  return new JobFileError({ code: 'JOB_FILE_UNWRITABLE', path, reason: describeError(cause) }, { cause });
+}

@@ -1,0 +1,31 @@
+/** What `job init` writes: every field, with its default, so that nothing has to be looked up. */
+export const WASM_TEMPLATE = `# A job for fogproof. Check it with: fogproof job validate FILE
+# Every field is explained in docs/job-spec.md; paths are relative to this file.
+
+name: my-job
+
+workload:
+  kind: wasm
+  module: ./job.wasm            # the WebAssembly module to run
+  abi: wasi                     # wasi: a command with _start; fogproof: fogproof_init and fogproof_step
+  arguments: []                 # text only: put numbers in quotes
+  environment: {}               # NAME: "value"
+  # seed: 1                     # of the job's random numbers; drawn anew for each submit if absent
+
+inputs: {}                      # path in the job: file or folder here
+#  /data.csv: ./data.csv
+
+resources:                      # hard limits of one run
+  memory: 256MiB
+  fuel: 10G                     # instructions, counted exactly
+  wallTime: 5m
+  output: 64MiB
+  logs: 1MiB
+
+replicas: 1                     # providers that each run the whole job
+# quorum: 1                     # equal results needed; more than half of the replicas
+isolation: process              # weakest that you accept: process or bubblewrap
+deadline: 1h                    # from submit
+retries: 3                      # other providers tried when one fails
+priceCeiling: 0                 # most that one run may cost, in base units; 0 is unpaid
+`;
