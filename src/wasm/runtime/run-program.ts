@@ -1,0 +1,110 @@
+import { InternalError } from '../../lib/errors.ts';
+import { FUEL_EXPORT, PAGES_EXPORT, STACK_EXPORT, START_EXPORT } from '../constants.ts';
+import { GuestMemory } from './guest-memory.ts';
+import type { HostProgram } from './host-functions.ts';
+import type { PreparedProgram } from './prepare-program.ts';
+import { ProgramContext, type ProgramFile, type ProgramSink, type ProgramTask } from './program-context.ts';
+import { createFailure, ProgramHalt, type ProgramOutcome } from './program-halt.ts';
+
+export interface ProgramResult {
+  /** `engine-failed`: the host, not the program, gave up; nothing follows about the program. */
+  readonly outcome: ProgramOutcome | { readonly kind: 'engine-failed'; readonly detail: string };
+  /** Empty unless the program came to its own end: completed, exit code, failed step. */
+  readonly outputs: readonly ProgramFile[];
+  readonly fuel: number;
+  readonly steps: number;
+  readonly metricsHash: Uint8Array;
+  /** Logical size of memory at the end, which is its peak. */
+  readonly memoryBytes: number;
+}
+
+const OWN_ENDS: ReadonlySet<string> = new Set(['EXIT_CODE', 'STEP_FAILED']);
+
+/** V8's messages, in the words of the core specification (section 4.4), so that results do not depend on wording. */
+const TRAPS: readonly (readonly [RegExp, string])[] = [
+  [/unreachable/, 'unreachable'],
+  [/divide by zero|remainder by zero/, 'integer divide by zero'],
+  [/result unrepresentable/, 'integer overflow'],
+  [/float unrepresentable/, 'invalid conversion to integer'],
+  [/memory access out of bounds|data segment/, 'out of bounds memory access'],
+  [/null function|signature mismatch/, 'indirect call type mismatch'],
+  [/table/, 'out of bounds table access'],
+];
+
+/** Runs a program from instantiation to its end. Never throws for what the program does. */
+export function runProgram(prepared: PreparedProgram, task: ProgramTask, sink: ProgramSink): ProgramResult {
+  const context = new ProgramContext(task, sink);
+  const run = new ProgramRun(prepared, context);
+  return run.toResult(run.execute());
+}
+
+class ProgramRun {
+  private readonly prepared: PreparedProgram;
+  private readonly context: ProgramContext;
+  private program: HostProgram | null = null;
+  private stack: WebAssembly.Global | null = null;
+  private memory: GuestMemory | null = null;
+
+  constructor(prepared: PreparedProgram, context: ProgramContext) {
+    this.prepared = prepared;
+    this.context = context;
+  }
+
+  execute(): ProgramResult['outcome'] {
+    try {
+      const program = this.prepared.abi.create(this.context);
+      this.program = program;
+      const exports = this.instantiate(program);
+      if (this.prepared.instrumented.hasStart) (exports[START_EXPORT] as () => void)();
+      program.run(exports);
+      program.flush();
+      return this.context.fuelLeft < 0n ? createFailure('OUT_OF_FUEL', '') : { kind: 'completed' };
+    } catch (error) {
+      return this.flushAfter(this.classify(error));
+    }
+  }
+
+  private instantiate(program: HostProgram): Readonly<Record<string, unknown>> {
+    const { abi, module } = this.prepared;
+    const { exports } = new WebAssembly.Instance(module, { [abi.importModule]: program.functions });
+    // The instrumenter put these exports there, and prepareProgram checked for the memory.
+    this.memory = new GuestMemory(exports['memory'] as WebAssembly.Memory, exports[PAGES_EXPORT] as WebAssembly.Global);
+    this.stack = exports[STACK_EXPORT] as WebAssembly.Global;
+    this.context.attach(this.memory, exports[FUEL_EXPORT] as WebAssembly.Global);
+    return exports;
+  }
+
+  /** What is buffered still belongs to the log; a limit that it passes does not change how the program ended. */
+  private flushAfter(outcome: ProgramResult['outcome']): ProgramResult['outcome'] {
+    try {
+      this.program?.flush();
+    } catch (error) {
+      if (!(error instanceof ProgramHalt)) throw error;
+    }
+    return outcome;
+  }
+
+  private classify(error: unknown): ProgramResult['outcome'] {
+    if (error instanceof ProgramHalt) return error.outcome;
+    if (error instanceof WebAssembly.RuntimeError) {
+      if (Number(this.stack?.value) < 0) return createFailure('STACK_EXHAUSTED', '');
+      if (this.context.fuelLeft < 0n) return createFailure('OUT_OF_FUEL', '');
+      const trap = TRAPS.find(([pattern]) => pattern.test(error.message));
+      return createFailure('TRAP', trap?.[1] ?? 'trap');
+    }
+    if (error instanceof RangeError) return { kind: 'engine-failed', detail: error.message.slice(0, 200) };
+    throw new InternalError('a host function failed', { cause: error });
+  }
+
+  toResult(outcome: ProgramResult['outcome']): ProgramResult {
+    const isOwnEnd = outcome.kind === 'completed' || (outcome.kind === 'program-failed' && OWN_ENDS.has(outcome.code));
+    return {
+      outcome,
+      outputs: isOwnEnd ? (this.program?.outputs() ?? []) : [],
+      fuel: this.context.fuelUsed,
+      steps: this.context.step,
+      metricsHash: this.context.digestMetrics(),
+      memoryBytes: this.memory?.sizeBytes ?? 0,
+    };
+  }
+}

@@ -1,0 +1,38 @@
+import { hash } from 'node:crypto';
+
+const BLOCK_BYTES = 32;
+
+/**
+ * The job's random bytes: SHA-256(seed ‖ u64 0) ‖ SHA-256(seed ‖ u64 1) ‖ ..., read from the front. The position is all of
+ * its state.
+ */
+export class SeededRandom {
+  private readonly message: Uint8Array;
+  private readonly counter: DataView;
+  private block: Uint8Array = new Uint8Array(0);
+  position = 0;
+
+  /** `seed` has 32 bytes. */
+  constructor(seed: Uint8Array) {
+    this.message = new Uint8Array(seed.length + 8);
+    this.message.set(seed);
+    this.counter = new DataView(this.message.buffer, seed.length);
+  }
+
+  fill(target: Uint8Array): void {
+    let done = 0;
+    while (done < target.length) {
+      const within = this.position % BLOCK_BYTES;
+      if (within === 0) this.nextBlock();
+      const part = this.block.subarray(within, within + target.length - done);
+      target.set(part, done);
+      done += part.length;
+      this.position += part.length;
+    }
+  }
+
+  private nextBlock(): void {
+    this.counter.setBigUint64(0, BigInt(this.position / BLOCK_BYTES));
+    this.block = hash('sha256', this.message, 'buffer');
+  }
+}
