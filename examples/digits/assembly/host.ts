@@ -11,7 +11,7 @@ export declare function inputLength(index: i32): i32;
 export declare function inputRead(index: i32, target: usize, offset: i32, length: i32): i32;
 // @ts-ignore: decorator
 @external("fogproof", "output_write")
-export declare function outputWrite(source: usize, length: i32): i32;
+export declare function outputWrite(source: usize, length: i32): void;
 // @ts-ignore: decorator
 @external("fogproof", "log")
 declare function hostLog(text: usize, length: i32): void;
