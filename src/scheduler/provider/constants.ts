@@ -64,3 +64,5 @@ export const MAX_QUEUED_BATCHES = 2;
 export const RECEIPT_OVERHEAD_BYTES = 2_048;
 /** A running attempt signs progress at least this often, ms, so that whoever watches sees it move (economics: 5 s). */
 export const MAX_PROGRESS_INTERVAL_MS = 5_000;
+/** Bytes of small inputs kept in memory: requesters do not send again what came inline once. */
+export const RECENT_INPUT_BYTES = 32 * 1024 * 1024;
