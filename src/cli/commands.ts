@@ -17,6 +17,38 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
  */
 export const COMMANDS: readonly CommandEntry[] = [
   {
+    name: 'network create',
+    summary: 'describe a new network in a small file, and join it',
+    load: async () => (await import('./network/create.ts')).networkCreate,
+  },
+  {
+    name: 'network join',
+    summary: 'make a network the one of this data folder',
+    load: async () => (await import('./network/join.ts')).networkJoin,
+  },
+  {
+    name: 'network list',
+    isDefault: true,
+    summary: 'list the networks of this data folder',
+    load: async () => (await import('./network/list.ts')).networkList,
+  },
+  {
+    name: 'init',
+    summary: 'make an identity, its backup and a configuration',
+    load: async () => (await import('./init/init.ts')).init,
+  },
+  {
+    name: 'restore',
+    summary: 'bring an identity back from its backup',
+    load: async () => (await import('./restore/restore.ts')).restore,
+  },
+  {
+    name: 'config print',
+    isDefault: true,
+    summary: 'show every setting, its value and where it comes from',
+    load: async () => (await import('./config/print.ts')).configPrint,
+  },
+  {
     name: 'node start',
     summary: 'start the daemon',
     load: async () => (await import('./node/start.ts')).nodeStart,

@@ -6,7 +6,7 @@ import { BACKUP_SCRYPT_LOG_N } from './constants.ts';
 import { IdentityError } from './errors.ts';
 import { encodeKeyFile, parseKeyFile, readKeyFile, type StoredKey, writeKeyFile } from './key-file.ts';
 import { openEncrypted } from './keystore-file.ts';
-import { assertStrongEnough, type PassphraseSources } from './passphrase.ts';
+import { assertStrongEnough, type Passphrase } from './passphrase.ts';
 
 export interface BackupModules {
   readonly clock: Clock;
@@ -59,14 +59,12 @@ async function resolveLinks(path: string): Promise<string> {
   }
 }
 
-/**
- * Opens a backup. @throws IdentityError IDENTITY_UNREADABLE, IDENTITY_NO_PASSPHRASE, IDENTITY_WRONG_PASSPHRASE,
- * IDENTITY_MALFORMED, IDENTITY_MISMATCH
- */
-export async function openBackup(path: string, sources: PassphraseSources): Promise<StoredKey> {
+/** @throws IdentityError IDENTITY_UNREADABLE, IDENTITY_WRONG_PASSPHRASE, IDENTITY_MALFORMED, IDENTITY_MISMATCH */
+export async function openBackup(path: string, passphrase: Passphrase): Promise<StoredKey> {
   const file = await readKeyFile(resolve(path));
-  if (file === undefined)
+  if (file === undefined) {
     throw new IdentityError({ code: 'IDENTITY_UNREADABLE', path, reason: 'there is no such file' });
-  const { text } = await openEncrypted({ path, bytes: file.bytes, sources });
+  }
+  const text = await openEncrypted({ path, bytes: file.bytes, passphrase });
   return (await parseKeyFile(text, path)).key;
 }

@@ -15,7 +15,7 @@ import {
   writeKeyFile,
 } from './key-file.ts';
 import { LocalIdentity } from './local-identity.ts';
-import { assertStrongEnough, findPassphrase, type PassphraseSources } from './passphrase.ts';
+import { assertStrongEnough, findPassphrase, type Passphrase, type PassphraseSources } from './passphrase.ts';
 
 export interface KeystoreModules {
   readonly clock: Clock;
@@ -95,9 +95,11 @@ export class KeystoreFile {
       const { key, identity } = await parseKeyFile(Buffer.from(file.bytes).toString('utf8'), path);
       return { identity, key, remarks: describeProtection('plain') };
     }
-    const { text, remark } = await openEncrypted({ path, bytes: file.bytes, sources });
+    const passphrase = await findPassphrase(sources);
+    if (passphrase === undefined) throw new IdentityError({ code: 'IDENTITY_NO_PASSPHRASE', path });
+    const text = await openEncrypted({ path, bytes: file.bytes, passphrase });
     const { key, identity } = await parseKeyFile(text, path);
-    return { identity, key, remarks: remark === null ? [] : [remark] };
+    return { identity, key, remarks: passphrase.remark === null ? [] : [passphrase.remark] };
   }
 
   async #find(): Promise<Found | undefined> {
@@ -136,20 +138,15 @@ function describeProtection(kind: KeystoreProtection['kind']): readonly string[]
 export interface EncryptedKeyFile {
   readonly path: string;
   readonly bytes: Uint8Array;
-  readonly sources: PassphraseSources;
+  readonly passphrase: Passphrase;
 }
 
-/** Decrypts a keystore or a backup with the passphrase of `sources`. @throws IdentityError */
-export async function openEncrypted(
-  file: EncryptedKeyFile,
-): Promise<{ readonly text: string; readonly remark: string | null }> {
-  const { path } = file;
-  const passphrase = await findPassphrase(file.sources);
-  if (passphrase === undefined) throw new IdentityError({ code: 'IDENTITY_NO_PASSPHRASE', path });
-  const result = await decryptAge(file.bytes, passphrase.text);
+/** Plaintext of a keystore or a backup. @throws IdentityError IDENTITY_WRONG_PASSPHRASE, IDENTITY_MALFORMED */
+export async function openEncrypted({ path, bytes, passphrase }: EncryptedKeyFile): Promise<string> {
+  const result = await decryptAge(bytes, passphrase.text);
   switch (result.kind) {
     case 'opened':
-      return { text: result.plaintext, remark: passphrase.remark };
+      return result.plaintext;
     case 'wrong-passphrase':
       throw new IdentityError({ code: 'IDENTITY_WRONG_PASSPHRASE', path, source: passphrase.source });
     case 'malformed':

@@ -130,6 +130,8 @@ function createOption(spec: OptionSpec): Option {
   ];
   const text = notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
   const option = new CommandOption(renderFlags(spec), text, key);
+  // `--no-backup` of a key `noBackup` is a switch of its own, where Commander takes it for the opposite of `--backup`.
+  if (spec.kind === 'switch') option.negate = false;
   if (choices !== undefined) option.choices(choices);
   if (environment !== undefined) option.env(environment);
   if (isRequired) option.makeOptionMandatory();

@@ -165,10 +165,10 @@ describe('backup', () => {
     const path = join(folder, 'backup.age');
     await createBackup(key, MODULES, { path, home, passphrase: PASSPHRASE, logN: 10 });
     expect((await stat(path)).mode & 0o777).toBe(0o600);
-    const restored = await openBackup(path, withPassphrase(PASSPHRASE));
+    const restored = await openBackup(path, { text: PASSPHRASE, source: 'test', remark: null });
     const elsewhere = new KeystoreFile(MODULES, { home: join(folder, 'elsewhere') });
     expect((await elsewhere.store(restored.seed, { kind: 'plain' })).identity.peer).toBe(identity.peer);
-    await expect(openBackup(path, withPassphrase('a wrong passphrase'))).rejects.toMatchObject({
+    await expect(openBackup(path, { text: 'a wrong passphrase', source: 'test', remark: null })).rejects.toMatchObject({
       code: 'IDENTITY_WRONG_PASSPHRASE',
     });
   });
@@ -190,6 +190,8 @@ describe('backup', () => {
   });
 
   it('says when it is not there', async () => {
-    await expect(openBackup(join(folder, 'none'), NOBODY)).rejects.toMatchObject({ code: 'IDENTITY_UNREADABLE' });
+    await expect(openBackup(join(folder, 'none'), { text: 'x', source: 'test', remark: null })).rejects.toMatchObject({
+      code: 'IDENTITY_UNREADABLE',
+    });
   });
 });

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { describeOrigin } from '../../config/layers.ts';
+import { loadConfig } from '../../config/load-config.ts';
+import type { NodeConfig } from '../../config/schema.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { defineCommand } from '../interface.ts';
+
+export const configPrint = defineCommand({
+  name: 'config print',
+  summary: 'show every setting, its value and where it comes from',
+  details:
+    'The first that has a setting wins: flags, FOGPROOF_* variables, config.yaml in the data folder, the preset of the network, defaults. Also checks them all.',
+  arguments: [{ name: 'setting', description: 'only this one, or those of this section', isRequired: false }],
+  options: z.strictObject({}),
+  examples: [
+    { line: 'fogproof config print', does: 'Show everything.' },
+    { line: 'fogproof config print provide', does: 'Show what this node offers to others.' },
+    { line: 'FOGPROOF_PROVIDE_SLOTS=2 fogproof config print provide.slots', does: 'See that a variable takes effect.' },
+  ],
+  run: async ({ arguments: [wanted = ''] }, context) => {
+    const { environment, workingDirectory, home, socket } = context;
+    const { config, origins } = await loadConfig({ environment, workingDirectory, flags: { home, socket } });
+    const settings = [...origins]
+      .filter(([key]) => wanted === '' || key === wanted || key.startsWith(`${wanted}.`))
+      .map(([key, origin]) => ({ key, value: readIn(config, key), origin }));
+    context.output.result({ settings }, () =>
+      context.output.table(
+        ['setting', 'value', 'from'],
+        settings.map(({ key, value, origin }) => [key, formatValue(value), describeOrigin(origin)]),
+      ),
+    );
+    return settings.length === 0 ? EXIT_CODES.failed : EXIT_CODES.ok;
+  },
+});
+
+function readIn(config: NodeConfig, path: string): unknown {
+  let value: unknown = config;
+  for (const key of path.split('.')) value = (value as Readonly<Record<string, unknown>>)[key];
+  return value;
+}
+
+function formatValue(value: unknown): string {
+  if (value === null) return 'none';
+  if (Array.isArray(value)) return value.length === 0 ? '(empty)' : value.join(', ');
+  return String(value);
+}

@@ -1,0 +1,149 @@
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { encodeInvite } from '../../config/invite.ts';
+import { formatNetwork } from '../../config/network-store.ts';
+import { resolveHome } from '../../config/paths.ts';
+import { writeSmallFile } from '../../config/small-file.ts';
+import {
+  DEFAULT_NETWORK_PARAMETERS,
+  type NetworkDefinition,
+  type NetworkParameters,
+  networkDefinitionSchema,
+} from '../../domain/network-definition.ts';
+import { encodeHex } from '../../lib/bytes.ts';
+import { UsageError } from '../../lib/errors.ts';
+import { parseDuration } from '../../lib/quantity.ts';
+import { SystemRandom } from '../../lib/random.ts';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { renderFields } from '../format.ts';
+import { defineCommand } from '../interface.ts';
+import { joinNetwork } from './network-argument.ts';
+
+/** Bytes of a libp2p pre-shared key. */
+const PRE_SHARED_KEY_BYTES = 32;
+
+const duration = (description: string) =>
+  z.string().exactOptional().describe(description).meta({ placeholder: 'DURATION' });
+
+const options = z.strictObject({
+  preset: z
+    .enum(['local', 'development', 'production'])
+    .default('development')
+    .describe('local: this machine only; development: people who know each other; production: strangers'),
+  bootstrap: z
+    .array(z.string())
+    .default([])
+    .describe('peer to begin with, with its /p2p/ part')
+    .meta({ placeholder: 'ADDR' }),
+  private: z.boolean().default(false).describe('with a pre-shared key: only who has the file or the invite gets in'),
+  output: z
+    .string()
+    .exactOptional()
+    .describe('where to write the file (default: ID.network.json here)')
+    .meta({ placeholder: 'FILE' }),
+  join: z.boolean().default(true).describe('do not make it the network of this data folder'),
+  lease: duration('how long a lease lasts without progress (default: 2m)'),
+  renewal: duration('how often progress renews a lease (default: a quarter of the lease)'),
+  offerTtl: duration('how long an offer holds (default: 5s)'),
+  recordTtl: duration('how long a node record is valid (default: 10m)'),
+  beaconRound: duration('length of a beacon round (default: 30s)'),
+  epochRounds: z.int().min(1).exactOptional().describe('beacon rounds in an epoch (default: 120)'),
+});
+type CreateOptions = z.output<typeof options>;
+
+export const networkCreate = defineCommand({
+  name: 'network create',
+  summary: 'describe a new network in a small file, and join it',
+  details:
+    'Hand the file or the invite to those who are to join. Nothing is contacted: a network exists once two of its nodes meet.',
+  arguments: [{ name: 'id', description: 'name: lower-case letters, digits and hyphens', isRequired: true }],
+  options,
+  examples: [
+    { line: 'fogproof network create lab', does: 'Write lab.network.json and print the invite.' },
+    {
+      line: 'fogproof network create lab --private --bootstrap /dns4/lab.example/tcp/4717/p2p/12D3KooW…',
+      does: 'A network that only holders of the file can enter, through that peer.',
+    },
+    {
+      line: 'fogproof network create demo --preset local --lease 4s',
+      does: 'Short leases, to see failures handled quickly.',
+    },
+  ],
+  run: async ({ arguments: [id = ''], options: given }, context) => {
+    const home = resolveHome(context.environment, context.home);
+    const network = describeNetwork(id, given);
+    const file = resolve(context.workingDirectory, given.output ?? `${network.id}.network.json`);
+    if (!(await writeSmallFile(file, formatNetwork(network), { existing: 'keep' }))) {
+      throw new UsageError(`the file ${file} exists already`, 'Name another with --output, or remove it first.');
+    }
+    const joined = given.join ? await joinNetwork(home, network) : null;
+    const invite = encodeInvite(network);
+    context.output.result({ network: network.id, file, joined, invite }, () => [
+      ...renderFields([
+        ['network', network.id],
+        ['file', file],
+        ['joined', joined === null ? 'no' : `yes, in ${home}`],
+      ]),
+      '',
+      'Others join with the file, or with this invite:',
+      invite,
+    ]);
+    if (given.private)
+      context.output.note('The file and the invite hold the key of the network: hand them over in private.');
+    return EXIT_CODES.ok;
+  },
+});
+
+function describeNetwork(id: string, given: CreateOptions): NetworkDefinition {
+  const network = {
+    type: 'fogproof/network@1',
+    id,
+    preset: given.preset,
+    bootstrap: given.bootstrap,
+    parameters: readParameters(given),
+    chain: { kind: 'none' },
+    preSharedKey: given.private ? encodeHex(new SystemRandom().bytes(PRE_SHARED_KEY_BYTES)) : null,
+  };
+  const result = networkDefinitionSchema.safeParse(network);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const [first, second] = issue?.path ?? [];
+  const field = first === 'parameters' ? (FLAGS[String(second)] ?? String(second)) : String(first);
+  throw new UsageError(`${field}: ${issue?.message ?? 'invalid'}`, 'Run the command with --help for what is allowed.');
+}
+
+const FLAGS: Readonly<Record<string, string>> = {
+  leaseDurationMs: '--lease',
+  leaseRenewalMs: '--renewal',
+  offerTtlMs: '--offer-ttl',
+  recordTtlMs: '--record-ttl',
+  beaconRoundMs: '--beacon-round',
+  epochRounds: '--epoch-rounds',
+} satisfies Record<keyof NetworkParameters, string>;
+
+function readParameters(given: CreateOptions): NetworkParameters {
+  const defaults = DEFAULT_NETWORK_PARAMETERS;
+  const leaseDurationMs = readDuration('--lease', given.lease) ?? defaults.leaseDurationMs;
+  const leaseRenewalMs = readDuration('--renewal', given.renewal) ?? Math.floor(leaseDurationMs / 4);
+  if (leaseRenewalMs >= leaseDurationMs) {
+    throw new UsageError(
+      '--renewal must be shorter than --lease',
+      'A quarter of the lease survives a lost message or two.',
+    );
+  }
+  return {
+    leaseDurationMs,
+    leaseRenewalMs,
+    offerTtlMs: readDuration('--offer-ttl', given.offerTtl) ?? defaults.offerTtlMs,
+    recordTtlMs: readDuration('--record-ttl', given.recordTtl) ?? defaults.recordTtlMs,
+    beaconRoundMs: readDuration('--beacon-round', given.beaconRound) ?? defaults.beaconRoundMs,
+    epochRounds: given.epochRounds ?? defaults.epochRounds,
+  };
+}
+
+function readDuration(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const durationMs = parseDuration(text);
+  if (durationMs !== undefined) return durationMs;
+  throw new UsageError(`${flag}: '${text}' is not a duration`, 'Write a number with its unit, such as 30s or 2m.');
+}
