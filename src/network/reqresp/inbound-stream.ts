@@ -35,7 +35,10 @@ export interface InboundStreamOptions<Name extends ProtocolName> {
 export class InboundStream<Name extends ProtocolName> {
   readonly #options: InboundStreamOptions<Name>;
   readonly #framed: FramedStream;
+  /** Calls that hold one of the peer's slots. */
   readonly #calls = new Map<number, InboundCall>();
+  /** Handlers that still run although their call was answered or cancelled: the peer has its slot back. */
+  #endingHandlers = 0;
   #lastId = 0;
 
   constructor(stream: Stream, clock: Clock, options: InboundStreamOptions<Name>) {
@@ -90,7 +93,7 @@ export class InboundStream<Name extends ProtocolName> {
       this.#writeError(frame.id, REMOTE_RATE_CODE);
       return;
     }
-    if (this.#calls.size >= spec.maxInFlight) {
+    if (this.#calls.size >= spec.maxInFlight || this.#calls.size + this.#endingHandlers >= 2 * spec.maxInFlight) {
       onViolation('too-many');
       this.#writeError(frame.id, REMOTE_BUSY_CODE);
       return;
@@ -128,8 +131,13 @@ export class InboundStream<Name extends ProtocolName> {
       .catch((error: unknown) => this.#failCall(call, error))
       .finally(() => {
         call.settle();
-        this.#calls.delete(call.id);
+        this.#endingHandlers -= 1;
       });
+  }
+
+  /** Gives the slot back. Before the last frame is written, since the next request may follow it at once. */
+  #release(call: InboundCall): void {
+    if (this.#calls.delete(call.id)) this.#endingHandlers += 1;
   }
 
   async #answerOne(call: InboundCall, answer: () => AsyncIterable<ProtocolMessages[Name]['response']>): Promise<void> {
@@ -137,7 +145,10 @@ export class InboundStream<Name extends ProtocolName> {
     const first = await iterator.next();
     if (first.done === true) throw new NetworkError({ code: 'NETWORK_NO_RESPONSE', protocol: this.#options.protocol });
     const body = this.#encode(first.value);
-    if (!call.isCancelled) await this.#framed.writer.send(encodeFrame(FRAME_KINDS.last, call.id, body));
+    if (!call.isCancelled) {
+      this.#release(call);
+      await this.#framed.writer.send(encodeFrame(FRAME_KINDS.last, call.id, body));
+    }
     await iterator.return?.();
   }
 
@@ -149,7 +160,9 @@ export class InboundStream<Name extends ProtocolName> {
       if (call.isCancelled) return;
       await this.#framed.writer.send(encodeFrame(FRAME_KINDS.response, call.id, body));
     }
-    if (!call.isCancelled) this.#write(FRAME_KINDS.end, call.id, NULL_BODY);
+    if (call.isCancelled) return;
+    this.#release(call);
+    this.#write(FRAME_KINDS.end, call.id, NULL_BODY);
   }
 
   #encode(response: ProtocolMessages[Name]['response']): Uint8Array {
@@ -159,14 +172,17 @@ export class InboundStream<Name extends ProtocolName> {
 
   #failCall(call: InboundCall, error: unknown): void {
     if (call.isCancelled) return;
+    const isAnswered = !this.#calls.has(call.id);
+    this.#release(call);
     this.#options.onHandlerError(error);
-    this.#writeError(call.id, describeForRemote(error));
+    if (!isAnswered) this.#writeError(call.id, describeForRemote(error));
   }
 
   #cancel(id: number): void {
     const call = this.#calls.get(id);
     if (call === undefined || call.isCancelled) return;
     call.cancel();
+    this.#release(call);
     this.#write(FRAME_KINDS.end, id, NULL_BODY);
   }
 
@@ -194,7 +210,10 @@ export class InboundStream<Name extends ProtocolName> {
   }
 
   #end(error: NetworkError): void {
-    for (const call of this.#calls.values()) call.cancel(error);
+    for (const call of this.#calls.values()) {
+      call.cancel(error);
+      this.#release(call);
+    }
     this.#options.onClose();
   }
 }

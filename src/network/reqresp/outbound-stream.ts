@@ -74,16 +74,17 @@ export class OutboundStream {
     this.#framed.reset(error);
   }
 
-  /** Waits for a free slot. @throws NetworkError NETWORK_BUSY, NETWORK_CONNECTION_LOST */
-  async acquireSlot(): Promise<void> {
-    const { peer, protocol, limits } = this.#options;
-    while (this.inFlight >= limits.maxInFlight && !this.#framed.isClosed) {
-      const waiting = this.#waiting.length;
-      if (waiting >= MAX_WAITING_REQUESTS) throw new NetworkError({ code: 'NETWORK_BUSY', peer, protocol, waiting });
-      await new Promise<void>((resolve, reject) => {
-        this.#waiting.push({ resolve, reject });
-      });
+  /** Resolves when a slot got free; somebody else may take it first. @throws NetworkError NETWORK_BUSY, NETWORK_CONNECTION_LOST */
+  async waitForSlot(): Promise<void> {
+    if (this.hasSlot || this.#framed.isClosed) return;
+    const waiting = this.#waiting.length;
+    if (waiting >= MAX_WAITING_REQUESTS) {
+      const { peer, protocol } = this.#options;
+      throw new NetworkError({ code: 'NETWORK_BUSY', peer, protocol, waiting });
     }
+    await new Promise<void>((resolve, reject) => {
+      this.#waiting.push({ resolve, reject });
+    });
   }
 
   get hasSlot(): boolean {

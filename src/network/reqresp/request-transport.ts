@@ -159,24 +159,28 @@ export class RequestTransport implements PeerTransport {
     wait: CallWait,
   ): Promise<Response<Name>> {
     const body = this.#encodeRequest(protocol, request);
-    const stream = this.#findOpen(peer, protocol) ?? (await this.#acquire(peer, protocol, wait));
-    return new Promise((resolve, reject) => {
-      const settle = {
-        resolve: (bytes: Uint8Array) => {
-          try {
-            resolve(this.#decodeResponse(peer, protocol, bytes));
-          } catch (error) {
-            reject(error);
-          }
-        },
-        reject,
-      };
+    const { promise, resolve, reject } = Promise.withResolvers<Response<Name>>();
+    const settle = {
+      resolve: (bytes: Uint8Array) => {
+        try {
+          resolve(this.#decodeResponse(peer, protocol, bytes));
+        } catch (error) {
+          reject(error);
+        }
+      },
+      reject,
+    };
+    const send = (stream: OutboundStream): void => {
       const id = stream.sendOne(body, settle);
       wait.listen((error) => {
         stream.cancel(id);
         reject(error);
       });
-    });
+    };
+    const open = this.#findOpen(peer, protocol);
+    if (open !== undefined) send(open);
+    else await this.#sendWhenFree(peer, protocol, wait, send);
+    return promise;
   }
 
   async *#requestMany<Name extends ProtocolName>(
@@ -186,8 +190,10 @@ export class RequestTransport implements PeerTransport {
     wait: CallWait,
   ): AsyncGenerator<Response<Name>> {
     const body = this.#encodeRequest(protocol, request);
-    const stream = this.#findOpen(peer, protocol) ?? (await this.#acquire(peer, protocol, wait));
-    const { id, call } = stream.sendMany(body);
+    const send = (stream: OutboundStream) => ({ stream, ...stream.sendMany(body) });
+    const open = this.#findOpen(peer, protocol);
+    const sent = open === undefined ? await this.#sendWhenFree(peer, protocol, wait, send) : send(open);
+    const { stream, id, call } = sent;
     wait.listen((error) => call.fail(error));
     try {
       for (;;) {
@@ -206,17 +212,22 @@ export class RequestTransport implements PeerTransport {
     return stream?.isUsable === true && stream.hasSlot ? stream : undefined;
   }
 
-  async #acquire(peer: PeerKey, protocol: ProtocolName, wait: CallWait): Promise<OutboundStream> {
+  /** Opens the stream and waits for a slot, then sends in the same turn: a slot is not kept for anybody. */
+  async #sendWhenFree<Sent>(
+    peer: PeerKey,
+    protocol: ProtocolName,
+    wait: CallWait,
+    send: (stream: OutboundStream) => Sent,
+  ): Promise<Sent> {
     for (;;) {
       if (!this.#isRunning) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
       const open = this.#outbound.get(`${protocol} ${peer}`);
       const stream = open?.isUsable === true ? open : await wait.race(this.#open(peer, protocol));
-      const slot = stream.acquireSlot().then(() => {
+      if (stream.isUsable && stream.hasSlot) return send(stream);
+      const slot = stream.waitForSlot().then(() => {
         if (wait.hasEnded) stream.passSlot();
       });
       await wait.race(slot);
-      // Others may have run between the slot and here: look again.
-      if (stream.isUsable && stream.hasSlot) return stream;
     }
   }
 
