@@ -41,6 +41,11 @@ export abstract class DaemonError<Info extends CodedInfo = CodedInfo> extends Er
   }
 }
 
+/** `instanceof` alone would give a `DaemonError<any>`. */
+export function isDaemonError(error: unknown): error is DaemonError {
+  return error instanceof DaemonError;
+}
+
 /** An invariant of ours broke: a defect. Logged with its stack, never swallowed. */
 export class InternalError extends Error {
   override readonly name = 'InternalError';

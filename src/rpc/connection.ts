@@ -124,16 +124,16 @@ export class Connection {
       const value = this.#parseLine(line);
       if (!Array.isArray(value)) {
         const { response, afterSend } = await this.#answer(value);
-        if (response !== undefined) this.#outbound.send(response);
+        if (response !== undefined) void this.#outbound.send(response);
         for (const task of afterSend) task();
         return;
       }
       const answers = await Promise.all(this.#checkBatch(value).map((item) => this.#answer(item)));
       const responses = answers.flatMap(({ response }) => (response === undefined ? [] : [response]));
-      if (responses.length > 0) this.#outbound.send(responses);
+      if (responses.length > 0) void this.#outbound.send(responses);
       for (const task of answers.flatMap(({ afterSend }) => afterSend)) task();
     } catch (error) {
-      this.#outbound.send(this.#createError(null, error, 'unknown'));
+      void this.#outbound.send(this.#createError(null, error, 'unknown'));
     } finally {
       this.#inFlight -= 1;
       if (this.#isEnding && this.#inFlight === 0) this.#finish();

@@ -1,4 +1,4 @@
-import { type CodedInfo, DaemonError, isAbortError, UsageError } from '../lib/errors.ts';
+import { type CodedInfo, type DaemonError, isAbortError, isDaemonError, UsageError } from '../lib/errors.ts';
 import type { RpcErrorInfo } from './errors.ts';
 import { RpcRemoteError } from './remote-error.ts';
 
@@ -94,7 +94,7 @@ export interface MappedError {
 
 /** The JSON-RPC error for anything that a method throws. `reference` names the log line of a defect. */
 export function mapError(thrown: unknown, reference: string): MappedError {
-  if (thrown instanceof DaemonError) return { isDefect: false, error: mapDaemonError(thrown) };
+  if (isDaemonError(thrown)) return { isDefect: false, error: mapDaemonError(thrown) };
   if (thrown instanceof UsageError) {
     const data = { code: 'USAGE', info: {}, hint: thrown.hint, retryable: false };
     return { isDefect: false, error: { code: JSON_RPC_CODES.invalidParams, message: thrown.message, data } };

@@ -27,6 +27,11 @@ export class LineDecoder {
     this.#maxLineBytes = maxLineBytes;
   }
 
+  /** Bytes set aside for an unfinished line. */
+  get heldBytes(): number {
+    return this.#held.length;
+  }
+
   push(chunk: Buffer): DecodedLine[] {
     const lines: DecodedLine[] = [];
     let start = 0;

@@ -64,7 +64,7 @@ export class SubscriptionSet {
   }
 
   #abortAll(): void {
-    for (const id of [...this.#open.keys()]) this.remove(id);
+    for (const id of this.#open.keys()) this.remove(id);
   }
 
   /** Never rejects. What is not in the set any more sends nothing more. */

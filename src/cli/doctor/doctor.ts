@@ -25,15 +25,13 @@ export const doctor = defineCommand({
 
 async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
   const { home } = findLocations(context);
-  const groups = await Promise.all([
-    checkRuntime(),
-    checkMachine(),
+  const others = await Promise.all([
     checkHome(home),
     checkConfig(context),
     checkGpus(context.signal),
     checkDaemon(context),
   ]);
-  return groups.flat();
+  return [checkRuntime(), checkMachine(), ...others];
 }
 
 export function renderChecks(checks: readonly HostCheck[]): string[] {

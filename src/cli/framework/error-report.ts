@@ -1,5 +1,5 @@
 import { CommanderError } from 'commander';
-import { DaemonError, describeError, isAbortError, UsageError } from '../../lib/errors.ts';
+import { describeError, isAbortError, isDaemonError, UsageError } from '../../lib/errors.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 
 export interface ErrorReport {
@@ -14,7 +14,18 @@ export interface ErrorReport {
 }
 
 /** Codes that mean wrong arguments or a malformed file, by their beginning. */
-const USAGE_CODES = ['USAGE', 'DOMAIN_', 'JOB_FILE_', 'CONFIG_', 'RPC_BAD_PARAMS', 'RPC_NOT_ABSOLUTE'];
+const USAGE_CODES = [
+  'USAGE',
+  'DOMAIN_',
+  'JOB_FILE_',
+  'BUNDLE_NOT_A_BUNDLE',
+  'BUNDLE_TRUNCATED',
+  'BUNDLE_MALFORMED',
+  'BUNDLE_TOO_LARGE',
+  'CONFIG_',
+  'RPC_BAD_PARAMS',
+  'RPC_NOT_ABSOLUTE',
+];
 
 /** What is said of a failure, and the exit code. Nothing is said of an interruption. */
 export function reportError(error: unknown): ErrorReport | undefined {
@@ -28,7 +39,7 @@ export function reportError(error: unknown): ErrorReport | undefined {
   if (error instanceof UsageError) {
     return { ...nothing, exitCode: EXIT_CODES.usage, code: 'USAGE', message: error.message, hint: error.hint };
   }
-  if (error instanceof DaemonError) {
+  if (isDaemonError(error)) {
     const { code, message, hint, retryable } = error;
     const { code: _, ...info } = error.info;
     return { exitCode: exitCodeOf(code), code, message, hint, info, retryable, stack: undefined };

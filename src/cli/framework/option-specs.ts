@@ -38,7 +38,7 @@ interface SchemaDefinition {
 const WRAPPERS = ['optional', 'nullable', 'default', 'prefault', 'readonly', 'catch', 'nonoptional'];
 
 export function describeOptions(options: z.ZodObject): OptionSpec[] {
-  return Object.entries(options.shape).flatMap(([key, schema]) => describeOption(key, schema));
+  return Object.entries<z.core.$ZodType>(options.shape).flatMap(([key, schema]) => describeOption(key, schema));
 }
 
 export function toFlag(key: string): string {
@@ -68,10 +68,14 @@ function describeOption(key: string, schema: z.core.$ZodType): OptionSpec[] {
       kind: type === 'array' ? 'list' : 'value',
       placeholder: meta.placeholder ?? (common.isNumber ? 'N' : 'VALUE'),
       choices: entries === undefined ? enumChoices(item) : Object.values(entries),
-      defaultText: value === undefined || (Array.isArray(value) && value.length === 0) ? undefined : String(value),
+      defaultText: value === undefined || (Array.isArray(value) && value.length === 0) ? undefined : showDefault(value),
       isRequired: isRequired && type !== 'array',
     },
   ];
+}
+
+function showDefault(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** A switch that is on by default is turned off with `--no-…`; one without a default has both. */

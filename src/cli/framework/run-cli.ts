@@ -59,7 +59,7 @@ async function runCommand(command: Command, given: GivenInput, modules: CliModul
     home,
     socket,
     signal,
-    readSecret: modules.readSecret,
+    readSecret: (prompt) => modules.readSecret(prompt),
     connect: async () => {
       const { connectSocket } = await import('../../rpc/socket-client.ts');
       return connectSocket(findLocations({ environment, home, socket }).socket, { signal });

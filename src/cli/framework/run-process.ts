@@ -12,6 +12,7 @@ export async function runProcess(process: NodeJS.Process): Promise<ExitCode> {
   const { stdout, stderr, stdin } = process;
   const interruption = new AbortController();
   const onSignal = (name: string): void => {
+    // oxlint-disable-next-line unicorn/no-process-exit -- a second signal forces the end (style guide, section 3)
     if (interruption.signal.aborted) process.exit(EXIT_CODES.interrupted);
     interruption.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
   };

@@ -26,5 +26,5 @@ function alignCell(cell: string, width: number, side: 'left' | 'right'): string 
 }
 
 function widthOf(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }

@@ -1,0 +1,104 @@
+import type { BlobStat, BlobStore } from '../../src/blob/interface.ts';
+import type { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../../src/domain/ids.ts';
+import { computeRawCid } from '../../src/lib/cid.ts';
+import { SystemClock } from '../../src/lib/clock.ts';
+import type { RpcMethodName, RpcMethods } from '../../src/rpc/interface.ts';
+import type { HandlerModules } from '../../src/rpc/methods/handlers.ts';
+import { EXAMPLE_JOB, EXAMPLE_PEER } from '../../src/rpc/schema/common.ts';
+import { EXAMPLE_JOB_VIEW } from '../../src/rpc/schema/job-views.ts';
+import { METHOD_SCHEMAS } from '../../src/rpc/schema/table.ts';
+import type { JobEvent, JobView } from '../../src/scheduler/interface.ts';
+
+/** The example of a method's schema, in memory. */
+export function exampleResult<Name extends RpcMethodName>(name: Name): RpcMethods[Name]['result'] {
+  return METHOD_SCHEMAS[name].result.parse(METHOD_SCHEMAS[name].example.result) as RpcMethods[Name]['result'];
+}
+
+export const EXAMPLE_VIEW = exampleResult('job.show');
+export const JOB = EXAMPLE_JOB as JobId;
+export const PEER = EXAMPLE_PEER as PeerKey;
+
+/** Blobs in memory. */
+export class MemoryBlobs implements BlobStore {
+  readonly blobs = new Map<string, Uint8Array>();
+  readonly files: string[] = [];
+
+  async put(bytes: Uint8Array): Promise<BlobStat> {
+    const blob = computeRawCid(bytes).toString() as BlobId;
+    this.blobs.set(blob, bytes);
+    return { blob, sizeBytes: bytes.length };
+  }
+  async putFile(path: string): Promise<BlobStat> {
+    this.files.push(path);
+    return this.put(new TextEncoder().encode(path));
+  }
+  async stat(blob: BlobId): Promise<BlobStat | undefined> {
+    const bytes = this.blobs.get(blob);
+    return bytes === undefined ? undefined : { blob, sizeBytes: bytes.length };
+  }
+  async get(blob: BlobId): Promise<Uint8Array> {
+    return this.blobs.get(blob) ?? new Uint8Array();
+  }
+  async read(blob: BlobId, offset: number, length: number): Promise<Uint8Array | undefined> {
+    return this.blobs.get(blob)?.subarray(offset, offset + length);
+  }
+  async receive(): Promise<void> {}
+  pin(): Disposable {
+    return { [Symbol.dispose]: () => {} };
+  }
+}
+
+/** A view whose result has these outputs. */
+export function viewWithOutputs(outputs: readonly (BlobStat & { readonly path: string })[]): JobView {
+  const result = EXAMPLE_VIEW.result;
+  return { ...EXAMPLE_VIEW, result: result === null ? null : { ...result, outputs: [...outputs] } };
+}
+
+export const exampleLog = (text: string, fields: { lease?: string; replica?: number } = {}): JobEvent => ({
+  kind: 'log',
+  job: JOB,
+  lease: (fields.lease ?? EXAMPLE_JOB_VIEW.attempts[0]?.lease) as LeaseId,
+  replica: fields.replica ?? 0,
+  atMs: 1_790_000_000_000 as UnixMs,
+  stream: 'stdout',
+  text,
+});
+
+/** A daemon of examples; single parts are given by the test. */
+export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerModules & { readonly blobs: BlobStore } {
+  const view = async (): Promise<JobView> => EXAMPLE_VIEW;
+  return {
+    clock: new SystemClock(),
+    node: {
+      status: async () => exampleResult('node.status'),
+      stop: () => {},
+      renderMetrics: async () => '# no metrics\n',
+    },
+    requester: {
+      submit: view,
+      submitMany: async (drafts) => drafts.map(() => JOB),
+      show: view,
+      explain: async () => exampleResult('job.explain'),
+      list: async () => [EXAMPLE_VIEW],
+      cancel: view,
+      async *events() {
+        yield exampleLog('hello\n');
+      },
+      wait: view,
+      evidence: async () => ({ job: {} as never, attempts: [], commitmentSet: null, missingReplicas: [] }),
+    },
+    provider: {
+      status: () => exampleResult('node.status').provider,
+      explainNoWork: () => exampleResult('node.whyNoWork'),
+      drain: async () => {},
+    },
+    network: {
+      peers: { list: () => [], get: () => undefined, providers: () => [], onChange: () => ({ [Symbol.dispose]() {} }) },
+      connect: async () => PEER,
+      status: () => exampleResult('node.status').network,
+    },
+    blobs: new MemoryBlobs(),
+    bundles: { exportFile: async () => exampleResult('bundle.export') },
+    ...parts,
+  };
+}
