@@ -32,6 +32,7 @@ type Reader = ReturnType<typeof asyncIterableReader>;
 /** CIDv1 with a one-byte codec and a sha2-256 multihash: version, codec, 0x12, 0x20, digest. */
 const CID_BYTES = 36;
 const MAX_VARINT_BYTES = 9;
+const NO_HEADER = 'it does not begin with the header of a CARv1 file';
 
 /**
  * Reads a bundle file and checks every block against its name and the list in the root.
@@ -62,14 +63,14 @@ async function* toPieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
 async function readRoot(reader: Reader): Promise<CID> {
   const sizeBytes = await peekVarint(reader);
   if (sizeBytes === undefined || sizeBytes.value < 1 || sizeBytes.value > MAX_CAR_HEADER_BYTES) {
-    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: 'it does not begin with a CARv1 header' });
+    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: NO_HEADER });
   }
   try {
     const header = await readHeader(reader, 1);
     const [root, ...others] = header.roots;
     if (root !== undefined && others.length === 0) return root;
   } catch (error) {
-    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: describeError(error) }, { cause: error });
+    throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: NO_HEADER }, { cause: error });
   }
   throw new BundleError({ code: 'BUNDLE_NOT_A_BUNDLE', reason: 'its CAR header does not name exactly one root' });
 }

@@ -91,7 +91,7 @@ function checkPredicate(claims: StatementClaims | null): Check {
 
 function listNotProven(expected: PeerKey | undefined, claims: StatementClaims | null): readonly string[] {
   return [
-    'That the evidence passes: this file holds one party’s signed summary and not the evidence. Verify the bundle file itself for that.',
+    "That the evidence passes: this file holds one party's signed summary and not the evidence. Verify the bundle file itself for that.",
     ...(expected === undefined
       ? [
           'That the signer is whom you expect: its key is the one in the file. Name the key that you trust with --signer.',

@@ -10,7 +10,7 @@ export type VerificationVerdict =
 
 export interface AssuranceReport {
   readonly assurance: AssuranceKind;
-  /** What is claimed, in plain words, with the names and figures of this bundle. */
+  /** What is claimed, in plain words, with the names and figures of this bundle: one line for each claimant. */
   readonly statement: string;
   readonly by: readonly string[];
   readonly assumes: readonly string[];

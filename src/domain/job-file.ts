@@ -88,8 +88,11 @@ const fileSourceSchema = z.union(
   [
     z.string().min(1).max(4096),
     z.strictObject({
-      blob: z.string().regex(BLOB_ID_PATTERN).describe('CID of a blob that the node has (bafkrei…)'),
-      size: z.int().min(0).describe('its size in bytes'),
+      blob: z
+        .string()
+        .regex(BLOB_ID_PATTERN, 'expected the CID of a blob')
+        .describe('CID of a blob that the node has, as blob ids are printed: bafkrei and 52 more characters.'),
+      size: z.int().min(0).describe('Size of the blob in bytes.'),
     }),
   ],
   { error: 'expected a path, or { blob, size } of a blob that the node already has' },

@@ -50,7 +50,7 @@ export function parseCount(text: string): number | undefined {
 /** Decimal fractions such as 1.1 GB come out a hair off a whole number in binary: rounded, if that near. */
 function toWhole(value: number): number | undefined {
   const whole = Math.round(value);
-  return Number.isSafeInteger(whole) && Math.abs(whole - value) < 1e-3 ? whole : undefined;
+  return Number.isSafeInteger(whole) && Math.abs(whole - value) <= value * 1e-12 ? whole : undefined;
 }
 
 /** The largest binary unit that shows at least 1, with at most one decimal: `64 MiB`. */

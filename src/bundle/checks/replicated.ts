@@ -46,7 +46,7 @@ export function reportReplicated(
     statement: describeReplicated(job.value, agreed, describeOthers(evidence, replicas, agreed)),
     by: agreed?.receipts.map(({ value }) => value.provider as string) ?? [],
     assumes: [
-      `not all of the ${agreed?.receipts.length ?? 0} providers that agree collude: at least one of them kept its result to itself until it had signed the set of commitments`,
+      `not all of the providers that agree${agreed === undefined ? '' : ` (${agreed.receipts.length})`} collude: at least one of them kept its result to itself until it had signed the set of commitments`,
       'two peer identities are two parties: nothing here shows that they are not of one operator',
     ],
     doesNotClaim: [
@@ -130,7 +130,7 @@ function describeReplicated(job: Job, agreed: AcceptedResult | undefined, others
           agreed.receipts.map(({ value }) => shortPeer(value.provider)),
         )}) committed to the byte-identical result ${agreed.outputRoot} ` +
         `(${agreed.result.outputs.length} files, ${agreed.result.fuel} units of fuel, instrumenter ${agreed.result.instrumenter}) ` +
-        'before any of them could see another’s.';
+        "before any of them could see another's.";
   const rule = `The job demands ${quorum}; they were chosen under ${DIVERSITY_RULES[diversity]}.`;
   return [head, rule, ...others].join(' ');
 }

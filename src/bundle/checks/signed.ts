@@ -141,7 +141,7 @@ function checkClock(evidence: OpenedEvidence, job: Job, nowMs: number | undefine
 function describeSigned(job: Signed<Job> | undefined, receipts: readonly Signed<Receipt>[]): string {
   if (job === undefined) return 'Nothing: the signature of the job does not hold.';
   if (receipts.length === 0) return `Nothing: no receipt for job '${job.value.name}' (${job.id}) passes its checks.`;
-  return receipts.map(({ value }) => describeReceipt(job.value.name, value)).join(' ');
+  return receipts.map(({ value }) => describeReceipt(job.value.name, value)).join('\n');
 }
 
 function describeReceipt(name: string, receipt: Receipt): string {

@@ -32,7 +32,9 @@ export function renderInToto(path: string, verification: InTotoVerification): st
     'about',
     ...subjects.map(({ name, digest }) => `  ${name ?? 'unnamed'}  ${listDigests(digest)}`),
     ...(claims === null ? [] : ['', 'its signer says']),
-    ...(claims?.assurances ?? []).flatMap(({ assurance, statement }) => renderField(`${assurance}:`, [statement], 2)),
+    ...(claims?.assurances ?? []).flatMap(({ assurance, statement }) =>
+      renderField(`${assurance}:`, statement.split('\n'), 2),
+    ),
     ...renderChecks(checks, 0),
     ...renderNotProven(notProven),
   ];
@@ -48,7 +50,7 @@ function renderAssurance(report: AssuranceReport): string[] {
   return [
     '',
     `${report.assurance}: ${report.verdict.kind.toUpperCase()}`,
-    ...renderField('statement', [report.statement], 2),
+    ...renderField('statement', report.statement.split('\n'), 2),
     ...renderField('by', report.by, 2),
     ...renderField('assumes', report.assumes, 2),
     ...renderField('does not claim', report.doesNotClaim, 2),
