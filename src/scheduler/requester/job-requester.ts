@@ -190,8 +190,13 @@ export class JobRequester implements RequesterService {
 
   async wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView> {
     if (!this.#runs.has(job)) return (await this.#loadEnd(job)).view;
-    const waiter = this.#waiters.get(job) ?? Promise.withResolvers<JobView>();
-    this.#waiters.set(job, waiter);
+    let waiter = this.#waiters.get(job);
+    if (waiter === undefined) {
+      waiter = Promise.withResolvers<JobView>();
+      // Whoever waited may have left before it is rejected.
+      waiter.promise.catch(() => undefined);
+      this.#waiters.set(job, waiter);
+    }
     return raceSignal(waiter.promise, options.signal);
   }
 

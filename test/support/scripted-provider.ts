@@ -1,0 +1,357 @@
+import { COMMITMENT, COMMITMENT_SET, type Commitment } from '../../src/domain/commitment.ts';
+import { type BlobId, JobId, LeaseId, ObjectId, type PeerKey, UnixMs } from '../../src/domain/ids.ts';
+import { JOB, type Job } from '../../src/domain/job.ts';
+import { LEASE, LEASE_ACCEPTANCE, type Lease, PROGRESS, type Progress } from '../../src/domain/lease.ts';
+import type { AttemptEvent, JobRequest, JobResponse, OfferRequest, SequencedEvent } from '../../src/domain/messages.ts';
+import { encodeObject, type ObjectType } from '../../src/domain/object-type.ts';
+import { OFFER, type Offer } from '../../src/domain/offer.ts';
+import { RECEIPT, RESULT, type Receipt, type Result } from '../../src/domain/receipt.ts';
+import type { Refusal } from '../../src/domain/refusal.ts';
+import type { Signed } from '../../src/domain/signed.ts';
+import type { Identity } from '../../src/identity/interface.ts';
+import { encodeUtf8 } from '../../src/lib/bytes.ts';
+import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
+import type { Clock } from '../../src/lib/clock.ts';
+import type { PeerTransport } from '../../src/network/interface.ts';
+import { computeCommitmentDigest } from '../../src/proofs/commitment.ts';
+import { openMany, packSigned, signObject, signObjects } from '../../src/proofs/signed-object.ts';
+import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
+import { HeapBlobStore } from './provider-blobs.ts';
+
+/** How this provider departs from an honest one. Everything absent is done right. */
+export interface Script {
+  readonly refuseOffer?: (request: OfferRequest) => Refusal | undefined;
+  readonly refuseLease?: Refusal;
+  /** Protocol steps that are never answered. */
+  readonly silentOn?: readonly ('offer' | 'lease' | 'sign-set' | 'reveal' | 'cancel')[];
+  /** Signs these kinds of object with another key. */
+  readonly forge?: readonly string[];
+  readonly forger?: Identity;
+  readonly offer?: Partial<Offer>;
+  readonly acceptance?: { readonly lease?: LeaseId };
+  readonly progress?: Partial<Progress>;
+  readonly commitment?: Partial<Commitment>;
+  readonly result?: Partial<Result>;
+  readonly receipt?: Partial<Receipt>;
+  /** Text of `/out.txt`; equal for honest providers. */
+  readonly output?: string;
+  readonly handsOutOutputs?: 'inline' | 'by-blob' | 'never';
+  /** Waits for the test to say `finish`. */
+  readonly holds?: boolean;
+  readonly sendsEventsTwice?: boolean;
+  /** Signs another set when an earlier one came to nothing. */
+  readonly signsOneSetOnly?: boolean;
+}
+
+export interface ScriptedAttempt {
+  readonly lease: Signed<Lease>;
+  readonly job: Signed<Job>;
+  readonly events: SequencedEvent[];
+  receipt: Receipt | undefined;
+  setId: string | undefined;
+  isOver: boolean;
+  wakers: (() => void)[];
+}
+
+const SALT = new Uint8Array(32).fill(5);
+
+/** A provider that does what its script says; honest by default. */
+export class ScriptedProvider {
+  readonly identity: Identity;
+  readonly blobs = new HeapBlobStore();
+  readonly grants = new BlobGrants();
+  readonly attempts = new Map<LeaseId, ScriptedAttempt>();
+  readonly cancelled: LeaseId[] = [];
+  readonly closed: LeaseId[] = [];
+  readonly #clock: Clock;
+  readonly #offers = new Map<string, Offer>();
+  script: Script;
+
+  constructor(modules: { transport: PeerTransport; identity: Identity; clock: Clock }, script: Script = {}) {
+    this.identity = modules.identity;
+    this.#clock = modules.clock;
+    this.script = script;
+    const { transport } = modules;
+    const provider = this;
+    serveBlobs(transport, this.blobs, this.grants);
+    transport.handle('offer', async function* (request, { peer }) {
+      if (script.silentOn?.includes('offer')) await never();
+      const refusal = provider.script.refuseOffer?.(request);
+      if (refusal !== undefined) yield { kind: 'refused', refusal };
+      else yield { kind: 'offer', offer: (await provider.#offer(request, peer)).wire };
+    });
+    transport.handle('job', (request) => provider.#answer(request));
+  }
+
+  get peer(): PeerKey {
+    return this.identity.peer;
+  }
+
+  get only(): ScriptedAttempt {
+    const [attempt] = this.attempts.values();
+    if (attempt === undefined) throw new Error('no attempt');
+    return attempt;
+  }
+
+  #sign<Value extends { readonly type: string }>(type: ObjectType<Value>, value: Value): Promise<Signed<Value>> {
+    const isForged = this.script.forge?.includes(type.type) === true;
+    return signObject(type, value, isForged ? (this.script.forger ?? this.identity) : this.identity);
+  }
+
+  async #offer(request: OfferRequest, requester: PeerKey): Promise<Signed<Offer>> {
+    const offer: Offer = {
+      type: 'fogproof/offer@1',
+      network: 'test',
+      subject: request.subject,
+      requester,
+      provider: this.peer,
+      nonce: crypto.getRandomValues(new Uint8Array(16)),
+      terms: request.terms,
+      attempts: request.attempts,
+      price: '0',
+      isolation: 'process',
+      instrumenter: 'scripted/1',
+      expiresAtMs: UnixMs(this.#clock.nowMs() + 5_000),
+      ...this.script.offer,
+    };
+    const signed = await this.#sign(OFFER, offer);
+    this.#offers.set(signed.id, offer);
+    return signed;
+  }
+
+  async *#answer(request: JobRequest): AsyncGenerator<JobResponse> {
+    if ((this.script.silentOn as readonly string[] | undefined)?.includes(request.op)) await never();
+    switch (request.op) {
+      case 'lease':
+        return yield* this.#lease(request);
+      case 'attach':
+        for (const { lease, fromSequence } of request.leases) {
+          const attempt = this.attempts.get(lease);
+          if (attempt === undefined) yield { kind: 'unknown-lease', lease };
+          else yield* this.#feed([attempt], fromSequence);
+        }
+        return;
+      case 'cancel':
+        for (const lease of request.leases) this.cancelled.push(lease);
+        yield { kind: 'done' };
+        return;
+      case 'close':
+        for (const lease of request.leases) this.closed.push(lease);
+        yield { kind: 'done' };
+        return;
+      case 'sign-set':
+        yield await this.#signSet(request);
+        return;
+      case 'reveal':
+        yield await this.#reveal(request.lease);
+        return;
+      default:
+        request satisfies never;
+    }
+  }
+
+  async *#lease(request: Extract<JobRequest, { op: 'lease' }>): AsyncGenerator<JobResponse> {
+    if (this.script.refuseLease !== undefined) {
+      yield { kind: 'refused', refusal: this.script.refuseLease };
+      return;
+    }
+    const jobs = await openMany(JOB, request.jobs);
+    const leases = await openMany(LEASE, request.leases);
+    for (const { bytes } of request.inlineBlobs) await this.blobs.put(bytes);
+    const attempts = leases.map((lease): ScriptedAttempt => {
+      const job = jobs.find((candidate) => candidate.id === (lease.value.job as string));
+      if (job === undefined) throw new Error('a lease without its job');
+      const known = this.attempts.get(LeaseId(lease.id));
+      const fresh = { lease, job, events: [], receipt: undefined, setId: undefined, isOver: false, wakers: [] };
+      const attempt = known ?? fresh;
+      this.attempts.set(LeaseId(lease.id), attempt);
+      return attempt;
+    });
+    const acceptances = leases.map((lease) => ({
+      type: 'fogproof/lease-acceptance@1' as const,
+      lease: LeaseId(lease.id),
+      provider: this.peer,
+      acceptedAtMs: UnixMs(this.#clock.nowMs()),
+      ...this.script.acceptance,
+    }));
+    const forger = this.script.forge?.includes(LEASE_ACCEPTANCE.type) ? this.script.forger : undefined;
+    const signed = await signObjects(LEASE_ACCEPTANCE, acceptances, forger ?? this.identity);
+    yield { kind: 'leased', acceptances: packSigned(signed) };
+    if (attempts.length > 1) return yield* this.#batch(attempts);
+    for (const attempt of attempts) {
+      if (this.script.holds !== true && attempt.events.length === 0) await this.finish(attempt);
+    }
+    yield* this.#feed(attempts, 0);
+  }
+
+  async *#batch(attempts: readonly ScriptedAttempt[]): AsyncGenerator<JobResponse> {
+    const receipts: Receipt[] = [];
+    for (const attempt of attempts) receipts.push(await this.#describeReceipt(attempt, null));
+    const signed = await signObjects(RECEIPT, receipts, this.identity);
+    const inlineBlobs = new Map<BlobId, Uint8Array>();
+    for (const { result } of receipts) {
+      for (const { blob } of result.outputs) inlineBlobs.set(blob, await this.blobs.get(blob, 1_000_000));
+    }
+    yield {
+      kind: 'receipts',
+      receipts: packSigned(signed),
+      inlineBlobs: [...inlineBlobs].map(([blob, bytes]) => ({ blob, bytes })),
+    };
+  }
+
+  async *#feed(attempts: readonly ScriptedAttempt[], fromSequence: number): AsyncGenerator<JobResponse> {
+    const [attempt] = attempts;
+    if (attempt === undefined) return;
+    let sent = fromSequence;
+    for (;;) {
+      const events = attempt.events.filter((event) => event.sequence > sent);
+      sent = events.at(-1)?.sequence ?? sent;
+      if (events.length > 0) yield { kind: 'events', events };
+      if (events.length > 0 && this.script.sendsEventsTwice === true) yield { kind: 'events', events };
+      if (attempt.isOver) return;
+      await new Promise<void>((resolve) => attempt.wakers.push(resolve));
+    }
+  }
+
+  emit(attempt: ScriptedAttempt, event: AttemptEvent): void {
+    const sequence = attempt.events.length + 1;
+    attempt.events.push({
+      lease: LeaseId(attempt.lease.id),
+      sequence,
+      atMs: UnixMs(this.#clock.nowMs()),
+      event,
+    });
+    this.#wake(attempt);
+  }
+
+  #wake(attempt: ScriptedAttempt): void {
+    for (const wake of attempt.wakers.splice(0)) wake();
+  }
+
+  async progress(attempt: ScriptedAttempt, sequence: number): Promise<void> {
+    const value: Progress = {
+      type: 'fogproof/progress@1',
+      lease: LeaseId(attempt.lease.id),
+      sequence,
+      fuel: sequence * 10,
+      step: sequence,
+      cpuTimeMs: sequence,
+      atMs: UnixMs(this.#clock.nowMs()),
+      ...this.script.progress,
+    };
+    this.emit(attempt, { kind: 'progress', progress: (await this.#sign(PROGRESS, value)).wire });
+  }
+
+  /** Ends the run: a commitment, or the receipt where nothing is committed to. */
+  async finish(attempt: ScriptedAttempt): Promise<void> {
+    this.emit(attempt, { kind: 'phase', phase: 'running' });
+    if (attempt.lease.value.commitReveal) await this.#commit(attempt);
+    else await this.#deliver(attempt);
+    attempt.isOver = true;
+    this.#wake(attempt);
+  }
+
+  /** Ends the run with an attempt's failure. */
+  async fail(attempt: ScriptedAttempt, code: 'WALL_TIME' | 'EXECUTOR_CRASHED'): Promise<void> {
+    const outcome = { kind: 'attempt-failed' as const, code, detail: 'scripted' };
+    const receipt = await this.#describeReceipt(attempt, null, { outcome, outputs: [] });
+    const { wire } = await this.#sign(RECEIPT, receipt);
+    this.emit(attempt, { kind: 'receipt', receipt: wire, inlineBlobs: [] });
+    attempt.isOver = true;
+    this.#wake(attempt);
+  }
+
+  async #commit(attempt: ScriptedAttempt): Promise<void> {
+    const receipt = await this.#describeReceipt(attempt, SALT);
+    attempt.receipt = receipt;
+    const lease = LeaseId(attempt.lease.id);
+    const commitment: Commitment = {
+      type: 'fogproof/commitment@1',
+      job: JobId(attempt.job.id),
+      lease,
+      provider: this.peer,
+      digest: computeCommitmentDigest({ lease, outputRoot: receipt.outputRoot, salt: SALT }),
+      committedAtMs: UnixMs(this.#clock.nowMs()),
+      ...this.script.commitment,
+    };
+    this.emit(attempt, { kind: 'committed', commitment: (await this.#sign(COMMITMENT, commitment)).wire });
+  }
+
+  async #deliver(attempt: ScriptedAttempt): Promise<void> {
+    const receipt = { ...(await this.#describeReceipt(attempt, null)), ...this.script.receipt };
+    const { wire } = await this.#sign(RECEIPT, receipt);
+    this.emit(attempt, { kind: 'receipt', receipt: wire, inlineBlobs: await this.#inline(attempt, receipt) });
+  }
+
+  async #inline(attempt: ScriptedAttempt, receipt: Receipt) {
+    const handsOut = this.script.handsOutOutputs ?? 'inline';
+    const ids = receipt.result.outputs.map((output) => output.blob);
+    if (handsOut === 'by-blob') this.grants.grant(attempt.lease.value.requester, ids);
+    if (handsOut !== 'inline') return [];
+    return Promise.all(ids.map(async (blob) => ({ blob, bytes: await this.blobs.get(blob, 1_000_000) })));
+  }
+
+  async #describeReceipt(
+    attempt: ScriptedAttempt,
+    salt: Uint8Array | null,
+    change: Partial<Result> = {},
+  ): Promise<Receipt> {
+    const bytes = encodeUtf8(this.script.output ?? 'forty-two');
+    const { blob, sizeBytes } = await this.blobs.put(bytes);
+    const result: Result = {
+      type: 'fogproof/result@1',
+      job: JobId(attempt.job.id),
+      outcome: { kind: 'completed' },
+      outputs: [{ path: '/out.txt', blob, sizeBytes }],
+      fuel: 7,
+      steps: 1,
+      metricsHash: new Uint8Array(32),
+      instrumentedModule: computeRawCid(encodeUtf8('instrumented')).toString() as BlobId,
+      instrumenter: 'scripted/1',
+      ...this.script.result,
+      ...change,
+    };
+    const now = UnixMs(this.#clock.nowMs());
+    return {
+      type: 'fogproof/receipt@1',
+      network: 'test',
+      job: JobId(attempt.job.id),
+      lease: LeaseId(attempt.lease.id),
+      requester: attempt.lease.value.requester,
+      provider: this.peer,
+      result,
+      outputRoot: ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString()),
+      salt,
+      commitmentSet: null,
+      checkpointRoot: null,
+      sandbox: { executor: 'wasm', isolation: 'process', controls: ['scripted'], engine: 'scripted' },
+      usage: { cpuTimeMs: 1, wallTimeMs: 1, peakMemoryBytes: 65_536 },
+      startedAtMs: now,
+      finishedAtMs: now,
+    };
+  }
+
+  async #signSet(request: Extract<JobRequest, { op: 'sign-set' }>): Promise<JobResponse> {
+    const attempt = this.attempts.get(request.lease);
+    if (attempt === undefined) return { kind: 'unknown-lease', lease: request.lease };
+    const signed = await this.#sign(COMMITMENT_SET, request.set);
+    const isOther = attempt.setId !== undefined && attempt.setId !== signed.id;
+    if (isOther && this.script.signsOneSetOnly === true) {
+      return { kind: 'refused', refusal: { code: 'LEASE_MISMATCH', detail: 'another set was signed' } };
+    }
+    attempt.setId = signed.id;
+    return { kind: 'set-signed', signature: signed.wire };
+  }
+
+  async #reveal(lease: LeaseId): Promise<JobResponse> {
+    const attempt = this.attempts.get(lease);
+    if (attempt?.receipt === undefined || attempt.setId === undefined) return { kind: 'unknown-lease', lease };
+    const receipt = { ...attempt.receipt, commitmentSet: ObjectId(attempt.setId), ...this.script.receipt };
+    const { wire } = await this.#sign(RECEIPT, receipt);
+    return { kind: 'revealed', receipt: wire, inlineBlobs: await this.#inline(attempt, receipt) };
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined);
+}
