@@ -65,7 +65,7 @@ export class DemoScript {
       if (module.endsWith('trainer.wasm')) await this.#copyJob(module);
     }
     const founder = this.#stage.actor('requester');
-    const create = 'network create demo --output demo.network.json --lease 4s --renewal 1s';
+    const create = 'network create demo --preset local --output demo.network.json --lease 4s --renewal 1s';
     await this.#cast.expect(founder, create.split(' '));
     const init = ['init', '--network', 'demo.network.json', '--no-backup', '--plain'];
     this.#screen.command(`fogproof ${init.join(' ')}   ${pc.dim('# five times, each with its own FOGPROOF_HOME')}`);
