@@ -1,0 +1,231 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createConfigFile, setInConfigFile } from '../../../src/config/config-file.ts';
+import { loadConfig } from '../../../src/config/load-config.ts';
+import { formatNetwork, LOCAL_NETWORK, NetworkStore } from '../../../src/config/network-store.ts';
+import { readPreset } from '../../../src/config/presets.ts';
+import type { NetworkDefinition } from '../../../src/domain/network-definition.ts';
+
+const HOST = { cpus: 2, memoryBytes: 2 ** 33, diskBytes: 10 * 2 ** 30 };
+const PRODUCTION: NetworkDefinition = {
+  ...LOCAL_NETWORK,
+  id: 'prod',
+  preset: 'production',
+  bootstrap: ['/dns4/b/tcp/1'],
+};
+
+let folder: string;
+let home: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fogproof-config-'));
+  home = join(folder, 'home');
+  await mkdir(home);
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+function load(environment: Record<string, string> = {}, flags: Record<string, unknown> = {}) {
+  return loadConfig({
+    environment: { FOGPROOF_HOME: home, ...environment },
+    workingDirectory: folder,
+    flags,
+    host: HOST,
+  });
+}
+
+const writeConfig = (text: string): Promise<void> => writeFile(join(home, 'config.yaml'), text);
+
+describe('loadConfig', () => {
+  it('gives defaults and the local preset where nothing is set', async () => {
+    const { config, network, origins } = await load();
+    expect(config).toMatchObject({
+      home,
+      socket: join(home, 'node.sock'),
+      listen: ['/ip4/127.0.0.1/tcp/4717'],
+      network: 'local',
+      provide: { slots: 2, maxWallTimeMs: 3_600_000, maxFuel: 1e13, isolationForStrangers: 'process' },
+      blobs: { maxBytes: 2 ** 30 },
+      log: { file: join(home, 'node.log') },
+    });
+    expect(network).toEqual(LOCAL_NETWORK);
+    expect(origins.get('listen')).toEqual({ kind: 'preset', source: 'local' });
+    expect(origins.get('provide.slots')).toEqual({ kind: 'default', source: 'default' });
+    expect(origins.get('home')).toEqual({ kind: 'environment', source: 'FOGPROOF_HOME' });
+  });
+
+  it('takes each setting from the strongest layer that has it, and says which', async () => {
+    await writeConfig(
+      'provide: { slots: 3, maxMemoryBytes: 128MiB }\nlog: { level: debug }\nlisten: [/ip4/1.1.1.1/tcp/1]\n',
+    );
+    const environment = { FOGPROOF_PROVIDE_SLOTS: '4', FOGPROOF_LOG_LEVEL: 'warn' };
+    const { config, origins } = await load(environment, { 'provide.slots': '5' });
+    expect(config.provide.slots).toBe(5);
+    expect(config.log.level).toBe('warn');
+    expect(config.provide.maxMemoryBytes).toBe(128 * 2 ** 20);
+    expect(config.listen).toEqual(['/ip4/1.1.1.1/tcp/1']);
+    const kinds = ['provide.slots', 'log.level', 'provide.maxMemoryBytes', 'provide.maxFuel'];
+    expect(kinds.map((key) => origins.get(key)?.kind)).toEqual(['flag', 'environment', 'file', 'default']);
+  });
+
+  it('is frozen throughout', async () => {
+    const { config } = await load();
+    expect(() => Object.assign(config.provide, { slots: 9 })).toThrow(TypeError);
+    expect(() => (config.listen as string[]).push('x')).toThrow(TypeError);
+  });
+
+  it.each([
+    ['provide: { slots: 0 }', 'provide.slots'],
+    ['provide: { slots: two }', 'provide.slots'],
+    ['provide: { maxMemoryBytes: 128MiBs }', 'provide.maxMemoryBytes'],
+    ['provide: { maxWallTimeMs: 31d }', 'provide.maxWallTimeMs'],
+    ['provide: { allowRequesters: [me] }', 'provide.allowRequesters'],
+    ['provide: { pricesPerHour: { cpu: -1 } }', 'provide.pricesPerHour.cpu'],
+    ['provide: { pricesPerHour: { cpu: 5 } }', 'provide.pricesPerHour.cpu'],
+    ['listen: [nowhere]', 'listen'],
+    ['listen: /ip4/127.0.0.1/tcp/1', 'listen'],
+    ['log: { level: loud }', 'log.level'],
+    ['mdns: "yes"', 'mdns'],
+  ])('refuses %s and names the setting and the file', async (text, key) => {
+    await writeConfig(text);
+    await expect(load()).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      info: { key: expect.stringContaining(key), origin: `file ${join(home, 'config.yaml')}` },
+    });
+  });
+
+  it('resolves paths of the file from the data folder and others from the working folder', async () => {
+    await writeConfig('log: { file: logs/a.log }\n');
+    const { config } = await load({ FOGPROOF_KEYSTORE_PASSPHRASE_FILE: 'secret' });
+    expect(config.log.file).toBe(join(home, 'logs/a.log'));
+    expect(config.keystore.passphraseFile).toBe(join(folder, 'secret'));
+    expect((await load({ FOGPROOF_LOG_FILE: 'none' })).config.log.file).toBeNull();
+  });
+
+  it('takes the network by id or by path, and its preset with it', async () => {
+    await writeFile(join(folder, 'prod.json'), formatNetwork(PRODUCTION));
+    const byPath = await load({ FOGPROOF_NETWORK: 'prod.json' });
+    expect(byPath.network).toEqual(PRODUCTION);
+    expect(byPath.config.mdns).toBe(false);
+    expect(byPath.origins.get('mdns')).toEqual({ kind: 'preset', source: 'production' });
+    await new NetworkStore({ home }).add(PRODUCTION);
+    expect((await load({}, { network: 'prod' })).network).toEqual(PRODUCTION);
+    await expect(load({ FOGPROOF_NETWORK: 'other' })).rejects.toMatchObject({
+      code: 'CONFIG_NETWORK_UNKNOWN',
+      info: { known: ['prod', 'local'] },
+    });
+  });
+
+  it('refuses to weaken what the production preset fixes, from any layer, and lets the same be said', async () => {
+    await new NetworkStore({ home }).add(PRODUCTION);
+    const weaker = { FOGPROOF_NETWORK: 'prod', FOGPROOF_PROVIDE_ISOLATION_FOR_STRANGERS: 'process' };
+    await expect(load(weaker)).rejects.toMatchObject({
+      code: 'CONFIG_FIXED_BY_PRESET',
+      info: { origin: 'environment FOGPROOF_PROVIDE_ISOLATION_FOR_STRANGERS', preset: 'production' },
+    });
+    await expect(
+      load({ FOGPROOF_NETWORK: 'prod' }, { 'provide.isolationForStrangers': 'process' }),
+    ).rejects.toMatchObject({ code: 'CONFIG_FIXED_BY_PRESET' });
+    await writeConfig('network: prod\nprovide: { isolationForStrangers: process }\n');
+    await expect(load()).rejects.toMatchObject({ code: 'CONFIG_FIXED_BY_PRESET' });
+    await writeConfig('network: prod\nprovide: { isolationForStrangers: bubblewrap }\n');
+    expect((await load()).config.provide.isolationForStrangers).toBe('bubblewrap');
+  });
+
+  it('takes home and socket from flags before variables', async () => {
+    const other = join(folder, 'other');
+    const { config } = await load({ FOGPROOF_SOCKET: '/tmp/a' }, { home: other, socket: '/tmp/b' });
+    expect(config).toMatchObject({ home: other, socket: '/tmp/b' });
+  });
+
+  it('refuses a file that is too large or no file', async () => {
+    await writeConfig(`# ${'x'.repeat(300_000)}`);
+    await expect(load()).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' });
+    await rm(join(home, 'config.yaml'));
+    await mkdir(join(home, 'config.yaml'));
+    await expect(load()).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' });
+  });
+});
+
+describe('presets', () => {
+  it.each(['local', 'development', 'production'] as const)('%s loads, and fixes only what it sets', async (name) => {
+    const preset = await readPreset(name);
+    await new NetworkStore({ home }).add({ ...LOCAL_NETWORK, id: 'any', preset: name });
+    const { origins } = await load({ FOGPROOF_NETWORK: 'any' });
+    for (const key of preset.fixed) expect(origins.get(key)?.kind).toBe('preset');
+  });
+
+  it('other than local let nobody in without bubblewrap', async () => {
+    for (const preset of ['development', 'production'] as const) {
+      await new NetworkStore({ home }).add({ ...LOCAL_NETWORK, id: preset, preset });
+      const { config } = await load({ FOGPROOF_NETWORK: preset });
+      expect(config.provide.isolationForStrangers).toBe('bubblewrap');
+    }
+  });
+});
+
+describe('NetworkStore', () => {
+  it('keeps networks for the owner only, knows them again, and never replaces one by another', async () => {
+    const store = new NetworkStore({ home });
+    expect(await store.listIds()).toEqual([]);
+    const path = await store.add(PRODUCTION);
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
+    expect(await store.add(PRODUCTION)).toBe(path);
+    await expect(store.add({ ...PRODUCTION, bootstrap: [] })).rejects.toMatchObject({ code: 'CONFIG_NETWORK_EXISTS' });
+    expect(await store.read('prod')).toEqual(PRODUCTION);
+    expect(await store.listIds()).toEqual(['prod']);
+    expect(await readdir(join(home, 'networks'))).toEqual(['prod.json']);
+  });
+
+  it('refuses a file whose network has another id, or is none, without quoting it', async () => {
+    const store = new NetworkStore({ home });
+    await store.add(PRODUCTION);
+    await writeFile(store.pathOf('lab'), formatNetwork(PRODUCTION));
+    await expect(store.read('lab')).rejects.toMatchObject({ code: 'CONFIG_NETWORK_MALFORMED' });
+    await writeFile(store.pathOf('lab'), `{"preSharedKey": "${'ab'.repeat(32)}`);
+    const error = await store.read('lab').catch((reason: Error) => reason);
+    expect(error).toMatchObject({ code: 'CONFIG_NETWORK_MALFORMED' });
+    expect(String(error)).not.toContain('abab');
+  });
+
+  it('does not leave its folder for a name that climbs', async () => {
+    await writeFile(join(home, 'x.json'), formatNetwork(PRODUCTION));
+    await expect(new NetworkStore({ home }).read('../x')).rejects.toMatchObject({ code: 'CONFIG_NETWORK_UNKNOWN' });
+  });
+});
+
+describe('config file', () => {
+  it('is a template of comments that changes nothing, and keeps its comments when a key is set', async () => {
+    await createConfigFile(home);
+    const before = (await load()).config;
+    await setInConfigFile(home, 'network', 'prod');
+    const text = await readFile(join(home, 'config.yaml'), 'utf8');
+    expect(text).toContain('# Settings of this node.');
+    expect(text).toContain('network: prod');
+    await new NetworkStore({ home }).add(PRODUCTION);
+    expect((await load()).config.network).toBe('prod');
+    expect(before.network).toBe('local');
+    await setInConfigFile(home, 'network', 'local');
+    expect((await load()).config).toEqual(before);
+    await createConfigFile(home);
+    expect(await readFile(join(home, 'config.yaml'), 'utf8')).toContain('network: local');
+  });
+
+  it('shows settings in its comments that are right', async () => {
+    await createConfigFile(home);
+    const text = await readFile(join(home, 'config.yaml'), 'utf8');
+    const lines = text.split('\n').filter((line) => /^# ( {2})?[a-z][a-zA-Z]*:/.test(line));
+    expect(lines.length).toBeGreaterThan(10);
+    await writeConfig(lines.map((line) => line.slice(2)).join('\n'));
+    expect((await load()).config.provide.slots).toBe(4);
+  });
+
+  it('that is broken is not written to', async () => {
+    await writeConfig('lisen: []\n');
+    await expect(setInConfigFile(home, 'network', 'x')).rejects.toMatchObject({ code: 'CONFIG_UNKNOWN_KEY' });
+    expect(await readFile(join(home, 'config.yaml'), 'utf8')).toBe('lisen: []\n');
+  });
+});

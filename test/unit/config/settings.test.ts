@@ -1,0 +1,123 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { computeDefaults } from '../../../src/config/defaults.ts';
+import { readEnvironmentLayer, readFileLayer, readFlagLayer } from '../../../src/config/layers.ts';
+import { nodeConfigSchema } from '../../../src/config/schema.ts';
+import { findSetting, nearestSetting, SETTINGS } from '../../../src/config/settings.ts';
+
+const HOST = { cpus: 2, memoryBytes: 2 ** 33, diskBytes: 2 ** 40 };
+const PEER = '12D3KooWRawPbxPtP1eZaJpumGnyWX2DcUyd3RQnydr3eAto4Az7';
+
+describe('settings', () => {
+  it('have a path and a variable each, without two alike', () => {
+    expect(new Set(SETTINGS.map(({ path }) => path)).size).toBe(SETTINGS.length);
+    expect(new Set(SETTINGS.map(({ variable }) => variable)).size).toBe(SETTINGS.length);
+    expect(findSetting('provide.maxMemoryBytes')?.variable).toBe('FOGPROOF_PROVIDE_MAX_MEMORY_BYTES');
+    expect(findSetting('provide.pricesPerHour.gpu-consumer')?.variable).toBe(
+      'FOGPROOF_PROVIDE_PRICES_PER_HOUR_GPU_CONSUMER',
+    );
+  });
+
+  it('have a valid default each', () => {
+    const parsed = nodeConfigSchema.safeParse({ ...computeDefaults('/home', HOST), home: '/home', socket: '/s' });
+    expect(parsed.success).toBe(true);
+  });
+
+  it.each([
+    ['provide.max-memory-bytes', 'provide.maxMemoryBytes'],
+    ['maxMemoryBytes', 'provide.maxMemoryBytes'],
+    ['provide.maxMemoryByte', 'provide.maxMemoryBytes'],
+    ['lisen', 'listen'],
+    ['provid', 'provide'],
+    ['log.levle', 'log.level'],
+  ])('are suggested for what was mistyped: %s', (typed, meant) => {
+    expect(nearestSetting(typed)).toBe(meant);
+  });
+
+  it('are not suggested for what is like none', () => {
+    expect(nearestSetting('completely-else.where')).toBeNull();
+  });
+});
+
+describe('variables', () => {
+  it('are read as what their setting is', () => {
+    const layer = readEnvironmentLayer({
+      FOGPROOF_LISTEN: '/ip4/127.0.0.1/tcp/0, /ip6/::1/tcp/0',
+      FOGPROOF_MDNS: 'false',
+      FOGPROOF_PROVIDE_SLOTS: '3',
+      FOGPROOF_PROVIDE_ALLOW_REQUESTERS: PEER,
+      FOGPROOF_LOG_FILE: 'none',
+      FOGPROOF_REGION: '',
+      FOGPROOF_PASSPHRASE: 'not a setting',
+      PATH: '/bin',
+    });
+    expect(Object.fromEntries([...layer].map(([path, { value }]) => [path, value]))).toEqual({
+      listen: ['/ip4/127.0.0.1/tcp/0', '/ip6/::1/tcp/0'],
+      mdns: false,
+      'provide.slots': 3,
+      'provide.allowRequesters': [PEER],
+      'log.file': null,
+    });
+    const anyone = readEnvironmentLayer({ FOGPROOF_PROVIDE_ALLOW_REQUESTERS: 'anyone' });
+    expect(anyone.get('provide.allowRequesters')?.value).toBe('anyone');
+  });
+
+  it('that are none of ours but look so are refused', () => {
+    expect(() => readEnvironmentLayer({ FOGPROOF_LISTN: 'x' })).toThrow(
+      expect.objectContaining({
+        code: 'CONFIG_UNKNOWN_KEY',
+        info: expect.objectContaining({ nearest: 'FOGPROOF_LISTEN' }),
+      }),
+    );
+  });
+});
+
+describe('a file', () => {
+  const read = (text: string) => () => readFileLayer(text, '/home/config.yaml');
+
+  it('may be empty, all comments, or have empty sections', () => {
+    for (const text of ['', '# nothing\n', '---\n', 'provide:\n  # slots: 2\n']) expect(read(text)().size).toBe(0);
+  });
+
+  it.each([
+    ['lisen: []', { code: 'CONFIG_UNKNOWN_KEY', info: { key: 'lisen', nearest: 'listen' } }],
+    ['provide: { slot: 1 }', { code: 'CONFIG_UNKNOWN_KEY', info: { nearest: 'provide.slots' } }],
+    ['provide: 3', { code: 'CONFIG_INVALID', info: { key: 'provide' } }],
+    ['- a\n- b', { code: 'CONFIG_INVALID' }],
+    ['home: /elsewhere', { code: 'CONFIG_NOT_IN_FILE', info: { key: 'home' } }],
+    ['socket: /elsewhere', { code: 'CONFIG_NOT_IN_FILE', info: { key: 'socket' } }],
+    ['listen: [', { code: 'CONFIG_UNREADABLE' }],
+    ['mdns: true\nmdns: false', { code: 'CONFIG_UNREADABLE' }],
+    ['__proto__: { mdns: true }', { code: 'CONFIG_UNKNOWN_KEY' }],
+    [
+      'a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: [*c,*c,*c,*c,*c,*c]',
+      { code: 'CONFIG_UNREADABLE' },
+    ],
+  ])('is refused with what is wrong: %j', (text, expected) => {
+    expect(read(text)).toThrow(expect.objectContaining({ code: expected.code }));
+    if ('info' in expected) {
+      expect(read(text)).toThrow(expect.objectContaining({ info: expect.objectContaining(expected.info) }));
+    }
+  });
+
+  it('of any content gives settings or a coded error', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json()), (text) => {
+        try {
+          for (const path of read(text)().keys()) expect(findSetting(path)).toBeDefined();
+        } catch (error) {
+          expect(error).toMatchObject({ code: expect.stringMatching(/^CONFIG_/) });
+        }
+      }),
+    );
+  });
+});
+
+describe('flags', () => {
+  it('are text or values, and those not given do not count', () => {
+    const layer = readFlagLayer({ 'provide.slots': '4', mdns: false, listen: ['/ip4/1.2.3.4/tcp/1'], home: undefined });
+    expect([...layer.keys()]).toEqual(['provide.slots', 'mdns', 'listen']);
+    expect(layer.get('provide.slots')?.value).toBe(4);
+    expect(() => readFlagLayer({ 'provide.slot': 1 })).toThrow(expect.objectContaining({ code: 'CONFIG_UNKNOWN_KEY' }));
+  });
+});
