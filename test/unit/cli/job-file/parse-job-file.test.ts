@@ -3,11 +3,12 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse as parseYaml, stringify } from 'yaml';
+import { z } from 'zod';
 import { renderProblem } from '../../../../src/cli/job-file/errors.ts';
 import type { JobFileProblem } from '../../../../src/cli/job-file/interface.ts';
 import { parseJobFile } from '../../../../src/cli/job-file/parse-job-file.ts';
 import { WASM_TEMPLATE } from '../../../../src/cli/job-file/template.ts';
-import { type JobFile, MAX_JOB_FILE_BYTES } from '../../../../src/domain/job-file.ts';
+import { type JobFile, jobFileSchema, MAX_JOB_FILE_BYTES } from '../../../../src/domain/job-file.ts';
 import { nearestName } from '../../../../src/lib/nearest-name.ts';
 
 const LEAST = 'name: a\nworkload: {kind: wasm, module: a.wasm, abi: wasi}\n';
@@ -147,6 +148,10 @@ describe('nearest name', () => {
 describe('schema/job.schema.json', async () => {
   const schema = JSON.parse(await readFile(new URL('../../../../schema/job.schema.json', import.meta.url), 'utf8'));
   const validate = new Ajv2020({ strict: false }).compile(schema);
+
+  it('is what scripts/generate-schema.ts would write', () => {
+    expect(schema).toMatchObject(z.toJSONSchema(jobFileSchema, { io: 'input' }));
+  });
 
   it('takes what the program takes', () => {
     expect(validate({ name: 'a', workload: { kind: 'wasm', module: 'a.wasm', abi: 'wasi' } })).toBe(true);
