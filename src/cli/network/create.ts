@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { encodeInvite } from '../../config/invite.ts';
 import { formatNetwork } from '../../config/network-store.ts';
 import { resolveHome } from '../../config/paths.ts';
-import { writeSmallFile } from '../../config/small-file.ts';
+import { readSmallFile, writeSmallFile } from '../../config/small-file.ts';
 import {
   DEFAULT_NETWORK_PARAMETERS,
   type NetworkDefinition,
@@ -73,10 +73,11 @@ export const networkCreate = defineCommand({
     const home = resolveHome(context.environment, context.home);
     const network = describeNetwork(id, given);
     const file = resolve(context.workingDirectory, given.output ?? `${network.id}.network.json`);
-    if (!(await writeSmallFile(file, formatNetwork(network), { existing: 'keep' }))) {
-      throw new UsageError(`the file ${file} exists already`, 'Name another with --output, or remove it first.');
-    }
+    const taken = (): UsageError =>
+      new UsageError(`the file ${file} exists already`, 'Name another with --output, or remove it first.');
+    if ((await readSmallFile(file)) !== undefined) throw taken();
     const joined = given.join ? await joinNetwork(home, network) : null;
+    if (!(await writeSmallFile(file, formatNetwork(network), { existing: 'keep' }))) throw taken();
     const invite = encodeInvite(network);
     context.output.result({ network: network.id, file, joined, invite }, () => [
       ...renderFields([

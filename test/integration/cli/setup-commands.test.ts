@@ -1,0 +1,218 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EXIT_CODES } from '../../../src/cli/exit-codes.ts';
+import { runCli } from '../../../src/cli/framework/run-cli.ts';
+import { decodeInvite } from '../../../src/config/invite.ts';
+import { SETTINGS } from '../../../src/config/settings.ts';
+
+let folder: string;
+let home: string;
+let passphraseFile: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fogproof-cli-'));
+  home = join(folder, 'home');
+  passphraseFile = join(folder, 'passphrase');
+  await writeFile(passphraseFile, 'correct horse battery staple\n');
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function cli(line: string, environment: Record<string, string> = {}) {
+  let [out, err] = ['', ''];
+  const exitCode = await runCli(
+    line.split(' '),
+    {
+      stdout: { write: (text) => void (out += text) },
+      stderr: { write: (text) => void (err += text) },
+      environment: { FOGPROOF_HOME: home, ...environment },
+      workingDirectory: folder,
+      signal: new AbortController().signal,
+      readSecret: () => Promise.reject(new TypeError('there is no terminal here')),
+    },
+    { version: '0.0.0' },
+  );
+  return { exitCode, out, err, json: () => JSON.parse(out) as Record<string, unknown> };
+}
+
+describe('init', () => {
+  it('makes an encrypted identity, its backup, a configuration, and joins a network', async () => {
+    await cli('network create lab --home other');
+    const backup = join(folder, 'node.age');
+    const environment = { FOGPROOF_PASSPHRASE_FILE: passphraseFile };
+    const { exitCode, json, err } = await cli(`init --backup node.age --network lab.network.json --json`, environment);
+    expect(err).toBe('');
+    expect(exitCode).toBe(EXIT_CODES.ok);
+    expect(json()).toMatchObject({
+      peer: expect.stringMatching(/^12D3KooW/),
+      vrfPublicKey: expect.stringMatching(/^[0-9a-f]{64}$/),
+      keystore: 'encrypted',
+      backup,
+      network: 'lab',
+    });
+    expect((await readdir(home)).sort()).toEqual(['config.yaml', 'identity.age', 'networks']);
+    expect((await stat(home)).mode & 0o777).toBe(0o700);
+    expect((await stat(backup)).mode & 0o777).toBe(0o600);
+  });
+
+  it('refuses a second identity and changes nothing', async () => {
+    await cli('init --plain --no-backup');
+    const before = await readFile(join(home, 'identity.json'), 'utf8');
+    const { exitCode, err } = await cli('init --plain --no-backup');
+    expect(exitCode).toBe(EXIT_CODES.error);
+    expect(err).toContain('IDENTITY_EXISTS');
+    expect(await readFile(join(home, 'identity.json'), 'utf8')).toBe(before);
+  });
+
+  it('warns without a backup, and about an unencrypted identity', async () => {
+    const { exitCode, err } = await cli('init --plain --no-backup');
+    expect(exitCode).toBe(EXIT_CODES.ok);
+    expect(err).toContain('WARNING: there is no backup');
+    expect(err).toContain('not encrypted');
+  });
+
+  it.each([
+    ['init --plain', 'where the backup'],
+    ['init --no-backup', 'no terminal to ask on'],
+    ['init --plain --backup b --no-backup', 'contradict'],
+    ['init --plain --backup home/b.age', 'inside the data folder'],
+    ['init --plain --backup taken', 'exists already'],
+    ['init --plain --no-backup --network none.json', 'there is no network'],
+    ['init --plain --backup b.age', 'no terminal to ask on'],
+  ])('makes nothing when it is refused: %s', async (line, reason) => {
+    await writeFile(join(folder, 'taken'), 'precious');
+    const { exitCode, err } = await cli(line);
+    expect(exitCode).not.toBe(EXIT_CODES.ok);
+    expect(err).toContain(reason);
+    expect(await readdir(folder)).toEqual(['passphrase', 'taken']);
+    expect(await readFile(join(folder, 'taken'), 'utf8')).toBe('precious');
+  });
+});
+
+describe('restore', () => {
+  it('brings the same peer back into another folder, with its own passphrase for each file', async () => {
+    const other = join(folder, 'other-passphrase');
+    await writeFile(other, 'another one for the backup');
+    const made = await cli('init --backup node.age --json', {
+      FOGPROOF_PASSPHRASE_FILE: passphraseFile,
+      FOGPROOF_BACKUP_PASSPHRASE_FILE: other,
+    });
+    const wrong = await cli('restore node.age --home elsewhere', { FOGPROOF_PASSPHRASE_FILE: passphraseFile });
+    expect(wrong.exitCode).toBe(EXIT_CODES.error);
+    expect(wrong.err).toContain('IDENTITY_WRONG_PASSPHRASE');
+    const right = await cli('restore node.age --plain --json --home elsewhere', { FOGPROOF_PASSPHRASE_FILE: other });
+    expect(right.exitCode).toBe(EXIT_CODES.ok);
+    expect(right.json()['peer']).toBe(made.json()['peer']);
+    const again = await cli('restore node.age --home elsewhere', { FOGPROOF_PASSPHRASE_FILE: other });
+    expect(again.err).toContain('IDENTITY_EXISTS');
+  });
+
+  it('refuses what is no backup', async () => {
+    await writeFile(join(folder, 'junk'), 'junk');
+    const environment = { FOGPROOF_PASSPHRASE_FILE: passphraseFile };
+    expect((await cli('restore junk', environment)).err).toContain('IDENTITY_MALFORMED');
+    expect((await cli('restore none', environment)).err).toContain('IDENTITY_UNREADABLE');
+    expect((await cli('restore junk')).err).toContain('no terminal to ask on');
+    await expect(readdir(home)).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('network', () => {
+  it('create writes a file and an invite that say the same, and both can be joined', async () => {
+    const line = 'network create lab --private --lease 4s --bootstrap /ip4/192.0.2.1/tcp/1 --no-join --json';
+    const { exitCode, json } = await cli(line);
+    expect(exitCode).toBe(EXIT_CODES.ok);
+    const { invite, file, joined } = json() as { invite: string; file: string; joined: null };
+    expect(joined).toBeNull();
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+    const network = decodeInvite(invite);
+    expect(network).toEqual(JSON.parse(await readFile(file, 'utf8')));
+    expect(network).toMatchObject({
+      id: 'lab',
+      preset: 'development',
+      bootstrap: ['/ip4/192.0.2.1/tcp/1'],
+      preSharedKey: expect.stringMatching(/^[0-9a-f]{64}$/),
+      parameters: { leaseDurationMs: 4000, leaseRenewalMs: 1000, epochRounds: 120 },
+    });
+    for (const given of [invite, 'lab.network.json', file]) {
+      const target = join(folder, `home-${given.length}`);
+      expect((await cli(`network join ${given} --home ${target}`)).exitCode).toBe(EXIT_CODES.ok);
+      expect((await cli(`config print network --json --home ${target}`)).json()).toMatchObject({
+        settings: [{ key: 'network', value: 'lab', origin: { kind: 'file' } }],
+      });
+    }
+  });
+
+  it('create joins at once, and list shows which network is in use', async () => {
+    await cli('network create one --preset local');
+    await cli('network create two');
+    const list = async () =>
+      ((await cli('network list --json')).json()['networks'] as { id: string; isCurrent: boolean }[]).map(
+        ({ id, isCurrent }) => `${id}${isCurrent ? '*' : ''}`,
+      );
+    expect(await list()).toEqual(['local', 'one', 'two*']);
+    await cli('network join one');
+    expect(await list()).toEqual(['local', 'one*', 'two']);
+    await cli('network join local');
+    expect(await list()).toContain('local*');
+    await rm(join(home, 'networks', 'two.json'));
+    await writeFile(join(home, 'config.yaml'), 'network: two\n');
+    const { err, exitCode } = await cli('network list');
+    expect(exitCode).toBe(EXIT_CODES.ok);
+    expect(err).toContain("no network 'two'");
+  });
+
+  it.each([
+    ['network create Lab', 'id:'],
+    ['network create lab --lease 4', 'not a duration'],
+    ['network create lab --lease 1ms', '--lease'],
+    ['network create lab --lease 4s --renewal 5s', 'shorter'],
+    ['network create lab --preset other', '--preset'],
+    ['network join fogproof1abc', 'CONFIG_BAD_INVITE'],
+    ['network join nowhere', 'CONFIG_NETWORK_UNKNOWN'],
+    ['network join passphrase', 'CONFIG_NETWORK_MALFORMED'],
+  ])('refuses wrong input with exit code 2 and makes nothing: %s', async (line, reason) => {
+    const { exitCode, err } = await cli(line);
+    expect(err).toContain(reason);
+    expect(exitCode).toBe(EXIT_CODES.usage);
+    expect(await readdir(folder)).toEqual(['passphrase']);
+  });
+
+  it('never writes over a file or another network of the same name', async () => {
+    await cli('network create lab');
+    expect((await cli('network create lab')).err).toContain('exists already');
+    const { err, exitCode } = await cli('network create lab --private --output second.json');
+    expect(err).toContain('CONFIG_NETWORK_EXISTS');
+    expect(exitCode).not.toBe(EXIT_CODES.ok);
+    expect(await readdir(folder)).not.toContain('second.json');
+  });
+});
+
+describe('config print', () => {
+  it('shows every setting with its origin', async () => {
+    await mkdir(home);
+    await writeFile(join(home, 'config.yaml'), 'provide: { slots: 7 }\n');
+    const { json, exitCode } = await cli('config print --json', { FOGPROOF_LOG_LEVEL: 'debug' });
+    expect(exitCode).toBe(EXIT_CODES.ok);
+    const settings = json()['settings'] as { key: string; value: unknown; origin: { kind: string } }[];
+    expect(settings.map(({ key }) => key)).toEqual(SETTINGS.map(({ path }) => path));
+    const byKey = new Map(settings.map((each) => [each.key, each]));
+    expect(byKey.get('provide.slots')).toMatchObject({ value: 7, origin: { kind: 'file' } });
+    expect(byKey.get('log.level')).toMatchObject({ value: 'debug', origin: { source: 'FOGPROOF_LOG_LEVEL' } });
+    const { out } = await cli('config print provide.slots');
+    expect(out).toMatch(/provide\.slots\s+7\s+file .*config\.yaml/);
+  });
+
+  it('fails on a mistyped key with what was meant, and on a setting that is none', async () => {
+    await mkdir(home);
+    await writeFile(join(home, 'config.yaml'), 'provide: { slot: 7 }\n');
+    const { err, exitCode } = await cli('config print');
+    expect(exitCode).toBe(EXIT_CODES.usage);
+    expect(err).toContain("Did you mean 'provide.slots'?");
+    await rm(join(home, 'config.yaml'));
+    expect((await cli('config print nothing')).exitCode).toBe(EXIT_CODES.failed);
+  });
+});
