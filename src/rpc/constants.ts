@@ -14,7 +14,7 @@ export const MAX_CONNECTIONS = 64;
 export const MAX_IN_FLIGHT = 8192;
 /** Subscriptions that one connection may have open. */
 export const MAX_SUBSCRIPTIONS = 256;
-/** Requests a second of one connection, after a burst; a closed loop on this machine reaches about 20,000. */
+/** Requests a second of one connection, after a burst: far above any person or script, well below what fills a core. */
 export const RATE_PER_SECOND = 25_000;
 export const RATE_BURST = 50_000;
 /** Bytes that may wait for a connection's reader beyond one whole answer, before the connection is dropped. */

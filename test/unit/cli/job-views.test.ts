@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { formatCount, formatWhen, renderFields, shortId, shortPeer } from '../../../src/cli/format.ts';
+import { renderTable } from '../../../src/cli/framework/text-table.ts';
+import { JobFollower } from '../../../src/cli/job/job-follower.ts';
+import { renderJobs } from '../../../src/cli/job/list.ts';
+import { exitCodeOf, renderExplanation, renderJob } from '../../../src/cli/job/render-job.ts';
+import { renderStatus } from '../../../src/cli/node/status.ts';
+import { renderNoWork } from '../../../src/cli/node/why-no-work.ts';
+import { renderPeers } from '../../../src/cli/peers/list.ts';
+import type { JobEvent } from '../../../src/scheduler/interface.ts';
+import { EXAMPLE_VIEW, exampleLog, exampleResult } from '../../support/fake-rpc-modules.ts';
+
+const output = { table: renderTable };
+const nowMs = 1_790_000_100_000;
+
+describe('figures', () => {
+  it.each([
+    [0, '0'],
+    [999, '999'],
+    [1_000, '1 k'],
+    [1_234_567, '1.2 M'],
+    [38_400_000_000, '38.4 G'],
+  ])('%d is %s', (value, text) => expect(formatCount(value)).toBe(text));
+
+  it('tells when', () => {
+    expect(formatWhen(nowMs - 90_000, nowMs)).toBe('1.5 m ago');
+    expect(formatWhen(nowMs + 600_000, nowMs)).toBe('in 10 m');
+    expect(formatWhen(nowMs + 10, nowMs)).toBe('now');
+  });
+
+  it('shortens ids so that commands still take them', () => {
+    expect(EXAMPLE_VIEW.job.startsWith(shortId(EXAMPLE_VIEW.job))).toBe(true);
+    expect(shortPeer('12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5')).toBe('12D3…MtimQ5');
+    expect(
+      renderFields([
+        ['a', '1'],
+        ['longer', undefined],
+        ['bb', '2'],
+      ]),
+    ).toEqual(['a   1', 'bb  2']);
+  });
+});
+
+describe('views', () => {
+  it('shows a job with its attempts and outputs', () => {
+    const text = renderJob(EXAMPLE_VIEW, { output, nowMs }).join('\n');
+    for (const part of [
+      EXAMPLE_VIEW.job,
+      'train digits',
+      'completed',
+      '1.2 M units of fuel',
+      '/model.bin',
+      '5.1 KiB',
+      'REPLICA',
+    ]) {
+      expect(text).toContain(part);
+    }
+  });
+
+  it('says of one provider that nobody agrees with it', () => {
+    expect(renderJob(EXAMPLE_VIEW, { output, nowMs }).join('\n')).toContain('nobody to agree with');
+  });
+
+  it('shows why a job waits, a list, peers, status and why a node idles', () => {
+    expect(renderExplanation(exampleResult('job.explain'), output).join('\n')).toMatch(/AT_CAPACITY.*slots are taken/);
+    expect(renderJobs([EXAMPLE_VIEW], { output, nowMs })[1]).toContain('completed');
+    expect(renderJobs([], { output, nowMs })).toEqual([expect.stringContaining('job submit')]);
+    const { peers } = exampleResult('peers.list');
+    expect(renderPeers(peers, { output, isFull: false }).join('\n')).toContain('12D3…MtimQ5');
+    expect(renderPeers(peers, { output, isFull: true }).join('\n')).toContain('/ip4/127.0.0.1/tcp/4717');
+    expect(renderStatus(exampleResult('node.status'), output).join('\n')).toContain("Strangers' jobs");
+    expect(renderNoWork(exampleResult('node.whyNoWork'), { output, nowMs }).join('\n')).toContain('✗ peers');
+  });
+
+  it('fails unless the program completed', () => {
+    const { result } = EXAMPLE_VIEW;
+    const failed = { kind: 'program-failed', code: 'TRAP', detail: 'unreachable' } as const;
+    expect(exitCodeOf(EXAMPLE_VIEW)).toBe(0);
+    expect(exitCodeOf({ ...EXAMPLE_VIEW, state: 'failed', result: null })).toBe(1);
+    expect(exitCodeOf({ ...EXAMPLE_VIEW, result: result && { ...result, outcome: failed } })).toBe(1);
+  });
+});
+
+describe('JobFollower', () => {
+  const metric = (step: number, lease: string): JobEvent =>
+    ({ ...exampleLog('', { lease }), kind: 'metric', name: 'loss', value: `0.${step}`, step }) as JobEvent;
+
+  function follow(events: readonly JobEvent[], replicas: 'merged' | 'each'): { lines: string[]; progress: string[] } {
+    const lines: string[] = [];
+    const progress: string[] = [];
+    const follower = new JobFollower(
+      {
+        output: {
+          isJson: false,
+          item: (_, text) => void lines.push(text),
+          progress: (text) => void progress.push(text),
+        },
+      },
+      { replicas, shows: ['state', 'attempt', 'log', 'metric'] },
+    );
+    for (const event of events) follower.see(event);
+    return { lines, progress };
+  }
+  const two = [
+    exampleLog('one\n', { lease: 'a', replica: 0 }),
+    exampleLog('one\n', { lease: 'b', replica: 1 }),
+    exampleLog('two\n', { lease: 'b', replica: 1 }),
+    metric(1, 'b'),
+    exampleLog('two\n', { lease: 'a', replica: 0 }),
+    metric(1, 'a'),
+    metric(2, 'a'),
+  ];
+
+  it('shows equal lines of replicas once, from whichever is first', () => {
+    expect(follow(two, 'merged').lines).toEqual(['one', 'two', 'step 1  loss 0.1', 'step 2  loss 0.2']);
+  });
+
+  it('shows nothing again when a replaced replica starts over', () => {
+    const again = [
+      ...two,
+      exampleLog('one\n', { lease: 'c', replica: 0 }),
+      exampleLog('two\n', { lease: 'c', replica: 0 }),
+    ];
+    expect(follow(again, 'merged').lines).toHaveLength(4);
+  });
+
+  it('shows each replica with its number where asked to', () => {
+    expect(follow(two, 'each').lines.slice(0, 2)).toEqual(['#0 one', '#1 one']);
+  });
+
+  it('tells each change of an attempt once, and draws the progress of those that run', () => {
+    const [attempt] = EXAMPLE_VIEW.attempts;
+    if (attempt === undefined) throw new Error('the example has an attempt');
+    const at = (state: 'running' | 'lost', step: number): JobEvent => ({
+      kind: 'attempt',
+      job: EXAMPLE_VIEW.job,
+      atMs: EXAMPLE_VIEW.createdAtMs,
+      attempt: { ...attempt, state, progress: { fuel: step * 1000, step, cpuTimeMs: 1 }, reason: null },
+    });
+    const { lines, progress } = follow([at('running', 1), at('running', 2), at('lost', 2)], 'merged');
+    expect(lines).toEqual(['• replica 0 on 12D3…MtimQ5: running', '• replica 0 on 12D3…MtimQ5: lost']);
+    expect(progress[1]).toBe('#0 step 2, 2 k fuel');
+    expect(progress[2]).toBe('');
+  });
+});
