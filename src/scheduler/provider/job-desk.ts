@@ -78,7 +78,8 @@ export class JobDesk {
       yield* this.#leaseAgain(answer.leases, context);
       return;
     }
-    const { run, acceptances } = await intake.begin(answer, request);
+    const { run } = answer;
+    const acceptances = await intake.begin(run);
     const feed = new AttemptFeed(this.#modules.clock);
     for (const attempt of run.live) feed.follow(attempt, 0);
     if (run.options.isBatch) run.feed = feed;

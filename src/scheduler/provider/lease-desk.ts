@@ -14,6 +14,7 @@ import { computeInputBytes, findLeaseMismatch, type LeasedJob } from './lease-ch
 import type { OfferBook, OfferEntry } from './offer-book.ts';
 import type { JobProviderOptions } from './options.ts';
 import { createRefusal } from './refusals.ts';
+import type { Run } from './run.ts';
 
 export type LeaseRequest = Extract<JobRequest, { op: 'lease' }>;
 
@@ -24,18 +25,35 @@ export interface LeaseDeskModules {
   readonly admission: Admission;
   readonly clock: Clock;
   readonly isDraining: () => boolean;
-  /** True if this lease was countersigned before. */
+  /** True if an attempt under this lease has not ended. */
+  readonly isLive: (lease: LeaseId) => boolean;
+  /** True if this lease was countersigned before, live or ended. */
   readonly isKnown: (lease: LeaseId) => Promise<boolean>;
+  /** Turns a taken offer into a run that holds its slots, at once. */
+  readonly createRun: (taken: TakenLease) => Run;
 }
 
 export type LeaseAnswer =
   | { readonly kind: 'refused'; readonly refusal: Refusal }
   /** The same request again: nothing runs twice, the attempts are followed from the start. */
   | { readonly kind: 'known'; readonly leases: readonly LeaseId[] }
-  /** The offer is taken: the caller holds its slots. */
-  | { readonly kind: 'taken'; readonly entry: OfferEntry; readonly pairs: readonly LeasedJob[] };
+  /** The offer is taken and its slots are held by this run. */
+  | { readonly kind: 'taken'; readonly run: Run };
 
-/** Judges lease requests. Between its last check and the taking of the offer nothing is awaited. */
+/** A verified request with the offer that it takes. */
+export interface TakenLease {
+  readonly entry: OfferEntry;
+  readonly pairs: readonly LeasedJob[];
+  readonly request: LeaseRequest;
+}
+
+interface VerifiedRequest {
+  readonly pairs: readonly LeasedJob[];
+  readonly statements: ReadonlyMap<ObjectId, ObjectId>;
+  readonly request: LeaseRequest;
+}
+
+/** Judges lease requests. From its last check until the run holds the offer's slots, nothing is awaited. */
 export class LeaseDesk {
   readonly #modules: LeaseDeskModules;
   readonly #options: JobProviderOptions;
@@ -59,24 +77,24 @@ export class LeaseDesk {
     const [first] = leases;
     // Leases of one request share an offer, which is taken once: if the first is new, all are.
     if (first === undefined || !(await this.#modules.isKnown(first))) {
-      return this.#judgePairs(requester, pairs, statements);
+      return this.#judgePairs(requester, { pairs, statements, request });
     }
     const known = await Promise.all(leases.map(this.#modules.isKnown));
     if (known.every(Boolean)) return { kind: 'known', leases };
     return refused('DUPLICATE_LEASE', 'some of these leases were taken before');
   }
 
-  #judgePairs(
-    requester: PeerKey,
-    pairs: readonly LeasedJob[],
-    statements: ReadonlyMap<ObjectId, ObjectId>,
-  ): LeaseAnswer {
+  #judgePairs(requester: PeerKey, { pairs, statements, request }: VerifiedRequest): LeaseAnswer {
     if (this.#modules.isDraining()) return refused('DRAINING', 'it finishes what it has and then stops');
     const [first] = pairs;
     if (first === undefined) return mismatch('no lease in the request');
     const offerId = first.lease.value.offer as string as ObjectId;
     const entry = this.#modules.offers.find(offerId);
-    if (entry === undefined) return this.#describeGone(offerId);
+    if (entry === undefined) {
+      // The same request, sent twice: the other one took the offer while this one was being verified.
+      const leases = pairs.map(({ lease }) => lease.id as string as LeaseId);
+      return leases.every(this.#modules.isLive) ? { kind: 'known', leases } : this.#describeGone(offerId);
+    }
     if (pairs.length > entry.attempts) return mismatch(`${pairs.length} leases, ${entry.attempts} offered`);
     const context = {
       networkId: this.#options.networkId,
@@ -95,7 +113,8 @@ export class LeaseDesk {
     const refusal = this.#judgeLoad(requester, pairs);
     if (refusal !== undefined) return { kind: 'refused', refusal };
     const taken = this.#modules.offers.take(offerId);
-    return taken.kind === 'taken' ? { kind: 'taken', entry: taken.entry, pairs } : this.#describeGone(offerId);
+    if (taken.kind !== 'taken') return this.#describeGone(offerId);
+    return { kind: 'taken', run: this.#modules.createRun({ entry: taken.entry, pairs, request }) };
   }
 
   #describeGone(offer: ObjectId): LeaseAnswer {

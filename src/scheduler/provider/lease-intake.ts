@@ -7,7 +7,7 @@ import { packSigned, signObjects } from '../../proofs/signed-object.ts';
 import { Attempt } from './attempt.ts';
 import type { AttemptTable } from './attempt-table.ts';
 import type { Dispatcher } from './dispatcher.ts';
-import { indexInlineBlobs, type LeaseAnswer, type LeaseRequest } from './lease-desk.ts';
+import { indexInlineBlobs, type TakenLease } from './lease-desk.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 import type { ProviderMetrics } from './metrics.ts';
 import { Run } from './run.ts';
@@ -19,13 +19,6 @@ export interface LeaseIntakeModules {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly metrics: ProviderMetrics;
-}
-
-type TakenLease = Extract<LeaseAnswer, { kind: 'taken' }>;
-
-export interface BegunRun {
-  readonly run: Run;
-  readonly acceptances: SignedManyWire;
 }
 
 /** Turns a taken offer into attempts: slots held at once, leases on disk, and only then countersigned. */
@@ -41,22 +34,16 @@ export class LeaseIntake {
     return this.#leasesTaken;
   }
 
-  /** The run holds its slots when this returns its promise. @throws StorageError if the leases cannot be journalled */
-  async begin(taken: TakenLease, request: LeaseRequest): Promise<BegunRun> {
+  /** Countersigns a run's leases. @throws StorageError if they cannot be journalled: the run is then given up */
+  async begin(run: Run): Promise<SignedManyWire> {
     const { table, dispatcher, metrics } = this.#modules;
-    const run = this.#createRun(taken, request);
     const attempts = [...run.live];
-    const journalled = this.#journal(attempts);
-    run.journalled = journalled.then(
-      () => undefined,
-      () => undefined,
-    );
     try {
-      await journalled;
+      await this.#journal(attempts).finally(() => run.markJournalled());
       const acceptances = await this.accept(attempts.map(({ id, options }) => [id, options.acceptedAtMs]));
       this.#leasesTaken += attempts.length;
       metrics.leases.increment({}, attempts.length);
-      return { run, acceptances };
+      return acceptances;
     } catch (error) {
       for (const attempt of attempts) table.remove(attempt);
       dispatcher.drop(run);
@@ -78,7 +65,8 @@ export class LeaseIntake {
     return packSigned(await signObjects(LEASE_ACCEPTANCE, values, identity));
   }
 
-  #createRun({ entry, pairs }: TakenLease, request: LeaseRequest): Run {
+  /** Holds the slots of the offer from the moment it is taken. */
+  createRun({ entry, pairs, request }: TakenLease): Run {
     const { clock, table, dispatcher } = this.#modules;
     const { requester, executor, isolation } = entry;
     const run = new Run(entry.slots, {

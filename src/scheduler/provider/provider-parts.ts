@@ -69,9 +69,12 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
   const offerDesk = new OfferDesk({ ...shared, isDraining: hooks.isDraining }, options);
   const intake = new LeaseIntake(shared);
   const follower = new LeaseFollower(shared);
+  const isLive = (lease: LeaseId): boolean => shared.table.get(lease) !== undefined;
   const isKnown = async (lease: LeaseId): Promise<boolean> =>
-    shared.table.get(lease) !== undefined || (await shared.store.get(lease)) !== undefined;
-  const desk = new LeaseDesk({ ...shared, self: identity.peer, isDraining: hooks.isDraining, isKnown }, options);
+    isLive(lease) || (await shared.store.get(lease)) !== undefined;
+  const { isDraining } = hooks;
+  const createRun = intake.createRun.bind(intake);
+  const desk = new LeaseDesk({ ...shared, self: identity.peer, isDraining, isLive, isKnown, createRun }, options);
   const jobDesk = new JobDesk({
     ...shared,
     desk,

@@ -22,8 +22,7 @@ export class Run {
   isStarted = false;
   /** The open answer to the lease request of a batch; null once its stream has gone. */
   feed: AttemptFeed | null = null;
-  /** Settles when the leases are on disk, or could not be written. */
-  journalled: Promise<void> = Promise.resolve();
+  readonly #journalled = Promise.withResolvers<void>();
   #queue: readonly Attempt[] = [];
   readonly #checkedBlobs = new Set<BlobId>();
   #next = 0;
@@ -32,6 +31,15 @@ export class Run {
   constructor(grantedSlots: number, options: RunOptions) {
     this.grantedSlots = grantedSlots;
     this.options = options;
+  }
+
+  /** Resolves when the leases are on disk, or could not be written. */
+  get journalled(): Promise<void> {
+    return this.#journalled.promise;
+  }
+
+  markJournalled(): void {
+    this.#journalled.resolve();
   }
 
   /** Called once, before the run is dispatched. */
