@@ -40,7 +40,7 @@ async function cli(line: string, environment: Record<string, string> = {}) {
 
 describe('init', () => {
   it('makes an encrypted identity, its backup, a configuration, and joins a network', async () => {
-    await cli('network create lab --home other');
+    await cli(`network create lab --home ${folder}/other`);
     const backup = join(folder, 'node.age');
     const environment = { FOGPROOF_PASSPHRASE_FILE: passphraseFile };
     const { exitCode, json, err } = await cli(`init --backup node.age --network lab.network.json --json`, environment);
@@ -100,13 +100,17 @@ describe('restore', () => {
       FOGPROOF_PASSPHRASE_FILE: passphraseFile,
       FOGPROOF_BACKUP_PASSPHRASE_FILE: other,
     });
-    const wrong = await cli('restore node.age --home elsewhere', { FOGPROOF_PASSPHRASE_FILE: passphraseFile });
+    const wrong = await cli(`restore node.age --home ${folder}/elsewhere`, {
+      FOGPROOF_PASSPHRASE_FILE: passphraseFile,
+    });
     expect(wrong.exitCode).toBe(EXIT_CODES.error);
     expect(wrong.err).toContain('IDENTITY_WRONG_PASSPHRASE');
-    const right = await cli('restore node.age --plain --json --home elsewhere', { FOGPROOF_PASSPHRASE_FILE: other });
+    const right = await cli(`restore node.age --plain --json --home ${folder}/elsewhere`, {
+      FOGPROOF_PASSPHRASE_FILE: other,
+    });
     expect(right.exitCode).toBe(EXIT_CODES.ok);
     expect(right.json()['peer']).toBe(made.json()['peer']);
-    const again = await cli('restore node.age --home elsewhere', { FOGPROOF_PASSPHRASE_FILE: other });
+    const again = await cli(`restore node.age --home ${folder}/elsewhere`, { FOGPROOF_PASSPHRASE_FILE: other });
     expect(again.err).toContain('IDENTITY_EXISTS');
   });
 
