@@ -1,11 +1,13 @@
 import type { BlobStore } from '../blob/interface.ts';
-import type { Bundle } from '../domain/bundle.ts';
+import type { Bundle, UnrevealedReplica } from '../domain/bundle.ts';
+import { COMMITMENT } from '../domain/commitment.ts';
 import { type BlobId, UnixMs } from '../domain/ids.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
+import { openSigned } from '../proofs/signed-object.ts';
 import { computePae, encodeDsse } from './dsse.ts';
 import { BundleError } from './errors.ts';
 import { encodeStatement, IN_TOTO_PAYLOAD_TYPE } from './in-toto.ts';
@@ -41,7 +43,8 @@ export class CarBundleExporter implements BundleExporter {
 
   async exportFile(material: BundleMaterial, request: ExportRequest): Promise<ExportResult> {
     if (material.attempts.length === 0) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
-    const listing = createBundle(material, [], UnixMs(this.#modules.clock.nowMs()));
+    const unrevealed = await selectUnrevealed(material);
+    const listing = createBundle({ ...material, unrevealed }, UnixMs(this.#modules.clock.nowMs()));
     const { accepted, receipts } = await assessEvidence(listing);
     using _pins = this.#pinAll(material, receipts);
     const blobs = await this.#listBlobs(
@@ -110,7 +113,17 @@ function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]
   ];
 }
 
-function createBundle(material: BundleMaterial, blobs: Bundle['blobs'], exportedAtMs: UnixMs): Bundle {
+/** A set that lost a member before the first reveal is void: those who signed that one have no part in the last. */
+async function selectUnrevealed(material: BundleMaterial): Promise<readonly UnrevealedReplica[]> {
+  const selected: UnrevealedReplica[] = [];
+  for (const replica of material.unrevealed ?? []) {
+    const { id } = await openSigned(COMMITMENT, replica.commitment);
+    if (material.commitmentSet?.commitments.includes(id) === true) selected.push(replica);
+  }
+  return selected;
+}
+
+function createBundle(material: BundleMaterial, exportedAtMs: UnixMs): Bundle {
   return {
     type: 'fogproof/bundle@1',
     job: material.job.wire,
@@ -118,7 +131,7 @@ function createBundle(material: BundleMaterial, blobs: Bundle['blobs'], exported
     commitmentSet: material.commitmentSet,
     unrevealed: [...(material.unrevealed ?? [])],
     missingReplicas: [...material.missingReplicas],
-    blobs,
+    blobs: [],
     exportedAtMs,
   };
 }

@@ -4,9 +4,11 @@
  */
 import { CID } from 'multiformats/cid';
 import { COMMITMENT_PREFIX, type CommitmentSet } from '../domain/commitment.ts';
-import type { JobId, LeaseId, ObjectId } from '../domain/ids.ts';
+import { type JobId, type LeaseId, ObjectId } from '../domain/ids.ts';
+import { encodeObject } from '../domain/object-type.ts';
+import { RESULT, type Result } from '../domain/receipt.ts';
 import { encodeUtf8 } from '../lib/bytes.ts';
-import { sha256 } from '../lib/cid.ts';
+import { computeObjectCid, sha256 } from '../lib/cid.ts';
 
 export interface CommitmentOpening {
   readonly lease: LeaseId;
@@ -16,6 +18,11 @@ export interface CommitmentOpening {
 
 export function computeCommitmentDigest({ lease, outputRoot, salt }: CommitmentOpening): Uint8Array {
   return sha256(encodeUtf8(COMMITMENT_PREFIX), CID.parse(lease).bytes, CID.parse(outputRoot).bytes, salt);
+}
+
+/** Id of the canonical result: what replicas commit to and compare. */
+export function computeOutputRoot(result: Result): ObjectId {
+  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
 }
 
 /** The set over commitments, in the one order that everybody signs: ascending by their ids. */

@@ -17,7 +17,7 @@ import type { Signed } from '../../src/domain/signed.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
-import { computeCommitmentDigest, createCommitmentSet } from '../../src/proofs/commitment.ts';
+import { computeCommitmentDigest, computeOutputRoot, createCommitmentSet } from '../../src/proofs/commitment.ts';
 import { signObject, signObjects } from '../../src/proofs/signed-object.ts';
 
 /** Parties with fixed keys: 0 is the requester, the others are providers. */
@@ -223,10 +223,6 @@ function createResult(job: JobId): Result {
   };
 }
 
-export function outputRootOf(result: Result): ObjectId {
-  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
-}
-
 interface Draft {
   readonly replica: number;
   readonly provider: number;
@@ -268,7 +264,7 @@ async function runReplica(job: Signed<Job>, replica: number, { providers, lies =
     job: JobId(job.id),
     lease: id,
     provider: party(provider).peer,
-    digest: computeCommitmentDigest({ lease: id, outputRoot: outputRootOf(result), salt }),
+    digest: computeCommitmentDigest({ lease: id, outputRoot: computeOutputRoot(result), salt }),
     committedAtMs: UnixMs(START_MS + 21_000),
   };
   return {
@@ -316,7 +312,7 @@ async function signReceipt(
     requester: job.value.requester,
     provider: party(draft.provider).peer,
     result: draft.result,
-    outputRoot: outputRootOf(draft.result),
+    outputRoot: computeOutputRoot(draft.result),
     salt: set === null ? null : draft.salt,
     commitmentSet: set,
     checkpointRoot: null,

@@ -3,13 +3,12 @@
  * the job, and keep within the job's terms. Times may be off by the tolerated clock skew (design section 12).
  */
 import { satisfiesIsolation } from '../../domain/capability.ts';
-import { JobId, LeaseId, ObjectId } from '../../domain/ids.ts';
+import { JobId, LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease, LeaseAcceptance } from '../../domain/lease.ts';
-import { encodeObject } from '../../domain/object-type.ts';
-import { RESULT, type Receipt, type Result } from '../../domain/receipt.ts';
+import type { Receipt, Result } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
-import { computeObjectCid } from '../../lib/cid.ts';
+import { computeOutputRoot } from '../../proofs/commitment.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt } from '../open-evidence.ts';
 import { type Check, checkRules, checkSignature, type Rule, uncheckedCheck, VALID, valueOf } from './check.ts';
@@ -136,11 +135,6 @@ function checkLimits(result: Result, { resources }: Job): readonly Rule[] {
     [result.fuel <= resources.fuel, `it used ${result.fuel} units of fuel and may use ${resources.fuel}`],
     [outputBytes <= resources.outputBytes, `its output has ${outputBytes} bytes and may have ${resources.outputBytes}`],
   ];
-}
-
-/** Id of the canonical result: what replicas commit to and compare. */
-export function computeOutputRoot(result: Result): ObjectId {
-  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
 }
 
 function checkReceiptTimes(

@@ -96,6 +96,14 @@ describe('export of a bundle', () => {
     expect((await verifyBundle(new Uint8Array(await readFile(path)))).verdict).toBe('invalid');
   });
 
+  it('leaves out a replica that signed only a set that became void', async () => {
+    const other = await buildBundle({ replicas: 3, withheld: [0], providers: [5, 2, 3] });
+    const voided = { ...(await material()), unrevealed: other.bundle.unrevealed };
+    const path = join(folder, 'job.bundle');
+    const result = await exporter.exportFile(voided, { path, format: 'bundle', content: 'outputs' });
+    expect(result.verdict).toBe('valid');
+  });
+
   it('says what is wrong with a path', async () => {
     const path = join(folder, 'absent', 'job.bundle');
     const failing = exporter.exportFile(await material(), { path, format: 'bundle', content: 'outputs' });

@@ -69,9 +69,12 @@ describe('bundle verify', () => {
 
   it('gives every check with --json', async () => {
     const { stdout } = await verify(await pack({ replicas: 2 }), '--json');
-    const { verdict, kind, assurances } = JSON.parse(stdout);
-    expect({ verdict, kind }).toEqual({ verdict: 'valid', kind: 'bundle' });
-    expect(assurances[1].checks.map(({ name }: { name: string }) => name)).toContain('attempt 2: commitment opens');
+    const checks = expect.arrayContaining([{ name: 'attempt 2: commitment opens', verdict: { kind: 'valid' } }]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      verdict: 'valid',
+      kind: 'bundle',
+      assurances: [{ assurance: 'signed' }, { assurance: 'replicated', checks }],
+    });
   });
 
   it('takes --signer for in-toto exports only', async () => {

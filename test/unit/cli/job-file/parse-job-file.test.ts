@@ -84,7 +84,8 @@ const PROBLEMS: readonly (readonly [string, string, string, RegExp, RegExp])[] =
 ];
 
 describe('a problem', () => {
-  it.each(PROBLEMS)('in %j stands at %s in %s', (text, place, field, message, hint) => {
+  it.each(PROBLEMS)('in %j stands at %s in %s', (...row) => {
+    const [text, place, field, message, hint] = row;
     const problems = problemsOf(`${LEAST}${text}\n`);
     expect(problems).toHaveLength(1);
     const [problem] = problems;
