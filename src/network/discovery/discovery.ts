@@ -14,6 +14,7 @@ import {
   DHT_SEARCH_INTERVAL_MS,
   MAX_KNOWN_PEERS,
   MIN_CONNECTIONS,
+  RECORD_SAMPLE,
   REMEMBERED_DIALS,
   UPKEEP_INTERVAL_MS,
 } from '../constants.ts';
@@ -55,6 +56,9 @@ const ENOUGH_PROVIDERS = 64;
 /** A peer may publish a record between the first question and its place in our gossip mesh: it is asked once more. */
 const RECHECK_MS = 2_000;
 
+/** Anti-entropy: every 30 s a random peer tells a sample of the records that it knows. */
+const ROUNDS_PER_SAMPLE = 6;
+
 interface Failure {
   readonly attempts: number;
   readonly notBeforeMs: number;
@@ -66,6 +70,7 @@ export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #failures = new LRUCache<PeerKey, Failure>({ max: MAX_KNOWN_PEERS });
   readonly #timers = new Set<Disposable>();
+  #round = 0;
 
   constructor(modules: DiscoveryModules, options: DiscoveryOptions) {
     this.#modules = modules;
@@ -166,6 +171,9 @@ export class Discovery {
     const asked = connected[byte % Math.max(1, connected.length)];
     // gossipsub drops what claims to come from ourselves, so another daemon like us is found by asking.
     if (asked !== undefined) await exchange.ask(asked.peer, { op: 'get', peers: [this.#options.self] }, signal);
+    if (asked !== undefined && this.#round++ % ROUNDS_PER_SAMPLE === 0) {
+      await exchange.ask(asked.peer, { op: 'sample', limit: RECORD_SAMPLE }, signal);
+    }
     if (connected.length >= MIN_CONNECTIONS) return;
     const candidates = peers.filter((info) => !info.isConnected && info.addresses.length > 0 && this.#isDue(info.peer));
     await Promise.all(

@@ -6,6 +6,7 @@ import type { SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DaemonError } from '../../lib/errors.ts';
 import type { Verdict } from '../../lib/verdict.ts';
+import type { BackgroundTasks } from '../background-tasks.ts';
 import { MAX_KNOWN_PEERS } from '../constants.ts';
 import type { NetworkMetrics } from '../metrics.ts';
 import type { PeerPenalties } from '../peers/peer-penalties.ts';
@@ -21,6 +22,7 @@ export interface RecordGossipModules {
   readonly penalties: PeerPenalties;
   readonly clock: Clock;
   readonly metrics: NetworkMetrics;
+  readonly background: BackgroundTasks;
 }
 
 /** The topic `records/1`: judges what comes in before it is passed on, and publishes the own record. */
@@ -30,6 +32,8 @@ export class RecordGossip {
   readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
   /** gossipsub tells of grafts and prunes, but not of those who leave altogether. */
   readonly #mesh = new Set<string>();
+  /** Published when nobody listened; the first that subscribes is told. */
+  #unheard: SignedWire | null = null;
 
   constructor(modules: RecordGossipModules, options: { readonly networkId: string }) {
     this.#modules = modules;
@@ -45,6 +49,11 @@ export class RecordGossip {
     pubsub.addEventListener('gossipsub:prune', ({ detail }) => {
       if (detail.topic === this.#topic) this.#mesh.delete(detail.peerId);
     });
+    pubsub.addEventListener('subscription-change', ({ detail }) => {
+      const isNew = detail.subscriptions.some((change) => change.subscribe && change.topic === this.#topic);
+      const wire = this.#unheard;
+      if (isNew && wire !== null) void this.#modules.background.run(() => this.publish(wire));
+    });
     pubsub.subscribe(this.#topic);
   }
 
@@ -57,7 +66,9 @@ export class RecordGossip {
   }
 
   async publish(wire: SignedWire): Promise<void> {
-    await this.#modules.pubsub.publish(this.#topic, encodeRecordWire(wire));
+    this.#unheard = null;
+    const { recipients } = await this.#modules.pubsub.publish(this.#topic, encodeRecordWire(wire));
+    if (recipients.length === 0) this.#unheard = wire;
   }
 
   async #validate(source: PeerId, message: Message): Promise<TopicValidatorResult> {

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { PeerKey } from '../../domain/ids.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Verdict } from '../../lib/verdict.ts';
+import { ACCEPT, type Verdict } from '../../lib/verdict.ts';
+import { MAX_KNOWN_PEERS } from '../constants.ts';
 import type { NetworkMetrics } from '../metrics.ts';
 import type { BoundedPeerBook, PeerSource } from './bounded-peer-book.ts';
 import { createVerdict, judgeRecord } from './record-rules.ts';
@@ -27,6 +30,9 @@ export class RecordIntake {
   readonly #modules: RecordIntakeModules;
   readonly #options: RecordIntakeOptions;
 
+  /** Records that were taken: peers are asked again and again, and mostly tell what is known. */
+  readonly #taken = new LRUCache<string, true>({ max: MAX_KNOWN_PEERS });
+
   constructor(modules: RecordIntakeModules, options: RecordIntakeOptions) {
     this.#modules = modules;
     this.#options = options;
@@ -40,6 +46,8 @@ export class RecordIntake {
   }
 
   async #judge(wire: SignedWire, source: PeerSource, publisher: PeerKey | undefined): Promise<Verdict> {
+    const key = publisher === undefined ? fingerprint(wire) : null;
+    if (key !== null && this.#taken.has(key)) return createVerdict('NETWORK_RECORD_STALE');
     const opened = await openRecord(wire);
     if (opened.kind === 'refused') return createVerdict(opened.code);
     const { record } = opened;
@@ -50,6 +58,8 @@ export class RecordIntake {
       nowMs: clock.nowMs(),
       knownSequence: isOwn ? 0 : book.sequenceOf(record.value.peer),
     });
+    // Known already, by exchange: gossip passes it on all the same, or those beyond us would not hear of it.
+    if (publisher === record.signer && book.recordOf(record.value.peer)?.id === record.id) return ACCEPT;
     if (verdict.kind !== 'accept') return verdict;
     // Gossip: a record is published by its own peer, so that nobody can flood the mesh with those of others.
     if (publisher !== undefined && publisher !== record.signer) return createVerdict('NETWORK_RECORD_WRONG_PUBLISHER');
@@ -57,8 +67,16 @@ export class RecordIntake {
       this.#modules.onOwnRecord(record);
       return verdict;
     }
+    if (key !== null) this.#taken.set(key, true);
     if (!book.putRecord(record, source)) return createVerdict('NETWORK_RECORD_STALE');
     this.#modules.onAccepted(record);
     return verdict;
   }
+}
+
+function fingerprint(wire: SignedWire): string {
+  const hash = createHash('sha256');
+  if (wire.kind === 'envelope') hash.update(wire.envelope);
+  else hash.update(wire.root).update(wire.payload);
+  return hash.digest('base64');
 }

@@ -7,6 +7,7 @@ import type { NodeRecord } from '../../../src/domain/node-record.ts';
 import type { Signed, SignedWire } from '../../../src/domain/signed.ts';
 import type { Identity } from '../../../src/identity/interface.ts';
 import { DaemonError } from '../../../src/lib/errors.ts';
+import { BackgroundTasks } from '../../../src/network/background-tasks.ts';
 import { MAX_GOSSIP_BYTES } from '../../../src/network/constants.ts';
 import { DhtRecordRules, dhtRecordKey } from '../../../src/network/discovery/dht-record-rules.ts';
 import { RecordGossip } from '../../../src/network/gossip/record-gossip.ts';
@@ -103,8 +104,12 @@ describe('gossiped records', () => {
       { networkId: 'test', self: self.peer },
     );
     const penalties = new PeerPenalties(clock);
+    const background = new BackgroundTasks(new RecordingLogger(), () => false);
     // The validator is judged without a mesh around it.
-    gossip = new RecordGossip({ pubsub: undefined as never, intake, penalties, clock, metrics }, { networkId: 'test' });
+    gossip = new RecordGossip(
+      { pubsub: undefined as never, intake, penalties, clock, metrics, background },
+      { networkId: 'test' },
+    );
   });
 
   const message = (data: Uint8Array, from: Identity = maker): SignedMessage => ({
@@ -121,9 +126,18 @@ describe('gossiped records', () => {
   it('enter the book once', async () => {
     const data = encodeRecordWire((await sign()).wire);
     expect(await judge(data)).toEqual({ kind: 'accept' });
-    expect(await judge(data)).toMatchObject({ kind: 'ignore', code: 'NETWORK_RECORD_STALE' });
+    const old = encodeRecordWire((await sign({ sequence: nowMs - 1 })).wire);
+    expect(await judge(old)).toMatchObject({ kind: 'ignore', code: 'NETWORK_RECORD_STALE' });
     expect(book.recordOf(maker.peer)?.value.sequence).toBe(nowMs);
     expect(book.providers()).toHaveLength(1);
+  });
+
+  it('are passed on although an exchange was faster', async () => {
+    const record = await sign();
+    book.putRecord(record, 'gossip');
+    expect(await judge(encodeRecordWire(record.wire))).toEqual({ kind: 'accept' });
+    const twin = await sign({ software: 'other' });
+    expect(await judge(encodeRecordWire(twin.wire))).toMatchObject({ code: 'NETWORK_RECORD_STALE' });
   });
 
   it('are rejected when published by another peer than their own', async () => {
