@@ -2,12 +2,12 @@ import type { CommandEntry } from './framework/build-program.ts';
 
 /** What stands beside each group in the help. */
 export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
-  node: 'the daemon on this machine',
-  job: 'describe, submit and follow jobs',
   network: 'networks to be in',
+  node: 'the daemon on this machine',
+  peers: 'other nodes',
+  job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
   config: 'settings and where they come from',
-  peers: 'other nodes',
   help: 'topics of help',
 };
 
@@ -16,6 +16,21 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
  * to what that command needs; a test keeps the summaries equal to those of the modules.
  */
 export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    summary: 'make an identity, its backup and a configuration',
+    load: async () => (await import('./init/init.ts')).init,
+  },
+  {
+    name: 'restore',
+    summary: 'bring an identity back from its backup',
+    load: async () => (await import('./restore/restore.ts')).restore,
+  },
+  {
+    name: 'doctor',
+    summary: 'check what this machine can do and what is missing',
+    load: async () => (await import('./doctor/doctor.ts')).doctor,
+  },
   {
     name: 'network create',
     summary: 'describe a new network in a small file, and join it',
@@ -28,25 +43,8 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'network list',
-    isDefault: true,
     summary: 'list the networks of this data folder',
     load: async () => (await import('./network/list.ts')).networkList,
-  },
-  {
-    name: 'init',
-    summary: 'make an identity, its backup and a configuration',
-    load: async () => (await import('./init/init.ts')).init,
-  },
-  {
-    name: 'restore',
-    summary: 'bring an identity back from its backup',
-    load: async () => (await import('./restore/restore.ts')).restore,
-  },
-  {
-    name: 'config print',
-    isDefault: true,
-    summary: 'show every setting, its value and where it comes from',
-    load: async () => (await import('./config/print.ts')).configPrint,
   },
   {
     name: 'node start',
@@ -74,6 +72,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./node/why-no-work.ts')).nodeWhyNoWork,
   },
   {
+    name: 'peers list',
+    summary: 'list the peers that this node knows',
+    isDefault: true,
+    load: async () => (await import('./peers/list.ts')).peersList,
+  },
+  {
+    name: 'peers connect',
+    summary: 'dial a peer',
+    load: async () => (await import('./peers/connect.ts')).peersConnect,
+  },
+  {
     name: 'job init',
     summary: 'write a job file to start from',
     load: async () => (await import('./job-file/init.ts')).jobInit,
@@ -88,13 +97,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'submit a job and follow it',
     load: async () => (await import('./job/submit.ts')).jobSubmit,
   },
-  { name: 'job list', summary: 'list jobs of this node', load: async () => (await import('./job/list.ts')).jobList },
+  {
+    name: 'job list',
+    summary: 'list jobs of this node',
+    load: async () => (await import('./job/list.ts')).jobList,
+  },
   {
     name: 'job show',
     summary: 'show a job, its attempts and its result',
     load: async () => (await import('./job/show.ts')).jobShow,
   },
-  { name: 'job logs', summary: 'show what a job prints', load: async () => (await import('./job/logs.ts')).jobLogs },
+  {
+    name: 'job logs',
+    summary: 'show what a job prints',
+    load: async () => (await import('./job/logs.ts')).jobLogs,
+  },
   {
     name: 'job wait',
     summary: 'wait until a job has ended',
@@ -105,22 +122,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'write the output files of a job',
     load: async () => (await import('./job/result.ts')).jobResult,
   },
-  { name: 'job cancel', summary: 'cancel a job', load: async () => (await import('./job/cancel.ts')).jobCancel },
   {
-    name: 'peers list',
-    isDefault: true,
-    summary: 'list the peers that this node knows',
-    load: async () => (await import('./peers/list.ts')).peersList,
-  },
-  {
-    name: 'peers connect',
-    summary: 'dial a peer',
-    load: async () => (await import('./peers/connect.ts')).peersConnect,
-  },
-  {
-    name: 'doctor',
-    summary: 'check what this machine can do and what is missing',
-    load: async () => (await import('./doctor/doctor.ts')).doctor,
+    name: 'job cancel',
+    summary: 'cancel a job',
+    load: async () => (await import('./job/cancel.ts')).jobCancel,
   },
   {
     name: 'bundle export',
@@ -136,6 +141,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'bundle show',
     summary: 'show what is in a bundle file',
     load: async () => (await import('./bundle/show.ts')).bundleShow,
+  },
+  {
+    name: 'config print',
+    summary: 'show every setting, its value and where it comes from',
+    load: async () => (await import('./config/print.ts')).configPrint,
   },
   {
     name: 'help exit-codes',

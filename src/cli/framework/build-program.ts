@@ -122,14 +122,14 @@ export function renderFlags({ short, flag, kind, placeholder }: OptionSpec): str
 }
 
 function createOption(spec: OptionSpec): Option {
-  const { kind, choices, environment, defaultText, isRequired, description, key } = spec;
+  const { kind, choices, environment, defaultText, isRequired, description } = spec;
   const notes = [
     ...(kind === 'list' ? ['may be repeated'] : []),
     ...(defaultText === undefined ? [] : [`default: ${defaultText}`]),
     ...(isRequired ? ['required'] : []),
   ];
   const text = notes.length === 0 ? description : `${description} (${notes.join('; ')})`;
-  const option = new CommandOption(renderFlags(spec), text, key);
+  const option = new CommandOption(spec, text);
   // `--no-backup` of a key `noBackup` is a switch of its own, where Commander takes it for the opposite of `--backup`.
   if (spec.kind === 'switch') option.negate = false;
   if (choices !== undefined) option.choices(choices);
@@ -139,13 +139,17 @@ function createOption(spec: OptionSpec): Option {
   return option;
 }
 
-/** Commander names a value after its flag; ours is named after the key, which `--no-…` and acronyms would change. */
+/**
+ * Commander reads the key and the sense of an option from its flag; ours come from the schema, where a key may be
+ * `noBackup` beside `backup`.
+ */
 class CommandOption extends Option {
   readonly #key: string;
 
-  constructor(flags: string, description: string, key: string) {
-    super(flags, description);
-    this.#key = key;
+  constructor(spec: OptionSpec, description: string) {
+    super(renderFlags(spec), description);
+    this.#key = spec.key;
+    this.negate = spec.kind === 'switch-off';
   }
 
   override attributeName(): string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { defineCommand } from '../interface.ts';
 
-const MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
+export const EXIT_CODE_MEANINGS: Readonly<Record<keyof typeof EXIT_CODES, string>> = {
   ok: 'it was done, and all is well',
   failed: 'the thing asked about failed: a job failed, a bundle is invalid',
   usage: 'wrong arguments, or a file that is malformed',
@@ -21,7 +21,7 @@ export const helpExitCodes = defineCommand({
   examples: [{ line: 'fogproof help exit-codes', does: 'The table of exit codes.' }],
   run: async (_, { output }) => {
     const names = Object.keys(EXIT_CODES) as (keyof typeof EXIT_CODES)[];
-    const codes = names.map((name) => ({ name, exitCode: EXIT_CODES[name], meaning: MEANINGS[name] }));
+    const codes = names.map((name) => ({ name, exitCode: EXIT_CODES[name], meaning: EXIT_CODE_MEANINGS[name] }));
     output.result(codes, () =>
       output.table(
         ['CODE', 'NAME', 'MEANING'],

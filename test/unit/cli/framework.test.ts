@@ -18,6 +18,8 @@ const show = defineCommand({
   options: z.strictObject({
     follow: z.boolean().default(false).describe('go on').meta({ short: 'f' }),
     color: z.boolean().default(true).describe('no colors'),
+    backup: z.string().exactOptional().describe('a file'),
+    noBackup: z.boolean().default(false).describe('no file'),
     either: z.boolean().exactOptional().describe('on or off'),
     maxDepth: z.int().min(1).default(3).describe('how deep'),
     kind: z.enum(['big', 'small']).exactOptional().describe('which kind'),
@@ -54,13 +56,15 @@ const fail = defineCommand({
 const commands = [show, must, fail];
 const run = (line: string, extra: Parameters<typeof runLine>[1] = {}) =>
   runLine(line.split(' '), { commands, ...extra });
-const defaults = { follow: false, color: true, maxDepth: 3, tag: [], level: [] };
+const defaults = { follow: false, color: true, noBackup: false, maxDepth: 3, tag: [], level: [] };
 
 describe('options', () => {
   it.each([
     ['thing show a', ['a'], {}],
     ['thing show a b c -f', ['a', 'b', 'c'], { follow: true }],
     ['thing show a --no-color --max-depth 7', ['a'], { color: false, maxDepth: 7 }],
+    ['thing show a --no-backup', ['a'], { noBackup: true }],
+    ['thing show a --backup x', ['a'], { backup: 'x' }],
     ['thing show a --either', ['a'], { either: true }],
     ['thing show a --no-either', ['a'], { either: false }],
     ['thing show a --tag x --tag y --level 1 --level 2', ['a'], { tag: ['x', 'y'], level: [1, 2] }],
