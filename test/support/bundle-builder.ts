@@ -12,7 +12,7 @@ import {
   type Progress,
 } from '../../src/domain/lease.ts';
 import { encodeObject } from '../../src/domain/object-type.ts';
-import { RECEIPT, RESULT, type Receipt, type Result } from '../../src/domain/receipt.ts';
+import { RECEIPT, type Receipt, type Result } from '../../src/domain/receipt.ts';
 import type { Signed } from '../../src/domain/signed.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';

@@ -6,7 +6,13 @@ import { SystemRandom } from '../../../src/lib/random.ts';
 import { createTemporaryFolder } from '../../support/rpc-harness.ts';
 import { runCommandLine } from '../../support/run-cli.ts';
 
-const MODULE = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
+/** (module (memory (export "memory") 1) (func (export "_start"))) */
+const MODULE = new Uint8Array(
+  Buffer.from(
+    '0061736d01000000010401600000030201000503010001071302066d656d6f72790200065f737461727400000a040102000b',
+    'hex',
+  ),
+);
 const LEAST = 'name: a\nworkload: {kind: wasm, module: ./a.wasm, abi: wasi}\n';
 
 interface Problem {
@@ -77,6 +83,19 @@ describe('job validate', () => {
     expect(exitCode).toBe(2);
     expect(problems).toMatchObject([{ line: 2, field: 'workload.module' }]);
     expect(problems[0]?.message).toMatch(/no WebAssembly module/);
+  });
+
+  it('refuses a module that is damaged, or that does not fit the ABI or the memory', async () => {
+    const cut = await validate(LEAST, { 'a.wasm': MODULE.slice(0, -3) });
+    const otherAbi = await validate(LEAST.replace('wasi', 'fogproof'));
+    const large = await validate(LEAST, { 'a.wasm': MODULE.map((byte, at) => (at === 22 ? 127 : byte)) });
+    expect(cut.problems).toMatchObject([{ field: 'workload.module' }]);
+    expect(otherAbi.problems[0]?.message).toContain('fogproof_init');
+    expect(large.exitCode).toBe(0);
+    const tooLarge = `${LEAST}resources: {memory: 1MiB}\n`;
+    expect((await validate(tooLarge, { 'a.wasm': MODULE.map((byte, at) => (at === 22 ? 127 : byte)) })).exitCode).toBe(
+      2,
+    );
   });
 
   it('names inputs that are not there, at their line', async () => {
