@@ -251,8 +251,10 @@ function changeRunning(state: ActiveJob, attempt: Attempt, event: RunningEvent):
       return { ...attempt, state: attempt.progress === null ? 'queued' : 'running' };
     case 'lease-expired': {
       if (event.atMs < attempt.leaseEndsAtMs) return reject('LEASE_LIVE');
+      // Who was cut off may be back, who was silent on an open stream will be again.
+      const code = attempt.state === 'unreachable' ? 'PARTITIONED' : 'LEASE_EXPIRED';
       const reason = 'its lease ended without a sign of progress';
-      return endAttempt(attempt, 'lost', { code: 'LEASE_EXPIRED', reason, isCounted: attempt.isAccepted });
+      return endAttempt(attempt, 'lost', { code, reason, isCounted: attempt.isAccepted });
     }
     case 'committed':
       if (!state.facts.commitReveal) return reject('NO_COMMITMENTS');

@@ -208,6 +208,7 @@ export class ScriptedProvider {
       sent = events.at(-1)?.sequence ?? sent;
       if (events.length > 0) yield { kind: 'events', events };
       if (events.length > 0 && this.script.sendsEventsTwice === true) yield { kind: 'events', events };
+      if (attempt.events.some((event) => event.sequence > sent)) continue;
       if (attempt.isOver) return;
       await new Promise<void>((resolve) => attempt.wakers.push(resolve));
     }

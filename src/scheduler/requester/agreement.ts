@@ -68,19 +68,8 @@ export class Agreement {
   async signSet(): Promise<void> {
     const round = this.#round;
     if (round === undefined) return;
-    await Promise.all(
-      round.members.map(async (member) => {
-        const { attempt } = member;
-        const hasSignedBefore = attempt.setSignature !== null;
-        const checked = await askSetSignature(this.#modules, { round, member }, this.#roundOptions);
-        if (checked.kind === 'valid') {
-          attempt.setSignature = checked.value;
-          return;
-        }
-        // Who signed a set that another member then voided, and will sign no second, is not at fault.
-        this.#fail(attempt, checked, !hasSignedBefore);
-      }),
-    );
+    const bound = await Promise.all(round.members.map((member) => this.#signMember(round, member)));
+    if (bound.some(Boolean)) await this.#voidMembers(round);
     if (this.#round?.id !== round.id) return;
     await this.#apply(
       { kind: 'reveal-begun', atMs: this.#now() },
@@ -92,6 +81,27 @@ export class Agreement {
         ),
       },
     );
+  }
+
+  /** True if the member is bound to an earlier set, which another member voided, and signs no second one. */
+  async #signMember(round: RoundSet, member: Member): Promise<boolean> {
+    const { attempt } = member;
+    const hasSignedBefore = attempt.setSignature !== null;
+    const checked = await askSetSignature(this.#modules, { round, member }, this.#roundOptions);
+    if (checked.kind === 'valid') {
+      attempt.setSignature = checked.value;
+      return false;
+    }
+    if (hasSignedBefore && checked.code === 'LEASE_MISMATCH') return true;
+    await this.#fail(attempt, checked, true);
+    return false;
+  }
+
+  /** Nobody's fault, but bound members can never share a set with new ones: all run again under new leases. */
+  async #voidMembers(round: RoundSet): Promise<void> {
+    const reason = 'its set of commitments was voided by another member';
+    const standing = round.members.filter((member) => this.#isCommitted(member));
+    await Promise.all(standing.map(({ attempt }) => this.#fail(attempt, { code: 'SET_VOID', reason }, false)));
   }
 
   /** Resolves when all have revealed or failed, or soon after a quorum of equal results. */
@@ -150,7 +160,7 @@ export class Agreement {
     isCounted: boolean,
   ): Promise<void> {
     const { code, reason } = fault;
-    this.#modules.metrics.peerFaults.increment({ code });
+    if (isCounted) this.#modules.metrics.peerFaults.increment({ code });
     return this.#apply({ kind: 'attempt-failed', atMs: this.#now(), lease: attempt.id, code, reason, isCounted });
   }
 

@@ -179,33 +179,36 @@ export class AttemptDesk {
   reap(): void {
     for (const [lease, live] of this.#live) {
       const attempt = findAttempt(this.#modules.ledger.state, lease);
-      const isOver = attempt === undefined || !isStanding(attempt) || attempt.state === 'revealed';
-      if (!isOver) continue;
+      if (attempt !== undefined && isStanding(attempt)) continue;
       this.#live.delete(lease);
       this.#release(live);
       if (attempt !== undefined) this.#conclude(attempt);
     }
   }
 
-  #conclude(attempt: Attempt): void {
-    const { standings, metrics, inlineBlobs, notices } = this.#modules;
-    const { provider, lease, end } = attempt;
-    const outcome = attempt.state === 'revealed' ? 'served' : end?.isCounted === true ? 'failed' : 'neutral';
-    standings.end(provider, outcome);
+  #conclude({ provider, lease, end, state, isAccepted }: Attempt): void {
     if (end === null) return;
+    const { standings, metrics, inlineBlobs, notices } = this.#modules;
+    const wasRefused = !isAccepted && end.code in REFUSALS;
+    const isBlameless = wasRefused || state === 'cancelled' || end.code === 'SET_VOID';
+    standings.end(provider, isBlameless ? 'neutral' : 'failed');
     metrics.attemptsFailed.increment({ code: end.code });
     inlineBlobs.forget(this.#options.job.value, provider);
-    const wasRefused = !attempt.isAccepted && end.code in REFUSALS;
-    const isTold = attempt.state === 'cancelled' && end.code !== 'JOB_ENDED';
+    const isTold = state === 'cancelled' && end.code !== 'JOB_ENDED';
     if (!wasRefused && !isTold) void notices.cancel(provider, lease, end.reason);
   }
 
   /** The job has ended: those whose result it has may drop theirs. */
   close(): void {
     this.reap();
-    for (const attempt of this.#modules.ledger.state.attempts) {
-      if (attempt.state === 'revealed') this.#modules.notices.close(attempt.provider, attempt.lease);
+    for (const [lease, live] of this.#live) {
+      const attempt = findAttempt(this.#modules.ledger.state, lease);
+      if (attempt === undefined) continue;
+      this.#modules.standings.end(attempt.provider, 'served');
+      this.#modules.notices.close(attempt.provider, lease);
+      this.#release(live);
     }
+    this.#live.clear();
   }
 
   /** Stops following without telling anybody: the node goes down, the attempts go on. */

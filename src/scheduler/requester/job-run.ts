@@ -28,7 +28,7 @@ import { listMissingReplicas } from './missing-replicas.ts';
 import { OfferSearch } from './offer-search.ts';
 
 /** Ends of an attempt after which its provider may be tried again for the same job. */
-const PASSING_ENDS = ['LEASE_EXPIRED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
+const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
 
 export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'> {
   readonly peers: PeerBook;
@@ -163,7 +163,7 @@ export class JobRun {
   #isExcluded(provider: PeerKey): boolean {
     if (this.#desk.isIssuingTo(provider)) return true;
     const own = this.state.attempts.filter((attempt) => attempt.provider === provider);
-    if (own.length >= ATTEMPTS_PER_PROVIDER) return true;
+    if (own.filter(({ end }) => end?.code !== 'SET_VOID').length >= ATTEMPTS_PER_PROVIDER) return true;
     return own.some(
       (attempt) => isStanding(attempt) || (attempt.end?.isCounted === true && !PASSING_ENDS.includes(attempt.end.code)),
     );
