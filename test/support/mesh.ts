@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Actor, type CommandResult, LAUNCHER, type RunningDaemon, Stage } from '../../scripts/demo/stage.ts';
+import type { RpcClient } from '../../src/rpc/client.ts';
+import type { NodeStatus } from '../../src/rpc/interface.ts';
+import { connectSocket } from '../../src/rpc/socket-client.ts';
+import type { JobView } from '../../src/scheduler/interface.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const READY_TIMEOUT_MS = 20_000;
+const POLL_MS = 20;
+
+export interface MeshNode extends RunningDaemon {
+  readonly client: RpcClient;
+  readonly status: NodeStatus;
+}
+
+export interface MeshOptions {
+  /** Lease and renewal of the network, such as `2s` and `500ms`. */
+  readonly lease?: string;
+  readonly renewal?: string;
+}
+
+/** Real daemons as processes on loopback, driven through the built command line and their control sockets only. */
+export class Mesh implements AsyncDisposable {
+  readonly stage: Stage;
+  readonly #signal: AbortSignal;
+  readonly #nodes = new Set<MeshNode>();
+  #bootstrap: string | undefined;
+
+  private constructor(stage: Stage, signal: AbortSignal) {
+    this.stage = stage;
+    this.#signal = signal;
+  }
+
+  static async open(options: MeshOptions, signal: AbortSignal): Promise<Mesh> {
+    const stage = await Stage.open({ launcher: LAUNCHER });
+    const mesh = new Mesh(stage, signal);
+    const { lease = '4s', renewal = '1s' } = options;
+    const create = `network create e2e --preset local --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
+    await mesh.expect(stage.actor('founder'), create.split(' '));
+    return mesh;
+  }
+
+  /** Runs the command line to its end in the home of `actor`. */
+  run(actor: Actor, line: readonly string[]): Promise<CommandResult> {
+    return this.stage.run(actor, line, this.#signal);
+  }
+
+  /** The same with `--json`, and what it printed; fails the test if it fails. */
+  async expect<Value>(actor: Actor, line: readonly string[]): Promise<Value> {
+    const { exitCode, stdout, stderr } = await this.run(actor, [...line, '--json']);
+    if (exitCode !== 0) throw new Error(`fogproof ${line.join(' ')} ended with ${exitCode}:\n${stderr}${stdout}`);
+    return JSON.parse(stdout) as Value;
+  }
+
+  async createIdentity(name: string): Promise<Actor> {
+    const actor = this.stage.actor(name);
+    await this.expect(actor, ['init', '--network', 'e2e.json', '--no-backup', '--plain']);
+    return actor;
+  }
+
+  /** Makes an identity and starts its daemon; all but the first bootstrap to the first. */
+  async addNode(name: string, flags: readonly string[] = []): Promise<MeshNode> {
+    return this.startNode(await this.createIdentity(name), flags);
+  }
+
+  async startNode(actor: Actor, flags: readonly string[] = []): Promise<MeshNode> {
+    const bootstrap = this.#bootstrap === undefined ? [] : ['--bootstrap', this.#bootstrap];
+    const line = ['node', 'start', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0', ...bootstrap, ...flags];
+    const daemon = this.stage.startDaemon(actor, line);
+    const client = await this.#connect(daemon);
+    const node = { ...daemon, client, status: await client.call('node.status', {}) };
+    this.#bootstrap ??= node.status.network.listen[0];
+    this.#nodes.add(node);
+    return node;
+  }
+
+  async #connect(daemon: RunningDaemon): Promise<RpcClient> {
+    let client: RpcClient | undefined;
+    await this.until(`${daemon.name} is ready`, READY_TIMEOUT_MS, async () => {
+      if (daemon.process.exitCode !== null) {
+        throw new Error(`${daemon.name} ended at once:\n${await readFile(daemon.logFile, 'utf8')}`);
+      }
+      client = await connectSocket(daemon.socket).catch(() => undefined);
+      return client !== undefined;
+    });
+    if (client === undefined) throw new Error('unreachable');
+    return client;
+  }
+
+  /** SIGKILL, and the exit awaited. */
+  async kill(node: MeshNode): Promise<void> {
+    this.#nodes.delete(node);
+    const exited = once(node.process, 'exit');
+    // The whole group: a machine that loses power loses the children too.
+    process.kill(-(node.process.pid ?? 0), 'SIGKILL');
+    await exited;
+    await node.client[Symbol.asyncDispose]();
+  }
+
+  async stop(node: MeshNode): Promise<number> {
+    this.#nodes.delete(node);
+    const exited = once(node.process, 'exit');
+    await this.expect(node, ['node', 'stop']);
+    await node.client[Symbol.asyncDispose]();
+    const [exitCode] = (await exited) as [number | null];
+    return exitCode ?? -1;
+  }
+
+  /** Waits until something is so that has no event of its own. */
+  async until(what: string, timeoutMs: number, isSo: () => Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    while (!(await isSo())) {
+      this.#signal.throwIfAborted();
+      if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain until ${what}`);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      setTimeout(resolve, POLL_MS);
+      await promise;
+    }
+  }
+
+  async untilProviders(node: MeshNode, count: number): Promise<void> {
+    await this.until(`${node.name} knows ${count} providers`, READY_TIMEOUT_MS, async () => {
+      const { peers } = await node.client.call('peers.list', {});
+      return peers.filter(({ record, isConnected }) => isConnected && record?.provides === true).length >= count;
+    });
+  }
+
+  async submit(node: MeshNode, file: string): Promise<JobView> {
+    return this.expect<JobView>(node, ['job', 'submit', file, '--detach']);
+  }
+
+  async wait(node: MeshNode, job: JobView): Promise<JobView> {
+    return node.client.call('job.wait', { job: job.job }, { signal: this.#signal });
+  }
+
+  /** A copy of an example's job in the folder of the mesh, its text changed line by line; gives its path. */
+  async writeJob(example: 'hello' | 'digits', name: string, change: (text: string) => string): Promise<string> {
+    const folder = this.stage.path(name);
+    await mkdir(folder, { recursive: true });
+    const source = join(ROOT, 'examples', example);
+    await cp(join(source, 'build'), join(folder, 'build'), { recursive: true });
+    if (example === 'digits') await cp(join(source, 'data'), join(folder, 'data'), { recursive: true });
+    await writeFile(join(folder, 'job.yaml'), change(await readFile(join(source, 'job.yaml'), 'utf8')));
+    return join(folder, 'job.yaml');
+  }
+
+  /** The digits job with another number of rounds and replicas. */
+  async writeTraining(name: string, options: { readonly rounds: number; readonly replicas: number }): Promise<string> {
+    const file = await this.writeJob('digits', name, (text) =>
+      text.replace(/^replicas: .*$/m, `replicas: ${options.replicas}`).replace(/^ {2}fuel: .*$/m, '  fuel: 20T'),
+    );
+    const settings = join(this.stage.path(name), 'data/settings.txt');
+    const text = await readFile(settings, 'utf8');
+    await writeFile(settings, text.replace(/^rounds = .*$/m, `rounds = ${options.rounds}`));
+    return file;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled([...this.#nodes].map(({ client }) => client[Symbol.asyncDispose]()));
+    await this.stage[Symbol.asyncDispose]();
+  }
+}
