@@ -13,13 +13,21 @@ const FILE_MODE = 0o644;
 export const jobInit = defineCommand({
   name: 'job init',
   summary: 'write a job file to start from',
-  details: 'The file names every field with its default. An existing file is never overwritten.',
-  arguments: [{ name: 'file', description: 'file to write; job.yaml if absent', isRequired: false }],
+  details:
+    'The file names every field with its default. It is printed if no file is named; an existing file is never overwritten.',
+  arguments: [{ name: 'file', description: 'file to write; absent to print it', isRequired: false }],
   options: z.strictObject({
     kind: z.enum(['wasm']).default('wasm').describe('kind of work'),
   }),
-  examples: [{ line: 'fogproof job init', does: 'Write job.yaml in this folder.' }],
-  run: async ({ arguments: [file = 'job.yaml'], options: { kind } }, { output, workingDirectory }) => {
+  examples: [
+    { line: 'fogproof job init job.yaml', does: 'Write job.yaml in this folder.' },
+    { line: 'fogproof job init > job.yaml', does: 'The same, by way of the shell.' },
+  ],
+  run: async ({ arguments: [file], options: { kind } }, { output, workingDirectory }) => {
+    if (file === undefined) {
+      output.result({ kind, text: TEMPLATES[kind] }, () => TEMPLATES[kind].trimEnd().split('\n'));
+      return EXIT_CODES.ok;
+    }
     const path = resolve(workingDirectory, file);
     try {
       await writeFileAtomic(path, TEMPLATES[kind], { mode: FILE_MODE, existing: 'keep' });

@@ -35,13 +35,21 @@ async function validate(text: string, files: Readonly<Record<string, Uint8Array 
 describe('job init', () => {
   it('writes a file that job validate takes, but for the module that is not there yet', async () => {
     await using folder = await createTemporaryFolder();
-    expect((await runCommandLine(['job', 'init'], folder.path)).exitCode).toBe(0);
+    expect((await runCommandLine(['job', 'init', 'job.yaml'], folder.path)).exitCode).toBe(0);
     const first = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
     expect(first.exitCode).toBe(2);
     expect(first.stdout).toMatch(/workload\.module: .*job\.wasm does not exist/);
     await writeFile(join(folder.path, 'job.wasm'), MODULE);
     const second = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
     expect(second.exitCode, second.stdout).toBe(0);
+  });
+
+  it('prints the same if no file is named', async () => {
+    await using folder = await createTemporaryFolder();
+    await runCommandLine(['job', 'init', 'job.yaml'], folder.path);
+    const { exitCode, stdout } = await runCommandLine(['job', 'init'], folder.path);
+    expect(exitCode).toBe(0);
+    expect(stdout).toBe(await readFile(join(folder.path, 'job.yaml'), 'utf8'));
   });
 
   it('never overwrites', async () => {
