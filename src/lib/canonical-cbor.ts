@@ -45,7 +45,9 @@ export interface DecodeOptions {
 
 /** Canonical dag-cbor of a plain value (maps, arrays, strings, bytes, integers, booleans, null, CIDs). */
 export function encodeCanonical(value: unknown): Uint8Array {
-  return dagCbor.encode(value);
+  const { buffer, byteOffset, byteLength } = dagCbor.encode(value);
+  // In Node.js the encoder gives a Buffer, which comparisons and encoders treat unlike what a decoder gives.
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /**

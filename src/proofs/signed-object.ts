@@ -115,6 +115,10 @@ async function openEnvelope(type: string, bytes: Uint8Array): Promise<OpenedEnve
   } catch (error) {
     throw new ProofsError({ code: 'PROOFS_BAD_ENVELOPE', type, reason: describeError(error) }, { cause: error });
   }
+  // libp2p's decoder passes over wire types, unknown fields and order: one signature must not have many forms.
+  if (!areBytesEqual(envelope.marshal(), bytes)) {
+    throw new ProofsError({ code: 'PROOFS_BAD_ENVELOPE', type, reason: 'it is not in canonical form' });
+  }
   if (payloadType !== type) {
     throw new ProofsError({ code: 'PROOFS_WRONG_PAYLOAD_TYPE', expected: type, found: payloadType.slice(0, 64) });
   }
