@@ -1,0 +1,37 @@
+/** One measured figure, beside the baseline of the same run and the goal and floor of the design, section 11. */
+export interface BenchRow {
+  readonly name: string;
+  readonly value: number;
+  readonly unit: string;
+  readonly baseline?: { readonly name: string; readonly value: number };
+  readonly goal?: Bound;
+  readonly floor?: Bound;
+}
+
+export interface Bound {
+  readonly kind: 'at-most' | 'at-least';
+  readonly value: number;
+  /** What is compared: the figure itself, or its ratio to the baseline. */
+  readonly of: 'value' | 'ratio';
+}
+
+export const atMost = (value: number, of: Bound['of'] = 'value'): Bound => ({ kind: 'at-most', value, of });
+export const atLeast = (value: number, of: Bound['of'] = 'value'): Bound => ({ kind: 'at-least', value, of });
+
+export function computeRatio(row: BenchRow): number | undefined {
+  return row.baseline === undefined ? undefined : row.value / row.baseline.value;
+}
+
+export function isMet(row: BenchRow, bound: Bound): boolean {
+  const figure = bound.of === 'ratio' ? computeRatio(row) : row.value;
+  if (figure === undefined) throw new TypeError(`${row.name} has no baseline to compare with`);
+  return bound.kind === 'at-most' ? figure <= bound.value : figure >= bound.value;
+}
+
+/** The value below which `share` of the sorted samples lie. */
+export function percentile(samples: readonly number[], share: number): number {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const value = sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
+  if (value === undefined) throw new RangeError('no samples');
+  return value;
+}
