@@ -154,6 +154,20 @@ describe('schema/job.schema.json', async () => {
     expect(schema).toMatchObject(z.toJSONSchema(jobFileSchema, { io: 'input' }));
   });
 
+  it('has no field that docs/job-spec.md does not explain', async () => {
+    const text = await readFile(new URL('../../../../docs/job-spec.md', import.meta.url), 'utf8');
+    const listed = new Set([...text.matchAll(/^\| `([^`]+)` \|/gm)].map(([, field]) => field));
+    const { workload, resources, ...others } = jobFileSchema.shape;
+    const inside = (field: string, shape: object) => Object.keys(shape).map((name) => `${field}.${name}`);
+    const fields = [
+      ...Object.keys(others),
+      ...workload.options.flatMap((option) => inside('workload', option.shape)),
+      ...inside('resources', resources.unwrap().shape),
+    ];
+    expect(fields.filter((field) => !listed.has(field))).toEqual([]);
+    expect(fields.length).toBeGreaterThan(15);
+  });
+
   it('takes what the program takes', () => {
     expect(validate({ name: 'a', workload: { kind: 'wasm', module: 'a.wasm', abi: 'wasi' } })).toBe(true);
     expect(
