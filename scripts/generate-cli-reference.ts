@@ -24,7 +24,7 @@ Nothing asks a question unless a terminal is there.
 `;
 
 async function renderPage(): Promise<string> {
-  const commands = await Promise.all(COMMANDS.map(({ load }) => load()));
+  const commands = await Promise.all(COMMANDS.map((entry) => entry.load()));
   const sections = commands.map((command) => renderCommand(command));
   return `${[HEAD, renderContents(commands), ...sections, renderExitCodes()].join('\n')}`;
 }
