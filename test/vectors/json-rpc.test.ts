@@ -9,7 +9,7 @@ interface Vectors {
 
 const numbers = (params: unknown): number[] => {
   const { minuend, subtrahend } = params as { minuend: number; subtrahend: number };
-  return Array.isArray(params) ? params : [minuend, subtrahend];
+  return Array.isArray(params) ? (params as number[]) : [minuend, subtrahend];
 };
 const methods = new Map<string, RpcMethod>([
   ['subtract', { invoke: (params) => numbers(params).reduce((a, b) => a - b) }],

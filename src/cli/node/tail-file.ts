@@ -1,5 +1,7 @@
-import { type FileHandle, open, watch } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import { type FSWatcher, watch } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { raceSignal } from '../../lib/abort.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
 
 /** Read at a time, bytes. */
@@ -18,16 +20,14 @@ export interface TailOptions {
 /** Lines of a text file that another process appends to. @throws the system's error if it cannot be read at first */
 export async function* tailFile(path: string, options: TailOptions): AsyncGenerator<string, void, undefined> {
   const { follow, lines, signal } = options;
-  // Watched from before the first read on, so that nothing falls between.
-  const changes = follow ? watch(dirname(path), { signal }) : undefined;
+  // Begins before the first read, so that nothing falls between.
+  using changes = follow ? new FolderChanges(dirname(path), signal) : undefined;
   let file = await open(path, 'r');
   try {
-    const start = await findStart(file, lines);
-    let reader = new LineReader(file, start);
+    let reader = new LineReader(file, await findStart(file, lines));
     yield* reader.read();
-    if (changes === undefined) return;
-    for await (const { filename } of changes) {
-      if (filename !== null && filename !== basename(path)) continue;
+    while (changes !== undefined) {
+      await changes.next();
       yield* reader.read();
       const next = await openIfOther(path, file);
       if (next === undefined) continue;
@@ -38,6 +38,33 @@ export async function* tailFile(path: string, options: TailOptions): AsyncGenera
     }
   } finally {
     await file.close();
+  }
+}
+
+/** Tells that something in a folder has changed since it was last asked; many changes are one. */
+class FolderChanges implements Disposable {
+  readonly #watcher: FSWatcher;
+  readonly #signal: AbortSignal;
+  #changed = Promise.withResolvers<void>();
+  #failure: Error | undefined;
+
+  constructor(folder: string, signal: AbortSignal) {
+    this.#signal = signal;
+    this.#watcher = watch(folder, () => this.#changed.resolve());
+    this.#watcher.on('error', (error) => {
+      this.#failure = error;
+      this.#changed.resolve();
+    });
+  }
+
+  async next(): Promise<void> {
+    await raceSignal(this.#changed.promise, this.#signal);
+    if (this.#failure !== undefined) throw this.#failure;
+    this.#changed = Promise.withResolvers();
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher.close();
   }
 }
 

