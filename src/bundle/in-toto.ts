@@ -14,7 +14,7 @@ import { BundleError } from './errors.ts';
 import type { BundleVerification } from './interface.ts';
 
 export const IN_TOTO_PAYLOAD_TYPE = 'application/vnd.in-toto+json';
-export const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
+const STATEMENT_TYPE = 'https://in-toto.io/Statement/v1';
 /** Names the form of our predicate; a change of its fields gets a new one. */
 export const PREDICATE_TYPE = 'urn:fogproof:predicate:compute-result:v1';
 

@@ -21,7 +21,7 @@ import { computeCommitmentDigest, computeOutputRoot, createCommitmentSet } from 
 import { signObject, signObjects } from '../../src/proofs/signed-object.ts';
 
 /** Parties with fixed keys: 0 is the requester, the others are providers. */
-export const PARTIES = await Promise.all(
+const PARTIES = await Promise.all(
   [1, 2, 3, 4, 5, 6].map((byte) => LocalIdentity.fromSeed(new Uint8Array(32).fill(byte))),
 );
 export function party(index: number): LocalIdentity {
@@ -40,7 +40,7 @@ export const BLOBS: ReadonlyMap<BlobId, Uint8Array> = new Map(
   [MODULE, INPUT, ...Object.values(OUTPUTS)].map((bytes) => [blobOf(bytes), bytes]),
 );
 
-export function blobOf(bytes: Uint8Array): BlobId {
+function blobOf(bytes: Uint8Array): BlobId {
   return BlobId(computeRawCid(bytes).toString());
 }
 
