@@ -11,20 +11,9 @@ import type { HostCheck } from '../../sandbox/interface.ts';
 import { plural } from '../format.ts';
 import type { CliContext } from '../interface.ts';
 
-const NEEDED_NODE_MAJOR = 24;
 const ENOUGH_DISK_BYTES = 5 * 2 ** 30;
 const ENOUGH_MEMORY_BYTES = 2 ** 30;
 const WRITABLE_BY_OTHERS = 0o022;
-
-export function checkRuntime(): HostCheck {
-  const major = Number(process.versions.node.split('.')[0]);
-  return {
-    name: 'Node.js',
-    status: major >= NEEDED_NODE_MAJOR ? 'ok' : 'missing',
-    detail: `${process.version}, V8 ${process.versions.v8}, ${process.platform} ${process.arch}`,
-    remedy: major >= NEEDED_NODE_MAJOR ? null : `Install Node.js ${NEEDED_NODE_MAJOR} or newer, or run \`npm ci\`.`,
-  };
-}
 
 export function checkMachine(): HostCheck {
   const isEnough = totalmem() >= ENOUGH_MEMORY_BYTES;

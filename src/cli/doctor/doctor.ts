@@ -4,7 +4,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
 import { findLocations } from '../framework/locations.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
-import { checkConfig, checkDaemon, checkGpus, checkHome, checkMachine, checkRuntime } from './checks.ts';
+import { checkConfig, checkDaemon, checkGpus, checkHome, checkMachine } from './checks.ts';
 
 const MARKS: Readonly<Record<HostCheck['status'], string>> = { ok: '✓', degraded: '!', missing: '✗' };
 
@@ -25,13 +25,15 @@ export const doctor = defineCommand({
 
 async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
   const { home } = findLocations(context);
+  const { checkSandbox } = await import('../../sandbox/doctor.ts');
+  const sandbox = await checkSandbox();
   const others = await Promise.all([
     checkHome(home),
     checkConfig(context),
     checkGpus(context.signal),
     checkDaemon(context),
   ]);
-  return [checkRuntime(), checkMachine(), ...others];
+  return [checkMachine(), ...others, ...sandbox];
 }
 
 export function renderChecks(checks: readonly HostCheck[]): string[] {
