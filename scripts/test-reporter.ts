@@ -20,7 +20,7 @@ export const REPORT_FILE_VARIABLE = 'FOGPROOF_TEST_REPORT';
 const NEED = / \[needs (hardware|host): ([^\]]+)\]/;
 
 /** Vitest reporter beside the default one: what scripts/test.ts needs for its summary. */
-export class SummaryReporter implements Reporter {
+class SummaryReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly { readonly message?: string }[]): void {
     const file = process.env[REPORT_FILE_VARIABLE];
     if (file !== undefined) writeFileSync(file, JSON.stringify(summarise(modules, unhandled)));

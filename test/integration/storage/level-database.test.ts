@@ -8,6 +8,7 @@ import { STRING_CODEC } from '../../../src/storage/codecs.ts';
 import { SCHEMA_VERSION } from '../../../src/storage/constants.ts';
 import { LevelDatabase } from '../../../src/storage/level-database.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
+import { itIf, type Need } from '../../support/needs.ts';
 
 const MODULES = { logger: new NoopLogger() };
 const MODULE_URL = new URL('../../../src/storage/level-database.ts', import.meta.url).href;
@@ -169,10 +170,14 @@ const canMount =
   spawnSync('unshare', ['--user', '--map-root-user', '--mount', 'sh', '-c', 'mount -t tmpfs none /mnt'], {
     stdio: 'ignore',
   }).status === 0;
-if (!canMount) console.warn('skipped: a full disk (needs unshare with user and mount namespaces)');
+const MOUNTS: Need = {
+  isMet: canMount,
+  kind: 'host',
+  reason: 'unshare with user and mount namespaces',
+};
 
 describe('a full disk', () => {
-  it.skipIf(!canMount)('is told as STORAGE_FULL, and what was saved before stays readable', () => {
+  itIf(MOUNTS, 'is told as STORAGE_FULL, and what was saved before stays readable', () => {
     const body = `
       const value = 'x'.repeat(65536);
       await jobs.put('first', 'kept', { durable: true });
