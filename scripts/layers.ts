@@ -26,7 +26,7 @@ const PURE_FOLDERS: ReadonlySet<string> = new Set(['lib', 'domain', 'vrf', 'proo
 
 /** Files that may be imported by value from above besides interface.ts and errors.ts: pure code and tables. */
 const OPEN_FILES: Readonly<Record<string, readonly string[]>> = {
-  storage: ['namespaces.ts'],
+  storage: ['namespaces.ts', 'codecs.ts'],
   reputation: ['beta-model.ts'],
   bundle: ['verify.ts'],
   market: ['pricing.ts'],

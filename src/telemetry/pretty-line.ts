@@ -13,7 +13,7 @@ export function formatPrettyLine(line: string): string {
   const { level, time, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const { name, paint } = LEVELS[Number(level)] ?? { name: String(level), paint: String };
   const at = new Date(Number(time)).toISOString().slice(11, 23);
-  const origin = module === undefined ? '' : `${String(module)}: `;
+  const origin = typeof module === 'string' ? `${module}: ` : '';
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${formatValue(value)}`);
   const tail = rest.length === 0 ? '' : ` ${pc.dim(rest.join(' '))}`;
   return `${pc.dim(at)} ${paint(name)} ${origin}${sanitize(String(msg))}${tail}\n`;
@@ -26,6 +26,6 @@ function formatValue(value: unknown): string {
 
 /** Peers put text into log lines: control characters could rewrite what the operator sees. */
 function sanitize(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g, '?');
 }

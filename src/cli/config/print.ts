@@ -42,5 +42,5 @@ function readIn(config: NodeConfig, path: string): unknown {
 function formatValue(value: unknown): string {
   if (value === null) return 'none';
   if (Array.isArray(value)) return value.length === 0 ? '(empty)' : value.join(', ');
-  return String(value);
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }

@@ -186,9 +186,11 @@ describe('NetworkStore', () => {
     await writeFile(store.pathOf('lab'), formatNetwork(PRODUCTION));
     await expect(store.read('lab')).rejects.toMatchObject({ code: 'CONFIG_NETWORK_MALFORMED' });
     await writeFile(store.pathOf('lab'), `{"preSharedKey": "${'ab'.repeat(32)}`);
-    const error = await store.read('lab').catch((reason: Error) => reason);
-    expect(error).toMatchObject({ code: 'CONFIG_NETWORK_MALFORMED' });
-    expect(String(error)).not.toContain('abab');
+    const error = await store.read('lab').catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'CONFIG_NETWORK_MALFORMED',
+      message: expect.not.stringContaining('abab'),
+    });
   });
 
   it('does not leave its folder for a name that climbs', async () => {

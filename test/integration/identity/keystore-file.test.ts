@@ -96,9 +96,10 @@ describe('KeystoreFile', () => {
     const content = JSON.parse(await readFile(path, 'utf8'));
 
     await writeFile(path, JSON.stringify(content).slice(0, -1));
-    const cut = await keystore.unlock(NOBODY).catch((error: Error) => error);
-    expect(cut).toMatchObject({ code: 'IDENTITY_MALFORMED' });
-    expect(String(cut)).not.toContain(seed.slice(0, 8));
+    await expect(keystore.unlock(NOBODY)).rejects.toMatchObject({
+      code: 'IDENTITY_MALFORMED',
+      message: expect.not.stringContaining(seed.slice(0, 8)),
+    });
 
     await writeFile(path, JSON.stringify({ ...content, extra: 1 }));
     await expect(keystore.unlock(NOBODY)).rejects.toMatchObject({ code: 'IDENTITY_MALFORMED' });

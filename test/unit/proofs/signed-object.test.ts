@@ -48,8 +48,8 @@ function batchOf(wire: SignedWire | undefined): BatchWire {
   return wire;
 }
 
-const code = (expected: string) => expect.objectContaining({ code: expected });
-const anyCoded = expect.objectContaining({ code: expect.stringMatching(/^(PROOFS|CBOR|DOMAIN)_/) });
+const code = (expected: string): unknown => expect.objectContaining({ code: expected });
+const anyCoded: unknown = expect.objectContaining({ code: expect.stringMatching(/^(PROOFS|CBOR|DOMAIN)_/) });
 
 describe('one signed object', () => {
   it('opens as what was signed, by whom it was signed', async () => {
