@@ -1,0 +1,40 @@
+/** Native stack of a child in KiB: V8's limit stays 2 MiB below it. 256 bytes for each slot of wasm/constants.ts. */
+export const CHILD_STACK_KIB = 66_560;
+export const ENGINE_STACK_KIB = 64_512;
+/** JavaScript heap of a child in MiB; modules, files and outputs are outside of it. */
+export const CHILD_HEAP_MIB = 256;
+/** Descriptors that a child may have open. */
+export const CHILD_MAX_FILES = 64;
+/** Processes and threads of a child: Node starts about ten threads. */
+export const CHILD_MAX_TASKS = 32;
+/** Memory of a child besides what jobs are given: Node's own 60 MiB, the heap, compiled code, inputs and outputs. */
+export const CHILD_OVERHEAD_BYTES = 768 * 1024 * 1024;
+
+/** Longest wait for a child to say that it is ready; a loaded machine takes a second. */
+export const CHILD_START_TIMEOUT_MS = 20_000;
+/** Modules that a child keeps compiled; the oldest goes first. */
+export const CHILD_MAX_MODULES = 8;
+/** Compiled forms (ABI, memory limit) of the modules that a child keeps. */
+export const CHILD_MAX_PROGRAMS = 16;
+
+/** Largest frame from a child; outputs come in chunks. */
+export const MAX_CHILD_FRAME_BYTES = 1024 * 1024;
+export const OUTPUT_CHUNK_BYTES = 256 * 1024;
+/** What a child writes at a time. */
+export const CHILD_BUFFER_BYTES = 64 * 1024;
+/** Logs and metrics wait no longer than this in the child. */
+export const CHILD_FLUSH_MS = 25;
+/** How often a child reports progress; the contract of Executor asks for 250 ms. */
+export const CHILD_PROGRESS_MS = 150;
+/** How often the parent looks at a child's CPU time while it says nothing. */
+export const HEARTBEAT_MS = 100;
+/** Memory of a task from which on the child collects garbage before the next one. */
+export const COLLECT_ABOVE_BYTES = 64 * 1024 * 1024;
+/** What is kept of a child's stderr, for the reason of a crash. */
+export const MAX_STDERR_BYTES = 4096;
+
+/** Descriptors of a child: requests, answers, and what bubblewrap is given. */
+export const REQUEST_FD = 0;
+export const ANSWER_FD = 3;
+export const SECCOMP_FD = 4;
+export const INFO_FD = 5;

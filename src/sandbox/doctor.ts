@@ -1,0 +1,158 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { SystemClock } from '../lib/clock.ts';
+import type { HostCheck } from './interface.ts';
+import { type IsolationProbe, probeIsolation, findHostTools } from './isolation/probe-isolation.ts';
+import { createChildFilter } from './isolation/seccomp/allow-list.ts';
+import { detectCgroups } from './limits/cgroup.ts';
+import { DEFAULT_WASM_EXECUTOR_OPTIONS } from './options.ts';
+
+const MIN_NODE_MAJOR = 24;
+const APPARMOR_SWITCH = '/proc/sys/kernel/apparmor_restrict_unprivileged_userns';
+const CLONE_SWITCH = '/proc/sys/kernel/unprivileged_userns_clone';
+const MAX_NAMESPACES = '/proc/sys/user/max_user_namespaces';
+
+function readNumber(path: string): number | null {
+  if (!existsSync(path)) return null;
+  const value = Number(readFileSync(path, 'utf8'));
+  return Number.isFinite(value) ? value : null;
+}
+
+/** First line of a program's output, or null if it fails. */
+function tryRun(file: string, parameters: readonly string[]): string | null {
+  try {
+    const output = execFileSync(file, parameters, {
+      encoding: 'utf8',
+      timeout: 5000,
+      env: {},
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return output.split('\n')[0] ?? '';
+  } catch {
+    return null;
+  }
+}
+
+/** Tries on this host what the sandboxes need, as `fogproof doctor` prints it. Starts children and ends them. */
+export async function checkSandbox(): Promise<readonly HostCheck[]> {
+  const probe = await probeIsolation(new SystemClock(), DEFAULT_WASM_EXECUTOR_OPTIONS);
+  return [
+    checkNode(),
+    checkUserNamespaces(),
+    checkNetworkNamespace(),
+    checkBubblewrap(),
+    checkSeccomp(),
+    checkCgroups(),
+    checkLevel(probe, 'process', 'missing'),
+    checkLevel(probe, 'bubblewrap', 'degraded'),
+  ];
+}
+
+function checkNode(): HostCheck {
+  const major = Number(process.versions.node.split('.')[0]);
+  const isNew = major >= MIN_NODE_MAJOR;
+  return {
+    name: 'node',
+    status: isNew ? 'ok' : 'missing',
+    detail: `Node.js ${process.version}, V8 ${process.versions.v8}`,
+    remedy: isNew ? null : `Use Node.js ${MIN_NODE_MAJOR} or newer; scripts/node picks the one that npm ci brought.`,
+  };
+}
+
+function checkUserNamespaces(): HostCheck {
+  const name = 'user namespaces';
+  const { unshare } = findHostTools();
+  if (unshare !== null && tryRun(unshare, ['-r', 'true']) !== null) {
+    return { name, status: 'ok', detail: 'a user namespace could be made', remedy: null };
+  }
+  if (readNumber(APPARMOR_SWITCH) === 1) {
+    return {
+      name,
+      status: 'degraded',
+      detail: 'AppArmor keeps unprivileged programs from making user namespaces (the default of Ubuntu 24.04)',
+      remedy:
+        'Allow bubblewrap with a profile (apt install apparmor-profiles; enable bwrap-userns-restrict), or set ' +
+        'kernel.apparmor_restrict_unprivileged_userns=0 with sysctl.',
+    };
+  }
+  if (readNumber(CLONE_SWITCH) === 0) {
+    const remedy = 'sysctl kernel.unprivileged_userns_clone=1';
+    return { name, status: 'degraded', detail: 'the kernel is set to refuse them to unprivileged programs', remedy };
+  }
+  if (readNumber(MAX_NAMESPACES) === 0) {
+    const remedy = 'sysctl user.max_user_namespaces=10000';
+    return { name, status: 'degraded', detail: 'the kernel allows none (user.max_user_namespaces is 0)', remedy };
+  }
+  const detail = unshare === null ? 'unshare is not installed' : 'the kernel or a container refuses them';
+  const remedy =
+    unshare === null
+      ? 'apt install util-linux'
+      : 'In a container, allow the unshare and clone system calls, or run the node outside of it.';
+  return { name, status: 'degraded', detail, remedy };
+}
+
+function checkNetworkNamespace(): HostCheck {
+  const name = 'network namespace';
+  const { unshare } = findHostTools();
+  const works = unshare !== null && tryRun(unshare, ['-rn', 'true']) !== null;
+  if (works) return { name, status: 'ok', detail: 'programs run without any network interface', remedy: null };
+  return {
+    name,
+    status: 'degraded',
+    detail: 'level process would leave the network open to an escaped program',
+    remedy: 'Make user namespaces available (see above).',
+  };
+}
+
+function checkBubblewrap(): HostCheck {
+  const name = 'bubblewrap';
+  const { bubblewrap } = findHostTools();
+  const version = bubblewrap === null ? null : tryRun(bubblewrap, ['--version']);
+  if (version !== null) return { name, status: 'ok', detail: version, remedy: null };
+  return {
+    name,
+    status: 'degraded',
+    detail: 'not installed: only the requesters that you allow by name can be served',
+    remedy: 'apt install bubblewrap (Debian, Ubuntu) or dnf install bubblewrap (Fedora); scripts/setup does it.',
+  };
+}
+
+function checkSeccomp(): HostCheck {
+  const name = 'seccomp';
+  if (createChildFilter(process.arch) === null) {
+    const detail = `there is no system call table for ${process.arch}`;
+    return { name, status: 'degraded', detail, remedy: 'Use an x86-64 or arm64 machine for strangers’ jobs.' };
+  }
+  if (existsSync('/proc/sys/kernel/seccomp/actions_avail')) {
+    return { name, status: 'ok', detail: 'the kernel filters system calls', remedy: null };
+  }
+  const remedy = 'Use a kernel with CONFIG_SECCOMP_FILTER.';
+  return { name, status: 'degraded', detail: 'the kernel has no system call filters', remedy };
+}
+
+function checkCgroups(): HostCheck {
+  const name = 'cgroups';
+  const factory = detectCgroups();
+  if (factory !== null) {
+    return { name, status: 'ok', detail: `${factory.version}: memory and tasks are limited`, remedy: null };
+  }
+  return {
+    name,
+    status: 'degraded',
+    detail: 'no group may be made: memory is bounded by the engine alone',
+    remedy: 'Run the node as a systemd service with Delegate=yes, or as root.',
+  };
+}
+
+function checkLevel(probe: IsolationProbe, isolation: 'process' | 'bubblewrap', ifNot: HostCheck['status']): HostCheck {
+  const name = `isolation ${isolation}`;
+  const offer = probe.offers.find((entry) => entry.isolation === isolation);
+  if (offer !== undefined) return { name, status: 'ok', detail: offer.controls.join(', '), remedy: null };
+  const failure = probe.failures.find((entry) => entry.isolation === isolation);
+  return {
+    name,
+    status: ifNot,
+    detail: failure?.reason ?? 'not tried',
+    remedy: 'Follow the remedies above; docs/sandbox.md says what each level needs.',
+  };
+}

@@ -1,0 +1,49 @@
+import type { IsolationLevel } from '../domain/capability.ts';
+import { DaemonError, type ErrorTable } from '../lib/errors.ts';
+
+export type SandboxErrorInfo =
+  | { readonly code: 'SANDBOX_ISOLATION_UNAVAILABLE'; readonly isolation: IsolationLevel }
+  | { readonly code: 'SANDBOX_LIMIT_UNAVAILABLE'; readonly what: string; readonly asked: number; readonly limit: number }
+  | { readonly code: 'SANDBOX_CHILD_START_FAILED'; readonly isolation: IsolationLevel; readonly reason: string }
+  | { readonly code: 'SANDBOX_PROTOCOL'; readonly reason: string }
+  | { readonly code: 'SANDBOX_CLOSED' }
+  | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
+
+const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
+  SANDBOX_ISOLATION_UNAVAILABLE: {
+    retryable: false,
+    message: (info) => `this host cannot isolate programs at the level '${info.isolation}'`,
+    hint: () => 'Run `fogproof doctor`: it says what to install or change.',
+  },
+  SANDBOX_LIMIT_UNAVAILABLE: {
+    retryable: false,
+    message: (info) => `the job asks for ${info.asked} ${info.what} and this host gives at most ${info.limit}`,
+    hint: () => 'Ask for less, or choose a provider that offers more.',
+  },
+  SANDBOX_CHILD_START_FAILED: {
+    retryable: true,
+    message: (info) => `a sandboxed child at the level '${info.isolation}' did not start: ${info.reason}`,
+    hint: () => 'Run `fogproof doctor`: it tries the same launch and says what is missing.',
+  },
+  SANDBOX_PROTOCOL: {
+    retryable: false,
+    message: (info) => `a sandboxed child broke the protocol: ${info.reason}`,
+    hint: () => 'The child was killed. If it happens with a module you trust, report it with the module.',
+  },
+  SANDBOX_CLOSED: {
+    retryable: false,
+    message: () => 'the executor is closed',
+    hint: () => 'The node is shutting down; submit to another one.',
+  },
+  SANDBOX_FILTER_TOO_LONG: {
+    retryable: false,
+    message: (info) => `a seccomp filter of ${info.instructions} instructions is too long`,
+    hint: () => 'Shorten the allow-list: a jump reaches 255 instructions and a filter has at most 4096.',
+  },
+};
+
+export class SandboxError extends DaemonError<SandboxErrorInfo> {
+  constructor(info: SandboxErrorInfo, options?: ErrorOptions) {
+    super(SANDBOX_ERRORS, info, options);
+  }
+}

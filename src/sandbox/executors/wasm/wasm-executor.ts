@@ -1,0 +1,226 @@
+import { hash } from 'node:crypto';
+import type { IsolationLevel } from '../../../domain/capability.ts';
+import type { PeerKey } from '../../../domain/ids.ts';
+import type { Outcome, SandboxReport } from '../../../domain/receipt.ts';
+import type { AbortOptions } from '../../../lib/abort.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { Logger, MetricsRegistry } from '../../../telemetry/interface.ts';
+import { INSTRUMENTER, MAX_PAGES, PAGE_BYTES } from '../../../wasm/constants.ts';
+import { SandboxError } from '../../errors.ts';
+import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor, InputFile } from '../../interface.ts';
+import { type IsolationOffer, probeIsolation } from '../../isolation/probe-isolation.ts';
+import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
+import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../options.ts';
+import type { RunRequest } from '../../protocol/requests.ts';
+import { ChildPool, type PooledChild } from './child-pool.ts';
+import { SandboxChild, type TaskEnd } from './sandbox-child.ts';
+import { Slots } from './slots.ts';
+
+export interface WasmExecutorModules {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+const ENGINE = `node ${process.version} v8 ${process.versions.v8}`;
+/** SHA-256 of no bytes: the hash of no metrics. */
+const NO_METRICS = new Uint8Array(hash('sha256', '', 'buffer'));
+
+/** Runs `wasm` workloads in sandboxed children: per requester, warm, one task at a time. */
+export class WasmExecutor implements Executor {
+  readonly kind = 'wasm';
+  readonly instrumenter = INSTRUMENTER;
+  readonly isolation: readonly IsolationLevel[];
+  private readonly clock: Clock;
+  private readonly logger: Logger;
+  private readonly metrics: SandboxMetrics;
+  private readonly options: WasmExecutorOptions;
+  private readonly offers: ReadonlyMap<IsolationLevel, IsolationOffer>;
+  private readonly pool: ChildPool;
+  private readonly slots: Slots;
+  private readonly digests = new WeakMap<Uint8Array, Buffer>();
+  private isClosed = false;
+
+  /** `offers` are what `probeIsolation` found with the same options. */
+  constructor(
+    modules: WasmExecutorModules,
+    options: WasmExecutorOptions & { readonly offers: readonly IsolationOffer[] },
+  ) {
+    this.clock = modules.clock;
+    this.logger = modules.logger;
+    this.metrics = createSandboxMetrics(modules.metrics);
+    this.options = options;
+    this.offers = new Map(options.offers.map((offer) => [offer.isolation, offer]));
+    this.isolation = [...this.offers.keys()];
+    this.slots = new Slots(options.slots);
+    this.pool = new ChildPool(
+      { ...modules, metrics: this.metrics, createChild: (isolation) => this.createChild(isolation) },
+      { maxChildren: Math.max(options.maxChildren, options.slots), idleExpiryMs: options.idleExpiryMs },
+    );
+  }
+
+  private createChild(isolation: IsolationLevel): SandboxChild {
+    const { plan, cgroups } = this.requireOffer(isolation);
+    return new SandboxChild(this.clock, { plan, cgroups, maxMemoryBytes: this.options.maxMemoryBytes });
+  }
+
+  private requireOffer(isolation: IsolationLevel): IsolationOffer {
+    const offer = this.offers.get(isolation);
+    if (offer === undefined) throw new SandboxError({ code: 'SANDBOX_ISOLATION_UNAVAILABLE', isolation });
+    return offer;
+  }
+
+  async warm(requester: PeerKey, isolation: IsolationLevel): Promise<void> {
+    if (this.isClosed) throw new SandboxError({ code: 'SANDBOX_CLOSED' });
+    this.requireOffer(isolation);
+    if (this.pool.hasIdle(requester, isolation)) return;
+    this.pool.release(await this.pool.acquire(requester, isolation));
+  }
+
+  async execute(task: ExecutionTask, sink: ExecutionSink, options: AbortOptions): Promise<ExecutionResult> {
+    if (this.isClosed) throw new SandboxError({ code: 'SANDBOX_CLOSED' });
+    this.requireOffer(task.isolation);
+    this.assertLimits(task);
+    const signal = options.signal ?? new AbortController().signal;
+    const startedAtMs = this.clock.monotonicMs();
+    const end = await this.runInSlot(task, sink, signal);
+    const result = this.toResult(task, end, this.clock.monotonicMs() - startedAtMs);
+    const { outcome } = result;
+    this.metrics.tasks.increment({ outcome: outcome.kind === 'completed' ? 'completed' : outcome.code });
+    this.metrics.taskSeconds.observe(result.usage.wallTimeMs / 1000, { isolation: task.isolation });
+    return result;
+  }
+
+  private assertLimits(task: ExecutionTask): void {
+    const refuse = (what: string, asked: number, limit: number): void => {
+      if (asked > limit) throw new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
+    };
+    const { options } = this;
+    refuse('bytes of memory', task.resources.memoryBytes, options.maxMemoryBytes);
+    refuse('bytes of output', task.resources.outputBytes, options.maxOutputBytes);
+    const inputBytes = task.inputs.reduce((sum, input) => sum + input.bytes.length, 0);
+    refuse('bytes of input', inputBytes, options.maxInputBytes);
+  }
+
+  /** Null if it was cancelled before it had a child. */
+  private async runInSlot(task: ExecutionTask, sink: ExecutionSink, signal: AbortSignal): Promise<TaskEnd | null> {
+    try {
+      await this.slots.take(signal);
+    } catch {
+      return null;
+    }
+    try {
+      const pooled = await this.pool.acquire(task.requester, task.isolation);
+      try {
+        return signal.aborted ? null : await this.runInChild(task, pooled, sink, signal);
+      } finally {
+        this.pool.release(pooled);
+      }
+    } finally {
+      this.slots.give();
+    }
+  }
+
+  private async runInChild(
+    task: ExecutionTask,
+    pooled: PooledChild,
+    sink: ExecutionSink,
+    signal: AbortSignal,
+  ): Promise<TaskEnd> {
+    const inputs = [...task.inputs].sort((a, b) => (a.path < b.path ? -1 : 1));
+    const digest = this.digestOf(task.module);
+    const end = await pooled.child.run(
+      {
+        request: createRequest(task, digest, inputs),
+        module: task.module,
+        moduleKey: digest.toString('hex'),
+        inputs,
+        wallTimeMs: task.resources.wallTimeMs,
+      },
+      sink,
+      signal,
+    );
+    if (end.kind === 'killed' && end.outcome.code === 'EXECUTOR_CRASHED') {
+      this.metrics.childCrashes.increment({ isolation: task.isolation });
+      this.logger.warn({ isolation: task.isolation, detail: end.outcome.detail }, 'a sandboxed child ended unasked');
+    }
+    return end;
+  }
+
+  private digestOf(module: Uint8Array): Buffer {
+    const known = this.digests.get(module);
+    if (known !== undefined) return known;
+    const digest = hash('sha256', module, 'buffer');
+    this.digests.set(module, digest);
+    return digest;
+  }
+
+  private toResult(task: ExecutionTask, end: TaskEnd | null, elapsedMs: number): ExecutionResult {
+    const wallTimeMs = Math.round(elapsedMs);
+    const report = this.describeSandbox(task.isolation);
+    if (end?.kind === 'result') {
+      const { answer, outputs } = end;
+      const cpuTimeMs = Math.round(answer.cpuMicros / 1000);
+      return {
+        outcome: answer.outcome,
+        outputs,
+        fuel: answer.fuel,
+        steps: answer.steps,
+        metricsHash: answer.metricsHash,
+        instrumentedModuleDigest: answer.moduleDigest,
+        report,
+        usage: { cpuTimeMs, wallTimeMs, peakMemoryBytes: answer.memoryBytes },
+      };
+    }
+    const outcome: Outcome = end?.outcome ?? { kind: 'attempt-failed', code: 'CANCELLED', detail: 'cancelled' };
+    return {
+      outcome,
+      outputs: [],
+      fuel: end?.answers.fuel ?? 0,
+      steps: end?.answers.step ?? 0,
+      metricsHash: NO_METRICS,
+      instrumentedModuleDigest: null,
+      report,
+      usage: { cpuTimeMs: end?.answers.cpuTimeMs ?? 0, wallTimeMs, peakMemoryBytes: 0 },
+    };
+  }
+
+  private describeSandbox(isolation: IsolationLevel): SandboxReport {
+    return { executor: 'wasm', isolation, controls: [...this.requireOffer(isolation).controls], engine: ENGINE };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.isClosed = true;
+    await this.pool[Symbol.asyncDispose]();
+  }
+}
+
+function createRequest(task: ExecutionTask, digest: Uint8Array, inputs: readonly InputFile[]): RunRequest {
+  const { workload, resources } = task;
+  return {
+    digest,
+    abi: workload.abi,
+    maxPages: Math.min(MAX_PAGES, Math.floor(resources.memoryBytes / PAGE_BYTES)),
+    fuel: resources.fuel,
+    outputBytes: resources.outputBytes,
+    logBytes: resources.logBytes,
+    seed: workload.seed,
+    arguments: workload.arguments,
+    // Ascending order: equal jobs give equal programs however their maps were built.
+    environment: Object.entries(workload.environment).sort(([a], [b]) => (a < b ? -1 : 1)),
+    inputs: inputs.map((input) => ({ path: input.path, sizeBytes: input.bytes.length })),
+  };
+}
+
+/** Tries what this host can isolate and builds the executor for it; `isolation` is empty if nothing works. */
+export async function createWasmExecutor(
+  modules: WasmExecutorModules,
+  options: Partial<WasmExecutorOptions> = {},
+): Promise<WasmExecutor> {
+  const whole = { ...DEFAULT_WASM_EXECUTOR_OPTIONS, ...options };
+  const probe = await probeIsolation(modules.clock, whole);
+  for (const failure of probe.failures) {
+    modules.logger.warn({ isolation: failure.isolation, reason: failure.reason }, 'an isolation level does not work here');
+  }
+  return new WasmExecutor(modules, { ...whole, offers: probe.offers });
+}

@@ -1,0 +1,16 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+
+const SYSTEM_FOLDERS = ['/usr/bin', '/bin', '/usr/sbin', '/sbin', '/usr/local/bin'];
+
+/** The absolute path of a program of the system, or null. The environment's PATH is not asked: it may be anybody's. */
+export function findExecutable(name: string): string | null {
+  for (const folder of SYSTEM_FOLDERS) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {}
+  }
+  return null;
+}

@@ -1,0 +1,152 @@
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+export interface CgroupLimits {
+  readonly memoryBytes: number;
+  readonly tasks: number;
+}
+
+/** A group for one child. */
+export interface Cgroup {
+  /** Files that the child writes its process id into before it becomes anything else. */
+  readonly procsFiles: readonly string[];
+  /** Removes it; true once it is gone. It cannot go while a process is in it. */
+  remove(): boolean;
+}
+
+/** Makes groups in the version that this host has. */
+export interface CgroupFactory {
+  readonly version: 'cgroup-v2' | 'cgroup-v1';
+  create(name: string, limits: CgroupLimits): Cgroup;
+}
+
+interface Mount {
+  readonly type: string;
+  readonly folder: string;
+  readonly options: readonly string[];
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function readMounts(): Mount[] {
+  return readText('/proc/self/mounts')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .flatMap(([, folder, type, options]) =>
+      folder !== undefined && type !== undefined && options !== undefined
+        ? [{ type, folder, options: options.split(',') }]
+        : [],
+    );
+}
+
+/** Our own path in a hierarchy: of a v1 controller, or of v2 with an empty name. */
+function ownPath(controller: string): string {
+  const lines = readText('/proc/self/cgroup').split('\n');
+  for (const line of lines) {
+    const [, controllers = '', path = '/'] = line.split(':');
+    if (controllers.split(',').includes(controller)) return path;
+  }
+  return '/';
+}
+
+function groupOf(folders: readonly string[]): Cgroup {
+  return {
+    procsFiles: folders.map((folder) => join(folder, 'cgroup.procs')),
+    remove: () => folders.map((folder) => tryRemove(folder)).every(Boolean),
+  };
+}
+
+function tryRemove(folder: string): boolean {
+  try {
+    rmdirSync(folder);
+    return true;
+  } catch {
+    return !existsSync(folder);
+  }
+}
+
+/** A folder with these files written; all or nothing. */
+function createGroup(folder: string, files: Readonly<Record<string, number>>): string {
+  mkdirSync(folder);
+  try {
+    for (const [name, value] of Object.entries(files)) writeFileSync(join(folder, name), String(value));
+  } catch (error) {
+    tryRemove(folder);
+    throw error;
+  }
+  return folder;
+}
+
+function createV2Factory(): CgroupFactory | null {
+  const mount = readMounts().find((entry) => entry.type === 'cgroup2');
+  if (mount === undefined) return null;
+  const own = join(mount.folder, ownPath(''));
+  // A group that holds processes cannot have limited subgroups (cgroups(7), "no internal processes"): then the one above.
+  const parent = [own, dirname(own)].find((folder) => folder.startsWith(mount.folder) && canLimit(folder));
+  if (parent === undefined) return null;
+  return {
+    version: 'cgroup-v2',
+    create: (name, limits) => {
+      const folder = createGroup(join(parent, name), { 'memory.max': limits.memoryBytes, 'pids.max': limits.tasks });
+      if (existsSync(join(folder, 'memory.swap.max'))) writeFileSync(join(folder, 'memory.swap.max'), '0');
+      return groupOf([folder]);
+    },
+  };
+}
+
+function canLimit(folder: string): boolean {
+  try {
+    writeFileSync(join(folder, 'cgroup.subtree_control'), '+memory +pids');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function createV1Factory(): CgroupFactory | null {
+  const mounts = readMounts().filter((entry) => entry.type === 'cgroup');
+  const folderOf = (controller: string): string | null => {
+    const mount = mounts.find((entry) => entry.options.includes(controller));
+    if (mount === undefined) return null;
+    const own = join(mount.folder, ownPath(controller));
+    return existsSync(own) ? own : mount.folder;
+  };
+  const memory = folderOf('memory');
+  const pids = folderOf('pids');
+  if (memory === null || pids === null) return null;
+  return {
+    version: 'cgroup-v1',
+    create: (name, limits) => {
+      const limited = createGroup(join(memory, name), { 'memory.limit_in_bytes': limits.memoryBytes });
+      try {
+        return groupOf([limited, createGroup(join(pids, name), { 'pids.max': limits.tasks })]);
+      } catch (error) {
+        tryRemove(limited);
+        throw error;
+      }
+    },
+  };
+}
+
+/** Tries version 2, then version 1, by making a group; null where neither may be made. */
+export function detectCgroups(): CgroupFactory | null {
+  for (const createFactory of [createV2Factory, createV1Factory]) {
+    const factory = createFactory();
+    if (factory !== null && works(factory)) return factory;
+  }
+  return null;
+}
+
+function works(factory: CgroupFactory): boolean {
+  try {
+    return factory.create(`fogproof-probe-${process.pid}`, { memoryBytes: 2 ** 30, tasks: 8 }).remove();
+  } catch {
+    return false;
+  }
+}

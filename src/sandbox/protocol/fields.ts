@@ -1,0 +1,144 @@
+import { SandboxError } from '../errors.ts';
+
+const ENCODER = new TextEncoder();
+const DECODER = new TextDecoder();
+
+/** Builds frames: u32 length of what follows, u8 type, fields. Integers are big-endian. */
+export class FrameWriter {
+  private buffer: Uint8Array<ArrayBuffer>;
+  private data: DataView;
+  private frameStart = 0;
+  length = 0;
+
+  constructor(capacity: number) {
+    this.buffer = new Uint8Array(capacity);
+    this.data = new DataView(this.buffer.buffer);
+  }
+
+  /** What was written since the last `clear`; valid until the next write. */
+  view(): Uint8Array {
+    return this.buffer.subarray(0, this.length);
+  }
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  private reserve(extra: number): number {
+    const at = this.length;
+    const needed = at + extra;
+    if (needed > this.buffer.length) {
+      const grown = new Uint8Array(Math.max(needed, this.buffer.length * 2));
+      grown.set(this.buffer.subarray(0, at));
+      this.buffer = grown;
+      this.data = new DataView(grown.buffer);
+    }
+    this.length = needed;
+    return at;
+  }
+
+  begin(type: number): void {
+    this.frameStart = this.reserve(5);
+    this.data.setUint8(this.frameStart + 4, type);
+  }
+
+  /** `following` bytes belong to the frame and are sent apart, without a copy. */
+  end(following = 0): void {
+    this.data.setUint32(this.frameStart, this.length - this.frameStart - 4 + following);
+  }
+
+  u8(value: number): void {
+    this.data.setUint8(this.reserve(1), value);
+  }
+
+  u32(value: number): void {
+    this.data.setUint32(this.reserve(4), value);
+  }
+
+  /** A non-negative safe integer. */
+  u64(value: number): void {
+    const at = this.reserve(8);
+    this.data.setUint32(at, Math.floor(value / 2 ** 32));
+    this.data.setUint32(at + 4, value % 2 ** 32);
+  }
+
+  f64(value: number): void {
+    this.data.setFloat64(this.reserve(8), value);
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length);
+    this.buffer.set(bytes, at);
+  }
+
+  text(value: string): void {
+    const bytes = ENCODER.encode(value);
+    this.u32(bytes.length);
+    this.raw(bytes);
+  }
+}
+
+/** Reads the fields of one frame. What a child sends is untrusted: anything amiss is SANDBOX_PROTOCOL. */
+export class FieldReader {
+  private readonly bytes: Uint8Array;
+  private readonly data: DataView;
+  private offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  private take(length: number): number {
+    const at = this.offset;
+    if (length > this.bytes.length - at) throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a frame is short' });
+    this.offset = at + length;
+    return at;
+  }
+
+  u8(): number {
+    return this.data.getUint8(this.take(1));
+  }
+
+  u32(): number {
+    return this.data.getUint32(this.take(4));
+  }
+
+  u64(): number {
+    const at = this.take(8);
+    const value = this.data.getUint32(at) * 2 ** 32 + this.data.getUint32(at + 4);
+    if (!Number.isSafeInteger(value)) {
+      throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'an integer is too large' });
+    }
+    return value;
+  }
+
+  f64(): number {
+    return this.data.getFloat64(this.take(8));
+  }
+
+  /** A copy. */
+  raw(length: number): Uint8Array {
+    const at = this.take(length);
+    return this.bytes.slice(at, at + length);
+  }
+
+  /** A view of what is left. */
+  rest(): Uint8Array {
+    return this.bytes.subarray(this.take(this.bytes.length - this.offset));
+  }
+
+  text(maxBytes: number): string {
+    const length = this.u32();
+    if (length > maxBytes) throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a text is too long' });
+    const at = this.take(length);
+    return DECODER.decode(this.bytes.subarray(at, at + length));
+  }
+
+  /** @throws SandboxError SANDBOX_PROTOCOL if bytes are left */
+  end(): void {
+    if (this.offset !== this.bytes.length) {
+      throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a frame is too long' });
+    }
+  }
+}
