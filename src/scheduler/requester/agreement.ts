@@ -1,3 +1,4 @@
+import type { BlobStore } from '../../blob/interface.ts';
 import type { CommitmentSet } from '../../domain/commitment.ts';
 import { type LeaseId, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
@@ -17,9 +18,11 @@ import {
 } from './agree-round.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
+import { storeInlineOutputs } from './collect-outputs.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 
 export interface AgreementModules extends RoundModules {
+  readonly blobs: Pick<BlobStore, 'put'>;
   readonly ledger: JobLedger;
   readonly cases: ReadonlyMap<LeaseId, AttemptCase>;
   readonly metrics: Pick<RequesterMetrics, 'peerFaults'>;
@@ -148,6 +151,8 @@ export class Agreement {
     const { receipt, inlineBlobs } = checked.value;
     attempt.receipt = receipt;
     attempt.inlineBlobs = inlineBlobs;
+    // No replica can be made again after the first reveal: its files are on disk before its result is.
+    await storeInlineOutputs(this.#modules.blobs, receipt.value.result.outputs, inlineBlobs);
     await this.#apply(
       { kind: 'revealed', atMs: this.#now(), lease: attempt.id, outputRoot: receipt.value.outputRoot },
       { objects: [{ lease: attempt.id, kind: 'receipt', wire: receipt.wire }] },

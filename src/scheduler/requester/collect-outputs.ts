@@ -50,11 +50,9 @@ async function collectOutput(
   const { blob, sizeBytes } = request.output;
   if ((await modules.blobs.stat(blob))?.sizeBytes === sizeBytes) return null;
   for (const { inlineBlobs } of request.sources) {
-    const inline = inlineBlobs.find((candidate) => candidate.blob === blob);
-    // The hash in the signed result decides, not the name that the bytes came under.
-    if (inline === undefined || inline.bytes.length !== sizeBytes) continue;
-    if (computeRawCid(inline.bytes).toString() !== (blob as string)) continue;
-    await modules.blobs.put(inline.bytes);
+    const bytes = findInline(request.output, inlineBlobs);
+    if (bytes === undefined) continue;
+    await modules.blobs.put(bytes);
     return null;
   }
   const reasons: string[] = [];
@@ -69,6 +67,23 @@ async function collectOutput(
     }
   }
   return reasons.join('; ').slice(0, 300) || 'no provider to ask';
+}
+
+/** The hash in the signed result decides, not the name that the bytes came under. */
+function findInline(output: OutputFile, inlineBlobs: readonly InlineBlob[]): Uint8Array | undefined {
+  const bytes = inlineBlobs.find((candidate) => candidate.blob === output.blob)?.bytes;
+  if (bytes === undefined || bytes.length !== output.sizeBytes) return undefined;
+  return computeRawCid(bytes).toString() === (output.blob as string) ? bytes : undefined;
+}
+
+/** Stores the outputs that came with a receipt, so that a crash does not lose what is not sent twice. */
+export async function storeInlineOutputs(
+  blobs: Pick<BlobStore, 'put'>,
+  outputs: readonly OutputFile[],
+  inlineBlobs: readonly InlineBlob[],
+): Promise<void> {
+  const found = outputs.flatMap((output) => findInline(output, inlineBlobs) ?? []);
+  await Promise.all(found.map((bytes) => blobs.put(bytes)));
 }
 
 /** A full or failing disk of ours is no fault of the provider's. */
