@@ -56,7 +56,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   const name = readText(mergeLayers([...overrides, defaults]), 'network');
   const network = await new NetworkStore({ home }).read(name ?? 'local');
   const preset = await readPreset(network.preset);
-  const presetLayer = readTreeLayer(preset.values, { kind: 'preset', source: network.preset });
+  const presetLayer = readPresetLayer(preset, network.preset, [...overrides, defaults]);
   const values = new Map(mergeLayers([...overrides, presetLayer, defaults]));
   // Resolved above, so that commands which load no configuration find the same.
   for (const [key, value] of Object.entries({ home, socket })) {
@@ -64,6 +64,19 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   }
   assertFixed({ values, presetLayer, preset, name: network.preset });
   return { config: validate(values), network, origins: collectOrigins(values) };
+}
+
+/** @param others the layers around it, strongest first, the defaults last */
+function readPresetLayer(preset: Preset, name: string, others: readonly Layer[]): Layer {
+  const origin: Origin = { kind: 'preset', source: name };
+  const layer = readTreeLayer(preset.values, origin);
+  const listen = mergeLayers([...others.slice(0, -1), layer, ...others.slice(-1)]).get('listen')?.value;
+  const isOnLoopback = Array.isArray(listen) && listen.every(isLoopback);
+  return isOnLoopback ? mergeLayers([layer, readTreeLayer(preset.onLoopback ?? {}, origin)]) : layer;
+}
+
+function isLoopback(address: unknown): boolean {
+  return typeof address === 'string' && /^\/(ip4\/127\.|ip6\/::1\/)/.test(address);
 }
 
 function readText(layer: Layer, path: string): string | undefined {

@@ -9,6 +9,8 @@ export type PresetName = NetworkDefinition['preset'];
 const presetSchema = z.strictObject({
   summary: z.string(),
   values: z.record(z.string(), z.unknown()),
+  /** Holds as well while the node listens on loopback addresses only: nobody else's machine can reach it. */
+  onLoopback: z.record(z.string(), z.unknown()).optional(),
   /** Settings that no other layer may change. */
   fixed: z.array(z.string()),
 });

@@ -158,6 +158,17 @@ describe('presets', () => {
     for (const key of preset.fixed) expect(origins.get(key)?.kind).toBe('preset');
   });
 
+  it('local lets strangers in without bubblewrap only while no other machine can reach the node', async () => {
+    const isolation = async (listen: string, more: Record<string, string> = {}) =>
+      (await load({ FOGPROOF_LISTEN: listen, ...more })).config.provide.isolationForStrangers;
+    expect(await isolation('/ip4/127.0.0.1/tcp/0,/ip6/::1/tcp/0')).toBe('process');
+    expect(await isolation('/ip4/0.0.0.0/tcp/0')).toBe('bubblewrap');
+    expect(await isolation('/ip4/127.0.0.1/tcp/0,/ip4/192.168.0.5/tcp/0')).toBe('bubblewrap');
+    expect(await isolation('/dns4/localhost/tcp/0')).toBe('bubblewrap');
+    const chosen = { FOGPROOF_PROVIDE_ISOLATION_FOR_STRANGERS: 'process' };
+    expect(await isolation('/ip4/0.0.0.0/tcp/0', chosen)).toBe('process');
+  });
+
   it('other than local let nobody in without bubblewrap', async () => {
     for (const preset of ['development', 'production'] as const) {
       await new NetworkStore({ home }).add({ ...LOCAL_NETWORK, id: preset, preset });
