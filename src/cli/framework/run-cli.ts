@@ -96,7 +96,7 @@ interface PrintOptions {
 function printError(report: ErrorReport, { stderr }: CliModules, { isJson }: PrintOptions): void {
   const { code, message, hint, info, retryable, stack } = report;
   if (isJson) {
-    stderr.write(`${toJson({ error: { code, message, hint, retryable, info } })}\n`);
+    stderr.write(`${toJson({ error: { code, message, hint, retryable, info, stack } })}\n`);
     return;
   }
   const lines = [`error ${code}: ${message}`, ...(hint === undefined ? [] : [`  hint: ${hint}`])];

@@ -26,7 +26,10 @@ const START_ERRORS: ErrorTable<StartErrorInfo> = {
       info.told === null
         ? `the daemon ended at once (${info.signal ?? `exit code ${info.exitCode}`})${info.lines === '' ? '' : `:\n${info.lines}`}`
         : `the daemon did not start: ${info.told.code}: ${info.told.message}`,
-    hint: (info) => info.told?.hint ?? 'Run `fogproof node start` without --detach, or `fogproof doctor`.',
+    hint: ({ told }) =>
+      told === null || told.code === 'INTERNAL'
+        ? 'Run `fogproof node start` without --detach to see where; `fogproof doctor` may know why.'
+        : told.hint,
   },
   CLI_STOP_TIMEOUT: {
     retryable: true,

@@ -1,0 +1,61 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { createMethodTable } from '../../../src/rpc/method-table.ts';
+import { createFakeModules } from '../../support/fake-rpc-modules.ts';
+import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
+
+const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+
+/** The command line as a process of its own, which is where signals and pipes are. */
+function start(argv: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [MAIN, ...argv], {
+    env: { PATH: process.env['PATH'], HOME: '/nonexistent', ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (chunk: Buffer) => (output.stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
+  const ended = once(child, 'close').then(([exitCode]: unknown[]) => ({ exitCode, ...output }));
+  return { child, ended };
+}
+
+describe('the program as a process', () => {
+  it('ends with 130 at the first SIGINT, and leaves no stack behind', async () => {
+    const waiting = Promise.withResolvers<void>();
+    const fakes = createFakeModules();
+    const wait = (): Promise<never> => {
+      waiting.resolve();
+      return new Promise<never>(() => {});
+    };
+    const modules = createFakeModules({ requester: { ...fakes.requester, wait } });
+    await using server = await startServer(createMethodTable(modules, { version: '0' }));
+    const { child, ended } = start(['job', 'wait', 'latest', '--socket', server.path]);
+    await waiting.promise;
+    child.kill('SIGINT');
+    expect(await ended).toEqual({ exitCode: 130, stdout: '', stderr: '' });
+  });
+
+  it('ends quietly when nobody reads its output any more', async () => {
+    const { child, ended } = start(['help', 'exit-codes']);
+    child.stdout.destroy();
+    expect(await ended).toMatchObject({ stderr: '' });
+  });
+
+  it('gives exit codes and JSON errors to the shell', async () => {
+    const { exitCode, stdout, stderr } = await start(['node', 'status', '--json', '--socket', '/nonexistent/s']).ended;
+    expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: '' });
+    expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'RPC_NO_DAEMON', retryable: true } });
+  });
+
+  it('tells why a daemon in the background did not start', async () => {
+    await using folder = await createTemporaryFolder();
+    const home = join(folder.path, 'home');
+    const { exitCode, stdout, stderr } = await start(['node', 'start', '--detach', '--home', home]).ended;
+    expect({ exitCode, stdout }).toEqual({ exitCode: 5, stdout: '' });
+    expect(stderr).toMatch(/^error CLI_START_FAILED: the daemon did not start: IDENTITY_MISSING/);
+    expect(stderr).toContain('fogproof init');
+  });
+});
