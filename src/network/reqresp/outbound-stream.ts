@@ -17,11 +17,14 @@ import { decodeBody } from './message-codec.ts';
 import { OutboundCall } from './outbound-call.ts';
 import type { ProtocolLimits, Violation } from './protocols.ts';
 import { parseRemoteError } from './remote-error.ts';
+import type { TokenBucket } from './token-bucket.ts';
 
 export interface OutboundStreamOptions {
   readonly peer: string;
   readonly protocol: ProtocolName;
   readonly limits: ProtocolLimits;
+  /** Paces requests below the rate that the other side allows; shared by the peer's streams. */
+  readonly pace: TokenBucket;
   readonly onViolation: (violation: Violation) => void;
   readonly onClose: () => void;
 }
@@ -43,6 +46,7 @@ export class OutboundStream {
   readonly #cancelled = new Map<number, Disposable>();
   readonly #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
   #lastId = 0;
+  #paceTimer: Disposable | null = null;
 
   constructor(stream: Stream, clock: Clock, options: OutboundStreamOptions) {
     this.#clock = clock;
@@ -74,7 +78,15 @@ export class OutboundStream {
     this.#framed.reset(error);
   }
 
-  /** Resolves when a slot got free; somebody else may take it first. @throws NetworkError NETWORK_BUSY, NETWORK_CONNECTION_LOST */
+  /** True if a request may leave in this turn. */
+  get hasSlot(): boolean {
+    return this.#hasFreeSlot() && this.#options.pace.delayMs() === 0;
+  }
+
+  /**
+   * Resolves when a slot got free; somebody else may take it first.
+   * @throws NetworkError NETWORK_BUSY, NETWORK_CONNECTION_LOST
+   */
   async waitForSlot(): Promise<void> {
     if (this.hasSlot || this.#framed.isClosed) return;
     const waiting = this.#waiting.length;
@@ -84,10 +96,25 @@ export class OutboundStream {
     }
     await new Promise<void>((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
+      this.passSlot();
     });
   }
 
-  get hasSlot(): boolean {
+  /** Wakes the next that waits for a slot: after one got free, or was won and not used. */
+  passSlot(): void {
+    if (this.#waiting.length === 0 || !this.#hasFreeSlot()) return;
+    const delayMs = this.#options.pace.delayMs();
+    if (delayMs === 0) {
+      this.#waiting.shift()?.resolve();
+      return;
+    }
+    this.#paceTimer ??= this.#clock.schedule(delayMs, () => {
+      this.#paceTimer = null;
+      this.passSlot();
+    });
+  }
+
+  #hasFreeSlot(): boolean {
     return this.inFlight < this.#options.limits.maxInFlight;
   }
 
@@ -119,7 +146,9 @@ export class OutboundStream {
   #send(kind: 0 | 1, body: Uint8Array, pending: Pending): number {
     const id = ++this.#lastId;
     this.#pending.set(id, pending);
+    this.#options.pace.take();
     this.#write(kind, id, body);
+    this.passSlot();
     return id;
   }
 
@@ -199,14 +228,10 @@ export class OutboundStream {
     this.passSlot();
   }
 
-  /** Wakes the next that waits for a slot: after one got free, or was won and not used. */
-  passSlot(): void {
-    this.#waiting.shift()?.resolve();
-  }
-
   #end(error: NetworkError): void {
     for (const deadline of this.#cancelled.values()) deadline[Symbol.dispose]();
     this.#cancelled.clear();
+    this.#paceTimer?.[Symbol.dispose]();
     const pending = [...this.#pending.values()];
     this.#pending.clear();
     for (const { reject } of pending) reject(error);

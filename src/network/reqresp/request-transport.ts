@@ -37,6 +37,9 @@ export interface RequestTransportOptions {
   readonly limits: LimitOverrides;
 }
 
+/** Share of a peer's rate limit that we use ourselves, so that its clock and ours need not agree. */
+const PACE_SHARE = 0.9;
+
 type Request<Name extends ProtocolName> = ProtocolMessages[Name]['request'];
 type Response<Name extends ProtocolName> = ProtocolMessages[Name]['response'];
 type Handlers = { [Name in ProtocolName]?: RequestHandler<Name> };
@@ -50,7 +53,8 @@ export class RequestTransport implements PeerTransport {
   readonly #outbound = new Map<string, OutboundStream>();
   readonly #opening = new Map<string, Promise<OutboundStream>>();
   readonly #inbound = new Set<{ close(): void }>();
-  readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
+  /** Bounded: whoever is forgotten here starts with a full bucket again. */
+  readonly #buckets = new LRUCache<string, TokenBucket>({ max: 4 * MAX_KNOWN_PEERS });
   #closing = new AbortController();
   #isRunning = false;
 
@@ -102,7 +106,7 @@ export class RequestTransport implements PeerTransport {
       peer,
       protocol,
       spec: this.#specs[protocol] as ProtocolSpec<Name>,
-      bucket: this.#bucketOf(peer, protocol),
+      bucket: this.#bucketOf('from', peer, protocol),
       findHandler: () => this.#handlers[protocol] as RequestHandler<Name> | undefined,
       onViolation: (violation) => onViolation(peer, protocol, violation),
       onHandlerError: (error) => {
@@ -247,6 +251,7 @@ export class RequestTransport implements PeerTransport {
       peer,
       protocol,
       limits: this.#specs[protocol],
+      pace: this.#bucketOf('to', peer, protocol),
       onViolation: (violation) => onViolation(peer, protocol, violation),
       onClose: () => {
         if (this.#outbound.get(key) === outbound) this.#outbound.delete(key);
@@ -298,12 +303,16 @@ export class RequestTransport implements PeerTransport {
     });
   }
 
-  #bucketOf(peer: PeerKey, protocol: ProtocolName): TokenBucket {
-    const key = `${protocol} ${peer}`;
+  #bucketOf(direction: 'from' | 'to', peer: PeerKey, protocol: ProtocolName): TokenBucket {
+    const key = `${direction} ${protocol} ${peer}`;
     let bucket = this.#buckets.get(key);
     if (bucket === undefined) {
+      const share = direction === 'to' ? PACE_SHARE : 1;
       const { requestsPerSecond, burst } = this.#specs[protocol];
-      bucket = new TokenBucket(this.#modules.clock, { perSecond: requestsPerSecond, burst });
+      bucket = new TokenBucket(this.#modules.clock, {
+        perSecond: requestsPerSecond * share,
+        burst: Math.max(1, Math.floor(burst * share)),
+      });
       this.#buckets.set(key, bucket);
     }
     return bucket;

@@ -134,6 +134,28 @@ describe('a kept stream', () => {
     expect(alice.breaches.concat(bob.breaches)).toEqual([]);
   });
 
+  it('paces an honest requester below the rate of the other side', async () => {
+    const clock = new ManualClock();
+    const { alice, bob } = createTransportPair({ clock, limits: { blob: { burst: 10, requestsPerSecond: 10 } } });
+    serveBlobs(bob);
+    let answered = 0;
+    const asked = Promise.all(
+      Array.from({ length: 30 }, async (_, index) => {
+        await alice.transport.request(BOB, 'blob', blobRequest(index), { timeoutMs: 60_000 });
+        answered += 1;
+      }),
+    );
+    await settle();
+    expect(answered).toBe(9);
+    for (let round = 0; round < 40 && answered < 30; round++) {
+      clock.advance(100);
+      await settle();
+    }
+    await asked;
+    expect(bob.breaches).toEqual([]);
+    expect(clock.pending).toBe(0);
+  });
+
   it('leaves no listener on the signal of the caller', async () => {
     const { alice, bob } = createTransportPair({ clock: new SystemClock() });
     serveBlobs(bob);
