@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
 
-/** As in package.json, which lies two folders up from here, in the repository and in the package alike. */
-export const VERSION: string = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
+/** In the repository and in the package alike, it lies two folders up from here. */
+const PACKAGE = new URL('../../package.json', import.meta.url);
+
+/** As in package.json. */
+export const { version: VERSION } = JSON.parse(readFileSync(PACKAGE, 'utf8')) as { readonly version: string };
