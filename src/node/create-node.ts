@@ -2,6 +2,7 @@ import { FileBlobStore } from '../blob/file-blob-store.ts';
 import { CarBundleExporter } from '../bundle/car-bundle-exporter.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { computeDataPaths } from '../config/paths.ts';
+import type { NodeConfig } from '../config/schema.ts';
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import type { Identity } from '../identity/interface.ts';
 import { type Clock, SystemClock } from '../lib/clock.ts';
@@ -12,6 +13,8 @@ import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
 import type { Executor } from '../sandbox/interface.ts';
+import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
+import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
 import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
 import { JOB_REQUESTER_DEFAULTS } from '../scheduler/options.ts';
 import { JobProvider } from '../scheduler/provider/job-provider.ts';
@@ -44,6 +47,13 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
   const { config, network: definition } = loaded;
   const paths = computeDataPaths(config.home);
   const common: Common = { ...modules, clock: new SystemClock(), random: new SystemRandom() };
+  const executorOptions: WasmExecutorOptions = {
+    ...DEFAULT_WASM_EXECUTOR_OPTIONS,
+    slots: config.provide.slots,
+    maxMemoryBytes: config.provide.maxMemoryBytes,
+  };
+  // Starts real children, which takes as long as the rest of the construction: both at once.
+  const probing = probeExecutors(config, common, executorOptions);
   await using stack = new AsyncDisposableStack();
 
   const database = stack.use(await LevelDatabase.open(paths.database, common));
@@ -51,8 +61,9 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
     new FileBlobStore({ ...common, database }, { directory: paths.blobs, maxBytes: config.blobs.maxBytes }),
   );
   const network = stack.use(createNetwork(loaded, common, database));
-  const executor = stack.use(new WasmExecutor(common, { slots: config.provide.slots }));
-  const executors: readonly Executor[] = [executor];
+  const executors: readonly Executor[] = (await probing).map((offers) =>
+    stack.use(new WasmExecutor(common, { ...executorOptions, offers })),
+  );
   const grants = new BlobGrants();
   const requester = createRequester(loaded, { ...common, network, blobs, grants, database });
   stack.defer(() => requester.stop());
@@ -61,7 +72,7 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
   stack.use(serveBlobs(network, blobs, grants));
 
   const node = new FogproofNode(
-    { ...common, blobs, network, executor, requester, provider, identityRemarks: modules.identityRemarks },
+    { ...common, blobs, network, executors, requester, provider, identityRemarks: modules.identityRemarks },
     { config, networkId: definition.id, preset: definition.preset },
   );
   const bundles = new CarBundleExporter({ ...common, blobs });
@@ -72,6 +83,18 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
   node.adopt(socket, stack.move());
   return node;
+}
+
+/** What the `wasm` executor may offer here; none for a node that takes no jobs. */
+async function probeExecutors(
+  { provide }: NodeConfig,
+  { clock, logger }: Common,
+  options: WasmExecutorOptions,
+): Promise<readonly (readonly IsolationOffer[])[]> {
+  if (!provide.enabled) return [];
+  const { offers, failures } = await probeIsolation(clock, options);
+  for (const { isolation, reason } of failures) logger.warn({ isolation, reason }, 'isolation level is not available');
+  return [offers];
 }
 
 function createNetwork({ config, network }: LoadedConfig, common: Common, database: Database): Libp2pNetwork {

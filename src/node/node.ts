@@ -7,8 +7,8 @@ import { VERSION } from '../lib/version.ts';
 import type { Network } from '../network/interface.ts';
 import type { ControlSocketServer } from '../rpc/control-socket.ts';
 import type { NodeControl, NodeStatus } from '../rpc/interface.ts';
-import type { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
 import { detectGpus } from '../sandbox/gpu/nvidia-smi.ts';
+import type { Executor } from '../sandbox/interface.ts';
 import type { JobProvider } from '../scheduler/provider/job-provider.ts';
 import type { JobRequester } from '../scheduler/requester/job-requester.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
@@ -21,7 +21,7 @@ export interface NodeModules {
   readonly identityRemarks: readonly string[];
   readonly blobs: FileBlobStore;
   readonly network: Network;
-  readonly executor: WasmExecutor;
+  readonly executors: readonly Executor[];
   readonly requester: JobRequester;
   readonly provider: JobProvider;
   readonly clock: Clock;
@@ -66,13 +66,12 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
 
   /** Resolves when the daemon is ready for work. @throws the coded error of the part that could not start */
   async start(): Promise<void> {
-    const { blobs, clock, executor, logger, network, provider, requester } = this.#modules;
+    const { blobs, clock, logger, network, provider, requester } = this.#modules;
     const { signal } = this.#root;
     this.#startedAtMs = clock.nowMs();
-    const probed = executor.probe({ signal });
     await blobs.start();
     await network.start({ signal });
-    await Promise.all([requester.start(signal), probed.then(() => provider.start(signal))]);
+    await Promise.all([requester.start(signal), provider.start(signal)]);
     await this.#socket?.start({ signal });
     this.#readyAfterMs = Math.round(performance.now());
     logger.info({ readyAfterMs: this.#readyAfterMs, listen: network.status().listen }, 'node is ready');
@@ -83,11 +82,11 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   /** GPUs are told a moment later: a hung driver must not hold the daemon up. */
   async #describe(signal: AbortSignal): Promise<void> {
     const { config } = this.#options;
-    const { executor, logger, network } = this.#modules;
+    const { executors, logger, network } = this.#modules;
     const host = await readHostFacts(config.home);
-    await network.updateRecord(composeRecord(config, { ...host, gpus: [] }, [executor]));
+    await network.updateRecord(composeRecord(config, { ...host, gpus: [] }, executors));
     const detected = detectGpus({ signal }).then(async (gpus) => {
-      if (gpus.length > 0) await network.updateRecord(composeRecord(config, { ...host, gpus }, [executor]));
+      if (gpus.length > 0) await network.updateRecord(composeRecord(config, { ...host, gpus }, executors));
     });
     detected.catch((error: unknown) => {
       if (!signal.aborted) logger.warn({ error }, 'GPUs could not be told');
@@ -106,7 +105,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   }
 
   async status(): Promise<NodeStatus> {
-    const { clock, executor, identity, identityRemarks, network, provider, requester } = this.#modules;
+    const { clock, executors, identity, identityRemarks, network, provider, requester } = this.#modules;
     const { config, networkId, preset } = this.#options;
     const nowMs = clock.nowMs();
     const status = network.status();
@@ -126,7 +125,10 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
       peersKnown: network.peers.list().length,
       provider: provider.status(),
       jobs: requester.counts(),
-      remarks: [...identityRemarks, ...collectRemarks({ config, network: status, isolation: executor.isolation })],
+      remarks: [
+        ...identityRemarks,
+        ...collectRemarks({ config, network: status, isolation: executors.flatMap(({ isolation }) => isolation) }),
+      ],
     };
   }
 
