@@ -82,17 +82,28 @@ export class Screen {
   }
 }
 
-/** The newest values as bars, the largest of all values at full height. */
+/** Values over time as a row of bars, on a logarithmic scale: a loss falls by orders of magnitude. */
 export function renderSparkline(values: readonly number[]): string {
-  const largest = Math.max(...values, Number.MIN_VALUE);
-  return values
-    .slice(-SPARKLINE_WIDTH)
-    .map((value) => BARS[Math.min(BARS.length - 1, Math.floor((value / largest) * BARS.length))] ?? ' ')
+  const logarithms = resample(values, SPARKLINE_WIDTH).map((value) => Math.log(Math.max(value, Number.MIN_VALUE)));
+  const lowest = Math.min(...logarithms);
+  const range = Math.max(...logarithms) - lowest;
+  return logarithms
+    .map((value) => BARS[range === 0 ? 0 : Math.round(((value - lowest) / range) * (BARS.length - 1))] ?? ' ')
     .join('');
 }
 
-/** Text in a column of a width, broken between words. */
+/** At most `width` of the values, evenly spread, with the first and the last. */
+function resample(values: readonly number[], width: number): readonly number[] {
+  if (values.length <= width) return values;
+  return Array.from({ length: width }, (_, at) => values[Math.round((at * (values.length - 1)) / (width - 1))] ?? 0);
+}
+
+/** Text in a column of a width, broken between words; its own line breaks stay. */
 export function wrapText(text: string, width: number): readonly string[] {
+  return text.split('\n').flatMap((paragraph) => wrapParagraph(paragraph, width));
+}
+
+function wrapParagraph(text: string, width: number): readonly string[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {

@@ -22,18 +22,14 @@ const KILL_AFTER_SHARE = 0.3;
 const MINIMUM_ACCURACY = 0.9;
 const MESH_TIMEOUT_MS = 20_000;
 
-interface Result {
-  readonly job: JobView;
-  readonly victim: CastMember;
-  readonly bundle: string;
-}
-
 /** The acts of the demo in their order. */
 export class DemoScript {
   readonly #stage: Stage;
   readonly #screen: Screen;
   readonly #cast: Cast;
   readonly #signal: AbortSignal;
+  /** Peer id that `init` printed, by name. */
+  readonly #identities = new Map<string, string>();
   readonly #members = new Map<string, CastMember>();
 
   constructor(modules: { readonly stage: Stage; readonly screen: Screen }, options: { readonly signal: AbortSignal }) {
@@ -52,11 +48,9 @@ export class DemoScript {
     const { job, victim } = await screen.phase('Three of them train; one is killed', () => this.#train(requester));
     await screen.phase('The result, tried on rows that the network never saw', () => this.#checkResult(requester, job));
     const bundle = await screen.phase('The evidence is exported, and everybody goes home', () =>
-      this.#exportAndStop({ requester, job, victim }),
+      this.#exportAndStop(requester, victim),
     );
-    const verification = await screen.phase('Anybody verifies it, offline', () =>
-      this.#verifyOffline({ job, victim, bundle }),
-    );
+    const verification = await screen.phase('Anybody verifies it, offline', () => this.#verifyOffline(job, bundle));
     this.#finish(verification);
   }
 
@@ -97,12 +91,20 @@ export class DemoScript {
     this.#screen.command(`fogproof node start … --bootstrap ${address}   ${pc.dim('# four times')}`);
     const providers = await Promise.all(PROVIDERS.map((name) => this.#start(name, providerLine)));
     const all = [requester, ...providers];
-    this.#screen.claim('five daemons, five peer identities', new Set(all.map(({ peer }) => peer)).size === all.length);
+    this.#screen.claim(
+      'five daemons run, each under its own identity',
+      all.every(({ name, peer }) => this.#identities.get(name) === peer),
+    );
+    let known: readonly string[] = [];
     await this.#cast.until('the requester knows four providers', MESH_TIMEOUT_MS, async () => {
       const { peers } = await requester.client.call('peers.list', {}, { signal: this.#signal });
-      return PROVIDERS.length === peers.filter(({ record }) => record?.provides === true).length;
+      known = peers.filter(({ record }) => record?.provides === true).map(({ peer }) => peer);
+      return known.length >= PROVIDERS.length;
     });
-    this.#screen.claim('the requester holds a signed node record of each of the four providers', true);
+    this.#screen.claim(
+      'the requester holds the signed node records of exactly these four providers',
+      known.length === PROVIDERS.length && providers.every(({ peer }) => known.includes(peer)),
+    );
     const slowest = Math.max(...all.map(({ readyAfterMs }) => readyAfterMs));
     this.#screen.line(pc.dim(`  slowest of the five, started together: ready after ${(slowest / 1000).toFixed(2)} s`));
     return requester;
@@ -139,7 +141,8 @@ export class DemoScript {
       );
     }
     if (victim === undefined) throw new DemoFailure('no provider came far enough to be killed');
-    const job = await this.#cast.expect<JobView>(requester, ['job', 'show', submitted.job]);
+    const job = await this.#cast.expect<JobView>(requester, ['job', 'show', 'latest']);
+    this.#screen.require('that is the job that was submitted', job.job === submitted.job);
     await this.#checkReplacement(job, victim);
     const lossesOf = (lease: string): readonly number[] => view.lossesOf(lease);
     this.#checkAgreement(job, lossesOf);
@@ -196,7 +199,7 @@ export class DemoScript {
   }
 
   async #checkResult(requester: CastMember, job: JobView): Promise<void> {
-    await this.#cast.expect(requester, ['job', 'result', job.job, '--output', this.#stage.path('result')]);
+    await this.#cast.expect(requester, ['job', 'result', 'latest', '--output', 'result']);
     const files = await readdir(this.#stage.path('result'), { recursive: true, withFileTypes: true });
     const [file] = files.filter((entry) => entry.isFile());
     if (file === undefined) throw new DemoFailure('the job wrote no output');
@@ -210,10 +213,9 @@ export class DemoScript {
     this.#screen.claim('the job itself reported the same', measured.correct === model.heldOut.correct);
   }
 
-  async #exportAndStop(result: Omit<Result, 'bundle'> & { readonly requester: CastMember }): Promise<string> {
-    const { requester, job, victim } = result;
-    const bundle = this.#stage.path('digits.bundle');
-    await this.#cast.expect(requester, ['bundle', 'export', job.job, '--out', bundle]);
+  async #exportAndStop(requester: CastMember, victim: CastMember): Promise<string> {
+    const bundle = 'digits.bundle';
+    await this.#cast.expect(requester, ['bundle', 'export', 'latest', '--out', bundle]);
     this.#screen.command(`fogproof node stop   ${pc.dim('# at the four that live')}`);
     const living = [...this.#members.values()].filter((member) => member !== victim);
     const exitCodes = await Promise.all(living.map((member) => this.#cast.stop(member)));
@@ -224,7 +226,7 @@ export class DemoScript {
     return bundle;
   }
 
-  async #verifyOffline({ job, bundle }: Result): Promise<BundleVerification> {
+  async #verifyOffline(job: JobView, bundle: string): Promise<BundleVerification> {
     const auditor = this.#stage.actor('auditor');
     await mkdir(auditor.home);
     const line = ['bundle', 'verify', bundle];
@@ -234,8 +236,8 @@ export class DemoScript {
       verification.verdict === 'valid',
     );
     this.#screen.claim('it is about this job', verification.job.id === job.job);
-    const tampered = this.#stage.path('tampered.bundle');
-    await writeTampered(bundle, tampered);
+    const tampered = 'tampered.bundle';
+    await writeTampered(this.#stage.path(bundle), this.#stage.path(tampered));
     const { exitCode } = await this.#cast.type(auditor, ['bundle', 'verify', tampered]);
     this.#screen.claim(`one bit flipped: refused (exit code ${exitCode})`, exitCode === 1);
     this.#screen.claim('nothing of the demo is running any more', this.#stage.findLeftovers().length === 0);

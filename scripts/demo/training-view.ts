@@ -5,13 +5,13 @@ import { renderSparkline, type Screen } from './screen.ts';
 interface Attempt {
   readonly provider: string;
   readonly replica: number;
-  state: string;
+  readonly state: string;
   round: number;
-  losses: number[];
+  readonly losses: number[];
 }
 
 /** Rounds between two printed lines where there is no terminal to redraw. */
-const MILESTONE_ROUNDS = 40;
+const MILESTONE_ROUNDS = 80;
 /** Redraws per second at most, in ms between two. */
 const REDRAW_MS = 100;
 
@@ -21,6 +21,7 @@ export class TrainingView {
   readonly #rounds: number;
   readonly #nameOf: (peer: string) => string;
   readonly #attempts = new Map<string, Attempt>();
+  readonly #logged = new Set<string>();
   #drawnAtMs = 0;
 
   constructor(screen: Screen, options: { readonly rounds: number; readonly nameOf: (peer: string) => string }) {
@@ -32,12 +33,8 @@ export class TrainingView {
   see(event: JobEvent): void {
     if (event.kind === 'attempt') this.#seeAttempt(event.attempt);
     if (event.kind === 'metric' && event.name === 'loss') this.#seeLoss(event.lease, Number(event.value), event.step);
-    if (event.kind === 'log') this.#screen.line(pc.dim(`  ${this.#providerOf(event.lease)}: ${event.text.trimEnd()}`));
+    if (event.kind === 'log') this.#seeLog(event.text.trimEnd(), event.lease);
     this.#draw(event.kind === 'attempt');
-  }
-
-  roundOf(lease: string): number {
-    return this.#attempts.get(lease)?.round ?? 0;
   }
 
   lossesOf(lease: string): readonly number[] {
@@ -48,19 +45,20 @@ export class TrainingView {
     return this.#attempts.get(lease)?.provider ?? lease.slice(-8);
   }
 
-  #seeAttempt(view: AttemptView): void {
-    const known = this.#attempts.get(view.lease);
-    const provider = this.#nameOf(view.provider);
-    if (known === undefined) {
-      this.#attempts.set(view.lease, { provider, replica: view.replica, state: view.state, round: 0, losses: [] });
-    } else {
-      known.state = view.state;
-    }
-    if (known?.state === view.state && !this.#screen.isTerminal) return;
-    if (!this.#screen.isTerminal || view.reason !== null) {
-      const reason = view.reason === null ? '' : ` (${view.reason})`;
-      this.#screen.line(`  replica ${view.replica}: ${provider} ${view.state}${reason}`);
-    }
+  /** Replicas print the same: each text is shown once, from whichever is first. */
+  #seeLog(text: string, lease: string): void {
+    if (this.#logged.has(text)) return;
+    this.#logged.add(text);
+    this.#screen.line(pc.dim(`  ${this.#providerOf(lease)}: ${text}`));
+  }
+
+  #seeAttempt({ lease, provider: peer, replica, state, reason }: AttemptView): void {
+    const known = this.#attempts.get(lease);
+    if (known?.state === state) return;
+    const provider = this.#nameOf(peer);
+    this.#attempts.set(lease, { provider, replica, state, round: known?.round ?? 0, losses: known?.losses ?? [] });
+    if (this.#screen.isTerminal && reason === null) return;
+    this.#screen.line(`  replica ${replica} on ${provider}: ${state}${reason === null ? '' : ` (${reason})`}`);
   }
 
   #seeLoss(lease: string, loss: number, step: number): void {
