@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { SystemClock } from '../lib/clock.ts';
 import type { HostCheck } from './interface.ts';
-import { type IsolationProbe, probeIsolation, findHostTools } from './isolation/probe-isolation.ts';
+import { findHostTools, type IsolationProbe, probeIsolation } from './isolation/probe-isolation.ts';
 import { createChildFilter } from './isolation/seccomp/allow-list.ts';
 import { detectCgroups } from './limits/cgroup.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS } from './options.ts';

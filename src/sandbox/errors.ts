@@ -3,7 +3,12 @@ import { DaemonError, type ErrorTable } from '../lib/errors.ts';
 
 export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_ISOLATION_UNAVAILABLE'; readonly isolation: IsolationLevel }
-  | { readonly code: 'SANDBOX_LIMIT_UNAVAILABLE'; readonly what: string; readonly asked: number; readonly limit: number }
+  | {
+      readonly code: 'SANDBOX_LIMIT_UNAVAILABLE';
+      readonly what: string;
+      readonly asked: number;
+      readonly limit: number;
+    }
   | { readonly code: 'SANDBOX_CHILD_START_FAILED'; readonly isolation: IsolationLevel; readonly reason: string }
   | { readonly code: 'SANDBOX_PROTOCOL'; readonly reason: string }
   | { readonly code: 'SANDBOX_CLOSED' }

@@ -17,7 +17,9 @@ export function createSandboxMetrics(registry: MetricsRegistry): SandboxMetrics 
     childStartSeconds: registry.histogram('fogproof_sandbox_child_start_seconds', 'Time until a child is ready', [
       'isolation',
     ]),
-    childCrashes: registry.counter('fogproof_sandbox_child_crashes_total', 'Children that ended unasked', ['isolation']),
+    childCrashes: registry.counter('fogproof_sandbox_child_crashes_total', 'Children that ended unasked', [
+      'isolation',
+    ]),
     children: registry.gauge('fogproof_sandbox_children', 'Children alive'),
   };
 }

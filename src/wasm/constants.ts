@@ -12,8 +12,6 @@ export const RESERVED_PREFIX = 'fogproof:';
 export const FUEL_EXPORT = 'fogproof:fuel';
 /** i32 global: stack slots left. */
 export const STACK_EXPORT = 'fogproof:stack';
-/** i32 global: logical pages of memory. */
-export const PAGES_EXPORT = 'fogproof:pages';
 /** The start function, which runs metered after instantiation. */
 export const START_EXPORT = 'fogproof:start';
 /** Followed by the index of each mutable global. */
@@ -35,6 +33,10 @@ export const LEAF_FREE_FUEL = 256;
 export const BULK_BYTES_PER_FUEL_LOG2 = 3;
 /** Fuel for one page that memory grows by: the kernel clears it. */
 export const PAGE_FUEL = 256;
+/** Fuel for growing memory at all: the engine maps it and makes a new buffer object. */
+export const GROW_FUEL = 1000;
+/** What the stack global holds when the host had no memory to give; no program reaches it. */
+export const HOST_MEMORY_MARK = -2_147_483_648;
 
 /** Largest module accepted, in bytes. CPython for WASI is 25 MB. */
 export const MAX_MODULE_BYTES = 128 * 1024 * 1024;

@@ -91,7 +91,8 @@ export class FieldReader {
 
   private take(length: number): number {
     const at = this.offset;
-    if (length > this.bytes.length - at) throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a frame is short' });
+    if (length > this.bytes.length - at)
+      throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a frame is short' });
     this.offset = at + length;
     return at;
   }

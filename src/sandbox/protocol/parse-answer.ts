@@ -1,4 +1,4 @@
-import { PROGRAM_FAILURES, type Outcome } from '../../domain/receipt.ts';
+import { type Outcome, PROGRAM_FAILURES } from '../../domain/receipt.ts';
 import { MAX_CHILD_FRAME_BYTES } from '../constants.ts';
 import { SandboxError } from '../errors.ts';
 import { ANSWER, LOG_STREAM_NAMES, type LogStreamName, RESULT_KINDS } from './answers.ts';

@@ -1,10 +1,11 @@
 import { ByteWriter } from '../binary/byte-writer.ts';
-import { BULK_BYTES_PER_FUEL_LOG2, PAGE_FUEL } from '../constants.ts';
+import { I32 } from '../binary/types.ts';
+import { BULK_BYTES_PER_FUEL_LOG2, GROW_FUEL, HOST_MEMORY_MARK, PAGE_FUEL } from '../constants.ts';
 import { OP } from './opcodes.ts';
 
 export interface HelperIndices {
   readonly fuelGlobal: number;
-  readonly pagesGlobal: number;
+  readonly stackGlobal: number;
 }
 
 const END = OP.end;
@@ -46,26 +47,35 @@ export function createChargeBody(indices: HelperIndices, unit: 'bytes' | 'items'
 }
 
 /**
- * (n: i32) -> i32: memory.grow by the logical size. All pages exist already, so growing fails by the limit alone,
- * never by what the host has left.
+ * (n: i32) -> i32: memory.grow, which fails by the limit alone. If the host has no memory where the limit allows it, the
+ * program does not get to see it: a mark is left for the host and the run is given up.
  */
 export function createGrowBody(indices: HelperIndices, maxPages: number): Uint8Array {
-  return body((out) => {
-    op(out, OP.localGet, 0);
-    out.u8(0x41);
-    out.signed(maxPages);
-    op(out, OP.globalGet, indices.pagesGlobal);
-    out.u8(0x6b, 0x4b, OP.if, 0x40, 0x41, 0x7f, OP.return, END);
-    emitDynamicCharge(out, indices, () => {
-      op(out, OP.localGet, 0);
-      out.u8(0xad, 0x42);
-      out.signed(PAGE_FUEL);
-      out.u8(0x7e);
-    });
-    op(out, OP.globalGet, indices.pagesGlobal);
-    op(out, OP.globalGet, indices.pagesGlobal);
-    op(out, OP.localGet, 0);
-    out.u8(0x6a);
-    op(out, OP.globalSet, indices.pagesGlobal);
-  });
+  const n = 0;
+  const result = 1;
+  return body(
+    (out) => {
+      op(out, OP.localGet, n);
+      out.u8(0x41);
+      out.signed(maxPages);
+      out.u8(OP.memorySize, 0, 0x6b, 0x4b, OP.if, 0x40, 0x41, 0x7f, OP.return, END);
+      emitDynamicCharge(out, indices, () => {
+        op(out, OP.localGet, n);
+        out.u8(0xad, 0x42);
+        out.signed(PAGE_FUEL);
+        out.u8(0x7e, 0x42);
+        out.signed(GROW_FUEL);
+        out.u8(0x7c);
+      });
+      op(out, OP.localGet, n);
+      out.u8(OP.memoryGrow, 0);
+      op(out, OP.localTee, result);
+      out.u8(0x41, 0x7f, 0x46, OP.if, 0x40, 0x41);
+      out.signed(HOST_MEMORY_MARK);
+      op(out, OP.globalSet, indices.stackGlobal);
+      out.u8(OP.unreachable, END);
+      op(out, OP.localGet, result);
+    },
+    [I32],
+  );
 }

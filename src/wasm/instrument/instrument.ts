@@ -20,7 +20,6 @@ import {
   MAX_BODY_BYTES,
   MAX_PAGES,
   MAX_TABLE_ENTRIES,
-  PAGES_EXPORT,
   STACK_EXPORT,
   STACK_SLOTS,
   START_EXPORT,
@@ -45,7 +44,7 @@ export interface InstrumentedModule {
   /** Type of an exported function, by name. */
   readonly functionExports: ReadonlyMap<string, FunctionType>;
   readonly hasStart: boolean;
-  /** Logical pages at start and the most there can be; null without memory. */
+  /** Pages at start and the most there can be; null without memory. */
   readonly memory: { readonly minPages: number; readonly maxPages: number } | null;
   /** Names of the exports of mutable globals, in order of index. */
   readonly mutableGlobals: readonly string[];
@@ -134,17 +133,18 @@ class ModuleRewriter {
     this.added = {
       fuelGlobal: firstGlobal,
       stackGlobal: firstGlobal + 1,
-      pagesGlobal: firstGlobal + 2,
       chargeBytes: firstHelper,
       chargeItems: firstHelper + 1,
       grow: firstHelper + 2,
       blockTypeOf: (type) => this.types.indexOf({ params: [], results: type.results }),
     };
-    this.helperTypes = [identityType, identityType, identityType];
+    // Without a memory memory.grow does not validate; nothing calls the helper then.
+    const hasMemory = module.memory !== null;
+    this.helperTypes = hasMemory ? [identityType, identityType, identityType] : [identityType, identityType];
     this.helperBodies = [
       createChargeBody(this.added, 'bytes'),
       createChargeBody(this.added, 'items'),
-      createGrowBody(this.added, this.maxPages),
+      ...(hasMemory ? [createGrowBody(this.added, this.maxPages)] : []),
     ];
   }
 
@@ -158,14 +158,15 @@ class ModuleRewriter {
       for (const type of this.helperTypes) out.u32(type);
     });
     if (module.tables.length > 0) this.section(SECTION.table, (out) => this.writeTables(out));
-    if (module.memory !== null) {
+    const { memory } = module;
+    if (memory !== null) {
       this.section(SECTION.memory, (out) => {
         out.u8(1, 1);
-        out.u32(this.maxPages);
+        out.u32(memory.min);
         out.u32(this.maxPages);
       });
     }
-    this.appendTo(SECTION.global, 3, (out) => this.writeGlobals(out));
+    this.appendTo(SECTION.global, 2, (out) => this.writeGlobals(out));
     const addedExports = this.addedExports();
     this.appendTo(SECTION.export, addedExports.length, (out) => {
       for (const entry of addedExports) {
@@ -240,7 +241,6 @@ class ModuleRewriter {
     const entries: ExportEntry[] = [
       { name: FUEL_EXPORT, kind: KIND_GLOBAL, index: added.fuelGlobal },
       { name: STACK_EXPORT, kind: KIND_GLOBAL, index: added.stackGlobal },
-      { name: PAGES_EXPORT, kind: KIND_GLOBAL, index: added.pagesGlobal },
     ];
     if (module.start !== null) entries.push({ name: START_EXPORT, kind: KIND_FUNCTION, index: module.start });
     for (const index of this.mutableGlobals()) {
@@ -277,8 +277,6 @@ class ModuleRewriter {
     out.u8(I64, 1, 0x42, 0, 0x0b);
     out.u8(I32, 1, 0x41);
     out.signed(STACK_SLOTS);
-    out.u8(0x0b, I32, 1, 0x41);
-    out.signed(this.module.memory?.min ?? 0);
     out.u8(0x0b);
   }
 

@@ -8,12 +8,11 @@ import { GIVES, OP } from './opcodes.ts';
 export interface AddedIndices {
   readonly fuelGlobal: number;
   readonly stackGlobal: number;
-  readonly pagesGlobal: number;
   /** (i32) -> (i32): charges for that many bytes and gives its operand back. */
   readonly chargeBytes: number;
   /** (i32) -> (i32): charges for that many items and gives its operand back. */
   readonly chargeItems: number;
-  /** (i32) -> (i32): memory.grow on the logical size. */
+  /** (i32) -> (i32): memory.grow that fails by the limit alone. */
   readonly grow: number;
   /** Block type with the results of a function type and no operands. */
   readonly blockTypeOf: (type: FunctionType) => number;
@@ -31,7 +30,7 @@ const ITEM_OPERATIONS: ReadonlySet<number> = new Set([OP.tableInit, OP.tableCopy
 
 /**
  * Writes one function anew: fuel at the head of each run of instructions, stack height at entry and exit, canonical NaNs,
- * logical memory size, and dynamic cost in front of bulk operations.
+ * memory.grow that only fails by its limit, and dynamic cost in front of bulk operations.
  *
  * A function with loops keeps the fuel in a local and writes it back at loop heads, before calls and at the end. A trap in
  * between leaves uncounted what ran since then: less than one pass of a loop, and the same everywhere.
@@ -231,10 +230,6 @@ export class FunctionRewriter {
       if (!this.countsStack && this.fuelLocal === null) return false;
       this.copyUpTo(start);
       this.op(OP.br, depth ?? 0);
-      return true;
-    } else if (opcode === OP.memorySize) {
-      this.copyUpTo(start);
-      this.op(OP.globalGet, this.added.pagesGlobal);
       return true;
     } else if (opcode === OP.memoryGrow) {
       this.copyUpTo(start);

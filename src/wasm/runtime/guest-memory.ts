@@ -1,31 +1,44 @@
-import { PAGE_BYTES } from '../constants.ts';
 import { halt } from './program-halt.ts';
 
-/**
- * The program's memory as host functions see it. All pages exist from the start, so the buffer never changes; what
- * counts is the logical size, and a pointer beyond it is a trap.
- */
+/** The program's memory as host functions see it; a pointer out of bounds is a trap. */
 export class GuestMemory {
-  private readonly bytes: Uint8Array;
-  private readonly data: DataView;
-  private readonly pages: WebAssembly.Global;
+  private readonly memory: WebAssembly.Memory;
+  private currentBytes: Uint8Array;
+  private currentData: DataView;
 
-  constructor(memory: WebAssembly.Memory, pages: WebAssembly.Global) {
-    this.bytes = new Uint8Array(memory.buffer);
-    this.data = new DataView(memory.buffer);
-    this.pages = pages;
+  constructor(memory: WebAssembly.Memory) {
+    this.memory = memory;
+    this.currentBytes = new Uint8Array(memory.buffer);
+    this.currentData = new DataView(memory.buffer);
+  }
+
+  /** Growing detaches the buffer, which leaves views of length 0 behind. */
+  private get bytes(): Uint8Array {
+    if (this.currentBytes.length === 0) this.refresh();
+    return this.currentBytes;
+  }
+
+  private refresh(): void {
+    this.currentBytes = new Uint8Array(this.memory.buffer);
+    this.currentData = new DataView(this.memory.buffer);
+  }
+
+  private get data(): DataView {
+    if (this.currentBytes.length === 0) this.refresh();
+    return this.currentData;
   }
 
   get sizeBytes(): number {
-    return Number(this.pages.value) * PAGE_BYTES;
+    return this.bytes.length;
   }
 
   /** A view, not a copy. Pointers come as signed 32-bit integers. */
   view(pointer: number, length: number): Uint8Array {
     const start = pointer >>> 0;
     const size = length >>> 0;
-    if (start + size > this.sizeBytes) halt('TRAP', 'a pointer given to the host is out of bounds');
-    return this.bytes.subarray(start, start + size);
+    const { bytes } = this;
+    if (start + size > bytes.length) halt('TRAP', 'a pointer given to the host is out of bounds');
+    return bytes.subarray(start, start + size);
   }
 
   private at(pointer: number, length: number): number {

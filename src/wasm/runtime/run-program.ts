@@ -1,5 +1,5 @@
 import { InternalError } from '../../lib/errors.ts';
-import { FUEL_EXPORT, PAGES_EXPORT, STACK_EXPORT, START_EXPORT } from '../constants.ts';
+import { FUEL_EXPORT, HOST_MEMORY_MARK, STACK_EXPORT, START_EXPORT } from '../constants.ts';
 import { GuestMemory } from './guest-memory.ts';
 import type { HostProgram } from './host-functions.ts';
 import type { PreparedProgram } from './prepare-program.ts';
@@ -14,7 +14,7 @@ export interface ProgramResult {
   readonly fuel: number;
   readonly steps: number;
   readonly metricsHash: Uint8Array;
-  /** Logical size of memory at the end, which is its peak. */
+  /** Size of memory at the end, which is its peak. */
   readonly memoryBytes: number;
 }
 
@@ -68,7 +68,7 @@ class ProgramRun {
     const { abi, module } = this.prepared;
     const { exports } = new WebAssembly.Instance(module, { [abi.importModule]: program.functions });
     // The instrumenter put these exports there, and prepareProgram checked for the memory.
-    this.memory = new GuestMemory(exports['memory'] as WebAssembly.Memory, exports[PAGES_EXPORT] as WebAssembly.Global);
+    this.memory = new GuestMemory(exports['memory'] as WebAssembly.Memory);
     this.stack = exports[STACK_EXPORT] as WebAssembly.Global;
     this.context.attach(this.memory, exports[FUEL_EXPORT] as WebAssembly.Global);
     return exports;
@@ -87,7 +87,9 @@ class ProgramRun {
   private classify(error: unknown): ProgramResult['outcome'] {
     if (error instanceof ProgramHalt) return error.outcome;
     if (error instanceof WebAssembly.RuntimeError) {
-      if (Number(this.stack?.value) < 0) return createFailure('STACK_EXHAUSTED', '');
+      const stack = Number(this.stack?.value);
+      if (stack === HOST_MEMORY_MARK) return { kind: 'engine-failed', detail: 'the host has no memory left' };
+      if (stack < 0) return createFailure('STACK_EXHAUSTED', '');
       if (this.context.fuelLeft < 0n) return createFailure('OUT_OF_FUEL', '');
       const trap = TRAPS.find(([pattern]) => pattern.test(error.message));
       return createFailure('TRAP', trap?.[1] ?? 'trap');

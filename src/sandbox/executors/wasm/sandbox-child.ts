@@ -37,7 +37,11 @@ export interface ChildTask {
 
 export type TaskEnd =
   | { readonly kind: 'result'; readonly answer: ResultAnswer; readonly outputs: readonly InputFile[] }
-  | { readonly kind: 'killed'; readonly outcome: Extract<Outcome, { kind: 'attempt-failed' }>; readonly answers: TaskAnswers };
+  | {
+      readonly kind: 'killed';
+      readonly outcome: Extract<Outcome, { kind: 'attempt-failed' }>;
+      readonly answers: TaskAnswers;
+    };
 
 interface RunningTask {
   readonly answers: TaskAnswers;

@@ -1,5 +1,5 @@
 import { jobPathSchema } from '../../../domain/job.ts';
-import { METRIC_OVERHEAD_BYTES, MAX_OUTPUT_FILES } from '../../../wasm/runtime/constants.ts';
+import { MAX_OUTPUT_FILES, METRIC_OVERHEAD_BYTES } from '../../../wasm/runtime/constants.ts';
 import { SandboxError } from '../../errors.ts';
 import type { ExecutionSink, InputFile } from '../../interface.ts';
 import type { Answer } from '../../protocol/parse-answer.ts';

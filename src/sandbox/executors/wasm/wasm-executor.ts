@@ -220,7 +220,10 @@ export async function createWasmExecutor(
   const whole = { ...DEFAULT_WASM_EXECUTOR_OPTIONS, ...options };
   const probe = await probeIsolation(modules.clock, whole);
   for (const failure of probe.failures) {
-    modules.logger.warn({ isolation: failure.isolation, reason: failure.reason }, 'an isolation level does not work here');
+    modules.logger.warn(
+      { isolation: failure.isolation, reason: failure.reason },
+      'an isolation level does not work here',
+    );
   }
   return new WasmExecutor(modules, { ...whole, offers: probe.offers });
 }

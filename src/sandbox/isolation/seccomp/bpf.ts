@@ -29,7 +29,11 @@ export interface FilterRules {
   readonly hasX32: boolean;
   readonly allowed: readonly number[];
   /** Allowed if the low word of an argument is one of these values. */
-  readonly ifArgument: readonly { readonly number: number; readonly argument: number; readonly values: readonly number[] }[];
+  readonly ifArgument: readonly {
+    readonly number: number;
+    readonly argument: number;
+    readonly values: readonly number[];
+  }[];
   /** Allowed if the low word of an argument has one of these bits. */
   readonly ifBits: readonly { readonly number: number; readonly argument: number; readonly bits: number }[];
   /** Answered as if the kernel did not know them, so that libraries use an older call. */
