@@ -13,13 +13,11 @@ const INLINE_BYTES = 1024 * 1024;
 export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): string[] {
   const { name, replication, isolation, resources, deadlineMs, retries, capabilityClass } = plan.draft;
   const { replicas, quorum } = replication;
+  const where = replicas === 1 ? 'one provider' : `${replicas} different providers, ${quorum} must agree`;
   const files = plan.files.length + plan.knownBlobs.length;
   return renderFields([
     ['job', name],
-    [
-      'runs',
-      `${plural(replicas, 'replica')} on different peers (${capabilityClass}), ${plural(quorum, 'equal result')} needed`,
-    ],
+    ['runs', `on ${where} (${capabilityClass})`],
     ['isolation', `${isolation} or stronger; ${plural(retries, 'other provider')} tried where one fails`],
     [
       'limits',

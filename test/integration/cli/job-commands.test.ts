@@ -72,8 +72,8 @@ describe('job submit', () => {
     const { exitCode, stdout, stderr } = await daemon.run('job submit job.yaml');
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: expect.any(String) });
     for (const part of [
-      '3 replicas',
-      '2 equal results',
+      '3 different providers',
+      '2 must agree',
       '7 a replica, 21 in all',
       'in 10 m',
       '2, 12 B',

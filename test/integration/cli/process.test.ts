@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import type { NodeStatus } from '../../../src/rpc/interface.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
 import { createFakeModules } from '../../support/fake-rpc-modules.ts';
 import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
@@ -20,6 +21,14 @@ function start(argv: readonly string[], environment: Readonly<Record<string, str
   child.stderr.on('data', (chunk: Buffer) => (output.stderr += chunk.toString()));
   const ended = once(child, 'close').then(([exitCode]: unknown[]) => ({ exitCode, ...output }));
   return { child, ended };
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended, as it should.
+  }
 }
 
 describe('the program as a process', () => {
@@ -48,6 +57,29 @@ describe('the program as a process', () => {
     const { exitCode, stdout, stderr } = await start(['node', 'status', '--json', '--socket', '/nonexistent/s']).ended;
     expect({ exitCode, stdout }).toEqual({ exitCode: 4, stdout: '' });
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'RPC_NO_DAEMON', retryable: true } });
+  });
+
+  it('starts a daemon in the background, finds it, and stops it', async () => {
+    await using folder = await createTemporaryFolder();
+    const home = ['--home', join(folder.path, 'home')];
+    expect(await start(['init', '--plain', '--no-backup', ...home]).ended).toMatchObject({ exitCode: 0 });
+    const flags = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns', '--slots', '1', '--json'];
+    const started = await start(['node', 'start', '--detach', ...flags, ...home]).ended;
+    expect(started).toMatchObject({ exitCode: 0, stderr: '' });
+    const { pid, provider } = JSON.parse(started.stdout) as NodeStatus;
+    try {
+      expect(provider.slots.total).toBe(1);
+      const again = await start(['node', 'start', '--detach', ...flags, ...home]).ended;
+      expect(again).toMatchObject({ exitCode: 5, stdout: '' });
+      const status = await start(['node', 'status', '--json', ...home]).ended;
+      expect(JSON.parse(status.stdout)).toMatchObject({ pid });
+      expect((await start(['node', 'logs', ...home]).ended).stdout).toContain('ready');
+      const stopped = await start(['node', 'stop', ...home]).ended;
+      expect(stopped).toMatchObject({ exitCode: 0, stdout: `stopped (process ${pid})\n` });
+      expect(await start(['node', 'status', ...home]).ended).toMatchObject({ exitCode: 4 });
+    } finally {
+      killIfThere(pid);
+    }
   });
 
   it('tells why a daemon in the background did not start', async () => {
