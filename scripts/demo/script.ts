@@ -64,12 +64,11 @@ export class DemoScript {
     const init = ['init', '--network', 'demo.network.json', '--no-backup', '--plain'];
     this.#screen.command(`fogproof ${init.join(' ')}   ${pc.dim('# five times, each with its own FOGPROOF_HOME')}`);
     const names = ['requester', ...PROVIDERS];
-    await Promise.all(names.map((name) => this.#cast.expectQuietly(this.#stage.actor(name), init)));
-    const homes = await readdir(this.#stage.directory);
-    this.#screen.require(
-      'five homes with five identities',
-      names.every((name) => homes.includes(name)),
+    const made = await Promise.all(
+      names.map((name) => this.#cast.expectQuietly<{ peer: string }>(this.#stage.actor(name), init)),
     );
+    for (const [index, { peer }] of made.entries()) this.#identities.set(names[index] ?? '', peer);
+    this.#screen.require('five homes, five identities', new Set(this.#identities.values()).size === names.length);
   }
 
   async #copyJob(module: string): Promise<void> {

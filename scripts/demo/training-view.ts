@@ -57,7 +57,7 @@ export class TrainingView {
     if (known?.state === state) return;
     const provider = this.#nameOf(peer);
     this.#attempts.set(lease, { provider, replica, state, round: known?.round ?? 0, losses: known?.losses ?? [] });
-    if (this.#screen.isTerminal && reason === null) return;
+    if (reason === null && (this.#screen.isTerminal || state === 'queued')) return;
     this.#screen.line(`  replica ${replica} on ${provider}: ${state}${reason === null ? '' : ` (${reason})`}`);
   }
 
