@@ -99,7 +99,7 @@ export class JobDesk {
       const attempt = this.#modules.table.get(lease);
       await attempt?.run.journalled;
       const record = await this.#modules.store.get(lease);
-      if (record?.requester === context.peer) accepted.push([lease, record.acceptedAtMs]);
+      if (record !== undefined) accepted.push([lease, record.acceptedAtMs]);
     }
     if (accepted.length < leases.length) {
       yield this.#refuse({ code: 'DUPLICATE_LEASE', detail: 'the leases were taken and their results are gone' });

@@ -190,6 +190,9 @@ describe('an attempt', () => {
     await requester.sendOne({ op: 'cancel', leases, reason: 'changed my mind' });
     await log.done;
     expect((await receiptOf(log)).value.result.outcome).toMatchObject({ kind: 'attempt-failed', code: 'CANCELLED' });
+    const late = stranger.send({ op: 'attach', leases: leases.map((lease) => ({ lease, fromSequence: 0 })) });
+    await late.done;
+    expect(late.responses).toEqual([{ kind: 'unknown-lease', lease: leases[0] }]);
   });
 
   it('fails as the host’s fault when the executor throws', async () => {

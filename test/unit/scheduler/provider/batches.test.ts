@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import type { LeaseId } from '../../../../src/domain/ids.ts';
+import { type LeaseId, OfferId } from '../../../../src/domain/ids.ts';
+import { OFFER } from '../../../../src/domain/offer.ts';
 import { RECEIPT } from '../../../../src/domain/receipt.ts';
-import { openMany } from '../../../../src/proofs/signed-object.ts';
+import { openMany, openSigned } from '../../../../src/proofs/signed-object.ts';
 import { settle } from '../../../support/provider-clock.ts';
-import { type AnswerLog, leaseIdOf, ProviderRig, type TestRequester } from '../../../support/provider-rig.ts';
+import {
+  type AnswerLog,
+  leaseIdOf,
+  ProviderRig,
+  subjectOf,
+  type TestRequester,
+  termsOf,
+} from '../../../support/provider-rig.ts';
 
 async function prepareBatch(requester: TestRequester, size: number) {
   const jobs = Array.from({ length: size }, (_, index) => requester.describeJob({ name: `job ${index}` }));
@@ -52,10 +60,14 @@ describe('a batch', () => {
   it('takes no more leases than were offered', async () => {
     const rig = await ProviderRig.start();
     const requester = await rig.requester();
-    const work = await prepareBatch(requester, 3);
-    const more = await requester.signJobs(requester.describeJob(), requester.describeJob());
-    const jobs = [...work.jobs, ...more];
-    const log = requester.lease({ ...work, jobs, leases: await requester.signLeases(jobs, work.offer) });
+    const jobs = await requester.signJobs(...Array.from({ length: 3 }, () => requester.describeJob()));
+    const [first] = jobs;
+    if (first === undefined) throw new TypeError();
+    const terms = termsOf(first.value);
+    const answer = await requester.requestOffer({ subject: await subjectOf(first), terms, attempts: 2 });
+    if (answer.kind === 'refused') throw new TypeError(answer.refusal.detail);
+    const offer = await openSigned(OFFER, answer.offer);
+    const log = requester.lease({ jobs, offer, leases: await requester.signLeases(jobs, offer) });
     await log.done;
     expect(log.refusal).toBe('LEASE_MISMATCH');
   });
@@ -66,6 +78,22 @@ describe('a batch', () => {
     const work = await prepareBatch(requester, 3);
     const others = await requester.signJobs(requester.describeJob(), requester.describeJob(), requester.describeJob());
     const log = requester.lease({ ...work, jobs: others, leases: await requester.signLeases(others, work.offer) });
+    await log.done;
+    expect(log.refusal).toBe('LEASE_MISMATCH');
+  });
+
+  it('takes leases of one offer only', async () => {
+    const rig = await ProviderRig.start();
+    const requester = await rig.requester();
+    const work = await prepareBatch(requester, 2);
+    const [first, second] = work.jobs;
+    if (first === undefined || second === undefined) throw new TypeError();
+    const other = OfferId((await requester.signJobs(requester.describeJob()))[0]?.id ?? '');
+    const leases = [
+      ...(await requester.signLeases([first], work.offer)),
+      ...(await requester.signLeases([second], work.offer, { offer: other })),
+    ];
+    const log = requester.lease({ ...work, leases });
     await log.done;
     expect(log.refusal).toBe('LEASE_MISMATCH');
   });

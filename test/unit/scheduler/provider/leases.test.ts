@@ -1,12 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import type { PeerKey, UnixMs } from '../../../../src/domain/ids.ts';
-import type { Job } from '../../../../src/domain/job.ts';
+import { JobId, type PeerKey, type UnixMs } from '../../../../src/domain/ids.ts';
+import { JOB, type Job } from '../../../../src/domain/job.ts';
 import { LEASE, type Lease } from '../../../../src/domain/lease.ts';
 import type { JobRequest } from '../../../../src/domain/messages.ts';
 import { OFFER } from '../../../../src/domain/offer.ts';
 import { openSigned, packSigned, signObjects } from '../../../../src/proofs/signed-object.ts';
+import { findLeaseMismatch } from '../../../../src/scheduler/provider/lease-checks.ts';
 import { settle } from '../../../support/provider-clock.ts';
-import { identityOf, PARAMETERS, ProviderRig, type TestRequester, termsOf } from '../../../support/provider-rig.ts';
+import {
+  identityOf,
+  NETWORK,
+  PARAMETERS,
+  ProviderRig,
+  type TestRequester,
+  termsOf,
+} from '../../../support/provider-rig.ts';
 
 async function start() {
   const rig = await ProviderRig.start();
@@ -92,6 +100,19 @@ describe('a lease', () => {
     expect(rig.metrics.sums.get('fogproof_provider_misbehaviour_total LEASE_MISMATCH')).toBe(2);
   });
 
+  it('or job that names its requester but is signed by another key is refused', async () => {
+    const { rig, requester } = await start();
+    const forger = await identityOf(60);
+    const work = await requester.prepare();
+    const [lease, job] = [work.leases[0]?.value, work.jobs[0]?.value];
+    if (lease === undefined || job === undefined) throw new TypeError();
+    const byLease = requester.lease({ ...work, leases: await signObjects(LEASE, [lease], forger) });
+    const byJob = requester.lease({ ...work, jobs: await signObjects(JOB, [job], forger) });
+    await Promise.all([byLease.done, byJob.done]);
+    expect([byLease.refusal, byJob.refusal]).toEqual(['LEASE_MISMATCH', 'LEASE_MISMATCH']);
+    expect(rig.executor.held).toEqual([]);
+  });
+
   it('under an offer made to somebody else is refused', async () => {
     const { rig, requester } = await start();
     const thief = await rig.requester(8);
@@ -100,6 +121,45 @@ describe('a lease', () => {
     const log = thief.lease({ jobs, leases: await thief.signLeases(jobs, offer), offer });
     await log.done;
     expect(log.refusal).toBe('LEASE_MISMATCH');
+  });
+
+  it('under an offer that somebody else asked for about the same job is refused', async () => {
+    const { rig, requester } = await start();
+    const other = await rig.requester(8);
+    const jobs = await requester.signJobs(requester.describeJob());
+    const offer = await other.takeOffer(jobs);
+    const log = requester.lease({ jobs, offer, leases: await requester.signLeases(jobs, offer) });
+    await log.done;
+    expect(log.refusal).toBe('LEASE_MISMATCH');
+  });
+
+  it('that names another job than the one offered on is refused', async () => {
+    const { requester } = await start();
+    const [other] = await requester.signJobs(requester.describeJob());
+    const work = await requester.prepare(undefined, { job: JobId(other?.id ?? '') });
+    const log = requester.lease(work);
+    await log.done;
+    expect(log.refusal).toBe('LEASE_MISMATCH');
+  });
+
+  it('of another kind of work than its terms is refused', async () => {
+    const { rig, requester } = await start();
+    const { jobs, leases, offer } = await requester.prepare();
+    const [job, lease] = [jobs[0], leases[0]];
+    if (job === undefined || lease === undefined) throw new TypeError();
+    // There is one kind yet; the rule must stand when there are more.
+    const terms = { ...offer.value.terms, workloadKind: 'command' as 'wasm' };
+    const context = {
+      networkId: NETWORK,
+      parameters: PARAMETERS,
+      self: rig.identity.peer,
+      requester: requester.peer,
+      statements: new Map(),
+      nowMs: rig.clock.nowMs(),
+    };
+    expect(findLeaseMismatch({ job, lease }, { ...context, offer })).toBeUndefined();
+    const changed = { ...offer, value: { ...offer.value, terms } };
+    expect(findLeaseMismatch({ job, lease }, { ...context, offer: changed })).toBe('the job is of another kind');
   });
 
   it('with another job than it names is refused', async () => {
