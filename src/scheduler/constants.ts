@@ -49,3 +49,10 @@ export const MAX_ATTEMPTS_PER_REPLICA = 64;
 export const PROVIDERS_REMEMBERED = 4_096;
 /** Which blobs which provider has received, as pairs remembered. */
 export const SENT_BLOBS_REMEMBERED = 16_384;
+
+/** How often a batch looks for members whose lease or deadline has passed, ms. */
+export const BATCH_PATROL_MS = 250;
+/** Groups of receipts of one batch that are written at a time. */
+export const BATCH_GROUPS_IN_FLIGHT = 4;
+/** Signed bytes of one batch's jobs and leases at most: a frame is at most 1 MiB (design section 12). */
+export const BATCH_WINDOW_BYTES = 384 * 1024;

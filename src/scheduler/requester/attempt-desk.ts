@@ -1,6 +1,6 @@
-import { type LeaseId, type PeerKey, UnixMs } from '../../domain/ids.ts';
+import type { LeaseId, PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
-import { LEASE, type Lease } from '../../domain/lease.ts';
+import { LEASE } from '../../domain/lease.ts';
 import type { Offer } from '../../domain/offer.ts';
 import { REFUSALS } from '../../domain/refusal.ts';
 import type { Signed } from '../../domain/signed.ts';
@@ -15,6 +15,7 @@ import type { RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
 import { AttemptDriver, type AttemptHooks } from './attempt-driver.ts';
+import { createLease, describeIssued } from './create-lease.ts';
 import { type InlineBlobs, listJobBlobs } from './inline-blobs.ts';
 import type { JobLedger } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
@@ -87,27 +88,24 @@ export class AttemptDesk {
   }
 
   async #issue(replica: number, offer: Signed<Offer>): Promise<void> {
-    const { ledger, inlineBlobs, metrics, signer } = this.#modules;
+    const { ledger, inlineBlobs, metrics, signer, clock, random } = this.#modules;
     const { job } = this.#options;
     const { provider, instrumenter } = offer.value;
+    const number = countAttempts(ledger.state, replica).total;
+    const value = createLease(
+      { id: ledger.job, job: job.value, offer, replica, attempt: number },
+      { requester: signer.peer, random, nowMs: clock.nowMs() },
+      this.#options,
+    );
     const [lease, inline] = await Promise.all([
-      signObject(LEASE, this.#describeLease(replica, offer), signer),
+      signObject(LEASE, value, signer),
       inlineBlobs.pick([job.value], provider),
     ]);
     if (this.#isStopped) return;
     const attempt = createAttemptCase(lease);
-    const { replica: _, attempt: number, issuedAtMs, durationMs } = lease.value;
-    const event = {
-      kind: 'lease-issued',
-      atMs: issuedAtMs,
-      lease: attempt.id,
-      provider,
-      replica,
-      attempt: number,
-      instrumenter,
-      leaseEndsAtMs: UnixMs(issuedAtMs + durationMs),
-    } as const;
-    const applied = ledger.apply(event, { objects: [{ lease: attempt.id, kind: 'lease', wire: lease.wire }] });
+    const applied = ledger.apply(describeIssued(attempt, instrumenter), {
+      objects: [{ lease: attempt.id, kind: 'lease', wire: lease.wire }],
+    });
     if (applied.kind === 'rejected') return;
     metrics.attemptsIssued.increment();
     this.cases.set(attempt.id, attempt);
@@ -116,28 +114,6 @@ export class AttemptDesk {
     const current = findAttempt(ledger.state, attempt.id);
     if (this.#isStopped || ledger.state.desired === 'cancel' || current === undefined || !isStanding(current)) return;
     this.#drive(attempt, { inlineBlobs: inline, lastSequence: 0 }).start();
-  }
-
-  #describeLease(replica: number, offer: Signed<Offer>): Lease {
-    const { parameters, networkId, job } = this.#options;
-    const { clock, random, signer, ledger } = this.#modules;
-    return {
-      type: 'fogproof/lease@1',
-      network: networkId,
-      job: ledger.job,
-      offer: offer.id as string as Lease['offer'],
-      requester: signer.peer,
-      provider: offer.value.provider,
-      nonce: random.bytes(16),
-      replica,
-      attempt: countAttempts(ledger.state, replica).total,
-      price: offer.value.price,
-      issuedAtMs: UnixMs(clock.nowMs()),
-      durationMs: parameters.leaseDurationMs,
-      renewalMs: parameters.leaseRenewalMs,
-      deadlineMs: job.value.deadlineMs,
-      commitReveal: job.value.replication.replicas > 1,
-    };
   }
 
   /** Takes up an attempt that ran when the node went down. */

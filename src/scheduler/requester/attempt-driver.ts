@@ -16,6 +16,7 @@ import type { AttemptCase } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
+import { OwnFault } from './own-fault.ts';
 import { verifyAcceptances, verifyCommitment, verifyProgress } from './verify-attempt.ts';
 import { verifyReceipt } from './verify-receipt.ts';
 
@@ -289,11 +290,5 @@ export class AttemptDriver {
     if (applied.kind === 'rejected') return;
     applied.persisted.catch(this.#options.hooks.onDefect);
     this.#options.hooks.onChange();
-  }
-}
-
-class OwnFault extends Error {
-  constructor(cause: unknown) {
-    super('a fault of our own', { cause });
   }
 }

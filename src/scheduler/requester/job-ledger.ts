@@ -42,6 +42,12 @@ export interface LedgerExtras {
 
 export type Applied = { readonly kind: 'applied'; readonly persisted: Promise<void> } | Rejection;
 
+export interface Prepared {
+  readonly kind: 'prepared';
+  readonly write: JobWrite;
+  readonly publish: () => void;
+}
+
 export interface JobLedgerModules {
   readonly store: Pick<JobStore, 'append'>;
   readonly hub: Pick<JobEventHub, 'publish' | 'isFollowed'>;
@@ -67,28 +73,43 @@ export class JobLedger {
     return this.#state;
   }
 
+  get sequence(): number {
+    return this.#sequence;
+  }
+
   /** Synchronous but for the write: effects outside this process wait for `persisted`. */
   apply(event: JobMachineEvent, extras: LedgerExtras = {}): Applied {
-    const prepared = this.prepare(event, extras);
-    if ('code' in prepared) return prepared;
+    const prepared = this.prepare([event], extras);
+    if (prepared.kind === 'rejected') return prepared;
     const persisted = this.#modules.store.append([prepared.write], { durable: IS_DURABLE[event.kind] });
     return { kind: 'applied', persisted: persisted.then(prepared.publish) };
   }
 
-  /** As `apply`, but leaves the writing to the caller, who groups many jobs, and then calls `publish`. */
-  prepare(event: JobMachineEvent, extras: LedgerExtras = {}): { write: JobWrite; publish: () => void } | Rejection {
-    const before = this.#state;
-    const after = transition(before, event);
-    if (after.kind === 'rejected') return after;
+  /**
+   * Takes all events or none, as one entry of the history. The caller writes it, together with those of other jobs,
+   * and then publishes.
+   */
+  prepare(events: readonly JobMachineEvent[], extras: LedgerExtras = {}): Prepared | Rejection {
+    const states: JobMachineState[] = [this.#state];
+    for (const event of events) {
+      const next = transition(states.at(-1) ?? this.#state, event);
+      if (next.kind === 'rejected') return next;
+      states.push(next);
+    }
     const sequence = this.#sequence;
+    const after = states.at(-1) ?? this.#state;
     this.#state = after;
-    this.#sequence += 1;
+    this.#sequence += events.length;
     const end = isEnded(after) ? { end: this.#modules.describeEnd(after) } : {};
     return {
-      write: { job: this.job, sequence, events: [event], ...extras, ...end },
+      kind: 'prepared',
+      write: { job: this.job, sequence, events, ...extras, ...end },
       publish: () => {
         if (!this.#modules.hub.isFollowed(this.job)) return;
-        this.#publish(describeTransition(before, after, event.atMs), sequence);
+        for (const [index, event] of events.entries()) {
+          const [before, next] = [states[index], states[index + 1]];
+          if (before && next) this.#publish(describeTransition(before, next, event.atMs), sequence + index);
+        }
       },
     };
   }

@@ -7,7 +7,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { PeerBook, PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
-import { openSigned, signObject } from '../../proofs/signed-object.ts';
+import { openSigned, signObject, signObjects } from '../../proofs/signed-object.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
@@ -26,12 +26,15 @@ import type { JobRecord } from '../job-records.ts';
 import { JobStore } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
+import type { BatchMember } from './batch-member.ts';
+import { BatchRunner, splitIntoWindows } from './batch-runner.ts';
 import { assertBlobsHeld, createJob } from './describe-job.ts';
 import { JobEventHub } from './event-hub.ts';
 import { explainJob } from './explain-job.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { InlineBlobs } from './inline-blobs.ts';
 import { JobCatalog } from './job-catalog.ts';
+import { JobLog } from './job-log.ts';
 import { JobRun, type JobRunModules, type JobRunOptions } from './job-run.ts';
 import { LeaseNotices } from './lease-notices.ts';
 import { ProviderStandings } from './provider-standings.ts';
@@ -64,6 +67,7 @@ export class JobRequester implements RequesterService {
   readonly #waiters = new Map<JobId, PromiseWithResolvers<JobView>>();
   readonly #notices: LeaseNotices;
   readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices'>;
+  readonly #batches: BatchRunner;
   #isRunning = false;
 
   constructor(modules: JobRequesterModules, options: JobRequesterOptions) {
@@ -79,6 +83,42 @@ export class JobRequester implements RequesterService {
       standings: new ProviderStandings(),
       notices: this.#notices,
     };
+    this.#batches = this.#createBatches();
+  }
+
+  #createBatches(): BatchRunner {
+    const { identity, network, ...modules } = this.#modules;
+    return new BatchRunner(
+      {
+        ...modules,
+        ...network,
+        ...this.#shared,
+        signer: identity,
+        store: this.#store,
+        hub: this.#hub,
+        logger: this.#logger,
+        metrics: this.#metrics,
+        createLog: ({ id }) => this.#createLog(id),
+        onEnded: (members) => {
+          for (const { view } of members) this.#end(view);
+        },
+        onLeft: (member) => this.#takeOver(member),
+        onHalted: (members, error) => {
+          this.#logger.error({ error, jobs: members.length }, 'the jobs of a batch cannot go on');
+          for (const { id } of members) this.#halt(id, error);
+        },
+      },
+      this.#options,
+    );
+  }
+
+  #createLog(job: JobId): JobLog {
+    const modules = { store: this.#store, hub: this.#hub, dropped: this.#metrics.logsDropped };
+    return new JobLog(modules, { job, entries: 0, sizeBytes: 0 });
+  }
+
+  #find(job: JobId): JobRun | BatchMember | undefined {
+    return this.#runs.get(job) ?? this.#batches.get(job);
   }
 
   /** Takes up the jobs that had not ended: attempts with a live lease are followed again. */
@@ -92,12 +132,13 @@ export class JobRequester implements RequesterService {
         this.#catalog.add(stored.job, stored.end.view.createdAtMs, stored.end.view.state);
       } else await this.#resume(stored.job, stored.record);
     }
-    this.#metrics.jobsActive.set(this.#runs.size);
+    this.#metrics.jobsActive.set(this.counts().active);
   }
 
   /** Leaves the attempts to their providers; `start` in the next process follows them again. */
   async stop(): Promise<void> {
     this.#isRunning = false;
+    this.#batches.stop();
     for (const run of this.#runs.values()) run.stop();
     this.#runs.clear();
     this.#notices.stop();
@@ -108,7 +149,7 @@ export class JobRequester implements RequesterService {
 
   /** Jobs that have not ended, and all. */
   counts(): { readonly active: number; readonly total: number } {
-    return { active: this.#runs.size, total: this.#catalog.size };
+    return { active: this.#runs.size + this.#batches.size, total: this.#catalog.size };
   }
 
   async submit(draft: JobDraft): Promise<JobView> {
@@ -134,17 +175,56 @@ export class JobRequester implements RequesterService {
   }
 
   async submitMany(drafts: readonly JobDraft[]): Promise<readonly JobId[]> {
-    const views = await Promise.all(drafts.map((draft) => this.submit(draft)));
-    return views.map((view) => view.job);
+    this.#assertRoom(drafts.length);
+    const other = drafts.findIndex((draft) => draft.replication.replicas !== 1);
+    const replicas = drafts[other]?.replication.replicas;
+    if (replicas !== undefined) throw new SchedulerError({ code: 'SCHEDULER_BATCH_REPLICAS', index: other, replicas });
+    const jobs = drafts.map((draft) => this.#createJob(draft));
+    await assertBlobsHeld(jobs, this.#modules.blobs);
+    const windows = splitIntoWindows(jobs, this.#options.batchWindow);
+    const ids: JobId[] = new Array(jobs.length);
+    await Promise.all(
+      windows.map(async (window) => {
+        const signed = await signObjects(
+          JOB,
+          window.flatMap((index) => jobs[index] ?? []),
+          this.#modules.identity,
+        );
+        signed.forEach(({ id }, position) => {
+          ids[window[position] ?? 0] = JobId(id);
+        });
+        await this.#startWindow(signed);
+      }),
+    );
+    this.#metrics.jobsSubmitted.increment({}, jobs.length);
+    return ids;
+  }
+
+  async #startWindow(jobs: readonly Signed<Job>[]): Promise<void> {
+    await this.#store.create(jobs);
+    for (const { id, value } of jobs) this.#catalog.add(JobId(id), value.createdAtMs);
+    if (!this.#isRunning) return;
+    const [only] = jobs;
+    if (jobs.length === 1 && only !== undefined) this.#begin(only).start();
+    else await this.#batches.add(jobs);
+    this.#metrics.jobsActive.set(this.counts().active);
+  }
+
+  /** A job that its batch does not carry any more. */
+  #takeOver(member: BatchMember): void {
+    const { job, attempt, ledger, lastSequence } = member;
+    const cases = attempt === null ? [] : [attempt];
+    const { state, sequence } = ledger;
+    const run = this.#createRun({ job, state, sequence, cases, logs: { entries: 0, sizeBytes: 0 } });
+    run.resume(new Map(attempt === null ? [] : [[attempt.id, lastSequence]]));
   }
 
   async show(job: JobId): Promise<JobView> {
-    const run = this.#runs.get(job);
-    return run?.view ?? (await this.#loadEnd(job)).view;
+    return this.#find(job)?.view ?? (await this.#loadEnd(job)).view;
   }
 
   async explain(job: JobId): Promise<JobExplanation> {
-    const run = this.#runs.get(job);
+    const run = this.#find(job);
     const records = this.#modules.network.peers.providers().map((record) => record.value);
     if (run !== undefined) {
       return explainJob({ view: run.view, job: run.job.value, asked: run.asked, records });
@@ -157,7 +237,7 @@ export class JobRequester implements RequesterService {
     const views: JobView[] = [];
     for (const job of this.#catalog.newestFirst()) {
       if (views.length >= filter.limit) break;
-      const state = this.#catalog.ended(job) ?? this.#runs.get(job)?.state.kind;
+      const state = this.#catalog.ended(job) ?? this.#find(job)?.view.state;
       if (filter.state !== undefined && state !== filter.state) continue;
       if (!this.#catalog.corrupt.has(job)) views.push(await this.show(job));
     }
@@ -165,8 +245,9 @@ export class JobRequester implements RequesterService {
   }
 
   async cancel(job: JobId): Promise<JobView> {
+    this.#batches.release(job);
     const run = this.#runs.get(job);
-    if (run === undefined) return (await this.#loadEnd(job)).view;
+    if (run === undefined) return this.show(job);
     await run.requestCancel();
     return this.show(job);
   }
@@ -180,7 +261,7 @@ export class JobRequester implements RequesterService {
     yield* recorded.events;
     if (!options.follow || recorded.isEnded) return;
     // It ended or halted while the record was read: what is buffered is all there is.
-    if (!this.#runs.has(job)) follower.close();
+    if (this.#find(job) === undefined) follower.close();
     for await (const placed of follower.entries(options.signal)) {
       if (recorded.includes(placed)) continue;
       yield placed.event;
@@ -189,7 +270,7 @@ export class JobRequester implements RequesterService {
   }
 
   async wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView> {
-    if (!this.#runs.has(job)) return (await this.#loadEnd(job)).view;
+    if (this.#find(job) === undefined) return (await this.#loadEnd(job)).view;
     let waiter = this.#waiters.get(job);
     if (waiter === undefined) {
       waiter = Promise.withResolvers<JobView>();
@@ -201,7 +282,7 @@ export class JobRequester implements RequesterService {
   }
 
   async evidence(job: JobId): Promise<JobEvidence> {
-    const run = this.#runs.get(job);
+    const run = this.#find(job);
     if (run !== undefined) throw this.#noResult(run.view);
     const ended = await this.#loadEnd(job);
     const evidence = await gatherEvidence(this.#store, await this.#loadJob(job), ended);
@@ -215,7 +296,7 @@ export class JobRequester implements RequesterService {
 
   #assertRoom(count: number): void {
     if (!this.#isRunning) throw new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' });
-    const active = this.#runs.size;
+    const { active } = this.counts();
     const limit = this.#options.maxActiveJobs;
     if (active + count > limit) throw new SchedulerError({ code: 'SCHEDULER_TOO_MANY_JOBS', active, limit });
   }
@@ -251,7 +332,7 @@ export class JobRequester implements RequesterService {
       { ...options, requester: this.#options },
     );
     this.#runs.set(job, run);
-    this.#metrics.jobsActive.set(this.#runs.size);
+    this.#metrics.jobsActive.set(this.counts().active);
     return run;
   }
 
@@ -276,7 +357,7 @@ export class JobRequester implements RequesterService {
     this.#runs.delete(view.job);
     this.#catalog.end(view.job, view.state);
     this.#metrics.jobsEnded.increment({ state: view.state });
-    this.#metrics.jobsActive.set(this.#runs.size);
+    this.#metrics.jobsActive.set(this.counts().active);
     if (view.result !== null) this.#metrics.jobSeconds.observe(((view.endedAtMs ?? 0) - view.createdAtMs) / 1000);
     this.#logger.debug({ jobId: view.job, state: view.state, failure: view.failure }, 'job ended');
     this.#waiters.get(view.job)?.resolve(view);
@@ -285,7 +366,7 @@ export class JobRequester implements RequesterService {
 
   #halt(job: JobId, error: unknown): void {
     this.#runs.delete(job);
-    this.#metrics.jobsActive.set(this.#runs.size);
+    this.#metrics.jobsActive.set(this.counts().active);
     this.#waiters.get(job)?.reject(error);
     this.#waiters.delete(job);
   }
@@ -296,7 +377,7 @@ export class JobRequester implements RequesterService {
   }
 
   async #loadJob(job: JobId): Promise<Signed<Job>> {
-    const run = this.#runs.get(job);
+    const run = this.#find(job);
     if (run !== undefined) return run.job;
     const record = await this.#store.loadRecord(job);
     if (record === undefined) throw new SchedulerError({ code: 'SCHEDULER_UNKNOWN_JOB', job });

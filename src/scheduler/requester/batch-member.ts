@@ -1,0 +1,59 @@
+import { JobId } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Receipt } from '../../domain/receipt.ts';
+import type { Signed } from '../../domain/signed.ts';
+import type { JobView } from '../interface.ts';
+import { createInitialState, createJobFacts, type EndedJob, isEnded } from '../job-machine-state.ts';
+import type { Asked, EndRecord } from '../job-records.ts';
+import type { AttemptCase } from './attempt-case.ts';
+import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
+import type { JobLog } from './job-log.ts';
+import { viewJob, viewResult } from './job-view.ts';
+import { listMissingReplicas } from './missing-replicas.ts';
+
+/** One job of a batch for as long as the batch carries it. */
+export class BatchMember {
+  readonly id: JobId;
+  readonly job: Signed<Job>;
+  readonly ledger: JobLedger;
+  /** Its only attempt, once there is one. */
+  attempt: AttemptCase | null = null;
+  lastSequence = 0;
+  /** Its result is being written: it ends here, whatever else happens. */
+  isConcluding = false;
+  log: JobLog | null = null;
+  #accepted: Receipt | null = null;
+  readonly #asked: () => readonly Asked[];
+
+  constructor(
+    modules: Omit<JobLedgerModules, 'describeEnd'>,
+    options: { readonly job: Signed<Job>; readonly asked: () => readonly Asked[] },
+  ) {
+    this.job = options.job;
+    this.id = JobId(options.job.id);
+    this.#asked = options.asked;
+    const state = createInitialState(createJobFacts(this.id, options.job.value));
+    const describeEnd = (ended: EndedJob): EndRecord => this.#describeEnd(ended);
+    this.ledger = new JobLedger({ ...modules, describeEnd }, { state, sequence: 0 });
+  }
+
+  /** The receipt that the job is about to conclude with. */
+  accept(receipt: Receipt): void {
+    this.#accepted = receipt;
+  }
+
+  get asked(): readonly Asked[] {
+    return this.#asked();
+  }
+
+  get view(): JobView {
+    const { state } = this.ledger;
+    return isEnded(state) ? this.#describeEnd(state).view : viewJob(this.job.value, state, null);
+  }
+
+  #describeEnd(state: EndedJob): EndRecord {
+    const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
+    const view = viewJob(this.job.value, state, result);
+    return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
+  }
+}

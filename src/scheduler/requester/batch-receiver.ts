@@ -1,0 +1,346 @@
+import type { BlobStore } from '../../blob/interface.ts';
+import { type BlobId, type LeaseId, UnixMs } from '../../domain/ids.ts';
+import type { Lease } from '../../domain/lease.ts';
+import type { InlineBlob, JobResponse, SequencedEvent } from '../../domain/messages.ts';
+import type { OutputFile, Receipt } from '../../domain/receipt.ts';
+import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
+import { computeRawCid } from '../../lib/cid.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { BATCH_GROUPS_IN_FLIGHT } from '../constants.ts';
+import type { JobMachineEvent } from '../job-machine-events.ts';
+import { findAttempt } from '../job-machine-state.ts';
+import type { AttemptObject } from '../job-records.ts';
+import type { JobStore } from '../job-store.ts';
+import type { RequesterMetrics } from '../metrics.ts';
+import type { AttemptCase } from './attempt-case.ts';
+import type { BatchMember } from './batch-member.ts';
+import type { Checked } from './checked.ts';
+import type { Prepared } from './job-ledger.ts';
+import type { JobLog } from './job-log.ts';
+import type { LeaseNotices } from './lease-notices.ts';
+import { OwnFault } from './own-fault.ts';
+import { verifyAcceptances, verifyProgress } from './verify-attempt.ts';
+import { checkReceipt, openReceipts, type ReceiptExpectation, verifyReceipt } from './verify-receipt.ts';
+
+export interface BatchReceiverModules {
+  readonly store: JobStore;
+  readonly blobs: Pick<BlobStore, 'put'>;
+  readonly clock: Clock;
+  readonly notices: LeaseNotices;
+  readonly metrics: RequesterMetrics;
+  readonly createLog: (member: BatchMember) => JobLog;
+  /** The leases are accepted. */
+  readonly onLeased: () => void;
+  /** The batch cannot carry it further. */
+  readonly onLeaving: (member: BatchMember) => void;
+  /** These have a verified result, on disk. */
+  readonly onEnded: (members: readonly BatchMember[]) => void;
+}
+
+/** A member's countersignature, held back until there is something to write it with. */
+interface Acceptance {
+  readonly event: JobMachineEvent;
+  readonly object: AttemptObject;
+}
+
+/** What a provider answers to the leases of a batch: verified one by one, written by the group. */
+export class BatchReceiver {
+  readonly #modules: BatchReceiverModules;
+  readonly #leaseDurationMs: number;
+  readonly #byLease = new Map<LeaseId, BatchMember>();
+  readonly #acceptances = new Map<BatchMember, Acceptance>();
+  #writing: Promise<void>[] = [];
+
+  constructor(modules: BatchReceiverModules, options: { readonly leaseDurationMs: number }) {
+    this.#modules = modules;
+    this.#leaseDurationMs = options.leaseDurationMs;
+  }
+
+  expect(member: BatchMember, attempt: AttemptCase): void {
+    member.attempt = attempt;
+    this.#byLease.set(attempt.id, member);
+  }
+
+  forget(member: BatchMember): void {
+    if (member.attempt !== null) this.#byLease.delete(member.attempt.id);
+  }
+
+  /** Writes what was held back of a member that goes on alone. */
+  flush(member: BatchMember): void {
+    const acceptance = this.#acceptances.get(member);
+    this.#acceptances.delete(member);
+    if (acceptance === undefined) return;
+    const applied = member.ledger.apply(acceptance.event, { objects: [acceptance.object] });
+    if (applied.kind === 'applied') this.#track(applied.persisted);
+  }
+
+  #track(written: Promise<void>): void {
+    // It is awaited later; until then a rejection is not unhandled.
+    written.catch(() => undefined);
+    this.#writing.push(written);
+  }
+
+  /** Resolves when all that was received is written. */
+  async settle(): Promise<void> {
+    const writing = this.#writing;
+    this.#writing = [];
+    await Promise.all(writing);
+  }
+
+  /** @throws OwnFault for what is not the provider's doing */
+  async handle(response: JobResponse, leases: readonly Signed<Lease>[]): Promise<void> {
+    try {
+      await this.#handle(response, leases);
+    } catch (error) {
+      throw new OwnFault(error);
+    }
+  }
+
+  async #handle(response: JobResponse, leases: readonly Signed<Lease>[]): Promise<void> {
+    switch (response.kind) {
+      case 'leased':
+        return this.#accept(response.acceptances, leases);
+      case 'receipts':
+        return this.#receive(response.receipts, response.inlineBlobs);
+      case 'events':
+        for (const event of response.events) await this.#handleEvent(event);
+        return;
+      case 'refused':
+        return this.#failAll(response.refusal.code, response.refusal.detail, false);
+      case 'done':
+        return;
+      case 'unknown-lease':
+      case 'set-signed':
+      case 'revealed':
+        return this.#failAll('UNEXPECTED_ANSWER', `it answered '${response.kind}' to the leases of a batch`, true);
+      default:
+        return response satisfies never;
+    }
+  }
+
+  async #accept(many: SignedManyWire, leases: readonly Signed<Lease>[]): Promise<void> {
+    const checked = await verifyAcceptances(many, leases);
+    if (checked.kind === 'invalid') return this.#failAll(checked.code, checked.reason, true);
+    const atMs = this.#now();
+    for (const { value, wire } of checked.value) {
+      const member = this.#byLease.get(value.lease);
+      if (member === undefined) continue;
+      const { lease } = value;
+      const leaseEndsAtMs = this.#computeLeaseEnd(member, atMs);
+      const event = { kind: 'accepted', atMs, lease, leaseEndsAtMs } as const;
+      this.#acceptances.set(member, { event, object: { lease, kind: 'acceptance', wire } });
+    }
+    this.#modules.onLeased();
+  }
+
+  async #receive(many: SignedManyWire, inlineBlobs: readonly InlineBlob[]): Promise<void> {
+    const [first] = this.#byLease.values();
+    if (first?.attempt === undefined || first.attempt === null) return;
+    const opened = await openReceipts(many, first.attempt.lease);
+    if (opened.kind === 'invalid') return this.#failAll(opened.code, opened.reason, true);
+    const results: Result[] = [];
+    for (const receipt of opened.value) {
+      const member = this.#byLease.get(receipt.value.lease);
+      const expectation = member && describeExpectation(member);
+      // A receipt that comes twice, or for a lease of nobody here, changes nothing.
+      if (member === undefined || expectation === undefined) continue;
+      const checked = checkReceipt(receipt, expectation);
+      if (this.#isResult(member, checked)) results.push({ member, receipt });
+    }
+    await this.#conclude(results, inlineBlobs);
+  }
+
+  /** False if there is no result in it: then the member has left. */
+  #isResult(member: BatchMember, checked: Checked<Signed<Receipt>>): boolean {
+    if (checked.kind === 'invalid') {
+      this.#fail(member, checked.code, checked.reason, true);
+      return false;
+    }
+    const { outcome } = checked.value.value.result;
+    if (outcome.kind !== 'attempt-failed') return true;
+    this.#fail(member, outcome.code, outcome.detail, true);
+    return false;
+  }
+
+  /** Files first, then results: a result on disk has its files there. A few groups are written at a time. */
+  async #conclude(results: readonly Result[], inlineBlobs: readonly InlineBlob[]): Promise<void> {
+    if (results.length === 0) return;
+    const files = indexVerified(inlineBlobs);
+    const whole = results.filter(({ receipt }) => receipt.value.result.outputs.every((file) => isHeld(file, files)));
+    for (const result of results) {
+      if (!whole.includes(result)) this.#leaveWithResult(result, inlineBlobs);
+    }
+    const wanted = new Set(whole.flatMap(({ receipt }) => receipt.value.result.outputs.map(({ blob }) => blob)));
+    for (const { member } of whole) {
+      member.isConcluding = true;
+      this.forget(member);
+    }
+    const written = this.#writeGroup(
+      whole,
+      [...wanted].flatMap((blob) => files.get(blob) ?? []),
+    );
+    this.#track(written);
+    if (this.#writing.length >= BATCH_GROUPS_IN_FLIGHT) await this.#writing.shift();
+  }
+
+  async #writeGroup(results: readonly Result[], files: readonly Uint8Array[]): Promise<void> {
+    const { store, blobs, notices } = this.#modules;
+    await Promise.all(files.map((bytes) => blobs.put(bytes)));
+    const ended: { readonly member: BatchMember; readonly prepared: Prepared }[] = [];
+    for (const result of results) {
+      const prepared = this.#prepare(result);
+      if (prepared !== undefined) ended.push({ member: result.member, prepared });
+    }
+    await store.append(
+      ended.map(({ prepared }) => prepared.write),
+      { durable: true },
+    );
+    for (const { member, prepared } of ended) {
+      prepared.publish();
+      if (member.attempt !== null) notices.close(member.attempt.lease.value.provider, member.attempt.id);
+    }
+    this.#modules.onEnded(ended.map(({ member }) => member));
+  }
+
+  #prepare({ member, receipt }: Result): Prepared | undefined {
+    const { lease, outputRoot, result } = receipt.value;
+    const atMs = this.#now();
+    const { outcome } = result;
+    const programFailure = outcome.kind === 'program-failed' ? { code: outcome.code, detail: outcome.detail } : null;
+    const acceptance = this.#acceptances.get(member);
+    this.#acceptances.delete(member);
+    member.accept(receipt.value);
+    const prepared = member.ledger.prepare(
+      [
+        ...(acceptance === undefined ? [] : [acceptance.event]),
+        { kind: 'revealed', atMs, lease, outputRoot },
+        { kind: 'concluded', atMs, outputRoot, programFailure },
+      ],
+      {
+        objects: [
+          ...(acceptance === undefined ? [] : [acceptance.object]),
+          { lease, kind: 'receipt', wire: receipt.wire },
+        ],
+      },
+    );
+    if (prepared.kind === 'prepared') return prepared;
+    this.#modules.onLeaving(member);
+    return undefined;
+  }
+
+  /** Its files are still to be fetched, which it does alone. */
+  #leaveWithResult({ member, receipt }: Result, inlineBlobs: readonly InlineBlob[]): void {
+    if (member.attempt === null) return;
+    member.attempt.receipt = receipt;
+    member.attempt.inlineBlobs = inlineBlobs;
+    this.flush(member);
+    const { lease, outputRoot } = receipt.value;
+    this.#apply(member, { kind: 'revealed', atMs: this.#now(), lease, outputRoot }, [
+      { lease, kind: 'receipt', wire: receipt.wire },
+    ]);
+    this.#modules.onLeaving(member);
+  }
+
+  async #handleEvent({ lease, sequence, atMs, event }: SequencedEvent): Promise<void> {
+    const member = this.#byLease.get(lease);
+    if (member?.attempt === undefined || member.attempt === null || sequence <= member.lastSequence) return;
+    member.lastSequence = sequence;
+    switch (event.kind) {
+      case 'log':
+      case 'metric':
+        member.log ??= this.#modules.createLog(member);
+        member.log.append(lease, sequence, { atMs, replica: 0, event });
+        this.#track(member.log.flush());
+        return;
+      case 'progress':
+        return this.#renew(member, member.attempt, event.progress);
+      case 'receipt':
+        return this.#receiveOne(member, event.receipt, event.inlineBlobs);
+      case 'committed':
+        return this.#fail(member, 'UNEXPECTED_ANSWER', 'it committed to what is not committed to', true);
+      case 'phase':
+        return;
+      default:
+        return event satisfies never;
+    }
+  }
+
+  async #receiveOne(member: BatchMember, wire: SignedWire, inlineBlobs: readonly InlineBlob[]): Promise<void> {
+    const expectation = describeExpectation(member);
+    if (expectation === undefined) return;
+    const checked = await verifyReceipt(wire, expectation);
+    if (!this.#isResult(member, checked) || checked.kind === 'invalid') return;
+    await this.#conclude([{ member, receipt: checked.value }], inlineBlobs);
+  }
+
+  async #renew(member: BatchMember, attempt: AttemptCase, wire: SignedWire): Promise<void> {
+    this.flush(member);
+    const last = findAttempt(member.ledger.state, attempt.id)?.progress?.sequence ?? 0;
+    const checked = await verifyProgress(wire, attempt.lease, last);
+    if (checked.kind === 'invalid') return this.#fail(member, checked.code, checked.reason, true);
+    const { sequence, fuel, step, cpuTimeMs } = checked.value;
+    const atMs = this.#now();
+    const leaseEndsAtMs = this.#computeLeaseEnd(member, atMs);
+    const event = {
+      kind: 'progress',
+      atMs,
+      lease: attempt.id,
+      sequence,
+      fuel,
+      step,
+      cpuTimeMs,
+      leaseEndsAtMs,
+    } as const;
+    this.#apply(member, event, [{ lease: attempt.id, kind: 'progress', wire }]);
+  }
+
+  #failAll(code: string, reason: string, isCounted: boolean): void {
+    for (const member of [...this.#byLease.values()]) this.#fail(member, code, reason, isCounted);
+  }
+
+  #fail(member: BatchMember, code: string, reason: string, isCounted: boolean): void {
+    if (member.attempt === null) return;
+    this.#modules.metrics.attemptsFailed.increment({ code });
+    this.flush(member);
+    const event = { kind: 'attempt-failed', atMs: this.#now(), lease: member.attempt.id, code, isCounted } as const;
+    this.#apply(member, { ...event, reason: reason.slice(0, 300) }, []);
+    this.#modules.onLeaving(member);
+  }
+
+  #apply(member: BatchMember, event: JobMachineEvent, objects: readonly AttemptObject[]): void {
+    const applied = member.ledger.apply(event, { objects });
+    if (applied.kind === 'applied') this.#track(applied.persisted);
+  }
+
+  #computeLeaseEnd(member: BatchMember, atMs: number): UnixMs {
+    return UnixMs(Math.min(atMs + this.#leaseDurationMs, member.job.value.deadlineMs));
+  }
+
+  #now(): UnixMs {
+    return UnixMs(this.#modules.clock.nowMs());
+  }
+}
+
+interface Result {
+  readonly member: BatchMember;
+  readonly receipt: Signed<Receipt>;
+}
+
+function describeExpectation({ job, attempt, ledger }: BatchMember): ReceiptExpectation | undefined {
+  const current = attempt === null ? undefined : findAttempt(ledger.state, attempt.id);
+  if (attempt === null || current === undefined) return undefined;
+  return { job, lease: attempt.lease, instrumenter: current.instrumenter, committed: null };
+}
+
+/** Bytes that hash to what they are said to be. */
+function indexVerified(inlineBlobs: readonly InlineBlob[]): Map<BlobId, Uint8Array> {
+  const files = new Map<BlobId, Uint8Array>();
+  for (const { blob, bytes } of inlineBlobs) {
+    if (computeRawCid(bytes).toString() === (blob as string)) files.set(blob, bytes);
+  }
+  return files;
+}
+
+function isHeld({ blob, sizeBytes }: OutputFile, files: ReadonlyMap<BlobId, Uint8Array>): boolean {
+  return files.get(blob)?.length === sizeBytes;
+}

@@ -1,0 +1,157 @@
+import type { JobId, ObjectId } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import { BATCH, type Signed } from '../../domain/signed.ts';
+import { InternalError } from '../../lib/errors.ts';
+import { openSigned } from '../../proofs/signed-object.ts';
+import { BATCH_WINDOW_BYTES } from '../constants.ts';
+import type { JobRequesterOptions } from '../options.ts';
+import { BatchMember } from './batch-member.ts';
+import { BatchWindow, type BatchWindowModules } from './batch-window.ts';
+import type { JobLedgerModules } from './job-ledger.ts';
+
+export interface BatchRunnerModules extends Omit<BatchWindowModules, 'onEnded' | 'onLeft'> {
+  readonly hub: JobLedgerModules['hub'];
+  readonly onEnded: (members: readonly BatchMember[]) => void;
+  readonly onLeft: (member: BatchMember) => void;
+  /** Our own store failed: these are taken up again at the next start. */
+  readonly onHalted: (members: readonly BatchMember[], error: unknown) => void;
+}
+
+interface Carried {
+  readonly member: BatchMember;
+  readonly window: BatchWindow;
+}
+
+/** Carries batches window by window: a few at a time, the next once the leases of the one before are accepted. */
+export class BatchRunner {
+  readonly #modules: BatchRunnerModules;
+  readonly #options: JobRequesterOptions;
+  readonly #carried = new Map<JobId, Carried>();
+  readonly #controller = new AbortController();
+  readonly #queue: { readonly window: BatchWindow; readonly members: readonly BatchMember[] }[] = [];
+  #running = 0;
+  #isStarting = false;
+
+  constructor(modules: BatchRunnerModules, options: JobRequesterOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#carried.size;
+  }
+
+  get(job: JobId): BatchMember | undefined {
+    return this.#carried.get(job)?.member;
+  }
+
+  /** True if the job was carried here and goes on by itself now. */
+  release(job: JobId): boolean {
+    const carried = this.#carried.get(job);
+    return carried?.window.release(carried.member) === true;
+  }
+
+  /** Takes on jobs that share one signature. They are on disk. */
+  async add(jobs: readonly Signed<Job>[]): Promise<void> {
+    const subject = await computeSubject(jobs);
+    const { store, hub } = this.#modules;
+    const window = new BatchWindow(
+      {
+        ...this.#modules,
+        onEnded: (members) => {
+          for (const member of members) this.#carried.delete(member.id);
+          this.#modules.onEnded(members);
+        },
+        onLeft: (member) => {
+          this.#carried.delete(member.id);
+          this.#modules.onLeft(member);
+        },
+      },
+      { requester: this.#options, subject, jobs, signal: this.#controller.signal },
+    );
+    const members = jobs.map((job) => new BatchMember({ store, hub }, { job, asked: () => window.search.asked }));
+    for (const member of members) this.#carried.set(member.id, { member, window });
+    this.#queue.push({ window, members });
+    void this.#startNext();
+  }
+
+  stop(): void {
+    this.#controller.abort();
+    this.#queue.length = 0;
+    this.#carried.clear();
+  }
+
+  async #startNext(): Promise<void> {
+    if (this.#isStarting || this.#running >= this.#options.batchWindowsInFlight) return;
+    const next = this.#queue.shift();
+    if (next === undefined) return;
+    this.#isStarting = true;
+    this.#running += 1;
+    const { window, members } = next;
+    const ended = window.run(members.filter((member) => this.#carried.has(member.id))).catch((error: unknown) => {
+      this.#halt(members, error);
+    });
+    void ended.finally(() => {
+      this.#running -= 1;
+      void this.#startNext();
+    });
+    await window.leased;
+    this.#isStarting = false;
+    void this.#startNext();
+  }
+
+  #halt(members: readonly BatchMember[], error: unknown): void {
+    const halted = members.filter((member) => this.#carried.delete(member.id));
+    if (halted.length > 0 && !this.#controller.signal.aborted) this.#modules.onHalted(halted, error);
+  }
+}
+
+/** Id of the statement that signs these jobs together: the subject of their offer. */
+async function computeSubject(jobs: readonly Signed<Job>[]): Promise<ObjectId> {
+  const [first] = jobs;
+  if (first?.wire.kind !== 'batch') throw new InternalError('a batch is signed together');
+  return (await openSigned(BATCH, { kind: 'envelope', envelope: first.wire.root }, first.signer)).id;
+}
+
+/** Jobs that one offer can cover, in groups of what one request can carry. The order in a group is the order given. */
+export function splitIntoWindows(jobs: readonly Job[], maxJobs: number): number[][] {
+  const groups = Map.groupBy(
+    jobs.map((_, index) => index),
+    (index) => describeTerms(jobs[index]),
+  );
+  const windows: number[][] = [];
+  for (const group of groups.values()) {
+    let window: number[] = [];
+    let sizeBytes = 0;
+    for (const index of group) {
+      const jobBytes = estimateBytes(jobs[index]);
+      if (window.length >= maxJobs || (window.length > 0 && sizeBytes + jobBytes > BATCH_WINDOW_BYTES)) {
+        windows.push(window);
+        window = [];
+        sizeBytes = 0;
+      }
+      window.push(index);
+      sizeBytes += jobBytes;
+    }
+    windows.push(window);
+  }
+  return windows;
+}
+
+function describeTerms(job: Job | undefined): string {
+  if (job === undefined) return '';
+  const { workload, resources, isolation, priceCeiling, capabilityClass } = job;
+  return JSON.stringify([workload.kind, resources, isolation, priceCeiling, capabilityClass]);
+}
+
+/** An upper estimate of a signed job and its lease on the wire: fixed fields, then what may be long. */
+function estimateBytes(job: Job | undefined): number {
+  if (job === undefined) return 0;
+  const { workload, inputs } = job;
+  const texts = [
+    ...workload.arguments,
+    ...Object.entries(workload.environment).flat(),
+    ...inputs.map(({ path }) => path),
+  ];
+  return 1_200 + inputs.length * 64 + texts.reduce((sum, text) => sum + text.length * 3 + 4, 0);
+}

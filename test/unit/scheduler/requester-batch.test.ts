@@ -1,0 +1,161 @@
+import { describe, expect, it } from 'vitest';
+import { UnixMs } from '../../../src/domain/ids.ts';
+import type { JobDraft } from '../../../src/scheduler/interface.ts';
+import { settleTasks, until } from '../../support/manual-clock.ts';
+import { PARAMETERS, RequesterRig, type RequesterRigOptions } from '../../support/requester-rig.ts';
+import type { Script } from '../../support/scripted-provider.ts';
+
+async function rigWith(scripts: readonly Script[], options: RequesterRigOptions = {}): Promise<RequesterRig> {
+  const rig = await RequesterRig.start(options);
+  for (const [index, script] of scripts.entries()) {
+    await rig.addProvider(script, { pricesPerHour: [{ capabilityClass: 'cpu', price: `${index}` }] });
+  }
+  return rig;
+}
+
+async function draftsOf(rig: RequesterRig, count: number, change: Partial<JobDraft> = {}): Promise<JobDraft[]> {
+  const draft = await rig.draft(change);
+  return Array.from({ length: count }, (_, index) => ({ ...draft, name: `job ${index}` }));
+}
+
+describe('jobs submitted together', () => {
+  it('are signed, leased and received together, and end one by one', async () => {
+    const rig = await rigWith([{}]);
+    const [provider] = rig.providers;
+    const ids = await rig.requester.submitMany(await draftsOf(rig, 20));
+    expect(new Set(ids).size).toBe(20);
+    const views = await Promise.all(ids.map((id) => rig.end(id)));
+    expect(views.map(({ state }) => state)).toEqual(Array(20).fill('completed'));
+    expect(views.map(({ name }) => name)).toEqual(ids.map((_, index) => `job ${index}`));
+    expect(provider && rig.mesh.countSent(provider.peer, 'offer')).toBe(1);
+    expect(provider && rig.mesh.countSent(provider.peer, 'job:lease')).toBe(1);
+    await rig.clock.advance(1_000);
+    expect(provider?.closed).toHaveLength(20);
+    expect(rig.requester.counts()).toEqual({ active: 0, total: 20 });
+    expect(rig.clock.pending).toBe(0);
+  });
+
+  it('leave evidence like any other', async () => {
+    const rig = await rigWith([{}]);
+    const [first] = await rig.requester.submitMany(await draftsOf(rig, 3));
+    if (first === undefined) throw new Error('no job');
+    await rig.end(first);
+    const evidence = await rig.requester.evidence(first);
+    expect(evidence.attempts).toMatchObject([
+      { lease: { kind: 'batch' }, acceptance: { kind: 'batch' }, receipt: { kind: 'batch' } },
+    ]);
+    expect(evidence.job.wire.kind).toBe('batch');
+    const kinds = [];
+    for await (const event of rig.requester.events(first, { follow: false, signal: AbortSignal.timeout(1_000) })) {
+      kinds.push(event.kind === 'state' ? event.state : event.kind);
+    }
+    expect(kinds.at(-1)).toBe('completed');
+  });
+
+  it('go in several windows where they are many or ask for different things', async () => {
+    const rig = await rigWith([{}], { requester: { batchWindow: 8 } });
+    const [provider] = rig.providers;
+    const other = await rig.draft();
+    const drafts = [
+      ...(await draftsOf(rig, 20)),
+      ...(await draftsOf(rig, 5, { resources: { ...other.resources, fuel: 5 } })),
+    ];
+    const ids = await rig.requester.submitMany(drafts);
+    const views = await Promise.all(ids.slice(0, 20).map((id) => rig.end(id)));
+    expect(views.map(({ state }) => state)).toEqual(Array(20).fill('completed'));
+    // The scripted provider uses 7 units of fuel: over the limit of the others.
+    await settleTasks();
+    expect(await rig.requester.list({ limit: 100, state: 'completed' })).toHaveLength(20);
+    expect(provider && rig.mesh.countSent(provider.peer, 'job:lease')).toBe(4);
+  });
+
+  it('are refused whole where one of them cannot be', async () => {
+    const rig = await rigWith([{}]);
+    const [draft] = await draftsOf(rig, 1);
+    if (draft === undefined) throw new Error('no draft');
+    const replicated = { ...draft, replication: { replicas: 3, quorum: 2, diversity: 'peer' as const } };
+    await expect(rig.requester.submitMany([draft, replicated])).rejects.toMatchObject({
+      code: 'SCHEDULER_BATCH_REPLICAS',
+      info: { index: 1 },
+    });
+    await expect(rig.requester.submitMany([draft, { ...draft, deadlineMs: UnixMs(1) }])).rejects.toMatchObject({
+      code: 'SCHEDULER_DEADLINE_PAST',
+    });
+    expect(rig.requester.counts()).toEqual({ active: 0, total: 0 });
+  });
+
+  it.each([
+    ['forges receipts', { receipt: { network: 'else' }, forge: ['fogproof/lease-acceptance@1'] }, 'BAD_ACCEPTANCE'],
+    ['refuses the leases', { refuseLease: { code: 'AT_CAPACITY', detail: 'no' } }, 'AT_CAPACITY'],
+    ['lies about results', { result: { instrumenter: 'else/2' } }, 'BAD_RESULT'],
+  ] as const)('go elsewhere, each by itself, where a provider %s', async (_, script, code) => {
+    const rig = await rigWith([script as Script, {}]);
+    const ids = await rig.requester.submitMany(await draftsOf(rig, 5));
+    const views = await Promise.all(ids.map((id) => rig.end(id)));
+    for (const view of views) {
+      expect(view.attempts.at(-1)?.provider).toBe(rig.providers[1]?.peer);
+      expect(view.attempts[0]?.reason).toContain(code);
+      expect(view.state).toBe('completed');
+    }
+  });
+
+  it('go elsewhere where a provider accepts and is silent', async () => {
+    const rig = await rigWith([{ silentOn: ['lease'] }, {}]);
+    const ids = await rig.requester.submitMany(await draftsOf(rig, 5));
+    await rig.clock.advance(PARAMETERS.leaseDurationMs + 2_000);
+    const views = await Promise.all(ids.map((id) => rig.end(id)));
+    expect(views.map(({ state }) => state)).toEqual(Array(5).fill('completed'));
+    expect(views[0]?.attempts.map(({ state }) => state)).toEqual(['lost', 'revealed']);
+  });
+
+  it('wait for a provider, and can be cancelled or expire one by one', async () => {
+    const rig = await rigWith([]);
+    const soon = UnixMs(rig.clock.nowMs() + 1_000);
+    const drafts = await draftsOf(rig, 3);
+    const ids = await rig.requester.submitMany(
+      drafts.map((draft, index) => (index === 2 ? { ...draft, deadlineMs: soon } : draft)),
+    );
+    const [first, second, third] = ids;
+    if (!first || !second || !third) throw new Error('three are needed');
+    expect((await rig.requester.explain(first)).hints[0]).toContain('no providers known');
+    await rig.requester.cancel(first);
+    expect((await rig.end(first)).state).toBe('cancelled');
+    await rig.clock.advance(1_500);
+    expect((await rig.end(third)).state).toBe('expired');
+    await rig.addProvider();
+    expect((await rig.end(second)).state).toBe('completed');
+  });
+
+  it('are taken up again after a restart', async () => {
+    const before = await rigWith([{ silentOn: ['lease'] }]);
+    const ids = await before.requester.submitMany(await draftsOf(before, 4));
+    const [provider] = before.providers;
+    await until(() => provider !== undefined && before.mesh.countSent(provider.peer, 'job:lease') > 0);
+    await settleTasks();
+    if (provider !== undefined) provider.script = {};
+    const after = await before.restart();
+    const views = await Promise.all(ids.map((id) => after.end(id)));
+    expect(views.map(({ state }) => state)).toEqual(Array(4).fill('completed'));
+    expect(views[0]?.attempts).toHaveLength(1);
+  });
+
+  it('halt together where their results cannot be written, and are not lost', async () => {
+    const before = await rigWith([{}]);
+    const drafts = await draftsOf(before, 4);
+    let writes = 0;
+    before.database.onWrite = (operations) => {
+      if (operations.some(({ key }) => key.endsWith('/end'))) {
+        writes += 1;
+        throw new Error('disk full');
+      }
+    };
+    const ids = await before.requester.submitMany(drafts);
+    await until(() => writes > 0);
+    await settleTasks();
+    expect(before.requester.counts().active).toBe(0);
+    before.database.onWrite = undefined;
+    const after = await before.restart();
+    await after.clock.advance(10_000);
+    for (const id of ids) expect((await after.end(id)).state).toBe('completed');
+  });
+});
