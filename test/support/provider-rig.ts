@@ -106,8 +106,17 @@ export class ProviderRig {
     const { clock, database, blobs, grants, metrics, transport, executor } = this;
     this.provider = new JobProvider(
       {
-        ...{ identity, transport, blobs, grants, executors: [executor], database, reachability },
-        ...{ clock, random, logger: new NoopLogger(), metrics },
+        identity,
+        transport,
+        blobs,
+        grants,
+        executors: [executor],
+        database,
+        reachability,
+        clock,
+        random,
+        logger: new NoopLogger(),
+        metrics,
       },
       { ...JOB_PROVIDER_DEFAULTS, networkId: NETWORK, parameters: PARAMETERS, slots: 2, ...options.provider },
     );

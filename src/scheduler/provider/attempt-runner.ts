@@ -3,6 +3,7 @@ import type { AttemptEvent } from '../../domain/messages.ts';
 import { createDeadline } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DaemonError, describeError } from '../../lib/errors.ts';
+import { SandboxError } from '../../sandbox/errors.ts';
 import type { ExecutionResult, ExecutionSink } from '../../sandbox/interface.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import type { Attempt, StopReason } from './attempt.ts';
@@ -121,7 +122,7 @@ export class AttemptRunner {
 
   #classify(attempt: Attempt, error: unknown): StopReason {
     if (error instanceof AttemptStopped) return error.reason;
-    if (error instanceof DaemonError && error.code.startsWith('SANDBOX_')) {
+    if (error instanceof SandboxError) {
       return { code: 'EXECUTOR_UNAVAILABLE', detail: describeCoded(error) };
     }
     this.#modules.logger.error({ error, lease: attempt.id }, 'an attempt failed through this node');

@@ -59,7 +59,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'idle') return;
     this.#state = 'stopped';
-    for (const attempt of [...this.#parts.table.live()]) {
+    for (const attempt of this.#parts.table.live()) {
       this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
     }
     using deadline = createDeadline(STOP_TIMEOUT_MS);

@@ -55,7 +55,7 @@ function describeProviding({ isEnabled }: JobProviderOptions, { isDraining }: Wo
   }
   if (isEnabled) return { name: 'providing', isMet: true, detail: 'providing is switched on', remedy: null };
   const detail = 'providing is switched off on this node';
-  return { name: 'providing', isMet: false, detail, remedy: 'Set `provider.enabled` to true and restart the node.' };
+  return { name: 'providing', isMet: false, detail, remedy: 'Set `provide.enabled` to true and restart the node.' };
 }
 
 function describeExecutors({ executors }: WorkSituation): Condition {
@@ -103,7 +103,7 @@ function describeRequesters({ allowRequesters }: JobProviderOptions): Condition 
 function describePrice({ pricesPerHour }: JobProviderOptions, { lastPriceRefusal }: WorkSituation): Condition {
   if (lastPriceRefusal !== null) {
     const detail = `requesters pay less than the standing price: ${lastPriceRefusal}`;
-    return { name: 'price', isMet: false, detail, remedy: 'Lower the standing price in `provider.pricesPerHour`.' };
+    return { name: 'price', isMet: false, detail, remedy: 'Lower the standing price in `provide.pricesPerHour`.' };
   }
   const prices = pricesPerHour.map(({ capabilityClass, price }) => `${capabilityClass} ${price}`);
   const detail = prices.length === 0 ? 'it works for nothing' : `standing prices an hour: ${prices.join(', ')}`;
@@ -113,5 +113,5 @@ function describePrice({ pricesPerHour }: JobProviderOptions, { lastPriceRefusal
 function describeSlots({ slots }: WorkSituation): Condition {
   const isMet = slots.total > 0;
   const detail = `${slots.total} slots: ${slots.running} running, ${slots.reserved} reserved`;
-  return { name: 'slots', isMet, detail, remedy: isMet ? null : 'Set `provider.slots` to at least 1.' };
+  return { name: 'slots', isMet, detail, remedy: isMet ? null : 'Set `provide.slots` to at least 1.' };
 }

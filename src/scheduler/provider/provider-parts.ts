@@ -101,7 +101,19 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
   return {
-    ...{ identity, blobs, clock, random, logger, metrics },
-    ...{ store, poison, offers, dispatcher, keeper, admission, refusals, table },
+    identity,
+    blobs,
+    clock,
+    random,
+    logger,
+    metrics,
+    store,
+    poison,
+    offers,
+    dispatcher,
+    keeper,
+    admission,
+    refusals,
+    table,
   };
 }

@@ -46,7 +46,7 @@ export class Pulse implements Disposable {
   #beat(): void {
     this.#timer = null;
     const due: Attempt[] = [];
-    for (const attempt of [...this.#modules.table.live()]) {
+    for (const attempt of this.#modules.table.live()) {
       const over = this.#judgeTime(attempt);
       if (over !== undefined) this.#modules.stop(attempt, over);
       else if (this.#isDue(attempt)) due.push(attempt);

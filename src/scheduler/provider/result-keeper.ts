@@ -74,7 +74,7 @@ export class ResultKeeper implements Disposable {
   [Symbol.dispose](): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = null;
-    for (const lease of [...this.#kept.keys()]) this.#release(lease);
+    for (const lease of this.#kept.keys()) this.#release(lease);
   }
 
   #release(lease: LeaseId): void {

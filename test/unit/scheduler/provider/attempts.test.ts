@@ -3,6 +3,7 @@ import { LEASE_ACCEPTANCE, PROGRESS } from '../../../../src/domain/lease.ts';
 import { RECEIPT } from '../../../../src/domain/receipt.ts';
 import { encodeUtf8 } from '../../../../src/lib/bytes.ts';
 import { openMany, openSigned } from '../../../../src/proofs/signed-object.ts';
+import { SandboxError } from '../../../../src/sandbox/errors.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import type { HeldExecution, ScriptedExecutor } from '../../../support/provider-executor.ts';
 import { type AnswerLog, blobIdOf, leaseIdOf, MODULE, ProviderRig } from '../../../support/provider-rig.ts';
@@ -208,6 +209,15 @@ describe('an attempt', () => {
       detail: 'an unexpected error of the provider',
     });
     expect(rig.provider.status()).toMatchObject({ failed: 1, slots: { running: 0, reserved: 0 } });
+  });
+
+  it('says so if the host cannot run it as leased', async () => {
+    const rig = await ProviderRig.start();
+    rig.executor.behaviour = (execution) => execution.crash(new SandboxError({ code: 'SANDBOX_CLOSED' }));
+    const requester = await rig.requester();
+    const log = requester.lease(await requester.prepare());
+    await log.done;
+    expect((await receiptOf(log)).value.result.outcome).toMatchObject({ code: 'EXECUTOR_UNAVAILABLE' });
   });
 
   it('gives a program’s failure as a result', async () => {
