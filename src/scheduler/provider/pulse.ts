@@ -8,6 +8,7 @@ import type { Logger } from '../../telemetry/interface.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import type { AttemptTable } from './attempt-table.ts';
 import { MAX_PROGRESS_INTERVAL_MS, PULSE_BOUNDS_MS, PULSES_PER_RENEWAL } from './constants.ts';
+import type { Dispatcher } from './dispatcher.ts';
 
 export interface PulseModules {
   readonly identity: EnvelopeSigner;
@@ -15,6 +16,7 @@ export interface PulseModules {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stop: (attempt: Attempt, reason: StopReason) => void;
+  readonly dispatcher: Pick<Dispatcher, 'pump'>;
 }
 
 /**
@@ -52,6 +54,8 @@ export class Pulse implements Disposable {
       else if (this.#isDue(attempt)) due.push(attempt);
     }
     if (due.length > 0 && !this.#isSigning) void this.#renew(due);
+    // An offer that expired untaken has freed its slots, and nothing else tells.
+    this.#modules.dispatcher.pump();
     if (this.#modules.table.size > 0) this.wake();
   }
 

@@ -7,6 +7,7 @@ import { settle } from '../../../support/provider-clock.ts';
 import {
   type AnswerLog,
   leaseIdOf,
+  PARAMETERS,
   ProviderRig,
   subjectOf,
   type TestRequester,
@@ -182,6 +183,28 @@ describe('a batch', () => {
     await Promise.all([first.done, second.done]);
     expect(rig.executor.peak).toBe(2);
     expect(rig.provider.status()).toMatchObject({ completed: 8, slots: { reserved: 0, running: 0 } });
+  });
+
+  it('that waits takes the slots of offers that expire untaken', async () => {
+    const rig = await ProviderRig.start({ provider: { slots: 1 } });
+    rig.executor.behaviour = () => undefined;
+    const requester = await rig.requester();
+    const first = requester.lease(await prepareBatch(requester, 2));
+    await first.until(({ responses }) => responses.length > 0);
+    const next = await prepareBatch(requester, 2);
+    rig.executor.behaviour = (execution) => execution.finish();
+    rig.executor.held[0]?.finish();
+    await rig.clock.advance(20);
+    await first.done;
+    const [single] = await requester.signJobs(requester.describeJob());
+    if (single === undefined) throw new TypeError();
+    expect((await requester.ask([single])).kind).toBe('offer');
+    const second = requester.lease(next);
+    await second.until(({ responses }) => responses.length > 0);
+    expect(rig.executor.held).toHaveLength(2);
+    await rig.clock.advance(PARAMETERS.offerTtlMs + 500);
+    await second.done;
+    expect(rig.executor.held).toHaveLength(4);
   });
 
   it('tells what its jobs log before their receipts', async () => {
