@@ -46,7 +46,7 @@ export class DemoScript {
     await screen.phase('A network and five identities', () => this.#prepare());
     const requester = await screen.phase('Five daemons find each other', () => this.#startDaemons());
     const { job, victim } = await screen.phase('Three of them train; one is killed', () => this.#train(requester));
-    await screen.phase('The result, tried on rows that the network never saw', () => this.#checkResult(requester, job));
+    await screen.phase('The result, tried on rows that the network never saw', () => this.#checkResult(requester));
     const bundle = await screen.phase('The evidence is exported, and everybody goes home', () =>
       this.#exportAndStop(requester, victim),
     );
@@ -197,7 +197,7 @@ export class DemoScript {
     );
   }
 
-  async #checkResult(requester: CastMember, job: JobView): Promise<void> {
+  async #checkResult(requester: CastMember): Promise<void> {
     await this.#cast.expect(requester, ['job', 'result', 'latest', '--output', 'result']);
     const files = await readdir(this.#stage.path('result'), { recursive: true, withFileTypes: true });
     const [file] = files.filter((entry) => entry.isFile());

@@ -51,7 +51,7 @@ export class Stage implements AsyncDisposable {
   readonly directory: string;
   readonly #launcher: string;
   readonly #isKept: boolean;
-  /** Of its own: the path of a Unix socket may have 107 bytes only, and a kept folder may lie deep. */
+  /** Always temporary: the path of a Unix socket may have 107 bytes only, and a kept folder may lie deep. */
   readonly #sockets: string;
   readonly #processes = new Set<ChildProcess>();
   /** Process groups of daemons; what a daemon starts is in its group. */
@@ -184,7 +184,9 @@ export class Stage implements AsyncDisposable {
     return {
       ...known,
       HOME: this.directory,
-      TMPDIR: this.directory,
+      TMPDIR: this.#sockets,
+      // A cache in a temporary folder would be written at the end of every process and never read.
+      NODE_DISABLE_COMPILE_CACHE: '1',
       FOGPROOF_HOME: actor.home,
       FOGPROOF_SOCKET: actor.socket,
     };
