@@ -119,6 +119,8 @@ export class Stage implements AsyncDisposable {
     });
     this.#processes.add(child);
     const closed = once(child, 'close') as Promise<[number | null]>;
+    // It is awaited below; an abort may fail it before.
+    closed.catch(() => {});
     try {
       yield* createInterface({ input: child.stdout });
       const [exitCode] = await closed;
