@@ -10,14 +10,7 @@ import { BlobId, type PeerKey } from '../src/domain/ids.ts';
 import { computeRawCid } from '../src/lib/cid.ts';
 import { startTestNode, type TestNode } from '../test/support/network.ts';
 import { BENCH_LIMITS, MESSAGE_BYTES } from './network-settings.ts';
-
-export interface BenchRow {
-  readonly name: string;
-  readonly value: number;
-  readonly unit: string;
-  /** The figure that it is measured against in the same run, or null where it is one itself. */
-  readonly baseline: number | null;
-}
+import { atMost, type BenchRow } from './rows.ts';
 
 interface Answerer {
   readonly address: string;
@@ -109,11 +102,24 @@ export async function benchNetwork(): Promise<readonly BenchRow[]> {
     }
     const requestRate = await measureRate(ask);
     const bareRate = await measureRate(echo);
+    const bareMedian = median(bare);
     return [
-      { name: 'round trip of 1 KiB, bare TLS 1.3 socket, p50', value: median(bare), unit: 'µs', baseline: null },
-      { name: 'round trip of 1 KiB, kept stream, p50', value: median(request), unit: 'µs', baseline: median(bare) },
-      { name: 'echoes with 64 in flight, bare TLS 1.3 socket', value: bareRate, unit: '1/s', baseline: null },
-      { name: 'requests with 64 in flight, kept stream', value: requestRate, unit: '1/s', baseline: bareRate },
+      { name: 'echo of 1 KiB over a bare TLS 1.3 socket, p50', value: bareMedian, unit: 'µs' },
+      {
+        name: 'request of 1 KiB over a kept stream, p50',
+        value: median(request),
+        unit: 'µs',
+        baseline: { name: 'a bare TLS 1.3 socket', value: bareMedian },
+        goal: atMost(2.5, 'ratio'),
+        floor: atMost(3.5, 'ratio'),
+      },
+      { name: `echoes over a bare TLS 1.3 socket, ${IN_FLIGHT} in flight`, value: bareRate, unit: '1/s' },
+      {
+        name: `requests over a kept stream, ${IN_FLIGHT} in flight`,
+        value: requestRate,
+        unit: '1/s',
+        baseline: { name: 'a bare TLS 1.3 socket', value: bareRate },
+      },
     ];
   } finally {
     await node.network.stop();

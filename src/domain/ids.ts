@@ -60,6 +60,33 @@ function isCid(value: unknown): value is CID {
   return CID.asCID(value) !== null;
 }
 
+/** Ids come again and again in the messages of one job: their two forms are kept, up to a bound. */
+const MAX_CACHED_LINKS = 4096;
+/** A CIDv1 with a 32-byte hash has 36; longer ones are not worth keeping. */
+const MAX_CACHED_LINK_BYTES = 64;
+const textByBytes = new Map<string, string>();
+const cidByText = new Map<string, CID>();
+
+function remember<Value>(cache: Map<string, Value>, key: string, value: Value): Value {
+  if (cache.size >= MAX_CACHED_LINKS) cache.clear();
+  cache.set(key, value);
+  return value;
+}
+
+/** CID.toString() of a CIDv1 is its base32 form, which is what the branded constructors accept. */
+function writeLink(cid: CID): string {
+  if (cid.bytes.length > MAX_CACHED_LINK_BYTES) return cid.toString();
+  const key = String.fromCharCode(...cid.bytes);
+  return textByBytes.get(key) ?? remember(textByBytes, key, cid.toString());
+}
+
+function readLink(text: string): CID {
+  const known = cidByText.get(text);
+  if (known !== undefined) return known;
+  const cid = CID.parse(text);
+  return cid.bytes.length > MAX_CACHED_LINK_BYTES ? cid : remember(cidByText, text, cid);
+}
+
 /** A dag-cbor link on the wire, a branded base32 string in memory. */
 function linkSchema<Id extends string>(codec: number, name: string) {
   const wire = z.custom<CID>((value) => isCid(value) && value.version === 1 && value.code === codec, {
@@ -67,9 +94,8 @@ function linkSchema<Id extends string>(codec: number, name: string) {
   });
   const memory = z.custom<Id>((value) => typeof value === 'string', { error: `expected ${name}` });
   return z.codec(wire, memory, {
-    // CID.toString() of a CIDv1 is its base32 form, which is what the branded constructors accept.
-    decode: (cid) => cid.toString() as Id,
-    encode: (text) => CID.parse(text),
+    decode: (cid) => writeLink(cid) as Id,
+    encode: readLink,
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts';
+import type { DeadlineQueue } from './deadline-queue.ts';
 
 export interface CallWaitOptions {
   readonly timeoutMs: number;
@@ -14,9 +14,9 @@ export class CallWait implements Disposable {
   #error: Error | null = null;
   #listener: ((error: Error) => void) | null = null;
 
-  constructor(clock: Clock, options: CallWaitOptions) {
+  constructor(deadlines: DeadlineQueue, options: CallWaitOptions) {
     this.#options = options;
-    this.#timer = clock.schedule(options.timeoutMs, () => this.#end(options.createTimeoutError()));
+    this.#timer = deadlines.add(options.timeoutMs, () => this.#end(options.createTimeoutError()));
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
   }
 

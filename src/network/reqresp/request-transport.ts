@@ -10,6 +10,7 @@ import { NetworkError } from '../errors.ts';
 import type { PeerTransport, ProtocolMessages, ProtocolName, RequestHandler, RequestOptions } from '../interface.ts';
 import type { NetworkMetrics } from '../metrics.ts';
 import { CallWait } from './call-wait.ts';
+import { DeadlineQueue } from './deadline-queue.ts';
 import { InboundStream } from './inbound-stream.ts';
 import { requestLocally, streamLocally } from './local-transport.ts';
 import { decodeMessage, encodeMessage } from './message-codec.ts';
@@ -55,6 +56,7 @@ export class RequestTransport implements PeerTransport {
   readonly #inbound = new Set<{ close(): void }>();
   /** Bounded: whoever is forgotten here starts with a full bucket again. */
   readonly #buckets = new LRUCache<string, TokenBucket>({ max: 4 * MAX_KNOWN_PEERS });
+  readonly #deadlines: DeadlineQueue;
   #closing = new AbortController();
   #isRunning = false;
 
@@ -62,6 +64,7 @@ export class RequestTransport implements PeerTransport {
     this.#modules = modules;
     this.#self = options.self;
     this.#specs = applyLimits(options.limits);
+    this.#deadlines = new DeadlineQueue(modules.clock);
   }
 
   start(): void {
@@ -76,6 +79,7 @@ export class RequestTransport implements PeerTransport {
     for (const stream of [...this.#outbound.values(), ...this.#inbound]) stream.close();
     this.#outbound.clear();
     this.#inbound.clear();
+    this.#deadlines.stop();
   }
 
   /** Streams that are kept open now, towards others and from them. */
@@ -296,7 +300,7 @@ export class RequestTransport implements PeerTransport {
     options.signal?.throwIfAborted();
     if (!this.#isRunning) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
     const timeoutMs = options.timeoutMs ?? this.#specs[protocol].firstResponseMs;
-    return new CallWait(this.#modules.clock, {
+    return new CallWait(this.#deadlines, {
       timeoutMs,
       signal: options.signal,
       createTimeoutError: () => new NetworkError({ code: 'NETWORK_TIMEOUT', peer, protocol, timeoutMs }),

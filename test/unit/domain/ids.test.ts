@@ -1,8 +1,11 @@
 import * as fc from 'fast-check';
+import { CID } from 'multiformats/cid';
+import * as Digest from 'multiformats/hashes/digest';
 import { describe, expect, it } from 'vitest';
-import { BlobId, JobId, PeerKey, UnixMs } from '../../../src/domain/ids.ts';
+import { z } from 'zod';
+import { BlobId, blobLink, JobId, PeerKey, UnixMs } from '../../../src/domain/ids.ts';
 import { jobPathSchema } from '../../../src/domain/job.ts';
-import { computeObjectCid, computeRawCid } from '../../../src/lib/cid.ts';
+import { computeObjectCid, computeRawCid, RAW_CODE } from '../../../src/lib/cid.ts';
 
 describe('ids', () => {
   const object = computeObjectCid(Uint8Array.of(0xa0)).toString();
@@ -29,6 +32,26 @@ describe('ids', () => {
   it('take whole, non-negative ms only', () => {
     expect(UnixMs(0)).toBe(0);
     for (const bad of [-1, 1.5, Number.NaN, 2 ** 53]) expect(() => UnixMs(bad)).toThrow(/Unix time/);
+  });
+});
+
+describe('links', () => {
+  const identity = (length: number): CID => CID.createV1(RAW_CODE, Digest.create(0, new Uint8Array(length)));
+
+  it('come back as they were, each time, beyond what is kept of them', () => {
+    for (let round = 0; round < 2; round++) {
+      for (let index = 0; index < 5000; index++) {
+        const cid = computeRawCid(Uint8Array.of(index, index >> 8));
+        const text = z.decode(blobLink, cid);
+        expect(text).toBe(cid.toString());
+        expect(z.encode(blobLink, text).equals(cid)).toBe(true);
+      }
+    }
+  });
+
+  it('of any length are read without harm', () => {
+    const long = identity(500_000);
+    expect(z.decode(blobLink, long)).toBe(long.toString());
   });
 });
 

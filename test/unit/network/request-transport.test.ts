@@ -153,6 +153,8 @@ describe('a kept stream', () => {
     }
     await asked;
     expect(bob.breaches).toEqual([]);
+    alice.transport.stop();
+    bob.transport.stop();
     expect(clock.pending).toBe(0);
   });
 
