@@ -58,6 +58,8 @@ export class AttemptDriver {
   readonly #controller = new AbortController();
   #lastSequence: number;
   #timer: Disposable | undefined;
+  /** While the node was down nobody listened: a lease counts as silent only once it had its time to be heard again. */
+  #patientUntilMs = 0;
 
   constructor(modules: AttemptDriverModules, options: AttemptDriverOptions) {
     this.#modules = modules;
@@ -78,6 +80,7 @@ export class AttemptDriver {
 
   /** Follows an attempt that was accepted before a restart. */
   resume(): void {
+    this.#patientUntilMs = this.#modules.clock.nowMs() + this.#lease.value.durationMs;
     this.#run(this.#attachRequest());
   }
 
@@ -269,9 +272,12 @@ export class AttemptDriver {
     const nowMs = this.#modules.clock.nowMs();
     const { wallTimeMs } = this.#options.job.value.resources;
     const overdueAtMs = attempt.leasedAtMs + wallTimeMs + OVERDUE_GRACE_MS + 2 * this.#lease.value.durationMs;
-    if (nowMs >= overdueAtMs) return this.#fail('OVERDUE', 'it renews its lease beyond the time limit', true);
-    if (nowMs >= attempt.leaseEndsAtMs) return this.#apply({ kind: 'lease-expired', ...this.#now() });
-    const delayMs = Math.min(attempt.leaseEndsAtMs, overdueAtMs) - nowMs;
+    const isPatient = nowMs < this.#patientUntilMs;
+    if (!isPatient && nowMs >= overdueAtMs) {
+      return this.#fail('OVERDUE', 'it renews its lease beyond the time limit', true);
+    }
+    if (!isPatient && nowMs >= attempt.leaseEndsAtMs) return this.#apply({ kind: 'lease-expired', ...this.#now() });
+    const delayMs = Math.max(this.#patientUntilMs, Math.min(attempt.leaseEndsAtMs, overdueAtMs)) - nowMs;
     this.#timer = this.#modules.clock.schedule(delayMs, () => this.#watchLease());
   }
 

@@ -12,7 +12,7 @@ import { SchedulerError, type SchedulerErrorInfo } from '../errors.ts';
 import type { JobView } from '../interface.ts';
 import { type Decision, decide } from '../job-decision.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import { type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
+import { type Attempt, type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
 import type { JobRequesterOptions } from '../options.ts';
@@ -28,7 +28,13 @@ import { listMissingReplicas } from './missing-replicas.ts';
 import { OfferSearch } from './offer-search.ts';
 
 /** Ends of an attempt after which its provider may be tried again for the same job. */
-const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
+const PASSING_ENDS = [
+  'PARTITIONED',
+  'LEASE_FORGOTTEN',
+  'EXECUTOR_UNAVAILABLE',
+  'INPUT_UNAVAILABLE',
+  'CANCELLED',
+];
 
 export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'> {
   readonly peers: PeerBook;
@@ -164,9 +170,14 @@ export class JobRun {
     if (this.#desk.isIssuingTo(provider)) return true;
     const own = this.state.attempts.filter((attempt) => attempt.provider === provider);
     if (own.filter(({ end }) => end?.code !== 'SET_VOID').length >= ATTEMPTS_PER_PROVIDER) return true;
-    return own.some(
-      (attempt) => isStanding(attempt) || (attempt.end?.isCounted === true && !PASSING_ENDS.includes(attempt.end.code)),
-    );
+    return own.some((attempt) => isStanding(attempt) || !this.#isForgiven(attempt));
+  }
+
+  /** Who fell silent may come back, but not to hold up replicas that could do without. */
+  #isForgiven({ end }: Attempt): boolean {
+    if (end === null || !end.isCounted || PASSING_ENDS.includes(end.code)) return true;
+    const decision = decide(this.state);
+    return end.code === 'LEASE_EXPIRED' && decision.kind === 'seek' && !decision.canShrink;
   }
 
   #evaluate(): void {

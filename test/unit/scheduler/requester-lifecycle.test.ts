@@ -179,7 +179,7 @@ describe('restart', () => {
     expect(await after.requester.evidence(job)).toMatchObject({ attempts: { length: 1 } });
   });
 
-  it('replaces an attempt whose lease ended meanwhile', async () => {
+  it('replaces an attempt that stays silent after the restart for as long as a lease lasts', async () => {
     const before = await RequesterRig.start();
     const provider = await before.addProvider({ holds: true });
     const job = await before.submit();
@@ -189,9 +189,26 @@ describe('restart', () => {
     await before.clock.advance(PARAMETERS.leaseDurationMs + 1_000);
     const after = await before.restart();
     const other = await after.addProvider();
+    await settleTasks();
+    expect((await after.requester.show(job)).attempts.map(({ state }) => state)).not.toContain('lost');
+    await after.clock.advance(PARAMETERS.leaseDurationMs + 1_000);
     const view = await after.end(job);
     expect(view.attempts.map(({ state }) => state)).toEqual(['lost', 'revealed']);
     expect(view.attempts[1]?.provider).toBe(other.peer);
+  });
+
+  it('accepts the result of an attempt that ran on while nobody listened, however long that was', async () => {
+    const before = await RequesterRig.start();
+    const provider = await before.addProvider({ holds: true });
+    const job = await before.submit();
+    await before.leased(provider);
+    await settleTasks();
+    await before.requester.stop();
+    await before.clock.advance(PARAMETERS.leaseDurationMs + 1_000);
+    const after = await before.restart();
+    await settleTasks();
+    await provider.finish(provider.only);
+    expect((await after.end(job)).attempts.map(({ state }) => state)).toEqual(['revealed']);
   });
 
   it('replaces an attempt that its provider has forgotten', async () => {
