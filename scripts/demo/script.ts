@@ -214,7 +214,7 @@ export class DemoScript {
 
   async #exportAndStop(requester: CastMember, victim: CastMember): Promise<string> {
     const bundle = 'digits.bundle';
-    await this.#cast.expect(requester, ['bundle', 'export', 'latest', '--out', bundle]);
+    await this.#cast.expect(requester, ['bundle', 'export', 'latest', '--output', bundle]);
     this.#screen.command(`fogproof node stop   ${pc.dim('# at the four that live')}`);
     const living = [...this.#members.values()].filter((member) => member !== victim);
     const exitCodes = await Promise.all(living.map((member) => this.#cast.stop(member)));

@@ -14,7 +14,7 @@ export const bundleExport = defineCommand({
     'A bundle holds every signed object of the job and, by default, its output files, so that anybody can check it offline with `bundle verify`. The in-toto format is a statement about the outputs, signed with the key of this node, for supply-chain tools; it holds no evidence itself.',
   arguments: [JOB_ARGUMENT],
   options: z.strictObject({
-    out: z
+    output: z
       .string()
       .exactOptional()
       .describe('file to write; by default the name of the job id in this folder')
@@ -27,16 +27,16 @@ export const bundleExport = defineCommand({
   }),
   examples: [
     {
-      line: 'fogproof bundle export latest --out job.bundle',
+      line: 'fogproof bundle export latest --output job.bundle',
       does: 'Keep the evidence and the outputs of the last job.',
     },
     { line: 'fogproof bundle export latest --content everything', does: 'Module and inputs too, to run it again.' },
   ],
-  run: async ({ arguments: [text = ''], options: { out, format, content } }, context) => {
+  run: async ({ arguments: [text = ''], options: { output: file, format, content } }, context) => {
     const { output, signal, workingDirectory } = context;
     await using client = await context.connect();
     const job = await resolveJob(client, text, signal);
-    const path = resolve(workingDirectory, out ?? `${job}.${EXTENSIONS[format]}`);
+    const path = resolve(workingDirectory, file ?? `${job}.${EXTENSIONS[format]}`);
     const written = await client.call('bundle.export', { job, path, format, content }, { signal });
     output.result(written, () => [
       `wrote ${written.path} (${formatSize(written.sizeBytes)})`,

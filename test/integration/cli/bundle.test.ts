@@ -114,7 +114,7 @@ describe('bundle export', () => {
   it('writes a bundle that verifies', async () => {
     await withDaemon(async (socket, folder) => {
       const exported = await runCommandLine(
-        ['bundle', 'export', JOB, '--out', 'job.bundle', '--content', 'everything', '--socket', socket, '--json'],
+        ['bundle', 'export', JOB, '--output', 'job.bundle', '--content', 'everything', '--socket', socket, '--json'],
         folder,
       );
       expect(exported.exitCode, exported.stderr).toBe(0);
