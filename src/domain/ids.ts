@@ -105,19 +105,25 @@ export const offerLink = linkSchema<OfferId>(DAG_CBOR_CODE, 'an offer id');
 export const objectLink = linkSchema<ObjectId>(DAG_CBOR_CODE, 'an object id');
 export const blobLink = linkSchema<BlobId>(RAW_CODE, 'a blob id');
 
+/** The same few peers are named in nearly every object; a key that was once found good stays so. */
+const MAX_CACHED_PEERS = 4096;
+const knownPeers = new Set<string>();
+
+function isPeerKey(value: unknown): boolean {
+  if (typeof value !== 'string' || value.length > 64) return false;
+  if (knownPeers.has(value)) return true;
+  try {
+    PeerKey(value);
+  } catch {
+    return false;
+  }
+  if (knownPeers.size >= MAX_CACHED_PEERS) knownPeers.clear();
+  knownPeers.add(value);
+  return true;
+}
+
 /** A PeerId string, checked to be an Ed25519 key's. */
-export const peerKeySchema = z.custom<PeerKey>(
-  (value) => {
-    if (typeof value !== 'string' || value.length > 64) return false;
-    try {
-      PeerKey(value);
-      return true;
-    } catch {
-      return false;
-    }
-  },
-  { error: 'expected the PeerId of an Ed25519 key' },
-);
+export const peerKeySchema = z.custom<PeerKey>(isPeerKey, { error: 'expected the PeerId of an Ed25519 key' });
 
 export const unixMsSchema = z.custom<UnixMs>((value) => Number.isSafeInteger(value) && (value as number) >= 0, {
   error: 'expected Unix time in whole ms',

@@ -6,7 +6,7 @@
 import { peerIdFromPublicKey } from '@libp2p/peer-id';
 import { RecordEnvelope } from '@libp2p/peer-record';
 import { LRUCache } from 'lru-cache';
-import { ObjectId, PeerKey } from '../domain/ids.ts';
+import { type ObjectId, PeerKey } from '../domain/ids.ts';
 import { decodeObject, encodeObject, type ObjectType } from '../domain/object-type.ts';
 import {
   BATCH,
@@ -67,7 +67,8 @@ export async function signObjects<Value extends Typed>(
 }
 
 function describeSigned<Value>(value: Value, signer: PeerKey, payload: Uint8Array, wire: SignedWire): Signed<Value> {
-  return { value, signer, payload, wire, id: ObjectId(computeObjectCid(payload).toString()) };
+  // A CID of our own making needs no parsing.
+  return { value, signer, payload, wire, id: computeObjectCid(payload).toString() as ObjectId };
 }
 
 interface OpenedEnvelope {

@@ -1,6 +1,6 @@
 import type { Commitment, CommitmentSet } from '../../domain/commitment.ts';
 import { COMMITMENT_SET } from '../../domain/commitment.ts';
-import { type JobId, LeaseId, ObjectId, type PeerKey } from '../../domain/ids.ts';
+import { type JobId, ObjectId, type PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { InlineBlob, JobRequest, JobResponse } from '../../domain/messages.ts';
 import { encodeObject } from '../../domain/object-type.ts';
@@ -12,6 +12,7 @@ import { describeError } from '../../lib/errors.ts';
 import type { PeerTransport } from '../../network/interface.ts';
 import { createCommitmentSet } from '../../proofs/commitment.ts';
 import { REATTACH_BACKOFF_MS } from '../constants.ts';
+import { leaseIdOf } from '../object-ids.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
 import { type Checked, invalid, valid } from './checked.ts';
@@ -62,7 +63,7 @@ export async function askSetSignature(
       peer: lease.value.provider,
       request: {
         op: 'sign-set',
-        lease: LeaseId(lease.id),
+        lease: leaseIdOf(lease),
         set: round.set,
         commitments: round.members.map(({ commitment }) => commitment.wire),
       },
@@ -96,7 +97,7 @@ export async function askReveal(
   const { lease } = request.member.attempt;
   const reveal: JobRequest = {
     op: 'reveal',
-    lease: LeaseId(lease.id),
+    lease: leaseIdOf(lease),
     setSignatures: [...request.setSignatures],
   };
   const answer = await askUntil(modules, { peer: lease.value.provider, request: reveal }, options);

@@ -1,9 +1,10 @@
 import type { Commitment } from '../../domain/commitment.ts';
-import { LeaseId } from '../../domain/ids.ts';
+import type { LeaseId } from '../../domain/ids.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
+import { leaseIdOf } from '../object-ids.ts';
 
 /** The verified objects of one attempt, as far as it has come. */
 export interface AttemptCase {
@@ -17,5 +18,5 @@ export interface AttemptCase {
 }
 
 export function createAttemptCase(lease: Signed<Lease>): AttemptCase {
-  return { id: LeaseId(lease.id), lease, commitment: null, setSignature: null, receipt: null, inlineBlobs: [] };
+  return { id: leaseIdOf(lease), lease, commitment: null, setSignature: null, receipt: null, inlineBlobs: [] };
 }

@@ -1,10 +1,11 @@
-import { JobId } from '../../domain/ids.ts';
+import type { JobId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import type { JobView } from '../interface.ts';
 import { createInitialState, createJobFacts, type EndedJob, isEnded } from '../job-machine-state.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
+import { jobIdOf } from '../object-ids.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
@@ -30,7 +31,7 @@ export class BatchMember {
     options: { readonly job: Signed<Job>; readonly asked: () => readonly Asked[] },
   ) {
     this.job = options.job;
-    this.id = JobId(options.job.id);
+    this.id = jobIdOf(options.job);
     this.#asked = options.asked;
     const state = createInitialState(createJobFacts(this.id, options.job.value));
     const describeEnd = (ended: EndedJob): EndRecord => this.#describeEnd(ended);

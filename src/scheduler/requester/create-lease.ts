@@ -1,10 +1,11 @@
-import { type JobId, type OfferId, type PeerKey, UnixMs } from '../../domain/ids.ts';
+import { type JobId, type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Offer } from '../../domain/offer.ts';
 import type { Signed } from '../../domain/signed.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobMachineEventOf } from '../job-machine-events.ts';
+import { offerIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { AttemptCase } from './attempt-case.ts';
 
@@ -29,8 +30,7 @@ export function createLease(
     type: 'fogproof/lease@1',
     network: options.networkId,
     job: id,
-    // An offer's id is the id of a signed object like any other.
-    offer: offer.id as string as OfferId,
+    offer: offerIdOf(offer),
     requester: context.requester,
     provider: offer.value.provider,
     nonce: context.random.bytes(NONCE_BYTES),

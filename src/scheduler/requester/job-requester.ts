@@ -1,5 +1,5 @@
 import type { BlobStore } from '../../blob/interface.ts';
-import { JobId } from '../../domain/ids.ts';
+import type { JobId } from '../../domain/ids.ts';
 import { JOB, type Job } from '../../domain/job.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { raceSignal } from '../../lib/abort.ts';
@@ -25,6 +25,7 @@ import { createInitialState, createJobFacts } from '../job-machine-state.ts';
 import type { JobRecord } from '../job-records.ts';
 import { JobStore } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
+import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { BatchMember } from './batch-member.ts';
 import { BatchRunner, splitIntoWindows } from './batch-runner.ts';
@@ -167,7 +168,7 @@ export class JobRequester implements RequesterService {
       await created;
     } catch (error) {
       run.stop();
-      this.#forget(JobId(signed.id));
+      this.#forget(jobIdOf(signed));
       throw error;
     }
     this.#metrics.jobsSubmitted.increment();
@@ -190,8 +191,8 @@ export class JobRequester implements RequesterService {
           window.flatMap((index) => jobs[index] ?? []),
           this.#modules.identity,
         );
-        signed.forEach(({ id }, position) => {
-          ids[window[position] ?? 0] = JobId(id);
+        signed.forEach((job, position) => {
+          ids[window[position] ?? 0] = jobIdOf(job);
         });
         await this.#startWindow(signed);
       }),
@@ -202,7 +203,7 @@ export class JobRequester implements RequesterService {
 
   async #startWindow(jobs: readonly Signed<Job>[]): Promise<void> {
     await this.#store.create(jobs);
-    for (const { id, value } of jobs) this.#catalog.add(JobId(id), value.createdAtMs);
+    for (const job of jobs) this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
     if (!this.#isRunning) return;
     const [only] = jobs;
     if (jobs.length === 1 && only !== undefined) this.#begin(only).start();
@@ -308,14 +309,14 @@ export class JobRequester implements RequesterService {
   }
 
   #begin(job: Signed<Job>): JobRun {
-    const state = createInitialState(createJobFacts(JobId(job.id), job.value));
+    const state = createInitialState(createJobFacts(jobIdOf(job), job.value));
     this.#catalog.add(state.facts.job, job.value.createdAtMs);
     return this.#createRun({ job, state, sequence: 0, cases: [], logs: { entries: 0, sizeBytes: 0 } });
   }
 
   #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {
     const { identity, network, ...modules } = this.#modules;
-    const job = JobId(options.job.id);
+    const job = jobIdOf(options.job);
     const run = new JobRun(
       {
         ...modules,

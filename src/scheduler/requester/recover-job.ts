@@ -1,5 +1,5 @@
 import { COMMITMENT } from '../../domain/commitment.ts';
-import { JobId, type LeaseId, type PeerKey } from '../../domain/ids.ts';
+import type { JobId, LeaseId, PeerKey } from '../../domain/ids.ts';
 import { JOB, type Job } from '../../domain/job.ts';
 import { LEASE } from '../../domain/lease.ts';
 import { RECEIPT } from '../../domain/receipt.ts';
@@ -9,6 +9,7 @@ import { SchedulerError } from '../errors.ts';
 import { createInitialState, createJobFacts, type JobMachineState } from '../job-machine-state.ts';
 import type { AttemptObject, AttemptObjectKind, JobRecord } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
+import { jobIdOf } from '../object-ids.ts';
 import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
 import { replay } from './job-view.ts';
 
@@ -29,7 +30,7 @@ export async function recoverJob(
   self: PeerKey,
 ): Promise<RecoveredJob> {
   const job = await openStored(`jobs/${stored.job}`, () => openSigned(JOB, stored.record.job, self));
-  if (JobId(job.id) !== stored.job) throw corrupt(`jobs/${stored.job}`, 'it holds another job');
+  if (jobIdOf(job) !== stored.job) throw corrupt(`jobs/${stored.job}`, 'it holds another job');
   const history = await store.loadHistory(stored.job);
   const state = replay(createInitialState(createJobFacts(stored.job, job.value)), history);
   if (state.kind === 'rejected') throw corrupt(`job-history/${stored.job}`, `an event cannot be: ${state.code}`);

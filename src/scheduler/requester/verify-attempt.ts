@@ -3,6 +3,7 @@ import type { ObjectId } from '../../domain/ids.ts';
 import { LEASE_ACCEPTANCE, type Lease, type LeaseAcceptance, PROGRESS, type Progress } from '../../domain/lease.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
 import { openMany, openSigned } from '../../proofs/signed-object.ts';
+import { leaseIdOf } from '../object-ids.ts';
 import { type Checked, checkOpened, checkRules, invalid, valid } from './checked.ts';
 
 /** Every lease of the request must be accepted, in order, by its provider. */
@@ -14,9 +15,10 @@ export async function verifyAcceptances(
   const opened = await checkOpened('BAD_ACCEPTANCE', () => openMany(LEASE_ACCEPTANCE, many, provider));
   if (opened.kind === 'invalid') return opened;
   const acceptances = opened.value;
-  const isEach = acceptances.every(
-    ({ value }, index) => value.lease === (leases[index]?.id as string) && value.provider === provider,
-  );
+  const isEach = acceptances.every(({ value }, index) => {
+    const lease = leases[index];
+    return lease !== undefined && value.lease === leaseIdOf(lease) && value.provider === provider;
+  });
   return checkRules('BAD_ACCEPTANCE', acceptances, [
     [acceptances.length === leases.length, `${acceptances.length} acceptances for ${leases.length} leases`],
     [isEach, 'it accepts another lease'],
@@ -33,7 +35,7 @@ export async function verifyProgress(
   if (opened.kind === 'invalid') return opened;
   const progress = opened.value.value;
   return checkRules('BAD_PROGRESS', progress, [
-    [progress.lease === (lease.id as string), 'it is for another lease'],
+    [progress.lease === leaseIdOf(lease), 'it is for another lease'],
     [progress.sequence > lastSequence, `sequence ${progress.sequence} does not follow ${lastSequence}`],
   ]);
 }
@@ -43,7 +45,7 @@ export async function verifyCommitment(wire: SignedWire, lease: Signed<Lease>): 
   if (opened.kind === 'invalid') return opened;
   const { value: commitment } = opened.value;
   return checkRules('BAD_COMMITMENT', opened.value, [
-    [commitment.lease === (lease.id as string), 'it is for another lease'],
+    [commitment.lease === leaseIdOf(lease), 'it is for another lease'],
     [commitment.job === lease.value.job, 'it is for another job'],
     [commitment.provider === lease.value.provider, 'it names another provider'],
   ]);

@@ -11,6 +11,7 @@ import { computeObjectCid } from '../../lib/cid.ts';
 import { computeCommitmentDigest } from '../../proofs/commitment.ts';
 import { openMany, openSigned } from '../../proofs/signed-object.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
+import { leaseIdOf } from '../object-ids.ts';
 import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
 
 export interface ReceiptExpectation {
@@ -40,7 +41,7 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
   const parties = checkRules('BAD_RECEIPT', receipt, [
     [value.network === lease.network, 'it is for another network'],
     [value.job === lease.job && value.result.job === lease.job, 'it is for another job'],
-    [value.lease === (expected.lease.id as string), 'it is for another lease'],
+    [value.lease === leaseIdOf(expected.lease), 'it is for another lease'],
     [value.requester === lease.requester, 'it names another requester'],
     [value.provider === lease.provider, 'it names another provider'],
     [value.startedAtMs <= value.finishedAtMs, 'it finished before it started'],

@@ -1,0 +1,137 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { FileBlobStore } from '../../src/blob/file-blob-store.ts';
+import type { PeerKey } from '../../src/domain/ids.ts';
+import { LocalIdentity } from '../../src/identity/local-identity.ts';
+import { SystemClock } from '../../src/lib/clock.ts';
+import { SystemRandom } from '../../src/lib/random.ts';
+import { Libp2pNetwork } from '../../src/network/libp2p-network.ts';
+import type { Executor } from '../../src/sandbox/interface.ts';
+import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
+import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
+import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
+import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
+import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
+import { LevelDatabase } from '../../src/storage/level-database.ts';
+import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
+import { NoopMetricsRegistry } from '../../src/telemetry/noop-metrics.ts';
+
+export interface LiveNodeOptions {
+  readonly executor?: Executor;
+  readonly bootstrap?: readonly string[];
+  readonly parameters?: Partial<JobRequesterOptions['parameters']>;
+  readonly provider?: Partial<JobProviderOptions>;
+  readonly requester?: Partial<JobRequesterOptions>;
+}
+
+export interface LiveNode extends AsyncDisposable {
+  readonly peer: PeerKey;
+  readonly network: Libp2pNetwork;
+  readonly requester: JobRequester;
+  readonly provider: JobProvider;
+  readonly blobs: FileBlobStore;
+  address(): string;
+}
+
+/** Network, storage, blobs and both sides of the scheduler, all real, in a folder of its own; the executor is given. */
+export async function startLiveNode(options: LiveNodeOptions = {}): Promise<LiveNode> {
+  await using stack = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), 'fogproof-live-'));
+  stack.defer(() => rm(folder, { recursive: true, force: true }));
+  const identity = await LocalIdentity.fromSeed(new SystemRandom().bytes(32));
+  const common = {
+    identity,
+    clock: new SystemClock(),
+    random: new SystemRandom(),
+    logger: new NoopLogger(),
+    metrics: new NoopMetricsRegistry(),
+  };
+  const database = stack.use(await LevelDatabase.open(join(folder, 'db'), common));
+  const blobs = stack.use(
+    new FileBlobStore({ ...common, database }, { directory: join(folder, 'blobs'), maxBytes: 2 ** 30 }),
+  );
+  await blobs.start();
+  const network = stack.use(createNetwork(options, { ...common, database }));
+  const grants = new BlobGrants();
+  const parameters = {
+    ...{ leaseDurationMs: 4_000, leaseRenewalMs: 1_000, offerTtlMs: 5_000 },
+    ...{ recordTtlMs: 600_000, beaconRoundMs: 1_000, epochRounds: 10 },
+    ...options.parameters,
+  };
+  const shared = { networkId: 'test', parameters };
+  const parts = { ...common, database, blobs, grants };
+  const requester = new JobRequester(
+    { ...parts, network: { transport: network, peers: network.peers } },
+    { ...JOB_REQUESTER_DEFAULTS, ...shared, ...options.requester },
+  );
+  const executors = options.executor === undefined ? [] : [options.executor];
+  const provider = new JobProvider(
+    { ...parts, transport: network, executors, reachability: network },
+    {
+      ...JOB_PROVIDER_DEFAULTS,
+      ...shared,
+      isEnabled: executors.length > 0,
+      isolationForStrangers: 'process',
+      slots: 2,
+      ...options.provider,
+    },
+  );
+  await network.start({});
+  stack.defer(() => requester.stop());
+  stack.defer(() => provider.stop());
+  stack.use(serveBlobs(network, blobs, grants));
+  await announce(network, options.executor);
+  await requester.start(new AbortController().signal);
+  await provider.start();
+  const owned = stack.move();
+  return {
+    ...{ peer: identity.peer, network, requester, provider, blobs },
+    address: () => network.status().listen[0] ?? '',
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+function createNetwork(
+  options: LiveNodeOptions,
+  modules: ConstructorParameters<typeof Libp2pNetwork>[0],
+): Libp2pNetwork {
+  return new Libp2pNetwork(modules, {
+    networkId: 'test',
+    preset: 'local',
+    listen: ['/ip4/127.0.0.1/tcp/0'],
+    announce: [],
+    bootstrap: options.bootstrap ?? [],
+    mdns: false,
+    preSharedKey: null,
+    recordTtlMs: 600_000,
+    software: 'fogproof/test',
+  });
+}
+
+async function announce(network: Libp2pNetwork, executor: Executor | undefined): Promise<void> {
+  const executors =
+    executor === undefined
+      ? []
+      : [{ kind: executor.kind, isolation: [...executor.isolation], instrumenter: executor.instrumenter, slots: 2 }];
+  await network.updateRecord({
+    role: { provides: executors.length > 0, requests: true },
+    claims: { claimClass: 'declared', region: null, cpuCores: 2, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, gpus: [] },
+    capabilities: ['cpu'],
+    executors,
+    pricesPerHour: [],
+  });
+}
+
+/** Resolves once the node knows as many providers. */
+export async function knowsProviders(node: LiveNode, count: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const deadline = AbortSignal.timeout(20_000);
+  deadline.addEventListener('abort', () => reject(deadline.reason), { once: true });
+  const look = (): void => {
+    if (node.network.peers.providers().length >= count) resolve();
+  };
+  using _listener = node.network.peers.onChange(look);
+  look();
+  await promise;
+}
