@@ -5,6 +5,7 @@ import {
   GPU_MEMORY_PRICE_PER_GB_HOUR,
   MEMORY_PRICE_PER_GB_HOUR,
   PLATFORM_FEE_BPS,
+  REDUCED_PLATFORM_FEE_BPS,
   TOKEN,
 } from '../../../src/market/constants.ts';
 import { computeDurationFactor, computePrice, splitPrice } from '../../../src/market/pricing.ts';
@@ -24,6 +25,7 @@ describe('pricing', () => {
     );
     expect(price).toBe(72_960_000_000n);
     expect(splitPrice(price, PLATFORM_FEE_BPS)).toEqual({ provider: 65_664_000_000n, platform: 7_296_000_000n });
+    expect(splitPrice(price, REDUCED_PLATFORM_FEE_BPS).platform).toBe(5_836_800_000n);
   });
 
   it.each([

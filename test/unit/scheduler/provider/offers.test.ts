@@ -5,7 +5,7 @@ import { OFFER } from '../../../../src/domain/offer.ts';
 import { openSigned } from '../../../../src/proofs/signed-object.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import { ScriptedExecutor } from '../../../support/provider-executor.ts';
-import { PARAMETERS, ProviderRig, type ProviderRigOptions, termsOf } from '../../../support/provider-rig.ts';
+import { leaseIdOf, PARAMETERS, ProviderRig, type ProviderRigOptions, termsOf } from '../../../support/provider-rig.ts';
 
 async function ask(options: ProviderRigOptions, change: object = {}): Promise<OfferResponse> {
   const rig = await ProviderRig.start(options);
@@ -178,6 +178,38 @@ describe('draining', () => {
     await drained;
     await running.done;
     expect(running.kinds.at(-1)).toBe('receipt');
+  });
+});
+
+describe('draining with a commitment that waits for its reveal', () => {
+  const replication = { replicas: 2, quorum: 2, diversity: 'peer' } as const;
+
+  async function drainCommitted() {
+    const rig = await ProviderRig.start();
+    const requester = await rig.requester();
+    const work = await requester.prepare(await requester.signJobs(requester.describeJob({ replication })));
+    const log = requester.lease(work);
+    await log.done;
+    expect(log.kinds.at(-1)).toBe('committed');
+    const state = { isDrained: false };
+    const drained = rig.provider.drain({ signal: new AbortController().signal }).then(() => {
+      state.isDrained = true;
+    });
+    await settle();
+    expect(state.isDrained).toBe(false);
+    return { rig, requester, work, drained };
+  }
+
+  it('ends when the requester has closed the lease', async () => {
+    const { requester, work, drained } = await drainCommitted();
+    await requester.sendOne({ op: 'close', leases: work.leases.map(leaseIdOf) });
+    await drained;
+  });
+
+  it('does not wait longer than a lease lasts', async () => {
+    const { rig, drained } = await drainCommitted();
+    await rig.clock.advance(PARAMETERS.leaseDurationMs);
+    await drained;
   });
 });
 
