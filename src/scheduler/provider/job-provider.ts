@@ -1,16 +1,16 @@
 import { createDeadline, raceSignal } from '../../lib/abort.ts';
 import { isAbortError } from '../../lib/errors.ts';
 import type { NoWorkExplanation, ProviderService, ProviderStatus } from '../interface.ts';
-import type { Attempt, StopReason } from './attempt.ts';
-import { needsCommitment } from './concluder.ts';
-import { type Conclusion, concludeFailure } from './conclusion.ts';
+import type { Attempt, StopReason } from './attempts/attempt.ts';
+import type { Run } from './attempts/run.ts';
 import { STOP_TIMEOUT_MS } from './constants.ts';
-import { judgeConditions, summarise } from './no-work.ts';
+import { recoverLeases } from './leases/recovery.ts';
+import { judgeConditions, summarise } from './offers/no-work.ts';
 import type { JobProviderOptions } from './options.ts';
 import { createProviderParts, type JobProviderModules, type ProviderParts } from './provider-parts.ts';
-import { ReceiptPress } from './receipt-press.ts';
-import { recoverLeases } from './recovery.ts';
-import type { Run } from './run.ts';
+import { needsCommitment } from './results/concluder.ts';
+import { type Conclusion, concludeFailure } from './results/conclusion.ts';
+import { ReceiptPress } from './results/receipt-press.ts';
 
 /** The provider side of a node: answers `offer` and `job` requests and runs what it leased. */
 export class JobProvider implements ProviderService, AsyncDisposable {

@@ -5,7 +5,7 @@ import { LEASE, type Lease } from '../../../../src/domain/lease.ts';
 import type { JobRequest } from '../../../../src/domain/messages.ts';
 import { OFFER } from '../../../../src/domain/offer.ts';
 import { openSigned, packSigned, signObjects } from '../../../../src/proofs/signed-object.ts';
-import { findLeaseMismatch } from '../../../../src/scheduler/provider/lease-checks.ts';
+import { findLeaseMismatch } from '../../../../src/scheduler/provider/leases/lease-checks.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import {
   identityOf,

@@ -1,0 +1,146 @@
+import type { InlineBlob, JobResponse, SequencedEvent } from '../../../domain/messages.ts';
+import type { Receipt } from '../../../domain/receipt.ts';
+import type { Signed } from '../../../domain/signed.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { packSigned } from '../../../proofs/signed-object.ts';
+import { FRAME_BUDGET_BYTES, FRAME_EAGER_BYTES, FRAME_INTERVAL_MS, MAX_FRAME_EVENTS } from '../constants.ts';
+import { type EventLog, estimateEventBytes } from './event-log.ts';
+
+/** Something with events to follow: a live attempt, or what is kept of an ended one. */
+export interface FeedSource {
+  readonly log: EventLog;
+  /** True once no more events will come. */
+  readonly isOver: boolean;
+  readonly followers: Set<AttemptFollower>;
+}
+
+/** Told of every event of a source that it follows. */
+export interface AttemptFollower {
+  onEvent(source: FeedSource, sizeBytes: number, urgency: 'now' | 'soon'): void;
+}
+
+/** Receipts that were signed together, with the outputs that ride with them. */
+export interface ReceiptGroup {
+  readonly sources: readonly FeedSource[];
+  readonly receipts: readonly Signed<Receipt>[];
+  readonly inlineBlobs: readonly InlineBlob[];
+}
+
+/**
+ * One open answer to `lease` or `attach`: the events of its attempts as frames, until all have ended. Logs and metrics
+ * wait up to 50 ms for more of them; the rest goes out at once. It reads from the attempts' bounded logs when the other
+ * side takes a frame, so a slow reader costs no memory.
+ */
+export class AttemptFeed implements AttemptFollower {
+  readonly #clock: Clock;
+  /** Sequence of the last event sent, for each source that has more to come. */
+  readonly #cursors = new Map<FeedSource, number>();
+  readonly #dirty = new Set<FeedSource>();
+  readonly #groups: ReceiptGroup[] = [];
+  #waitingBytes = 0;
+  #isUrgent = false;
+  #lastFrameAtMs = Number.NEGATIVE_INFINITY;
+  #wake: () => void = () => undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  follow(source: FeedSource, afterSequence: number): void {
+    this.#cursors.set(source, Math.min(afterSequence, source.log.lastSequence));
+    source.followers.add(this);
+    this.#dirty.add(source);
+    this.#isUrgent = true;
+  }
+
+  onEvent(source: FeedSource, sizeBytes: number, urgency: 'now' | 'soon'): void {
+    this.#dirty.add(source);
+    this.#waitingBytes += sizeBytes;
+    this.#isUrgent ||= urgency === 'now';
+    this.#wake();
+  }
+
+  /** Gives receipts of a batch in place of the `receipt` events of their attempts. */
+  deliver(group: ReceiptGroup): void {
+    this.#groups.push(group);
+    this.#isUrgent = true;
+    this.#wake();
+  }
+
+  async *frames(signal: AbortSignal): AsyncGenerator<JobResponse> {
+    const onAbort = (): void => this.#wake();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      while (!signal.aborted && this.#cursors.size > 0) {
+        await this.#waitForWork(signal);
+        if (signal.aborted) return;
+        yield* this.#drain();
+      }
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      for (const source of this.#cursors.keys()) source.followers.delete(this);
+    }
+  }
+
+  async #waitForWork(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && this.#dirty.size === 0 && this.#groups.length === 0) await this.#nextWake();
+    while (!signal.aborted && !this.#isUrgent && this.#waitingBytes < FRAME_EAGER_BYTES) {
+      const waitMs = this.#lastFrameAtMs + FRAME_INTERVAL_MS - this.#clock.monotonicMs();
+      if (waitMs <= 0) return;
+      using _timer = this.#clock.schedule(waitMs, () => this.#wake());
+      await this.#nextWake();
+    }
+  }
+
+  #nextWake(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    return promise;
+  }
+
+  *#drain(): Generator<JobResponse> {
+    this.#isUrgent = false;
+    this.#waitingBytes = 0;
+    const groups = this.#groups.splice(0);
+    while (this.#dirty.size > 0) {
+      const events = this.#collect();
+      if (events.length === 0) continue;
+      this.#lastFrameAtMs = this.#clock.monotonicMs();
+      yield { kind: 'events', events };
+    }
+    for (const group of groups) {
+      for (const source of group.sources) this.#unfollow(source);
+      yield { kind: 'receipts', receipts: packSigned(group.receipts), inlineBlobs: [...group.inlineBlobs] };
+    }
+  }
+
+  #collect(): SequencedEvent[] {
+    const events: SequencedEvent[] = [];
+    let leftBytes = FRAME_BUDGET_BYTES;
+    for (const source of this.#dirty) {
+      const cursor = this.#cursors.get(source);
+      if (cursor === undefined) {
+        this.#dirty.delete(source);
+        continue;
+      }
+      if (events.length >= MAX_FRAME_EVENTS || (leftBytes <= 0 && events.length > 0)) break;
+      const taken = source.log.after(cursor, MAX_FRAME_EVENTS - events.length, leftBytes);
+      const last = taken.at(-1)?.sequence ?? cursor;
+      const takenBytes = taken.reduce((sum, { event }) => sum + estimateEventBytes(event), 0);
+      if (events.length > 0 && takenBytes > leftBytes) break;
+      events.push(...taken);
+      leftBytes -= takenBytes;
+      this.#cursors.set(source, last);
+      if (last < source.log.lastSequence) break;
+      this.#dirty.delete(source);
+      if (source.isOver) this.#unfollow(source);
+    }
+    return events;
+  }
+
+  #unfollow(source: FeedSource): void {
+    this.#cursors.delete(source);
+    this.#dirty.delete(source);
+    source.followers.delete(this);
+  }
+}

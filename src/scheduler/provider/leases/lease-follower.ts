@@ -1,0 +1,68 @@
+import type { LeaseId, PeerKey } from '../../../domain/ids.ts';
+import type { AttemptEvent } from '../../../domain/messages.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { AttemptFeed, type FeedSource } from '../attempts/attempt-feed.ts';
+import type { AttemptTable } from '../attempts/attempt-table.ts';
+import { EventLog } from '../attempts/event-log.ts';
+import type { LeaseRecord } from './lease-record.ts';
+import type { LeaseStore } from './lease-store.ts';
+
+export interface LeaseFollowerModules {
+  readonly table: AttemptTable;
+  readonly store: LeaseStore;
+  readonly clock: Clock;
+}
+
+export interface FollowRequest {
+  readonly lease: LeaseId;
+  readonly fromSequence: number;
+}
+
+/** Finds what there is to follow of a lease: its live attempt, the events kept of it, or only how it ended. */
+export class LeaseFollower {
+  readonly #modules: LeaseFollowerModules;
+
+  constructor(modules: LeaseFollowerModules) {
+    this.#modules = modules;
+  }
+
+  /** The feed of these leases, and those of which this requester has none here. */
+  async follow(
+    requester: PeerKey,
+    requests: readonly FollowRequest[],
+  ): Promise<{ readonly feed: AttemptFeed; readonly unknown: readonly LeaseId[] }> {
+    const feed = new AttemptFeed(this.#modules.clock);
+    const unknown: LeaseId[] = [];
+    for (const request of requests) {
+      const source = await this.#find(requester, request);
+      if (source === undefined) unknown.push(request.lease);
+      else feed.follow(source, request.fromSequence);
+    }
+    return { feed, unknown };
+  }
+
+  async #find(requester: PeerKey, { lease, fromSequence }: FollowRequest): Promise<FeedSource | undefined> {
+    const record = await this.#modules.store.get(lease);
+    // Looked up after the record: an attempt that ended meanwhile is in the record.
+    const attempt = this.#modules.table.get(lease);
+    if (attempt !== undefined) return attempt.requester === requester ? attempt : undefined;
+    const ended = record?.endedAtMs === null ? await this.#modules.store.get(lease) : record;
+    if (ended === undefined || ended.requester !== requester || ended.endedAtMs === null) return undefined;
+    const log = this.#modules.table.endedLog(lease) ?? this.#recall(lease, ended, fromSequence);
+    return { log, isOver: true, followers: new Set() };
+  }
+
+  /** A log that holds but the last event, under a sequence that its reader has not seen. */
+  #recall(lease: LeaseId, record: LeaseRecord, fromSequence: number): EventLog {
+    const log = new EventLog(lease, Math.max(record.lastSequence - 1, fromSequence));
+    const last = describeLastEvent(record);
+    if (last !== undefined) log.append(last, record.endedAtMs ?? this.#modules.clock.nowMs());
+    return log;
+  }
+}
+
+function describeLastEvent(record: LeaseRecord): AttemptEvent | undefined {
+  if (record.commitment !== null) return { kind: 'committed', commitment: record.commitment.wire };
+  if (record.receipt === null) return undefined;
+  return { kind: 'receipt', receipt: record.receipt, inlineBlobs: record.inline };
+}

@@ -1,0 +1,43 @@
+import type { LeaseId } from '../../../domain/ids.ts';
+import type { Database, Repository } from '../../../storage/interface.ts';
+import { LEASE_RECORD_CODEC, type LeaseRecord } from './lease-record.ts';
+
+export type LeaseEntry = readonly [lease: LeaseId, record: LeaseRecord];
+
+/** The provider's side of every lease, by lease id. Groups are written at once, all or nothing. */
+export class LeaseStore {
+  readonly #database: Database;
+  readonly #records: Repository<LeaseRecord>;
+
+  constructor(database: Database) {
+    this.#database = database;
+    this.#records = database.repository('leases', LEASE_RECORD_CODEC);
+  }
+
+  async get(lease: LeaseId): Promise<LeaseRecord | undefined> {
+    return await this.#records.get(lease);
+  }
+
+  /** On disk, power cut included, when it resolves. */
+  async write(entries: readonly LeaseEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    await this.#database.write(
+      entries.map(([lease, record]) => this.#records.putOperation(lease, record)),
+      { durable: true },
+    );
+  }
+
+  /** Survives a crash of the process; enough for what only says how far an attempt came. */
+  async note(lease: LeaseId, record: LeaseRecord): Promise<void> {
+    await this.#records.put(lease, record);
+  }
+
+  async delete(leases: readonly LeaseId[]): Promise<void> {
+    if (leases.length === 0) return;
+    await this.#database.write(leases.map((lease) => this.#records.deleteOperation(lease)));
+  }
+
+  async *entries(): AsyncGenerator<LeaseEntry> {
+    for await (const [key, record] of this.#records.entries()) yield [key as LeaseId, record];
+  }
+}

@@ -1,0 +1,160 @@
+import {
+  type CapabilityClass,
+  type ExecutorKind,
+  ISOLATION_LEVELS,
+  type IsolationLevel,
+  satisfiesIsolation,
+} from '../../../domain/capability.ts';
+import type { PeerKey } from '../../../domain/ids.ts';
+import type { Resources } from '../../../domain/job.ts';
+import type { OfferRequest } from '../../../domain/messages.ts';
+import type { JobTerms } from '../../../domain/offer.ts';
+import type { Refusal } from '../../../domain/refusal.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { computePrice } from '../../../market/pricing.ts';
+import type { Executor } from '../../../sandbox/interface.ts';
+import { MIN_RUN_MS } from '../constants.ts';
+import type { PoisonJobs } from '../leases/poison-jobs.ts';
+import type { JobProviderOptions } from '../options.ts';
+import { createRefusal } from './refusals.ts';
+
+export interface AdmissionModules {
+  readonly self: PeerKey;
+  readonly executors: readonly Executor[];
+  readonly poison: PoisonJobs;
+  readonly clock: Clock;
+}
+
+export interface Admitted {
+  readonly executor: Executor;
+  readonly isolation: IsolationLevel;
+  /** Of one attempt, in base units. */
+  readonly price: bigint;
+}
+
+export type AdmissionAnswer =
+  | { readonly kind: 'admitted'; readonly admitted: Admitted }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
+
+/** Class that a kind of work is priced in; this version has no work for the others. */
+const CLASS_OF_KIND = { wasm: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
+
+/** Whether policy, host and price allow a job, judged by its terms alone. Free slots are the dispatcher's to judge. */
+export class Admission {
+  readonly #modules: AdmissionModules;
+  readonly #options: JobProviderOptions;
+
+  constructor(modules: AdmissionModules, options: JobProviderOptions) {
+    this.#modules = modules;
+    this.#options = options;
+  }
+
+  judge(requester: PeerKey, request: OfferRequest): AdmissionAnswer {
+    const { terms } = request;
+    const refusal =
+      this.#judgeRequester(requester) ??
+      this.#judgeResources(terms.resources) ??
+      this.#judgeDeadline(terms.deadlineMs) ??
+      this.judgeJob(request.subject);
+    if (refusal !== undefined) return { kind: 'refused', refusal };
+    const host = this.#chooseExecutor(requester, terms);
+    if (host.kind === 'refused') return host;
+    return this.#judgePrice(terms, host);
+  }
+
+  /** Level that a requester's jobs need at least, whatever they ask for. */
+  requiredIsolation(requester: PeerKey): IsolationLevel {
+    const isTrusted = requester === this.#modules.self || this.#options.trustedRequesters.includes(requester);
+    return isTrusted ? ISOLATION_LEVELS[0] : this.#options.isolationForStrangers;
+  }
+
+  judgeJob(job: string): Refusal | undefined {
+    const { poison } = this.#modules;
+    if (!poison.isQuarantined(job)) return undefined;
+    return createRefusal('QUARANTINED', `it crashed its executor ${poison.crashes(job)} times`);
+  }
+
+  #judgeRequester(requester: PeerKey): Refusal | undefined {
+    const { isEnabled, allowRequesters, ownJobs } = this.#options;
+    if (!isEnabled) return createRefusal('EXECUTOR_UNAVAILABLE', 'providing is switched off on this node');
+    if (requester === this.#modules.self) {
+      return ownJobs === 'run' ? undefined : createRefusal('OWN_JOB', 'its policy is to run no jobs of its own');
+    }
+    if (allowRequesters === 'anyone' || allowRequesters.includes(requester)) return undefined;
+    if (this.#options.trustedRequesters.includes(requester)) return undefined;
+    return createRefusal('REQUESTER_NOT_ALLOWED', `it works for ${allowRequesters.length} named requesters only`);
+  }
+
+  #judgeResources(asked: Resources): Refusal | undefined {
+    const names = Object.keys(this.#options.limits) as (keyof Resources)[];
+    const excess = names.find((name) => asked[name] > this.#options.limits[name]);
+    if (excess === undefined) return undefined;
+    const detail = `${excess}: ${asked[excess]} asked for, at most ${this.#options.limits[excess]} lent`;
+    return createRefusal('RESOURCES_TOO_LARGE', detail);
+  }
+
+  #judgeDeadline(deadlineMs: number): Refusal | undefined {
+    const leftMs = deadlineMs - this.#modules.clock.nowMs();
+    if (leftMs >= MIN_RUN_MS) return undefined;
+    return createRefusal('DEADLINE_TOO_SOON', `${leftMs} ms are left, at least ${MIN_RUN_MS} are needed`);
+  }
+
+  #chooseExecutor(
+    requester: PeerKey,
+    terms: JobTerms,
+  ): { readonly kind: 'chosen'; readonly executor: Executor; readonly isolation: IsolationLevel } | RefusedHost {
+    const executor = this.#modules.executors.find(
+      (candidate) => candidate.kind === terms.workloadKind && candidate.isolation.length > 0,
+    );
+    // The strongest level that works here: a job never runs weaker than this host could run it.
+    const isolation = executor === undefined ? undefined : strongest(executor.isolation);
+    if (executor === undefined || isolation === undefined) {
+      return refusedHost('EXECUTOR_UNAVAILABLE', `no executor for '${terms.workloadKind}' jobs works on this host`);
+    }
+    if (!satisfiesIsolation(isolation, terms.isolation)) {
+      return refusedHost(
+        'ISOLATION_UNAVAILABLE',
+        `'${terms.isolation}' demanded, '${isolation}' is the strongest here`,
+      );
+    }
+    const required = this.requiredIsolation(requester);
+    if (!satisfiesIsolation(isolation, required)) {
+      return refusedHost(
+        'ISOLATION_POLICY',
+        `'${required}' required for strangers, '${isolation}' is the strongest here`,
+      );
+    }
+    return { kind: 'chosen', executor, isolation };
+  }
+
+  #judgePrice(terms: JobTerms, host: Omit<Admitted, 'price'>): AdmissionAnswer {
+    const price = computePrice(
+      { classPricePerHour: this.standingPrice(CLASS_OF_KIND[terms.workloadKind]) },
+      terms.resources.wallTimeMs,
+    );
+    if (price > BigInt(terms.priceCeiling)) {
+      const detail = `ceiling ${terms.priceCeiling}, standing price of this attempt ${price} (base units)`;
+      return { kind: 'refused', refusal: createRefusal('PRICE_TOO_LOW', detail) };
+    }
+    return { kind: 'admitted', admitted: { executor: host.executor, isolation: host.isolation, price } };
+  }
+
+  standingPrice(capabilityClass: CapabilityClass): bigint {
+    const standing = this.#options.pricesPerHour.find((entry) => entry.capabilityClass === capabilityClass);
+    return BigInt(standing?.price ?? '0');
+  }
+}
+
+interface RefusedHost {
+  readonly kind: 'refused';
+  readonly refusal: Refusal;
+}
+
+function refusedHost(code: Refusal['code'], detail: string): RefusedHost {
+  return { kind: 'refused', refusal: createRefusal(code, detail) };
+}
+
+/** The strongest of some levels. */
+export function strongest(levels: readonly IsolationLevel[]): IsolationLevel | undefined {
+  return ISOLATION_LEVELS.findLast((level) => levels.includes(level));
+}

@@ -1,0 +1,117 @@
+import { satisfiesIsolation } from '../../../domain/capability.ts';
+import type { Executor } from '../../../sandbox/interface.ts';
+import type { NoWorkExplanation } from '../../interface.ts';
+import type { SlotUse } from '../attempts/dispatcher.ts';
+import type { JobProviderOptions } from '../options.ts';
+import { strongest } from './admission.ts';
+
+/** Whether peers can ask at all; `network` provides it. */
+export interface Reachability {
+  status(): { readonly connections: number; readonly isDegraded: boolean; readonly listen: readonly string[] };
+}
+
+export interface WorkSituation {
+  readonly executors: readonly Executor[];
+  readonly reachability: ReturnType<Reachability['status']>;
+  readonly isDraining: boolean;
+  readonly slots: SlotUse;
+  /** Detail of the last request that paid too little; null if none did or work came all the same. */
+  readonly lastPriceRefusal: string | null;
+}
+
+type Condition = NoWorkExplanation['conditions'][number];
+
+/** Every condition that work needs, met or not, with what to change. */
+export function judgeConditions(options: JobProviderOptions, situation: WorkSituation): readonly Condition[] {
+  return [
+    describeProviding(options, situation),
+    describeExecutors(situation),
+    describeIsolation(options, situation),
+    describePeers(situation),
+    describeRequesters(options),
+    describePrice(options, situation),
+    describeSlots(situation),
+  ];
+}
+
+/** One sentence for people: the first unmet condition, else the most frequent refusal, else that nobody asked. */
+export function summarise(
+  conditions: readonly Condition[],
+  activity: Pick<NoWorkExplanation, 'refusals' | 'leasesTaken' | 'lastRequestAtMs'>,
+): string {
+  const unmet = conditions.find((condition) => !condition.isMet);
+  if (unmet !== undefined) return `No work can come: ${unmet.detail}.`;
+  if (activity.lastRequestAtMs === null) return 'All conditions are met; no requester has asked since the start.';
+  const [refusal] = activity.refusals;
+  if (activity.leasesTaken > 0) return `All conditions are met; ${activity.leasesTaken} leases were taken.`;
+  if (refusal === undefined) return 'All conditions are met; offers were made and none was taken.';
+  return `All conditions are met; most requests were refused with ${refusal.code}: ${refusal.lastDetail}.`;
+}
+
+function describeProviding({ isEnabled }: JobProviderOptions, { isDraining }: WorkSituation): Condition {
+  if (isDraining) {
+    const detail = 'the node is draining: it finishes what it has and then stops';
+    return { name: 'providing', isMet: false, detail, remedy: 'Start the node again.' };
+  }
+  if (isEnabled) return { name: 'providing', isMet: true, detail: 'providing is switched on', remedy: null };
+  const detail = 'providing is switched off on this node';
+  return { name: 'providing', isMet: false, detail, remedy: 'Set `provide.enabled` to true and restart the node.' };
+}
+
+function describeExecutors({ executors }: WorkSituation): Condition {
+  const working = executors.filter((executor) => executor.isolation.length > 0);
+  const isMet = working.length > 0;
+  const detail = isMet
+    ? `working executors: ${working.map((executor) => executor.kind).join(', ')}`
+    : 'no executor works on this host';
+  return { name: 'executor', isMet, detail, remedy: isMet ? null : 'Run `fogproof doctor`.' };
+}
+
+function describeIsolation(options: JobProviderOptions, { executors }: WorkSituation): Condition {
+  const available = strongest(executors.flatMap((executor) => executor.isolation));
+  const required = options.isolationForStrangers;
+  const isMet = available !== undefined && satisfiesIsolation(available, required);
+  return {
+    name: 'isolation',
+    isMet,
+    detail: `strangers' jobs need '${required}', the strongest level on this host is '${available ?? 'none'}'`,
+    remedy: isMet ? null : 'Install bubblewrap (`fogproof doctor` says how), or trust requesters by name.',
+  };
+}
+
+function describePeers({ reachability }: WorkSituation): Condition {
+  const { connections, isDegraded, listen } = reachability;
+  const isMet = connections > 0;
+  const bootstrap = isDegraded ? '; no bootstrap peer answered' : '';
+  return {
+    name: 'peers',
+    isMet,
+    detail: `${connections} connections, listening on ${listen.length} addresses${bootstrap}`,
+    remedy: isMet ? null : 'Check the bootstrap list and the firewall; see `fogproof peers`.',
+  };
+}
+
+function describeRequesters({ allowRequesters }: JobProviderOptions): Condition {
+  if (allowRequesters === 'anyone') {
+    return { name: 'requesters', isMet: true, detail: 'anyone may ask', remedy: null };
+  }
+  const isMet = allowRequesters.length > 0;
+  const detail = `${allowRequesters.length} named requesters may ask`;
+  return { name: 'requesters', isMet, detail, remedy: isMet ? null : 'Name requesters, or allow anyone.' };
+}
+
+function describePrice({ pricesPerHour }: JobProviderOptions, { lastPriceRefusal }: WorkSituation): Condition {
+  if (lastPriceRefusal !== null) {
+    const detail = `requesters pay less than the standing price: ${lastPriceRefusal}`;
+    return { name: 'price', isMet: false, detail, remedy: 'Lower the standing price in `provide.pricesPerHour`.' };
+  }
+  const prices = pricesPerHour.map(({ capabilityClass, price }) => `${capabilityClass} ${price}`);
+  const detail = prices.length === 0 ? 'it works for nothing' : `standing prices an hour: ${prices.join(', ')}`;
+  return { name: 'price', isMet: true, detail, remedy: null };
+}
+
+function describeSlots({ slots }: WorkSituation): Condition {
+  const isMet = slots.total > 0;
+  const detail = `${slots.total} slots: ${slots.running} running, ${slots.reserved} reserved`;
+  return { name: 'slots', isMet, detail, remedy: isMet ? null : 'Set `provide.slots` to at least 1.' };
+}

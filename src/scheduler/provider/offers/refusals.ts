@@ -1,0 +1,36 @@
+import { UnixMs } from '../../../domain/ids.ts';
+import type { Refusal, RefusalCode } from '../../../domain/refusal.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import type { NoWorkExplanation } from '../../interface.ts';
+import { MAX_DETAIL_CHARS } from '../constants.ts';
+
+export function createRefusal(code: RefusalCode, detail: string): Refusal {
+  return { code, detail: detail.slice(0, MAX_DETAIL_CHARS) };
+}
+
+type TalliedRefusal = NoWorkExplanation['refusals'][number];
+
+/** What was refused and why, one entry a code. */
+export class RefusalTally {
+  readonly #clock: Clock;
+  readonly #byCode = new Map<RefusalCode, TalliedRefusal>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  count(refusal: Refusal): void {
+    const before = this.#byCode.get(refusal.code)?.count ?? 0;
+    this.#byCode.set(refusal.code, {
+      code: refusal.code,
+      count: before + 1,
+      lastDetail: refusal.detail,
+      lastAtMs: UnixMs(this.#clock.nowMs()),
+    });
+  }
+
+  /** Most frequent first. */
+  list(): readonly TalliedRefusal[] {
+    return [...this.#byCode.values()].sort((a, b) => b.count - a.count);
+  }
+}

@@ -1,0 +1,127 @@
+import type { BlobStore } from '../../../blob/interface.ts';
+import type { IsolationLevel } from '../../../domain/capability.ts';
+import { BlobId, type JobId, ObjectId } from '../../../domain/ids.ts';
+import { MAX_JOB_INPUTS } from '../../../domain/job.ts';
+import type { InlineBlob } from '../../../domain/messages.ts';
+import { encodeObject } from '../../../domain/object-type.ts';
+import { type Outcome, type OutputFile, RESULT, type Receipt, type Result } from '../../../domain/receipt.ts';
+import { computeObjectCid, computeRawCid, createRawCid } from '../../../lib/cid.ts';
+import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
+import type { StopReason } from '../attempts/attempt.ts';
+import { INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
+
+/** What an attempt came to: the result that is committed to or signed, and where its outputs are. */
+export interface Conclusion {
+  readonly result: Result;
+  readonly sandbox: Receipt['sandbox'];
+  readonly usage: Receipt['usage'];
+  /** Outputs that ride with the receipt. */
+  readonly inline: readonly InlineBlob[];
+  /** Outputs that were put into the blob store. */
+  readonly stored: readonly BlobId[];
+}
+
+export interface ConclusionSubject {
+  readonly job: JobId;
+  readonly instrumenter: string;
+  readonly isolation: IsolationLevel;
+}
+
+const NO_METRICS_HASH = new Uint8Array(32);
+
+/** An attempt that gave no result. */
+export function concludeFailure(subject: ConclusionSubject, reason: StopReason): Conclusion {
+  return {
+    result: {
+      type: 'fogproof/result@1',
+      job: subject.job,
+      outcome: { kind: 'attempt-failed', code: reason.code, detail: reason.detail.slice(0, MAX_DETAIL_CHARS) },
+      outputs: [],
+      fuel: 0,
+      steps: 0,
+      metricsHash: NO_METRICS_HASH,
+      instrumentedModule: null,
+      instrumenter: subject.instrumenter,
+    },
+    sandbox: { executor: 'wasm', isolation: subject.isolation, controls: [], engine: 'not started' },
+    usage: { cpuTimeMs: 0, wallTimeMs: 0, peakMemoryBytes: 0 },
+    inline: [],
+    stored: [],
+  };
+}
+
+/** What a program came to. Small outputs stay in memory, larger ones go to the blob store. @throws BlobError */
+export async function concludeExecution(
+  subject: ConclusionSubject,
+  execution: ExecutionResult,
+  blobs: Pick<BlobStore, 'put'>,
+): Promise<Conclusion> {
+  const outcome = judgeOutcome(execution);
+  const kept = outcome.kind === 'attempt-failed' || outcome !== execution.outcome ? [] : sortByPath(execution.outputs);
+  const sizeBytes = kept.reduce((sum, file) => sum + file.bytes.length, 0);
+  const isInline = sizeBytes <= INLINE_OUTPUT_BYTES;
+  const outputs = isInline ? kept.map(describeInline) : await storeAll(kept, blobs);
+  const { instrumentedModuleDigest: digest, usage } = execution;
+  return {
+    result: {
+      type: 'fogproof/result@1',
+      job: subject.job,
+      outcome,
+      outputs,
+      fuel: toWhole(execution.fuel),
+      steps: toWhole(execution.steps),
+      metricsHash: execution.metricsHash,
+      instrumentedModule: digest === null ? null : BlobId(createRawCid(digest).toString()),
+      instrumenter: subject.instrumenter,
+    },
+    sandbox: execution.report,
+    usage: {
+      cpuTimeMs: toWhole(usage.cpuTimeMs),
+      wallTimeMs: toWhole(usage.wallTimeMs),
+      peakMemoryBytes: toWhole(usage.peakMemoryBytes),
+    },
+    inline: isInline ? collectInline(outputs, kept) : [],
+    stored: isInline ? [] : [...new Set(outputs.map((output) => output.blob))],
+  };
+}
+
+/** A result holds a bounded number of files; more of them is the program's failure, and the same on every replica. */
+function judgeOutcome({ outcome, outputs }: ExecutionResult): Outcome {
+  if (outputs.length <= MAX_JOB_INPUTS || outcome.kind === 'attempt-failed') return outcome;
+  return { kind: 'program-failed', code: 'OUTPUT_LIMIT', detail: `more than ${MAX_JOB_INPUTS} files` };
+}
+
+function sortByPath(files: readonly InputFile[]): readonly InputFile[] {
+  return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+function describeInline(file: InputFile): OutputFile {
+  return { path: file.path, blob: BlobId(computeRawCid(file.bytes).toString()), sizeBytes: file.bytes.length };
+}
+
+async function storeAll(files: readonly InputFile[], blobs: Pick<BlobStore, 'put'>): Promise<OutputFile[]> {
+  const outputs: OutputFile[] = [];
+  for (const file of files) {
+    const { blob } = await blobs.put(file.bytes);
+    outputs.push({ path: file.path, blob, sizeBytes: file.bytes.length });
+  }
+  return outputs;
+}
+
+function collectInline(outputs: readonly OutputFile[], files: readonly InputFile[]): InlineBlob[] {
+  const byId = new Map<BlobId, Uint8Array>();
+  outputs.forEach((output, index) => {
+    const bytes = files[index]?.bytes;
+    if (bytes !== undefined) byId.set(output.blob, bytes);
+  });
+  return [...byId].map(([blob, bytes]) => ({ blob, bytes }));
+}
+
+function toWhole(value: number): number {
+  return Math.max(0, Math.trunc(value));
+}
+
+/** The output root: id of the canonical result (design section 7). */
+export function computeOutputRoot(result: Result): ObjectId {
+  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
+}

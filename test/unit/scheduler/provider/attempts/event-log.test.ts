@@ -1,0 +1,66 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LeaseId } from '../../../../../src/domain/ids.ts';
+import type { AttemptEvent } from '../../../../../src/domain/messages.ts';
+import { EventLog, estimateEventBytes } from '../../../../../src/scheduler/provider/attempts/event-log.ts';
+import { MAX_BUFFERED_BYTES, MAX_BUFFERED_EVENTS } from '../../../../../src/scheduler/provider/constants.ts';
+
+const LEASE = LeaseId('bafyreie3enr75sooqdiwybpfzg7nifaw2lyxc5kqkvnedoemz43kkucmxu');
+const ALL = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
+
+function logOf(text: string): AttemptEvent {
+  return { kind: 'log', stream: 'stdout', text };
+}
+
+describe('the events of an attempt', () => {
+  it('are numbered from 1 and given from any sequence on', () => {
+    const log = new EventLog(LEASE);
+    for (let index = 1; index <= 10; index += 1) log.append(logOf(`${index}`), index);
+    expect(log.after(7, ...ALL).map(({ sequence, atMs }) => [sequence, atMs])).toEqual([
+      [8, 8],
+      [9, 9],
+      [10, 10],
+    ]);
+    expect(log.after(10, ...ALL)).toEqual([]);
+    expect(log.after(0, 3, ALL[1])).toHaveLength(3);
+    expect(log.after(0, 3, 1)).toHaveLength(1);
+  });
+
+  it('are dropped oldest first, with a note of how many, but for phases and the end', () => {
+    const log = new EventLog(LEASE);
+    log.append({ kind: 'phase', phase: 'running' }, 0);
+    for (let index = 0; index < 3 * MAX_BUFFERED_EVENTS; index += 1) log.append(logOf(`${index}`), index);
+    log.append({ kind: 'phase', phase: 'finished' }, 0);
+    const events = log.after(0, ...ALL);
+    expect(events[0]?.event).toEqual({ kind: 'phase', phase: 'running' });
+    expect(events.at(-1)?.event).toEqual({ kind: 'phase', phase: 'finished' });
+    const [, note] = events;
+    const kept = events.length - 3;
+    const dropped = 3 * MAX_BUFFERED_EVENTS - kept;
+    const text = `[fogproof] ${dropped} earlier events were dropped: the buffer was full`;
+    expect(note?.event).toEqual({ kind: 'log', stream: 'log', text });
+    expect(log.dropped).toBe(dropped);
+  });
+
+  it('stay within their bounds and in order, whatever comes', () => {
+    const event = fc.oneof(
+      fc.nat({ max: 65_536 }).map((length) => logOf('x'.repeat(length))),
+      fc.constant<AttemptEvent>({ kind: 'metric', name: 'loss', value: '1', step: 1 }),
+    );
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 200 }), (given) => {
+        const log = new EventLog(LEASE);
+        for (const one of given) log.append(one, 0);
+        const events = log.after(0, ...ALL);
+        const sizeBytes = events.reduce((sum, one) => sum + estimateEventBytes(one.event), 0);
+        expect(sizeBytes).toBeLessThanOrEqual(MAX_BUFFERED_BYTES);
+        expect(events.length).toBeLessThanOrEqual(MAX_BUFFERED_EVENTS);
+        const sequences = events.map(({ sequence }) => sequence);
+        expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
+        expect(new Set(sequences).size).toBe(sequences.length);
+        expect(log.lastSequence).toBe(given.length);
+        if (given.length > 0) expect(sequences.at(-1)).toBe(given.length);
+      }),
+    );
+  });
+});
