@@ -18,7 +18,10 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
     leases: registry.counter('fogproof_provider_leases_total', 'Leases countersigned'),
     attempts: registry.counter('fogproof_provider_attempts_total', 'Attempts ended, by kind of outcome', ['outcome']),
     attemptSeconds: registry.histogram('fogproof_provider_attempt_seconds', 'Time from lease to end of an attempt'),
-    usedSlots: registry.gauge('fogproof_provider_used_slots', 'Slots reserved or running'),
+    usedSlots: registry.gauge(
+      'fogproof_provider_used_slots',
+      'Slots reserved or running, as of the last start or end of an attempt',
+    ),
     droppedEvents: registry.counter(
       'fogproof_provider_dropped_events_total',
       'Logs, metrics and progress dropped from full buffers',

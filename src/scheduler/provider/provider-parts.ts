@@ -95,7 +95,7 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const store = new LeaseStore(database);
   const poison = new PoisonJobs(database);
   const offers = new OfferBook(clock);
-  const dispatcher = new Dispatcher({ offers, execute: hooks.execute }, options);
+  const dispatcher = new Dispatcher({ offers, execute: hooks.execute, metrics }, options);
   const keeper = new ResultKeeper({ store, blobs, grants, clock, logger }, options);
   const admission = new Admission({ self: identity.peer, executors, poison, clock }, options);
   const refusals = new RefusalTally(clock);

@@ -1,5 +1,6 @@
 import type { PeerKey } from '../../../domain/ids.ts';
 import { MAX_QUEUED_BATCHES } from '../constants.ts';
+import type { ProviderMetrics } from '../metrics.ts';
 import type { OfferBook } from '../offers/offer-book.ts';
 import type { Attempt } from './attempt.ts';
 import type { Run } from './run.ts';
@@ -8,6 +9,7 @@ export interface DispatcherModules {
   readonly offers: OfferBook;
   /** Runs one attempt until its lane is free again. Never rejects. */
   readonly execute: (attempt: Attempt) => Promise<void>;
+  readonly metrics: Pick<ProviderMetrics, 'usedSlots'>;
 }
 
 export interface SlotUse {
@@ -96,6 +98,7 @@ export class Dispatcher {
       if (wanted > 0 && run.options.isBatch) run.grantedSlots += Math.max(0, Math.min(wanted, this.freeSlots()));
       while (run.lanes.size < run.grantedSlots && this.#startNext(run));
     }
+    this.#modules.metrics.usedSlots.set(this.#slots - this.freeSlots());
   }
 
   #startNext(run: Run): boolean {
