@@ -14,7 +14,7 @@ node.network.handle('blob', async function* () {
 const server = createServer({ ...createSelfSigned(), minVersion: 'TLSv1.3' }, (socket) => {
   socket.setNoDelay(true);
   socket.on('error', () => socket.destroy());
-  socket.on('data', (data) => socket.write(data));
+  socket.on('data', (data: Buffer) => socket.write(data));
 });
 server.listen(0, '127.0.0.1');
 await once(server, 'listening');

@@ -14,13 +14,9 @@ const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Below this length ASCII is looked for byte by byte: cheaper than a call of the decoder. */
 const SHORT_TEXT_BYTES = 64;
 
-/** Thrown by the walk and caught at its entry: one reason, no stack. */
-class FormFault {
-  readonly reason: string;
-
-  constructor(reason: string) {
-    this.reason = reason;
-  }
+/** Thrown by the walk and caught at its entry. */
+class FormFault extends Error {
+  override readonly name = 'FormFault';
 }
 
 /** Why `bytes` are not one canonical item, or null if they are. */
@@ -29,7 +25,7 @@ export function findFormFault(bytes: Uint8Array): string | null {
     const end = new Walk(bytes).skipItem(0, MAX_DEPTH);
     return end === bytes.length ? null : 'bytes follow the item';
   } catch (error) {
-    if (error instanceof FormFault) return error.reason;
+    if (error instanceof FormFault) return error.message;
     throw error;
   }
 }

@@ -13,7 +13,7 @@ export class BackgroundTasks {
   }
 
   /** A failure is logged, unless it comes from stopping. */
-  run(task: () => Promise<void>): Promise<void> {
+  run(task: () => Promise<void>): void {
     const running = task()
       .catch((error: unknown) => {
         if (this.#isStopping()) return;
@@ -21,7 +21,6 @@ export class BackgroundTasks {
       })
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
-    return running;
   }
 
   async settle(): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
-import { PeerKey } from '../domain/ids.ts';
+import type { PeerKey } from '../domain/ids.ts';
 import type { NodeRecord } from '../domain/node-record.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { Identity } from '../identity/interface.ts';
@@ -13,7 +13,7 @@ import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { DhtRecordRules } from './discovery/dht-record-rules.ts';
-import { describeDialError } from './discovery/dialer.ts';
+import { describeDialError, peerOfConnection } from './discovery/dialer.ts';
 import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
@@ -66,7 +66,7 @@ export class Libp2pNetwork implements Network {
   #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
-    const { clock, identity, random } = modules;
+    const { clock, identity } = modules;
     const logger = modules.logger.child({ module: 'network' });
     const self = identity.peer;
     this.#modules = modules;
@@ -82,7 +82,7 @@ export class Libp2pNetwork implements Network {
         ownRecord: this.#ownRecord,
         clock,
         ownAddresses: () => this.#ownAddresses(),
-        inBackground: (task) => void this.#background.run(task),
+        inBackground: (task) => this.#background.run(task),
       },
       options,
     );
@@ -99,40 +99,9 @@ export class Libp2pNetwork implements Network {
       },
       { self, limits: options.limits ?? {} },
     );
-    this.#watch = new IdentityWatch(
-      {
-        clock,
-        logger,
-        metrics: this.#metrics,
-        ownAddresses: () => this.#ownAddresses(),
-        probe: (address) => this.#probe(address),
-        answerLaterInstance: (record) => this.#publisher.overrule(record),
-      },
-      { self, instance: this.#ownRecord.instance, startedAtMs: this.#ownRecord.startedAtMs },
-    );
-    this.#intake = new RecordIntake(
-      {
-        book: this.#book,
-        clock,
-        metrics: this.#metrics,
-        onOwnRecord: (record) => this.#watch.noteRecord(record),
-        onAccepted: (record) => this.#noteRecord(record),
-      },
-      { networkId: options.networkId, self },
-    );
-    this.#exchange = new RecordExchange(
-      {
-        transport: this.#transport,
-        book: this.#book,
-        intake: this.#intake,
-        penalties: this.#penalties,
-        clock,
-        random,
-        logger,
-        ownRecord: () => this.#ownRecord.current,
-      },
-      { self },
-    );
+    this.#watch = this.#createWatch();
+    this.#intake = this.#createIntake();
+    this.#exchange = this.#createExchange();
     this.#exchange.start();
   }
 
@@ -142,11 +111,6 @@ export class Libp2pNetwork implements Network {
 
   get duplicateIdentityDetected(): Promise<readonly string[]> {
     return this.#watch.detected;
-  }
-
-  /** Kept streams that are open now. */
-  get streamCounts(): { readonly outbound: number; readonly inbound: number } {
-    return this.#transport.countStreams();
   }
 
   async start({ signal }: AbortOptions = {}): Promise<void> {
@@ -249,6 +213,52 @@ export class Libp2pNetwork implements Network {
     return this.#running;
   }
 
+  #createWatch(): IdentityWatch {
+    const { clock, identity } = this.#modules;
+    return new IdentityWatch(
+      {
+        clock,
+        logger: this.#logger,
+        metrics: this.#metrics,
+        ownAddresses: () => this.#ownAddresses(),
+        probe: (address) => this.#probe(address),
+        answerLaterInstance: (record) => this.#publisher.overrule(record),
+      },
+      { self: identity.peer, instance: this.#ownRecord.instance, startedAtMs: this.#ownRecord.startedAtMs },
+    );
+  }
+
+  #createIntake(): RecordIntake {
+    const { clock, identity } = this.#modules;
+    return new RecordIntake(
+      {
+        book: this.#book,
+        clock,
+        metrics: this.#metrics,
+        onOwnRecord: (record) => this.#watch.noteRecord(record),
+        onAccepted: (record) => this.#noteRecord(record),
+      },
+      { networkId: this.#options.networkId, self: identity.peer },
+    );
+  }
+
+  #createExchange(): RecordExchange {
+    const { clock, random, identity } = this.#modules;
+    return new RecordExchange(
+      {
+        transport: this.#transport,
+        book: this.#book,
+        intake: this.#intake,
+        penalties: this.#penalties,
+        clock,
+        random,
+        logger: this.#logger,
+        ownRecord: () => this.#ownRecord.current,
+      },
+      { self: identity.peer },
+    );
+  }
+
   #createHost(): Promise<Host> {
     const { identity, clock } = this.#modules;
     return createHost(
@@ -303,11 +313,9 @@ export class Libp2pNetwork implements Network {
   }
 
   #acceptStream(stream: Stream, connection: Connection, protocol: ProtocolName): void {
-    let peer: PeerKey;
-    try {
-      peer = PeerKey(connection.remotePeer.toString());
-    } catch (error) {
-      stream.abort(error instanceof Error ? error : new TypeError(describeError(error)));
+    const peer = peerOfConnection(connection);
+    if (peer === null) {
+      stream.abort(new TypeError('only Ed25519 identities take part'));
       return;
     }
     this.#transport.accept(stream, peer, protocol);
@@ -325,7 +333,7 @@ export class Libp2pNetwork implements Network {
   }
 
   #noteConnection(connection: Connection): void {
-    const peer = parsePeer(connection);
+    const peer = peerOfConnection(connection);
     if (peer === null) {
       connection.abort(new TypeError('only Ed25519 identities take part'));
       return;
@@ -339,7 +347,7 @@ export class Libp2pNetwork implements Network {
   }
 
   #noteDisconnection(running: RunningParts, connection: Connection): void {
-    const peer = parsePeer(connection);
+    const peer = peerOfConnection(connection);
     if (peer === null) return;
     this.#book.noteDisconnected(peer, connection.id);
     this.#countConnections();
@@ -385,13 +393,5 @@ export class Libp2pNetwork implements Network {
     } catch (error) {
       this.#logger.debug({ address, reason: describeError(error) }, 'an address of the own identity was tried');
     }
-  }
-}
-
-function parsePeer(connection: Connection): PeerKey | null {
-  try {
-    return PeerKey(connection.remotePeer.toString());
-  } catch {
-    return null;
   }
 }

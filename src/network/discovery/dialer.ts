@@ -28,6 +28,15 @@ export function peerOfAddress(address: Multiaddr): PeerKey | null {
   return text === undefined ? null : PeerKey(text);
 }
 
+/** The peer at the other end; null if its key is of another kind than ours may be. */
+export function peerOfConnection(connection: Connection): PeerKey | null {
+  try {
+    return PeerKey(connection.remotePeer.toString());
+  } catch {
+    return null;
+  }
+}
+
 /** Why a dial failed, in one line: libp2p wraps the reasons of several addresses. */
 export function describeDialError(error: unknown): string {
   if (error instanceof AggregateError) return [...new Set(error.errors.map(describeDialError))].join('; ');

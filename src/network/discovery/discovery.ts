@@ -205,8 +205,12 @@ export class Discovery {
 
   #repeat(firstMs: number, laterMs: number, task: () => Promise<void>): void {
     this.#after(firstMs, () => {
-      this.#modules.background.run(task).finally(() => {
-        if (!this.#modules.signal.aborted) this.#repeat(laterMs, laterMs, task);
+      this.#modules.background.run(async () => {
+        try {
+          await task();
+        } finally {
+          if (!this.#modules.signal.aborted) this.#repeat(laterMs, laterMs, task);
+        }
       });
     });
   }

@@ -52,7 +52,7 @@ export class RecordGossip {
     pubsub.addEventListener('subscription-change', ({ detail }) => {
       const isNew = detail.subscriptions.some((change) => change.subscribe && change.topic === this.#topic);
       const wire = this.#unheard;
-      if (isNew && wire !== null) void this.#modules.background.run(() => this.publish(wire));
+      if (isNew && wire !== null) this.#modules.background.run(() => this.publish(wire));
     });
     pubsub.subscribe(this.#topic);
   }

@@ -12,7 +12,10 @@ const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
 
 /** The code that leaves this node for an error of a handler: never its message, never its stack. */
 export function describeForRemote(error: unknown): string {
-  return error instanceof DaemonError && CODE.test(error.code) ? error.code : REMOTE_INTERNAL_CODE;
+  if (!(error instanceof DaemonError)) return REMOTE_INTERNAL_CODE;
+  // instanceof leaves the type parameter open.
+  const { code } = (error as DaemonError).info;
+  return CODE.test(code) ? code : REMOTE_INTERNAL_CODE;
 }
 
 /** The error that a code from a peer becomes here. What is no code is not repeated. */

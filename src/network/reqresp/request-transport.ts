@@ -82,11 +82,6 @@ export class RequestTransport implements PeerTransport {
     this.#deadlines.stop();
   }
 
-  /** Streams that are kept open now, towards others and from them. */
-  countStreams(): { readonly outbound: number; readonly inbound: number } {
-    return { outbound: this.#outbound.size, inbound: this.#inbound.size };
-  }
-
   handle<Name extends ProtocolName>(protocol: Name, handler: RequestHandler<Name>): Disposable {
     if (this.#handlers[protocol] !== undefined) throw new NetworkError({ code: 'NETWORK_HANDLER_TAKEN', protocol });
     const handlers: Partial<Record<ProtocolName, unknown>> = this.#handlers;

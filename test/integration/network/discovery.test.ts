@@ -32,6 +32,9 @@ async function startWithRecord(setup: TestNodeSetup = {}): Promise<TestNode> {
 const knows = (node: TestNode, other: TestNode) => () =>
   node.network.peers.providers().some((record) => record.signer === other.identity.peer);
 
+const hasRecord = (node: TestNode, other: TestNode): boolean =>
+  (node.network.peers.get(other.identity.peer)?.record ?? null) !== null;
+
 describe('nodes on loopback', () => {
   it('find each other through one bootstrap peer and learn what each offers', async () => {
     const hub = await startWithRecord();
@@ -72,7 +75,7 @@ describe('nodes on loopback', () => {
     const maker = await start({ options: { bootstrap: [hub.address()] } });
     await until(hub, () => hub.network.status().dhtPeers > 0);
     await maker.network.updateRecord(TEST_CONTENT);
-    await until(hub, () => hub.network.peers.get(maker.identity.peer)?.record != null);
+    await until(hub, () => hasRecord(hub, maker));
     const asker = await start();
     await asker.network.connect(hub.address());
     await until(asker, () => asker.network.status().dhtPeers > 0);

@@ -47,7 +47,11 @@ async function startRogue(encrypter: 'tls' | 'noise' = 'tls') {
     connectionEncrypters: [encrypter === 'tls' ? tls() : (noise() as unknown as ReturnType<typeof tls>)],
     streamMuxers: [yamux()],
   });
-  closing.push({ [Symbol.asyncDispose]: async () => void (await rogue.stop()) });
+  closing.push({
+    [Symbol.asyncDispose]: async () => {
+      await rogue.stop();
+    },
+  });
   return rogue;
 }
 
@@ -59,6 +63,9 @@ const logEvent = (sequence: number, text: string): JobResponse => ({
   kind: 'events',
   events: [{ lease: LEASE, sequence, atMs: 1 as never, event: { kind: 'log', stream: 'stdout', text } }],
 });
+
+const hasRecord = (node: TestNode, other: TestNode): boolean =>
+  (node.network.peers.get(other.identity.peer)?.record ?? null) !== null;
 
 describe('requests between hosts', () => {
   it('share one kept stream per peer and protocol', async () => {
@@ -113,7 +120,7 @@ describe('requests between hosts', () => {
     const a = await start(setup);
     const b = await start(setup);
     await b.network.updateRecord(TEST_CONTENT);
-    await until(a, () => a.network.peers.get(b.identity.peer)?.record != null);
+    await until(a, () => hasRecord(a, b));
     b.network.handle('blob', async function* () {
       yield { kind: 'not-found' };
     });
