@@ -147,7 +147,8 @@ export class JobDesk {
   }
 
   async #isOwn(lease: LeaseId, context: HandlerContext): Promise<boolean> {
-    return (await this.#modules.store.get(lease))?.requester === context.peer;
+    const requester = this.#modules.table.endedRequester(lease) ?? (await this.#modules.store.get(lease))?.requester;
+    return requester === context.peer;
   }
 
   #refuse(refusal: Refusal): JobResponse {

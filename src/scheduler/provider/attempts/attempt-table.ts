@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { LeaseId } from '../../../domain/ids.ts';
+import type { LeaseId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_ENDED_LOGS } from '../constants.ts';
 import type { Attempt } from './attempt.ts';
 import type { EventLog } from './event-log.ts';
@@ -7,7 +7,9 @@ import type { EventLog } from './event-log.ts';
 /** Attempts that have not ended, and for a while the events of those that have. */
 export class AttemptTable {
   readonly #live = new Map<LeaseId, Attempt>();
-  readonly #endedLogs = new LRUCache<LeaseId, EventLog>({ max: MAX_ENDED_LOGS });
+  readonly #ended = new LRUCache<LeaseId, { readonly log: EventLog; readonly requester: PeerKey }>({
+    max: MAX_ENDED_LOGS,
+  });
 
   add(attempt: Attempt): void {
     this.#live.set(attempt.id, attempt);
@@ -31,14 +33,19 @@ export class AttemptTable {
 
   /** Keeps the events of an ended attempt for `attach`. */
   keepLog(attempt: Attempt): void {
-    this.#endedLogs.set(attempt.id, attempt.log);
+    this.#ended.set(attempt.id, { log: attempt.log, requester: attempt.requester });
   }
 
   endedLog(lease: LeaseId): EventLog | undefined {
-    return this.#endedLogs.get(lease);
+    return this.#ended.get(lease)?.log;
+  }
+
+  /** Whose attempt it was; undefined if it ended too long ago to be remembered. */
+  endedRequester(lease: LeaseId): PeerKey | undefined {
+    return this.#ended.get(lease)?.requester;
   }
 
   forgetLogs(leases: readonly LeaseId[]): void {
-    for (const lease of leases) this.#endedLogs.delete(lease);
+    for (const lease of leases) this.#ended.delete(lease);
   }
 }
