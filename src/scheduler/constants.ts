@@ -52,7 +52,11 @@ export const SENT_BLOBS_REMEMBERED = 16_384;
 
 /** How often a batch looks for members whose lease or deadline has passed, ms. */
 export const BATCH_PATROL_MS = 250;
+/** A window of a batch that finds no provider holds up the next ones for this long, ms. */
+export const BATCH_PATIENCE_MS = 2_000;
 /** Groups of receipts of one batch that are written at a time. */
 export const BATCH_GROUPS_IN_FLIGHT = 4;
 /** Signed bytes of one batch's jobs and leases at most: a frame is at most 1 MiB (design section 12). */
-export const BATCH_WINDOW_BYTES = 384 * 1024;
+export const BATCH_WINDOW_BYTES = 640 * 1024;
+/** Blob bytes that ride with a batch's leases at most. */
+export const INLINE_BATCH_BYTES = 256 * 1024;

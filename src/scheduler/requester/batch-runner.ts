@@ -3,8 +3,9 @@ import type { Job } from '../../domain/job.ts';
 import { BATCH, type Signed } from '../../domain/signed.ts';
 import { InternalError } from '../../lib/errors.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
-import { BATCH_WINDOW_BYTES } from '../constants.ts';
+import { BATCH_PATIENCE_MS, BATCH_WINDOW_BYTES } from '../constants.ts';
 import type { JobRequesterOptions } from '../options.ts';
+import { sleep } from './backoff.ts';
 import { BatchMember } from './batch-member.ts';
 import { BatchWindow, type BatchWindowModules } from './batch-window.ts';
 import type { JobLedgerModules } from './job-ledger.ts';
@@ -29,7 +30,8 @@ export class BatchRunner {
   readonly #carried = new Map<JobId, Carried>();
   readonly #controller = new AbortController();
   readonly #queue: { readonly window: BatchWindow; readonly members: readonly BatchMember[] }[] = [];
-  #running = 0;
+  /** Windows that take up a turn. */
+  readonly #underWay = new Set<BatchWindow>();
   #isStarting = false;
 
   constructor(modules: BatchRunnerModules, options: JobRequesterOptions) {
@@ -82,21 +84,35 @@ export class BatchRunner {
   }
 
   async #startNext(): Promise<void> {
-    if (this.#isStarting || this.#running >= this.#options.batchWindowsInFlight) return;
+    if (this.#isStarting || this.#underWay.size >= this.#options.batchWindowsInFlight) return;
     const next = this.#queue.shift();
     if (next === undefined) return;
-    this.#isStarting = true;
-    this.#running += 1;
     const { window, members } = next;
-    const ended = window.run(members.filter((member) => this.#carried.has(member.id))).catch((error: unknown) => {
-      this.#halt(members, error);
-    });
-    void ended.finally(() => {
-      this.#running -= 1;
-      void this.#startNext();
-    });
-    await window.leased;
+    this.#isStarting = true;
+    this.#underWay.add(window);
+    const carried = members.filter((member) => this.#carried.has(member.id));
+    void window
+      .run(carried)
+      .catch((error: unknown) => this.#halt(members, error))
+      .finally(() => this.#endTurn(window));
+    // A provider lets batches wait behind one that runs, not behind one that is merely offered.
+    await this.#waitFor(window);
     this.#isStarting = false;
+    void this.#startNext();
+  }
+
+  /** A window that nobody takes goes on looking, but does not hold up those behind it. */
+  async #waitFor(window: BatchWindow): Promise<void> {
+    const patience = new AbortController();
+    const signal = AbortSignal.any([patience.signal, this.#controller.signal]);
+    const late = sleep(this.#modules.clock, BATCH_PATIENCE_MS, signal).then(() => 'late' as const);
+    const outcome = await Promise.race([window.leased, late]);
+    patience.abort();
+    if (outcome === 'late') this.#underWay.delete(window);
+  }
+
+  #endTurn(window: BatchWindow): void {
+    this.#underWay.delete(window);
     void this.#startNext();
   }
 

@@ -13,7 +13,7 @@ import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import { packSigned, signObjects } from '../../proofs/signed-object.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
-import { ACCEPT_TIMEOUT_MS, BATCH_PATROL_MS } from '../constants.ts';
+import { ACCEPT_TIMEOUT_MS, BATCH_PATROL_MS, INLINE_BATCH_BYTES } from '../constants.ts';
 import type { JobStore } from '../job-store.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
@@ -89,7 +89,7 @@ export class BatchWindow {
     return this.#search;
   }
 
-  /** Settles once the leases are accepted or all members have left: then the next window may ask for its offer. */
+  /** Settles once the leases are accepted, or never will be. */
   get leased(): Promise<void> {
     return this.#leased.promise;
   }
@@ -186,7 +186,7 @@ export class BatchWindow {
     const values = jobs.map((job) => job.value);
     const leases = members.flatMap(({ attempt }) => attempt?.lease ?? []);
     if (leases.length === 0) return;
-    const inline = await inlineBlobs.pick(values, provider);
+    const inline = await inlineBlobs.pick(values, provider, INLINE_BATCH_BYTES);
     using _grant = grants.grant(provider, new Set(values.flatMap(listJobBlobs).map(({ blob }) => blob)));
     const request = { op: 'lease' as const, jobs: packSigned(jobs), leases: packSigned(leases), inlineBlobs: inline };
     standings.begin(provider);

@@ -33,9 +33,9 @@ export class InlineBlobs {
     this.#blobs = modules.blobs;
   }
 
-  async pick(jobs: readonly Job[], provider: PeerKey): Promise<InlineBlob[]> {
+  async pick(jobs: readonly Job[], provider: PeerKey, maxBytes = INLINE_REQUEST_BYTES): Promise<InlineBlob[]> {
     const picked = new Map<BlobId, NamedBlob>();
-    let room = INLINE_REQUEST_BYTES;
+    let room = maxBytes;
     for (const named of jobs.flatMap(listJobBlobs)) {
       const isSmall = named.sizeBytes <= Math.min(INLINE_BLOB_BYTES, room);
       if (!isSmall || picked.has(named.blob) || this.#sent.has(`${provider}/${named.blob}`)) continue;

@@ -28,13 +28,7 @@ import { listMissingReplicas } from './missing-replicas.ts';
 import { OfferSearch } from './offer-search.ts';
 
 /** Ends of an attempt after which its provider may be tried again for the same job. */
-const PASSING_ENDS = [
-  'PARTITIONED',
-  'LEASE_FORGOTTEN',
-  'EXECUTOR_UNAVAILABLE',
-  'INPUT_UNAVAILABLE',
-  'CANCELLED',
-];
+const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
 
 export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'> {
   readonly peers: PeerBook;
