@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pc from 'picocolors';
+import { build } from './build.ts';
 import { buildExamples } from './build-examples.ts';
 import { REPORT_FILE_VARIABLE, type SkippedTest, type TestReport } from './test-reporter.ts';
 
@@ -34,7 +35,7 @@ function main(args: readonly string[]): void {
   if (args.includes('--help')) return console.log(HELP);
   const startedAtMs = performance.now();
   const wanted = args.includes('--group') ? (args[args.indexOf('--group') + 1] ?? '') : '';
-  if (!build()) {
+  if (!prepare()) {
     process.exitCode = 1;
     return;
   }
@@ -47,11 +48,9 @@ function main(args: readonly string[]): void {
   if (unexpected.length > 0 || results.some(({ report }) => report.failed.length > 0)) process.exitCode = 1;
 }
 
-function build(): boolean {
+function prepare(): boolean {
   printTitle('build');
-  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: ROOT, stdio: 'inherit' });
-  if (status !== 0) {
+  if (!build()) {
     console.error(pc.red('The build failed; nothing was tested.'));
     return false;
   }

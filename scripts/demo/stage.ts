@@ -187,8 +187,6 @@ export class Stage implements AsyncDisposable {
       ...known,
       HOME: this.directory,
       TMPDIR: this.#sockets,
-      // A cache in a temporary folder would be written at the end of every process and never read.
-      NODE_DISABLE_COMPILE_CACHE: '1',
       FOGPROOF_HOME: actor.home,
       FOGPROOF_SOCKET: actor.socket,
     };

@@ -1,3 +1,4 @@
+import { pipe } from 'it-pipe';
 import type { BlobStore } from '../blob/interface.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import { MAX_BLOB_CHUNK_BYTES } from '../domain/messages.ts';
@@ -29,28 +30,32 @@ export async function fetchBlob(
 ): Promise<void> {
   const held = await modules.blobs.stat(request.blob);
   if (held?.sizeBytes === request.sizeBytes) return;
-  await modules.blobs.receive(request.blob, request.sizeBytes, readChunks(modules, request, options));
+  await pipe(
+    offsets(request.sizeBytes),
+    (source) => requestAhead(source, (offset) => requestChunk(modules, { ...request, offset }, options)),
+    (chunks) => modules.blobs.receive(request.blob, request.sizeBytes, chunks),
+  );
+}
+
+function* offsets(sizeBytes: number): Generator<number> {
+  for (let offset = 0; offset < sizeBytes; offset += MAX_BLOB_CHUNK_BYTES) yield offset;
 }
 
 /** Keeps a few requests in flight, so that a chunk's round trip is not waited for before the next is asked for. */
-async function* readChunks(
-  modules: BlobFetchModules,
-  request: BlobFetchRequest,
-  options: AbortOptions,
+async function* requestAhead(
+  source: Iterable<number>,
+  requestAt: (offset: number) => Promise<Uint8Array>,
 ): AsyncGenerator<Uint8Array> {
   const pending: Promise<Uint8Array>[] = [];
-  let next = 0;
-  while (next < request.sizeBytes || pending.length > 0) {
-    while (next < request.sizeBytes && pending.length < BLOB_CHUNKS_IN_FLIGHT) {
-      const chunk = requestChunk(modules, { ...request, offset: next }, options);
-      // A later chunk may fail while an earlier one is awaited; its rejection surfaces when its turn comes.
-      chunk.catch(() => undefined);
-      pending.push(chunk);
-      next += MAX_BLOB_CHUNK_BYTES;
-    }
-    const first = pending.shift();
+  for (const offset of source) {
+    const chunk = requestAt(offset);
+    // A later chunk may fail while an earlier one is awaited; its rejection surfaces when its turn comes.
+    chunk.catch(() => undefined);
+    pending.push(chunk);
+    const first = pending.length < BLOB_CHUNKS_IN_FLIGHT ? undefined : pending.shift();
     if (first !== undefined) yield await first;
   }
+  for (const chunk of pending) yield await chunk;
 }
 
 async function requestChunk(
