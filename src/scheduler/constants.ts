@@ -40,6 +40,8 @@ export const CANCEL_TIMEOUT_MS = 2_000;
 /** Leases told `close` in one request at most, and how long they are gathered, ms. */
 export const CLOSE_GATHER = { leases: 512, delayMs: 50 } as const;
 
+/** How often a job past its deadline looks whether its last step has ended, ms. */
+export const DEADLINE_RECHECK_MS = 250;
 /** Attempts of one job at one provider at most: one that offers and never delivers cannot use up the job's. */
 export const ATTEMPTS_PER_PROVIDER = 3;
 /** Attempts of one replica at most: `attempt` of a lease is at most 64 (domain/lease.ts). */

@@ -1,5 +1,5 @@
-import type { LeaseId } from '../domain/ids.ts';
-import { MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
+import type { LeaseId, PeerKey } from '../domain/ids.ts';
+import { ATTEMPTS_PER_PROVIDER, MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
 import {
   type Attempt,
   countAttempts,
@@ -79,4 +79,21 @@ export function tallyResults(state: JobMachineState): Tally {
     revealed: revealed.length,
     best: best === undefined ? null : { outputRoot: best[0], attempts: best[1] },
   };
+}
+
+/** Ends of an attempt after which its provider may be tried again for the same job. */
+const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
+
+/** True for a provider that holds a replica of the job, or had its chances. */
+export function isProviderExcluded(state: JobMachineState, provider: PeerKey): boolean {
+  const own = state.attempts.filter((attempt) => attempt.provider === provider);
+  if (own.filter(({ end }) => end?.code !== 'SET_VOID').length >= ATTEMPTS_PER_PROVIDER) return true;
+  return own.some((attempt) => isStanding(attempt) || !isForgiven(state, attempt));
+}
+
+/** Who fell silent may come back, but not to hold up replicas that could do without. */
+function isForgiven(state: JobMachineState, { end }: Attempt): boolean {
+  if (end === null || !end.isCounted || PASSING_ENDS.includes(end.code)) return true;
+  const decision = decide(state);
+  return end.code === 'LEASE_EXPIRED' && decision.kind === 'seek' && !decision.canShrink;
 }

@@ -55,8 +55,12 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   const network = stack.use(createNetwork(options, { ...common, database }));
   const grants = new BlobGrants();
   const parameters = {
-    ...{ leaseDurationMs: 4_000, leaseRenewalMs: 1_000, offerTtlMs: 5_000 },
-    ...{ recordTtlMs: 600_000, beaconRoundMs: 1_000, epochRounds: 10 },
+    leaseDurationMs: 4_000,
+    leaseRenewalMs: 1_000,
+    offerTtlMs: 5_000,
+    recordTtlMs: 600_000,
+    beaconRoundMs: 1_000,
+    epochRounds: 10,
     ...options.parameters,
   };
   const shared = { networkId: 'test', parameters };
@@ -86,7 +90,11 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   await provider.start();
   const owned = stack.move();
   return {
-    ...{ peer: identity.peer, network, requester, provider, blobs },
+    peer: identity.peer,
+    network,
+    requester,
+    provider,
+    blobs,
     address: () => network.status().listen[0] ?? '',
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

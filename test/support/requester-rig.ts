@@ -118,7 +118,11 @@ export class RequesterRig {
       {
         identity,
         network: { transport, peers },
-        ...{ blobs, grants, database, clock, metrics },
+        blobs,
+        grants,
+        database,
+        clock,
+        metrics,
         random: new SystemRandom(),
         logger: new NoopLogger(),
       },

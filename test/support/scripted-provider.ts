@@ -2,7 +2,14 @@ import { COMMITMENT, COMMITMENT_SET, type Commitment } from '../../src/domain/co
 import { type BlobId, JobId, LeaseId, ObjectId, type PeerKey, UnixMs } from '../../src/domain/ids.ts';
 import { JOB, type Job } from '../../src/domain/job.ts';
 import { LEASE, LEASE_ACCEPTANCE, type Lease, PROGRESS, type Progress } from '../../src/domain/lease.ts';
-import type { AttemptEvent, JobRequest, JobResponse, OfferRequest, SequencedEvent } from '../../src/domain/messages.ts';
+import type {
+  AttemptEvent,
+  JobRequest,
+  JobResponse,
+  OfferRequest,
+  OfferResponse,
+  SequencedEvent,
+} from '../../src/domain/messages.ts';
 import { encodeObject, type ObjectType } from '../../src/domain/object-type.ts';
 import { OFFER, type Offer } from '../../src/domain/offer.ts';
 import { RECEIPT, RESULT, type Receipt, type Result } from '../../src/domain/receipt.ts';
@@ -72,15 +79,16 @@ export class ScriptedProvider {
     this.#clock = modules.clock;
     this.script = script;
     const { transport } = modules;
-    const provider = this;
     serveBlobs(transport, this.blobs, this.grants);
-    transport.handle('offer', async function* (request, { peer }) {
-      if (script.silentOn?.includes('offer')) await never();
-      const refusal = provider.script.refuseOffer?.(request);
-      if (refusal !== undefined) yield { kind: 'refused', refusal };
-      else yield { kind: 'offer', offer: (await provider.#offer(request, peer)).wire };
-    });
-    transport.handle('job', (request) => provider.#answer(request));
+    transport.handle('offer', (request, { peer }) => this.#answerOffer(request, peer));
+    transport.handle('job', (request) => this.#answer(request));
+  }
+
+  async *#answerOffer(request: OfferRequest, requester: PeerKey): AsyncGenerator<OfferResponse, void> {
+    if (this.script.silentOn?.includes('offer') === true) await never();
+    const refusal = this.script.refuseOffer?.(request);
+    if (refusal !== undefined) yield { kind: 'refused', refusal };
+    else yield { kind: 'offer', offer: (await this.#offer(request, requester)).wire };
   }
 
   get peer(): PeerKey {
@@ -119,7 +127,7 @@ export class ScriptedProvider {
     return signed;
   }
 
-  async *#answer(request: JobRequest): AsyncGenerator<JobResponse> {
+  async *#answer(request: JobRequest): AsyncGenerator<JobResponse, void> {
     if ((this.script.silentOn as readonly string[] | undefined)?.includes(request.op)) await never();
     switch (request.op) {
       case 'lease':
@@ -150,7 +158,7 @@ export class ScriptedProvider {
     }
   }
 
-  async *#lease(request: Extract<JobRequest, { op: 'lease' }>): AsyncGenerator<JobResponse> {
+  async *#lease(request: Extract<JobRequest, { op: 'lease' }>): AsyncGenerator<JobResponse, void> {
     if (this.script.refuseLease !== undefined) {
       yield { kind: 'refused', refusal: this.script.refuseLease };
       return;
@@ -184,7 +192,7 @@ export class ScriptedProvider {
     yield* this.#feed(attempts, 0);
   }
 
-  async *#batch(attempts: readonly ScriptedAttempt[]): AsyncGenerator<JobResponse> {
+  async *#batch(attempts: readonly ScriptedAttempt[]): AsyncGenerator<JobResponse, void> {
     const receipts: Receipt[] = [];
     for (const attempt of attempts) receipts.push(await this.#describeReceipt(attempt, null));
     const signed = await signObjects(RECEIPT, receipts, this.identity);
@@ -199,7 +207,7 @@ export class ScriptedProvider {
     };
   }
 
-  async *#feed(attempts: readonly ScriptedAttempt[], fromSequence: number): AsyncGenerator<JobResponse> {
+  async *#feed(attempts: readonly ScriptedAttempt[], fromSequence: number): AsyncGenerator<JobResponse, void> {
     const [attempt] = attempts;
     if (attempt === undefined) return;
     let sent = fromSequence;

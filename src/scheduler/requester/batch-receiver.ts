@@ -295,7 +295,7 @@ export class BatchReceiver {
   }
 
   #failAll(code: string, reason: string, isCounted: boolean): void {
-    for (const member of [...this.#byLease.values()]) this.#fail(member, code, reason, isCounted);
+    for (const member of this.#byLease.values()) this.#fail(member, code, reason, isCounted);
   }
 
   #fail(member: BatchMember, code: string, reason: string, isCounted: boolean): void {

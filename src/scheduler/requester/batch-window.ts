@@ -103,7 +103,7 @@ export class BatchWindow {
       const offer = await this.#offered.promise;
       this.#search.stop();
       if (offer !== undefined) await this.#lease(offer);
-      if (!this.#options.signal.aborted) for (const member of [...this.#members.values()]) this.#leave(member);
+      if (!this.#options.signal.aborted) for (const member of this.#members.values()) this.#leave(member);
     } finally {
       this.#leased.resolve();
       this.#stop();
@@ -166,7 +166,7 @@ export class BatchWindow {
     let timer: Disposable | undefined;
     const look = (): void => {
       const nowMs = clock.nowMs();
-      for (const member of [...this.#members.values()]) {
+      for (const member of this.#members.values()) {
         const leaseEndsAtMs = member.ledger.state.attempts.at(-1)?.leaseEndsAtMs ?? Number.POSITIVE_INFINITY;
         if (member.isConcluding) continue;
         if (nowMs >= leaseEndsAtMs || nowMs >= member.job.value.deadlineMs) this.#leave(member);

@@ -1,10 +1,11 @@
+import { BlobError } from '../../blob/errors.ts';
 import type { BlobStore } from '../../blob/interface.ts';
 import type { PeerKey } from '../../domain/ids.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
 import type { OutputFile } from '../../domain/receipt.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
 import { computeRawCid } from '../../lib/cid.ts';
-import { DaemonError, describeError } from '../../lib/errors.ts';
+import { describeError } from '../../lib/errors.ts';
 import type { PeerTransport } from '../../network/interface.ts';
 import { fetchBlob } from '../blob-fetcher.ts';
 
@@ -88,5 +89,5 @@ export async function storeInlineOutputs(
 
 /** A full or failing disk of ours is no fault of the provider's. */
 function isOwnStoreFault(error: unknown): boolean {
-  return error instanceof DaemonError && error.code.startsWith('BLOB_') && error.code !== 'BLOB_MISMATCH';
+  return error instanceof BlobError && error.code !== 'BLOB_MISMATCH';
 }

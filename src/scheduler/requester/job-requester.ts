@@ -183,7 +183,7 @@ export class JobRequester implements RequesterService {
     const jobs = drafts.map((draft) => this.#createJob(draft));
     await assertBlobsHeld(jobs, this.#modules.blobs);
     const windows = splitIntoWindows(jobs, this.#options.batchWindow);
-    const ids: JobId[] = new Array(jobs.length);
+    const ids = new Map<number, JobId>();
     await Promise.all(
       windows.map(async (window) => {
         const signed = await signObjects(
@@ -192,13 +192,13 @@ export class JobRequester implements RequesterService {
           this.#modules.identity,
         );
         signed.forEach((job, position) => {
-          ids[window[position] ?? 0] = jobIdOf(job);
+          ids.set(window[position] ?? -1, jobIdOf(job));
         });
         await this.#startWindow(signed);
       }),
     );
     this.#metrics.jobsSubmitted.increment({}, jobs.length);
-    return ids;
+    return jobs.flatMap((_, index) => ids.get(index) ?? []);
   }
 
   async #startWindow(jobs: readonly Signed<Job>[]): Promise<void> {

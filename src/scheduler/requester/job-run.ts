@@ -7,12 +7,12 @@ import type { Signed } from '../../domain/signed.ts';
 import { DaemonError, describeError } from '../../lib/errors.ts';
 import type { PeerBook } from '../../network/interface.ts';
 import type { Logger } from '../../telemetry/interface.ts';
-import { ATTEMPTS_PER_PROVIDER } from '../constants.ts';
+import { DEADLINE_RECHECK_MS } from '../constants.ts';
 import { SchedulerError, type SchedulerErrorInfo } from '../errors.ts';
 import type { JobView } from '../interface.ts';
-import { type Decision, decide } from '../job-decision.ts';
+import { type Decision, decide, isProviderExcluded } from '../job-decision.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import { type Attempt, type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
+import { type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
 import type { JobRequesterOptions } from '../options.ts';
@@ -26,9 +26,6 @@ import { viewJob, viewResult } from './job-view.ts';
 import { judge } from './judge.ts';
 import { listMissingReplicas } from './missing-replicas.ts';
 import { OfferSearch } from './offer-search.ts';
-
-/** Ends of an attempt after which its provider may be tried again for the same job. */
-const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
 
 export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'> {
   readonly peers: PeerBook;
@@ -161,17 +158,7 @@ export class JobRun {
   }
 
   #isExcluded(provider: PeerKey): boolean {
-    if (this.#desk.isIssuingTo(provider)) return true;
-    const own = this.state.attempts.filter((attempt) => attempt.provider === provider);
-    if (own.filter(({ end }) => end?.code !== 'SET_VOID').length >= ATTEMPTS_PER_PROVIDER) return true;
-    return own.some((attempt) => isStanding(attempt) || !this.#isForgiven(attempt));
-  }
-
-  /** Who fell silent may come back, but not to hold up replicas that could do without. */
-  #isForgiven({ end }: Attempt): boolean {
-    if (end === null || !end.isCounted || PASSING_ENDS.includes(end.code)) return true;
-    const decision = decide(this.state);
-    return end.code === 'LEASE_EXPIRED' && decision.kind === 'seek' && !decision.canShrink;
+    return this.#desk.isIssuingTo(provider) || isProviderExcluded(this.state, provider);
   }
 
   #evaluate(): void {
@@ -183,9 +170,14 @@ export class JobRun {
       case 'seek':
         return this.#seek(decision);
       case 'abandon':
-        return this.#record({ kind: 'replica-abandoned', atMs: this.#now(), ...pick(decision) });
+        return this.#record({
+          kind: 'replica-abandoned',
+          atMs: this.#now(),
+          replica: decision.replica,
+          reason: decision.reason,
+        });
       case 'give-up':
-        return this.#fail({ code: 'SCHEDULER_RETRIES_EXHAUSTED', ...pick(decision) });
+        return this.#fail({ code: 'SCHEDULER_RETRIES_EXHAUSTED', replica: decision.replica, reason: decision.reason });
       case 'fix-set':
         return this.#fixSet(decision.leases);
       case 'sign-set':
@@ -303,7 +295,8 @@ export class JobRun {
   /** A coded error of ours (such as a full disk) ends the job with its code; what it means is known. */
   #fault(error: unknown): void {
     if (!(error instanceof DaemonError)) return this.#halt(error);
-    this.#record({ kind: 'job-failed', atMs: this.#now(), code: error.code, message: error.message.slice(0, 500) });
+    const code = String(error.code);
+    this.#record({ kind: 'job-failed', atMs: this.#now(), code, message: error.message.slice(0, 500) });
   }
 
   #fail(info: SchedulerErrorInfo): void {
@@ -391,11 +384,4 @@ export class JobRun {
   #now(): UnixMs {
     return UnixMs(this.#modules.clock.nowMs());
   }
-}
-
-/** How often a job past its deadline looks whether its last step has ended, ms. */
-const DEADLINE_RECHECK_MS = 250;
-
-function pick({ replica, reason }: { readonly replica: number; readonly reason: string }) {
-  return { replica, reason };
 }
