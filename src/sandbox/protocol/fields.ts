@@ -48,11 +48,13 @@ export class FrameWriter {
   }
 
   u8(value: number): void {
-    this.data.setUint8(this.reserve(1), value);
+    const at = this.reserve(1);
+    this.data.setUint8(at, value);
   }
 
   u32(value: number): void {
-    this.data.setUint32(this.reserve(4), value);
+    const at = this.reserve(4);
+    this.data.setUint32(at, value);
   }
 
   /** A non-negative safe integer. */
@@ -63,7 +65,8 @@ export class FrameWriter {
   }
 
   f64(value: number): void {
-    this.data.setFloat64(this.reserve(8), value);
+    const at = this.reserve(8);
+    this.data.setFloat64(at, value);
   }
 
   raw(bytes: Uint8Array): void {
