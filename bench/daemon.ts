@@ -13,7 +13,7 @@ import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 const STARTS = 7;
 const WARM_JOBS = 50;
 const JOBS = 300;
-const BATCH_JOBS = 5_000;
+const BATCH_JOBS = 4_000;
 const MEBIBYTE = 2 ** 20;
 
 async function measureBareNode(): Promise<{ startMs: number; rssBytes: number }> {

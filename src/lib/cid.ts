@@ -3,17 +3,22 @@ import { sha256 as sha256Bytes } from '@noble/hashes/sha2.js';
 import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import * as Digest from 'multiformats/hashes/digest';
+import { concatBytes } from './bytes.ts';
 
 /** Multihash code of sha2-256. */
 export const SHA2_256 = 0x12;
 export const DAG_CBOR_CODE = dagCbor.code;
 export const RAW_CODE = raw.code;
 
-/** SHA-256 of the concatenation of `parts`: 32 bytes. Pure JavaScript, so it also runs in a browser. */
+/** Node's own hashing is several times faster; a browser has no such module and hashes in JavaScript. */
+const nodeCrypto = globalThis.process?.getBuiltinModule?.('node:crypto');
+
+/** SHA-256 of the concatenation of `parts`: 32 bytes. Runs in a browser too. */
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = sha256Bytes.create();
-  for (const part of parts) hash.update(part);
-  return hash.digest();
+  const [first] = parts;
+  const whole = parts.length === 1 && first !== undefined ? first : concatBytes(...parts);
+  if (nodeCrypto !== undefined) return new Uint8Array(nodeCrypto.hash('sha256', whole, 'buffer'));
+  return sha256Bytes(whole);
 }
 
 /** CIDv1 of a canonical dag-cbor block. */

@@ -14,6 +14,7 @@ import type { JobRequester } from '../scheduler/requester/job-requester.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { NodeError } from './errors.ts';
 import { composeRecord, readHostFacts } from './host-claims.ts';
+import { releaseStartUpMemory } from './release-memory.ts';
 import { collectRemarks } from './remarks.ts';
 
 export interface NodeModules {
@@ -38,6 +39,9 @@ export interface NodeOptions {
 /** How long a graceful stop waits for running attempts when it was asked to drain, ms. */
 const DRAIN_TIMEOUT_MS = 10 * 60_000;
 
+/** When what the start left behind is collected, ms: after the first exchanges with peers. */
+const TIDY_AFTER_MS = 2_000;
+
 /** One running daemon: starts its parts from the bottom, answers for all of them, and ends as one. */
 export class FogproofNode implements NodeControl, AsyncDisposable {
   readonly #modules: NodeModules;
@@ -45,6 +49,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   readonly #root = new AbortController();
   #socket: ControlSocketServer | undefined;
   #stack: AsyncDisposableStack | undefined;
+  #tidying: Disposable | undefined;
   #startedAtMs = 0;
   #readyAfterMs = 0;
 
@@ -77,6 +82,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     logger.info({ readyAfterMs: this.#readyAfterMs, listen: network.status().listen }, 'node is ready');
     this.#watchIdentity();
     await this.#describe(signal);
+    this.#tidying = clock.schedule(TIDY_AFTER_MS, releaseStartUpMemory);
   }
 
   /** GPUs are told a moment later: a hung driver must not hold the daemon up. */
@@ -153,6 +159,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#root.abort();
+    this.#tidying?.[Symbol.dispose]();
     await this.#stack?.disposeAsync();
     this.#modules.logger.info({}, 'node stopped');
   }
