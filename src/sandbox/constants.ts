@@ -10,6 +10,9 @@ export const CHILD_MAX_TASKS = 32;
 /** Memory of a child besides what jobs are given: Node's own 60 MiB, the heap, compiled code, inputs and outputs. */
 export const CHILD_OVERHEAD_BYTES = 768 * 1024 * 1024;
 
+/** How often and how long a child's group is tried to be removed: half a second together; a kill takes a few ms. */
+export const CGROUP_REMOVE_ATTEMPTS = 50;
+export const CGROUP_REMOVE_WAIT_MS = 10;
 /** Longest wait for a child to say that it is ready; a loaded machine takes a second. */
 export const CHILD_START_TIMEOUT_MS = 20_000;
 /** Modules that a child keeps compiled; the oldest goes first. */

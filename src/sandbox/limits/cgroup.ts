@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 export interface CgroupLimits {
@@ -90,6 +90,7 @@ function createV2Factory(): CgroupFactory | null {
   // A group that holds processes cannot have limited subgroups (cgroups(7), "no internal processes"): then the one above.
   const parent = [own, dirname(own)].find((folder) => folder.startsWith(mount.folder) && canLimit(folder));
   if (parent === undefined) return null;
+  removeAbandoned(parent);
   return {
     version: 'cgroup-v2',
     create: (name, limits) => {
@@ -120,6 +121,7 @@ function createV1Factory(): CgroupFactory | null {
   const memory = folderOf('memory');
   const pids = folderOf('pids');
   if (memory === null || pids === null) return null;
+  for (const folder of [memory, pids]) removeAbandoned(folder);
   return {
     version: 'cgroup-v1',
     create: (name, limits) => {
@@ -134,6 +136,19 @@ function createV1Factory(): CgroupFactory | null {
   };
 }
 
+/** Name of a group of this process. */
+export function nameGroup(id: string | number): string {
+  return `fogproof-${process.pid}-${id}`;
+}
+
+/** Groups of nodes that were killed before they could tidy up. A group with a process in it cannot be removed. */
+function removeAbandoned(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const owner = /^fogproof-(\d+)-/.exec(name)?.[1];
+    if (owner !== undefined && !existsSync(`/proc/${owner}`)) tryRemove(join(parent, name));
+  }
+}
+
 /** Tries version 2, then version 1, by making a group; null where neither may be made. */
 export function detectCgroups(): CgroupFactory | null {
   for (const createFactory of [createV2Factory, createV1Factory]) {
@@ -145,7 +160,7 @@ export function detectCgroups(): CgroupFactory | null {
 
 function works(factory: CgroupFactory): boolean {
   try {
-    return factory.create(`fogproof-probe-${process.pid}`, { memoryBytes: 2 ** 30, tasks: 8 }).remove();
+    return factory.create(nameGroup('probe'), { memoryBytes: 2 ** 30, tasks: 8 }).remove();
   } catch {
     return false;
   }

@@ -37,3 +37,5 @@ export const MAX_DESCRIPTORS = 1024;
 export const MAX_NODES = 65_536;
 /** Folders inside one another. */
 export const MAX_FOLDER_DEPTH = 64;
+/** First argument of a WASI program: its name, which is the same everywhere. */
+export const WASI_PROGRAM_NAME = 'program';

@@ -2,6 +2,7 @@ import type { IsolationLevel } from '../../../domain/capability.ts';
 import type { PeerKey } from '../../../domain/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
+import { SandboxError } from '../../errors.ts';
 import type { SandboxMetrics } from '../../metrics.ts';
 import type { SandboxChild } from './sandbox-child.ts';
 
@@ -55,6 +56,7 @@ export class ChildPool implements AsyncDisposable {
 
   /** A ready child of this requester: the one idle last, or a new one. @throws SandboxError */
   async acquire(requester: PeerKey, isolation: IsolationLevel): Promise<PooledChild> {
+    if (this.isClosed) throw new SandboxError({ code: 'SANDBOX_CLOSED' });
     const index = this.idle.findLastIndex((entry) => entry.requester === requester && entry.isolation === isolation);
     const [warm] = index === -1 ? [] : this.idle.splice(index, 1);
     if (warm?.child.isAlive === true) return warm;
@@ -81,7 +83,7 @@ export class ChildPool implements AsyncDisposable {
       await child.start();
     } catch (error) {
       this.discard(child);
-      throw error;
+      throw this.isClosed ? new SandboxError({ code: 'SANDBOX_CLOSED' }, { cause: error }) : error;
     }
     metrics.childStartSeconds.observe((clock.monotonicMs() - startedAtMs) / 1000, { isolation });
     return child;

@@ -1,7 +1,10 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Outcome } from '../../../domain/receipt.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { describeError } from '../../../lib/errors.ts';
 import {
+  CGROUP_REMOVE_ATTEMPTS,
+  CGROUP_REMOVE_WAIT_MS,
   CHILD_MAX_MODULES,
   CHILD_MAX_TASKS,
   CHILD_OVERHEAD_BYTES,
@@ -13,7 +16,7 @@ import { SandboxError } from '../../errors.ts';
 import type { ExecutionSink, InputFile } from '../../interface.ts';
 import { type LaunchedChild, launch } from '../../isolation/launch.ts';
 import type { LaunchPlan } from '../../isolation/launch-plan.ts';
-import type { Cgroup, CgroupFactory } from '../../limits/cgroup.ts';
+import { type Cgroup, type CgroupFactory, nameGroup } from '../../limits/cgroup.ts';
 import { FrameWriter } from '../../protocol/fields.ts';
 import { FrameSplitter, parseAnswer } from '../../protocol/parse-answer.ts';
 import { type RunRequest, writeDrop, writeModuleHead, writeRun } from '../../protocol/requests.ts';
@@ -73,7 +76,7 @@ export class SandboxChild {
     this.clock = clock;
     this.plan = options.plan;
     this.cgroup =
-      options.cgroups?.create(`fogproof-${process.pid}-${++childCount}`, {
+      options.cgroups?.create(nameGroup(++childCount), {
         memoryBytes: options.maxMemoryBytes + CHILD_OVERHEAD_BYTES,
         tasks: CHILD_MAX_TASKS,
       }) ?? null;
@@ -188,14 +191,15 @@ export class SandboxChild {
       }),
     );
     if (this.task !== null) this.endTask(this.describeCrash(this.task.answers));
-    this.removeCgroup(20);
-    this.closed.resolve();
+    void this.removeCgroup().then(() => this.closed.resolve());
   }
 
-  /** The kernel empties a group a little after its last process was reaped. */
-  private removeCgroup(attempts: number): void {
-    if (this.cgroup === null || this.cgroup.remove() || attempts === 0) return;
-    this.clock.schedule(50, () => this.removeCgroup(attempts - 1));
+  /** The kernel empties a group a little after its last process has ended. */
+  private async removeCgroup(): Promise<void> {
+    for (let attempt = 0; attempt < CGROUP_REMOVE_ATTEMPTS; attempt++) {
+      if (this.cgroup === null || this.cgroup.remove()) return;
+      await delay(CGROUP_REMOVE_WAIT_MS);
+    }
   }
 
   private receive(bytes: Uint8Array): void {

@@ -1,3 +1,4 @@
+import { WASI_PROGRAM_NAME } from '../constants.ts';
 import type { HostFunctions } from '../host-functions.ts';
 import { createFailure, halt, ProgramHalt } from '../program-halt.ts';
 import { CLOCK_ABSOLUTE, ERRNO, EVENT_BYTES, EVENT_TYPE, SUBSCRIPTION_BYTES } from './wasi-constants.ts';
@@ -101,7 +102,7 @@ function exit(code: number): never {
 /** Arguments, environment, clocks, randomness, waiting, exit; no sockets. */
 export function createSystemCalls(state: WasiState): HostFunctions {
   const { context } = state;
-  const programArguments = new StringList(state, context.task.arguments);
+  const programArguments = new StringList(state, [WASI_PROGRAM_NAME, ...context.task.arguments]);
   const environment = new StringList(
     state,
     context.task.environment.map(([name, value]) => `${name}=${value}`),

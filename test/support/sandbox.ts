@@ -1,0 +1,98 @@
+import type { IsolationLevel } from '../../src/domain/capability.ts';
+import type { PeerKey } from '../../src/domain/ids.ts';
+import type { Resources, WasmWorkload } from '../../src/domain/job.ts';
+import { SystemClock } from '../../src/lib/clock.ts';
+import { createWasmExecutor, type WasmExecutor } from '../../src/sandbox/executors/wasm/wasm-executor.ts';
+import type {
+  ExecutionResult,
+  ExecutionSink,
+  ExecutionTask,
+  Executor,
+  InputFile,
+} from '../../src/sandbox/interface.ts';
+import { type IsolationOffer, probeIsolation } from '../../src/sandbox/isolation/probe-isolation.ts';
+import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../src/sandbox/options.ts';
+import type { MetricsRegistry } from '../../src/telemetry/interface.ts';
+import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
+import { NoopMetricsRegistry } from '../../src/telemetry/noop-metrics.ts';
+import type { Need } from './needs.ts';
+
+// Tests do not read them; the executor only compares them.
+export const ALICE = '12D3KooWAlice' as PeerKey;
+export const BOB = '12D3KooWBob' as PeerKey;
+
+export async function createTestExecutor(
+  options: Partial<WasmExecutorOptions> = {},
+  metrics: MetricsRegistry = new NoopMetricsRegistry(),
+): Promise<WasmExecutor> {
+  return await createWasmExecutor({ clock: new SystemClock(), logger: new NoopLogger(), metrics }, options);
+}
+
+/** What this host can isolate, found once for a file of tests. */
+export async function findOffers(): Promise<ReadonlyMap<IsolationLevel, IsolationOffer>> {
+  const { offers } = await probeIsolation(new SystemClock(), DEFAULT_WASM_EXECUTOR_OPTIONS);
+  return new Map(offers.map((offer) => [offer.isolation, offer]));
+}
+
+export function needLevel(isMet: boolean, isolation: IsolationLevel): Need {
+  return { isMet, kind: 'host', reason: `isolation level ${isolation}; see fogproof doctor` };
+}
+
+export interface TaskParts {
+  readonly requester?: PeerKey;
+  readonly isolation: IsolationLevel;
+  readonly module: Uint8Array;
+  readonly inputs?: readonly InputFile[];
+  readonly workload?: Partial<WasmWorkload>;
+  readonly resources?: Partial<Resources>;
+}
+
+export function createTask(parts: TaskParts): ExecutionTask {
+  const workload: WasmWorkload = {
+    kind: 'wasm',
+    // The executor reads the module's bytes, not its id.
+    module: 'bafkreitest' as WasmWorkload['module'],
+    moduleSizeBytes: parts.module.length,
+    abi: 'fogproof',
+    arguments: [],
+    environment: {},
+    seed: new Uint8Array(32),
+    ...parts.workload,
+  };
+  const resources: Resources = {
+    memoryBytes: 16 * 65_536,
+    fuel: 1_000_000_000,
+    wallTimeMs: 30_000,
+    outputBytes: 16 * 1024 * 1024,
+    logBytes: 100_000,
+    ...parts.resources,
+  };
+  const { requester = ALICE, isolation, module, inputs = [] } = parts;
+  return { requester, isolation, workload, module, inputs, resources };
+}
+
+export class RecordingSink implements ExecutionSink {
+  readonly events: string[] = [];
+  readonly progressAtMs: number[] = [];
+  cpuTimeMs = 0;
+  /** Called on each progress. */
+  onProgress: () => void = () => {};
+
+  log(stream: string, text: string): void {
+    this.events.push(`${stream}: ${text}`);
+  }
+
+  metric(name: string, value: string, step: number): void {
+    this.events.push(`${step} ${name}=${value}`);
+  }
+
+  progress(progress: { readonly cpuTimeMs: number }): void {
+    this.progressAtMs.push(performance.now());
+    this.cpuTimeMs = progress.cpuTimeMs;
+    this.onProgress();
+  }
+}
+
+export async function run(executor: Executor, parts: TaskParts): Promise<ExecutionResult> {
+  return await executor.execute(createTask(parts), new RecordingSink(), {});
+}
