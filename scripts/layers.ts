@@ -21,8 +21,8 @@ export const LAYERS: readonly (readonly string[])[] = [
   ['sim', 'cli'],
 ];
 
-/** Folders whose every file is pure: values in, values out. Anybody above may import them by value. */
-const PURE_FOLDERS: ReadonlySet<string> = new Set(['lib', 'domain', 'vrf', 'proofs']);
+/** Folders whose every file is free of I/O, clock and logger. Anybody above may import them by value. */
+const PURE_FOLDERS: ReadonlySet<string> = new Set(['lib', 'domain', 'vrf', 'proofs', 'wasm']);
 
 /** Files that may be imported by value from above besides interface.ts and errors.ts: pure code and tables. */
 const OPEN_FILES: Readonly<Record<string, readonly string[]>> = {

@@ -10,7 +10,9 @@ export function findExecutable(name: string): string | null {
     try {
       accessSync(path, constants.X_OK);
       return path;
-    } catch {}
+    } catch {
+      // Not here, or not executable: the next folder may have it.
+    }
   }
   return null;
 }

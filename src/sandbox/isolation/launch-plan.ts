@@ -45,7 +45,7 @@ export interface PlanOptions {
 /** Joins the groups, takes the limits, and becomes the rest of the command. */
 const ENTER_SCRIPT = [
   'while [ "$1" != "--" ]; do echo $$ > "$1" || exit 125; shift; done; shift',
-  `ulimit -s ${CHILD_STACK_KIB} && ulimit -c 0 && ulimit -f 0 && ulimit -n ${CHILD_MAX_FILES} || exit 125`,
+  `unset PWD OLDPWD; ulimit -s ${CHILD_STACK_KIB} && ulimit -c 0 && ulimit -f 0 && ulimit -n ${CHILD_MAX_FILES} || exit 125`,
   'exec "$@"',
 ].join('\n');
 
@@ -117,12 +117,28 @@ export function createBubblewrapPlan(options: PlanOptions, bubblewrap: string, f
   const bind = (path: string): string[] => ['--ro-bind', realpathSync(path), path];
   const command = [
     bubblewrap,
-    ...['--unshare-all', '--unshare-user', '--die-with-parent', '--new-session', '--as-pid-1'],
-    ...['--cap-drop', 'ALL', '--clearenv', '--hostname', 'sandbox'],
+    '--unshare-all',
+    '--unshare-user',
+    '--die-with-parent',
+    '--new-session',
+    '--as-pid-1',
+    '--cap-drop',
+    'ALL',
+    '--clearenv',
+    '--hostname',
+    'sandbox',
     ...(unusual.length > 0 ? ['--setenv', 'LD_LIBRARY_PATH', unusual.join(':')] : []),
     ...[options.tools.node, ...libraries, ...options.program.readable].flatMap(bind),
-    ...['--proc', '/proc', '--dev', '/dev', '--remount-ro', '/', '--chdir', '/'],
-    ...['--seccomp', String(SECCOMP_FD), '--info-fd', String(INFO_FD), '--'],
+    // No /proc and no /dev: Node needs neither, and in a child of root /proc/sys would be writable without any capability.
+    '--remount-ro',
+    '/',
+    '--chdir',
+    '/',
+    '--seccomp',
+    String(SECCOMP_FD),
+    '--info-fd',
+    String(INFO_FD),
+    '--',
     options.tools.node,
     ...nodeArguments(options),
   ];

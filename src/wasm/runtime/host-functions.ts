@@ -29,7 +29,7 @@ export interface HostProgram {
 const LETTERS: Readonly<Record<string, number>> = { i: I32, I: I64, d: F64 };
 
 function parseTypes(text: string): number[] {
-  return [...text].map((letter) => LETTERS[letter] ?? I32);
+  return Array.from(text, (letter) => LETTERS[letter] ?? I32);
 }
 
 /** 'iI:i' is (i32, i64) -> i32; `d` is f64. */
@@ -48,12 +48,11 @@ export function isSameType(a: FunctionType, b: FunctionType): boolean {
 
 /** The same functions, each of which takes the fuel of a call first. */
 export function chargeCalls(context: ProgramContext, functions: HostFunctions): HostFunctions {
-  const charged = Object.entries(functions).map(([name, call]) => [
-    name,
-    (...operands: never[]) => {
+  const charge = (call: HostFunction): HostFunction => {
+    return (...operands) => {
       context.charge(HOST_CALL_FUEL);
       return call(...operands);
-    },
-  ]);
-  return Object.fromEntries(charged);
+    };
+  };
+  return Object.fromEntries(Object.entries(functions).map(([name, call]) => [name, charge(call)] as const));
 }
