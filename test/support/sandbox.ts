@@ -1,7 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { IsolationLevel } from '../../src/domain/capability.ts';
 import type { PeerKey } from '../../src/domain/ids.ts';
 import type { Resources, WasmWorkload } from '../../src/domain/job.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
+import type { ChildTask } from '../../src/sandbox/executors/wasm/sandbox-child.ts';
 import { createWasmExecutor, type WasmExecutor } from '../../src/sandbox/executors/wasm/wasm-executor.ts';
 import type {
   ExecutionResult,
@@ -10,7 +12,10 @@ import type {
   Executor,
   InputFile,
 } from '../../src/sandbox/interface.ts';
-import { type IsolationOffer, probeIsolation } from '../../src/sandbox/isolation/probe-isolation.ts';
+import type { ChildProgram } from '../../src/sandbox/isolation/child-program.ts';
+import { createBubblewrapPlan, createProcessPlan, type LaunchPlan } from '../../src/sandbox/isolation/launch-plan.ts';
+import { findHostTools, type IsolationOffer, probeIsolation } from '../../src/sandbox/isolation/probe-isolation.ts';
+import { createChildFilter } from '../../src/sandbox/isolation/seccomp/allow-list.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../src/sandbox/options.ts';
 import type { MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
@@ -95,4 +100,42 @@ export class RecordingSink implements ExecutionSink {
 
 export async function run(executor: Executor, parts: TaskParts): Promise<ExecutionResult> {
   return await executor.execute(createTask(parts), new RecordingSink(), {});
+}
+
+/** A task as a child takes it, without an executor. */
+export function createChildTask(
+  module: Uint8Array,
+  limits: { readonly fuel?: number; readonly outputBytes?: number; readonly logBytes?: number },
+): ChildTask {
+  const digest = createHash('sha256').update(module).digest();
+  const request = {
+    digest,
+    abi: 'fogproof' as const,
+    maxPages: 16,
+    fuel: 1_000_000,
+    outputBytes: 1000,
+    logBytes: 1000,
+    seed: new Uint8Array(32),
+    arguments: [],
+    environment: [],
+    inputs: [],
+    ...limits,
+  };
+  return { request, module, moduleKey: digest.toString('hex'), inputs: [], wallTimeMs: 60_000 };
+}
+
+/** The launch of a level with another program in place of ours. */
+export function planFor(
+  offer: IsolationOffer,
+  program: ChildProgram,
+  extraArguments: readonly string[] = [],
+): LaunchPlan {
+  const found = findHostTools();
+  const setpriv = offer.controls.includes('no-new-privileges') ? found.setpriv : null;
+  const options = { tools: { ...found, setpriv }, program, maxMemoryBytes: 2 ** 30, engineFlags: [] };
+  const plan =
+    offer.isolation === 'process'
+      ? createProcessPlan(options, offer.controls.includes('network-namespace') ? 'none' : 'host')
+      : createBubblewrapPlan(options, found.bubblewrap ?? '', createChildFilter(process.arch) ?? new Uint8Array(0));
+  return { ...plan, createArguments: (files) => [...plan.createArguments(files), ...extraArguments] };
 }
