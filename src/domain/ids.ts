@@ -50,10 +50,17 @@ export function PeerKey(text: string): PeerKey {
   throw new DomainError({ code: 'DOMAIN_BAD_ID', kind: 'peer id', text: text.slice(0, 80) });
 }
 
-/** @throws DomainError DOMAIN_BAD_TIME unless `value` is a whole, non-negative number of ms */
+/** The last time that a Date can hold (ECMA-262, section 21.4.1.1): whoever prints a later one throws. */
+const MAX_UNIX_MS = 8.64e15;
+
+function isUnixMs(value: unknown): value is UnixMs {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) <= MAX_UNIX_MS;
+}
+
+/** @throws DomainError DOMAIN_BAD_TIME unless `value` is a whole, non-negative number of ms that a Date can hold */
 export function UnixMs(value: number): UnixMs {
-  if (!Number.isSafeInteger(value) || value < 0) throw new DomainError({ code: 'DOMAIN_BAD_TIME', value });
-  return value as UnixMs;
+  if (!isUnixMs(value)) throw new DomainError({ code: 'DOMAIN_BAD_TIME', value });
+  return value;
 }
 
 function isCid(value: unknown): value is CID {
@@ -125,9 +132,7 @@ function isPeerKey(value: unknown): boolean {
 /** A PeerId string, checked to be an Ed25519 key's. */
 export const peerKeySchema = z.custom<PeerKey>(isPeerKey, { error: 'expected the PeerId of an Ed25519 key' });
 
-export const unixMsSchema = z.custom<UnixMs>((value) => Number.isSafeInteger(value) && (value as number) >= 0, {
-  error: 'expected Unix time in whole ms',
-});
+export const unixMsSchema = z.custom<UnixMs>(isUnixMs, { error: 'expected Unix time in whole ms' });
 
 /** Byte string of exactly `length` bytes. */
 export const bytesSchema = (length: number) =>

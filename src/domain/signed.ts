@@ -8,6 +8,12 @@ export const MAX_SIGNED_BYTES = 600 * 1024;
 export const MAX_BATCH_SIZE = 65_536;
 
 /**
+ * Most signatures in one list of signed objects. Whoever signs many at once signs one batch, so honest lists need one or
+ * two; a frame full of them would hold the event loop for most of a second (0.26 ms each).
+ */
+export const MAX_LISTED_SIGNATURES = 16;
+
+/**
  * A signed object on the wire: a libp2p signed envelope (RFC 0002) that holds it, or the object beside its RFC 6962
  * inclusion path in a batch whose root an envelope signs. Either is accepted wherever a signature is.
  */

@@ -5,7 +5,8 @@ export type ProofsErrorInfo =
   | { readonly code: 'PROOFS_WRONG_PAYLOAD_TYPE'; readonly expected: string; readonly found: string }
   | { readonly code: 'PROOFS_WRONG_SIGNER'; readonly type: string; readonly expected: string; readonly found: string }
   | { readonly code: 'PROOFS_NOT_IN_BATCH'; readonly type: string; readonly index: number }
-  | { readonly code: 'PROOFS_BATCH_MISMATCH'; readonly type: string; readonly reason: string };
+  | { readonly code: 'PROOFS_BATCH_MISMATCH'; readonly type: string; readonly reason: string }
+  | { readonly code: 'PROOFS_TOO_MANY_SIGNATURES'; readonly type: string; readonly max: number };
 
 const PROOFS_ERRORS: ErrorTable<ProofsErrorInfo> = {
   PROOFS_BAD_ENVELOPE: {
@@ -32,6 +33,11 @@ const PROOFS_ERRORS: ErrorTable<ProofsErrorInfo> = {
     retryable: false,
     message: (info) => `a batch of ${info.type} does not match its signed statement: ${info.reason}`,
     hint: () => 'Its maker must send every leaf of the batch, in order.',
+  },
+  PROOFS_TOO_MANY_SIGNATURES: {
+    retryable: false,
+    message: (info) => `a list of ${info.type} carries more than ${info.max} signatures`,
+    hint: () => 'Its maker must sign many objects as one batch.',
   },
 };
 

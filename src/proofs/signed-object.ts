@@ -11,6 +11,7 @@ import { decodeObject, encodeObject, type ObjectType } from '../domain/object-ty
 import {
   BATCH,
   type Batch,
+  MAX_LISTED_SIGNATURES,
   MAX_SIGNED_BYTES,
   type Signed,
   type SignedManyWire,
@@ -172,6 +173,18 @@ function isWholeBatch(wires: readonly SignedWire[], root: Uint8Array): boolean {
   return batch.size === wires.length;
 }
 
+function assertFewSignatures(type: string, items: readonly SignedWire[]): void {
+  let signatures = 0;
+  const roots = new Set<string>();
+  for (const item of items) {
+    if (item.kind === 'envelope') signatures += 1;
+    else roots.add(encodeHex(item.root));
+    if (signatures + roots.size > MAX_LISTED_SIGNATURES) {
+      throw new ProofsError({ code: 'PROOFS_TOO_MANY_SIGNATURES', type, max: MAX_LISTED_SIGNATURES });
+    }
+  }
+}
+
 /** Verifies and decodes what `packSigned` packed, in order. @throws ProofsError, CborError, DomainError */
 export async function openMany<Value extends Typed>(
   objectType: ObjectType<Value>,
@@ -179,6 +192,7 @@ export async function openMany<Value extends Typed>(
   expectedSigner?: PeerKey,
 ): Promise<Signed<Value>[]> {
   if (many.kind === 'each') {
+    assertFewSignatures(objectType.type, many.items);
     const opened: Signed<Value>[] = [];
     for (const item of many.items) opened.push(await openSigned(objectType, item, expectedSigner));
     return opened;

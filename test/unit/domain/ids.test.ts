@@ -31,7 +31,8 @@ describe('ids', () => {
 
   it('take whole, non-negative ms only', () => {
     expect(UnixMs(0)).toBe(0);
-    for (const bad of [-1, 1.5, Number.NaN, 2 ** 53]) expect(() => UnixMs(bad)).toThrow(/Unix time/);
+    expect(new Date(UnixMs(8.64e15)).toISOString()).toMatch(/^\+275760/);
+    for (const bad of [-1, 1.5, Number.NaN, 2 ** 53, 8.64e15 + 1]) expect(() => UnixMs(bad)).toThrow(/Unix time/);
   });
 });
 

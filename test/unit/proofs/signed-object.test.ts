@@ -3,9 +3,11 @@ import { RecordEnvelope } from '@libp2p/peer-record';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { COMMITMENT, COMMITMENT_SET, type Commitment } from '../../../src/domain/commitment.ts';
+import { UnixMs } from '../../../src/domain/ids.ts';
 import { encodeObject } from '../../../src/domain/object-type.ts';
 import {
   BATCH,
+  MAX_LISTED_SIGNATURES,
   MAX_SIGNED_BYTES,
   type SignedWire,
   signedManyWireSchema,
@@ -246,6 +248,25 @@ describe('objects signed together', () => {
     await expect(openMany(COMMITMENT, { kind: 'batch', root, payloads: [payload, payload] })).rejects.toEqual(
       code('PROOFS_BAD_ENVELOPE'),
     );
+  });
+
+  it('are refused unopened under more signatures than anybody needs: verifying them would stop everything else', async () => {
+    const single = await signObject(COMMITMENT, ONE, alice);
+    const many = (count: number) => packSigned(Array.from({ length: count }, () => single));
+    expect(await openMany(COMMITMENT, many(MAX_LISTED_SIGNATURES))).toHaveLength(MAX_LISTED_SIGNATURES);
+    await expect(openMany(COMMITMENT, many(MAX_LISTED_SIGNATURES + 1))).rejects.toEqual(
+      code('PROOFS_TOO_MANY_SIGNATURES'),
+    );
+    const batch = await signObjects(COMMITMENT, MANY, alice);
+    const leaves = Array.from({ length: 10 }, () => batch.toReversed()).flat();
+    expect(await openMany(COMMITMENT, packSigned(leaves))).toHaveLength(50);
+    const roots = await Promise.all(
+      Array.from({ length: MAX_LISTED_SIGNATURES + 1 }, async (_, index) => {
+        const [leaf] = await signObjects(COMMITMENT, [ONE, { ...TWO, committedAtMs: UnixMs(index) }], alice);
+        return leaf ?? single;
+      }),
+    );
+    await expect(openMany(COMMITMENT, packSigned(roots))).rejects.toEqual(code('PROOFS_TOO_MANY_SIGNATURES'));
   });
 
   it('travel each with its own signature when they are not one whole batch', async () => {

@@ -4,6 +4,7 @@ import { LEASE } from '../../../domain/lease.ts';
 import type { JobRequest } from '../../../domain/messages.ts';
 import type { Refusal } from '../../../domain/refusal.ts';
 import { BATCH, type Signed } from '../../../domain/signed.ts';
+import { encodeHex } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DaemonError } from '../../../lib/errors.ts';
 import { openMany, openSigned } from '../../../proofs/signed-object.ts';
@@ -164,13 +165,15 @@ async function openPairs(requester: PeerKey, request: LeaseRequest): Promise<rea
 
 /** For each job that was signed together with others: the id of the statement that signs them. */
 async function openStatements(jobs: readonly Signed<Job>[]): Promise<ReadonlyMap<ObjectId, ObjectId>> {
-  const ids = new Map<Uint8Array, ObjectId>();
+  const ids = new Map<string, ObjectId>();
   const statements = new Map<ObjectId, ObjectId>();
   for (const job of jobs) {
     if (job.wire.kind !== 'batch') continue;
     const { root } = job.wire;
-    const id = ids.get(root) ?? (await openSigned(BATCH, { kind: 'envelope', envelope: root }, job.signer)).id;
-    ids.set(root, id);
+    // Jobs that travel one by one each bring a copy of the statement: it is verified once.
+    const key = encodeHex(root);
+    const id = ids.get(key) ?? (await openSigned(BATCH, { kind: 'envelope', envelope: root }, job.signer)).id;
+    ids.set(key, id);
     statements.set(job.id, id);
   }
   return statements;
