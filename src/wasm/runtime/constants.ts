@@ -13,6 +13,10 @@ export const PATH_FUEL_PER_BYTE = 16;
 
 /** Longest name of a metric in bytes (domain/messages.ts bounds the event's name by as many characters). */
 export const MAX_METRIC_NAME_BYTES = 128;
+/** Bytes that each log event counts for besides its text: without it empty events would be free and endless. */
+export const LOG_OVERHEAD_BYTES = 16;
+/** Fuel of each event that leaves the sandbox: node and requester handle, store and send it, 2 µs and more. */
+export const EVENT_FUEL = 2000;
 /** Bytes that a metric counts for against the job's log limit, besides its name: u64 step, u32 length, f64 value. */
 export const METRIC_OVERHEAD_BYTES = 20;
 /** Longest text of one log event; longer writes are split (domain/messages.ts bounds an event by 65,536 characters). */

@@ -1,7 +1,9 @@
 import { createHash, type Hash } from 'node:crypto';
 import {
   COPY_BYTES_PER_FUEL,
+  EVENT_FUEL,
   LOG_FUEL_PER_BYTE,
+  LOG_OVERHEAD_BYTES,
   MAX_LOG_EVENT_BYTES,
   MAX_METRIC_NAME_BYTES,
   METRIC_OVERHEAD_BYTES,
@@ -92,15 +94,16 @@ export class ProgramContext {
   }
 
   private takeLogBytes(bytes: number): void {
-    this.charge(bytes * LOG_FUEL_PER_BYTE);
+    this.charge(EVENT_FUEL + bytes * LOG_FUEL_PER_BYTE);
     this.loggedBytes += bytes;
     if (this.loggedBytes > this.task.logBytes) halt('LOG_LIMIT', `more than ${this.task.logBytes} bytes of logs`);
   }
 
   log(stream: LogStream, text: Uint8Array): void {
-    this.takeLogBytes(text.length);
     for (let start = 0; start === 0 || start < text.length; start += MAX_LOG_EVENT_BYTES) {
-      this.sink.log(stream, text.subarray(start, start + MAX_LOG_EVENT_BYTES));
+      const part = text.subarray(start, start + MAX_LOG_EVENT_BYTES);
+      this.takeLogBytes(part.length + LOG_OVERHEAD_BYTES);
+      this.sink.log(stream, part);
     }
     this.tick();
   }

@@ -1,5 +1,5 @@
 import { jobPathSchema } from '../../../domain/job.ts';
-import { MAX_OUTPUT_FILES, METRIC_OVERHEAD_BYTES } from '../../../wasm/runtime/constants.ts';
+import { LOG_OVERHEAD_BYTES, MAX_OUTPUT_FILES, METRIC_OVERHEAD_BYTES } from '../../../wasm/runtime/constants.ts';
 import { SandboxError } from '../../errors.ts';
 import type { ExecutionSink, InputFile } from '../../interface.ts';
 import type { Answer } from '../../protocol/parse-answer.ts';
@@ -44,7 +44,7 @@ export class TaskAnswers {
       case 'ready':
         return this.refuse('ready in the middle of a task');
       case 'log':
-        this.countLog(answer.text.length);
+        this.countLog(answer.text.length + LOG_OVERHEAD_BYTES);
         this.sink.log(answer.stream, DECODER.decode(answer.text));
         return null;
       case 'metric':
