@@ -30,6 +30,12 @@ export const ASKED_LIMIT = 256;
 /** First and longest wait before a dropped attempt stream is attached again, ms. */
 export const REATTACH_BACKOFF_MS = { first: 50, longest: 2_000 } as const;
 
+/**
+ * Phases and progress of one attempt: at once as many as an honest provider keeps for a requester that comes back
+ * (provider/constants.ts), and in one renewal interval four times what it signs. Each is verified and written.
+ */
+export const STEP_BURST = 4_096;
+export const STEPS_PER_RENEWAL = 16;
 /** Longest wait for a provider's countersignature, ms. */
 export const ACCEPT_TIMEOUT_MS = 10_000;
 /** Beyond its wall-time limit, an attempt that still renews its lease is given this long, ms, plus two leases. */

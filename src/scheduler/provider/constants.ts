@@ -1,7 +1,10 @@
-/** Offers that one peer may hold unanswered; its untaken reservations starve nobody else. */
+/** Offers that one peer may hold unanswered; more of them would be more memory. */
 export const MAX_LIVE_OFFERS_PER_PEER = 64;
 /** Attempts of one peer that may be live at once: two full batches (domain/messages.ts: 4096 leases a request). */
 export const MAX_LIVE_ATTEMPTS_PER_PEER = 8_192;
+/** Offers that one peer may leave untaken in a row; after that it waits, ms, twice as long after each further one. */
+export const FREE_LAPSED_OFFERS = 3;
+export const LAPSE_PAUSE_MS = { first: 1_000, longest: 60_000 } as const;
 /** Offer requests of one peer in a burst, and a second in the long run. */
 export const OFFER_BURST = 400;
 export const OFFERS_PER_SECOND = 200;
@@ -18,6 +21,11 @@ export const MAX_POISON_JOBS = 10_000;
 /** Events of one attempt kept for `attach`, and their bytes; logs and metrics are dropped oldest first. */
 export const MAX_BUFFERED_EVENTS = 4_096;
 export const MAX_BUFFERED_BYTES = 1024 * 1024;
+/**
+ * Answers that follow one live attempt. Each holds the request that opened it, up to 1 MiB; a requester that comes back
+ * needs one, and the one that it has given up may not be known to be dead yet.
+ */
+export const MAX_FOLLOWERS_PER_ATTEMPT = 4;
 /** Event logs of ended attempts kept in memory for `attach`. */
 export const MAX_ENDED_LOGS = 256;
 /** Fixed cost of an event in the bounds above: lease link, sequence, time and map keys on the wire. */

@@ -6,6 +6,7 @@ import type { Refusal } from '../../domain/refusal.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
+import type { TokenBucket } from '../../lib/token-bucket.ts';
 import type { PeerTransport } from '../../network/interface.ts';
 import { packSigned } from '../../proofs/signed-object.ts';
 import { ACCEPT_TIMEOUT_MS, OVERDUE_GRACE_MS, REATTACH_BACKOFF_MS } from '../constants.ts';
@@ -17,6 +18,7 @@ import { sleep } from './backoff.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import { OwnFault } from './own-fault.ts';
+import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyCommitment, verifyProgress } from './verify-attempt.ts';
 import { verifyReceipt } from './verify-receipt.ts';
 
@@ -56,6 +58,7 @@ export class AttemptDriver {
   readonly #modules: AttemptDriverModules;
   readonly #options: AttemptDriverOptions;
   readonly #controller = new AbortController();
+  readonly #steps: TokenBucket;
   #lastSequence: number;
   #timer: Disposable | undefined;
   /** While the node was down nobody listened: a lease counts as silent only once it had its time to be heard again. */
@@ -65,6 +68,7 @@ export class AttemptDriver {
     this.#modules = modules;
     this.#options = options;
     this.#lastSequence = options.lastSequence;
+    this.#steps = createStepBucket(options.attempt.lease.value, modules.clock);
   }
 
   /** Sends the lease, which must be on disk, and follows. */
@@ -204,6 +208,10 @@ export class AttemptDriver {
     if (event.kind === 'log' || event.kind === 'metric') {
       const entry = { atMs, replica: this.#lease.value.replica, event };
       return this.#modules.log.append(lease, sequence, entry);
+    }
+    const isStep = event.kind === 'phase' || event.kind === 'progress';
+    if (isStep && !this.#steps.take(this.#modules.clock.monotonicMs())) {
+      return this.#blame('EVENT_FLOOD', 'it sends phases and progress faster than anybody needs');
     }
     await this.#handleStep(event);
   }

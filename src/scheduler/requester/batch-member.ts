@@ -2,6 +2,7 @@ import type { JobId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
+import type { TokenBucket } from '../../lib/token-bucket.ts';
 import type { JobView } from '../interface.ts';
 import { createInitialState, createJobFacts, type EndedJob, isEnded } from '../job-machine-state.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
@@ -20,6 +21,8 @@ export class BatchMember {
   /** Its only attempt, once there is one. */
   attempt: AttemptCase | null = null;
   lastSequence = 0;
+  /** Progress that it may still tell of, once it has told of any. */
+  steps: TokenBucket | null = null;
   /** Its result is being written: it ends here, whatever else happens. */
   isConcluding = false;
   log: JobLog | null = null;

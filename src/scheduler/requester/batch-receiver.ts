@@ -19,6 +19,7 @@ import type { Prepared } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 import { OwnFault } from './own-fault.ts';
+import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyProgress } from './verify-attempt.ts';
 import { checkReceipt, openReceipts, type ReceiptExpectation, verifyReceipt } from './verify-receipt.ts';
 
@@ -274,6 +275,11 @@ export class BatchReceiver {
   }
 
   async #renew(member: BatchMember, attempt: AttemptCase, wire: SignedWire): Promise<void> {
+    const { clock } = this.#modules;
+    member.steps ??= createStepBucket(attempt.lease.value, clock);
+    if (!member.steps.take(clock.monotonicMs())) {
+      return this.#fail(member, 'EVENT_FLOOD', 'it sends progress faster than anybody needs', true);
+    }
     this.flush(member);
     const last = findAttempt(member.ledger.state, attempt.id)?.progress?.sequence ?? 0;
     const checked = await verifyProgress(wire, attempt.lease, last);

@@ -3,7 +3,13 @@ import type { Receipt } from '../../../domain/receipt.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { packSigned } from '../../../proofs/signed-object.ts';
-import { FRAME_BUDGET_BYTES, FRAME_EAGER_BYTES, FRAME_INTERVAL_MS, MAX_FRAME_EVENTS } from '../constants.ts';
+import {
+  FRAME_BUDGET_BYTES,
+  FRAME_EAGER_BYTES,
+  FRAME_INTERVAL_MS,
+  MAX_FOLLOWERS_PER_ATTEMPT,
+  MAX_FRAME_EVENTS,
+} from '../constants.ts';
 import { type EventLog, estimateEventBytes } from './event-log.ts';
 
 /** Something with events to follow: a live attempt, or what is kept of an ended one. */
@@ -17,6 +23,8 @@ export interface FeedSource {
 /** Told of every event of a source that it follows. */
 export interface AttemptFollower {
   onEvent(source: FeedSource, sizeBytes: number, urgency: 'now' | 'soon'): void;
+  /** It hears no more of this source. */
+  leave(source: FeedSource): void;
 }
 
 /** Receipts that were signed together, with the outputs that ride with them. */
@@ -51,6 +59,14 @@ export class AttemptFeed implements AttemptFollower {
     source.followers.add(this);
     this.#dirty.add(source);
     this.#isUrgent = true;
+    const [oldest] = source.followers;
+    if (source.followers.size > MAX_FOLLOWERS_PER_ATTEMPT) oldest?.leave(source);
+  }
+
+  leave(source: FeedSource): void {
+    this.#unfollow(source);
+    this.#isUrgent = true;
+    this.#wake();
   }
 
   onEvent(source: FeedSource, sizeBytes: number, urgency: 'now' | 'soon'): void {
@@ -83,7 +99,8 @@ export class AttemptFeed implements AttemptFollower {
   }
 
   async #waitForWork(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.#dirty.size === 0 && this.#groups.length === 0) await this.#nextWake();
+    const isIdle = (): boolean => this.#dirty.size === 0 && this.#groups.length === 0;
+    while (!signal.aborted && this.#cursors.size > 0 && isIdle()) await this.#nextWake();
     while (!signal.aborted && !this.#isUrgent && this.#waitingBytes < FRAME_EAGER_BYTES) {
       const waitMs = this.#lastFrameAtMs + FRAME_INTERVAL_MS - this.#clock.monotonicMs();
       if (waitMs <= 0) return;

@@ -1,9 +1,11 @@
+import { LRUCache } from 'lru-cache';
 import type { IsolationLevel } from '../../../domain/capability.ts';
 import type { ObjectId, PeerKey } from '../../../domain/ids.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
+import { FREE_LAPSED_OFFERS, LAPSE_PAUSE_MS, MAX_RATED_PEERS } from '../constants.ts';
 
 /** What an offer holds from the moment it is decided on until it is taken or expires. */
 export interface Reservation {
@@ -25,6 +27,13 @@ export type TakenOffer =
   | { readonly kind: 'unknown' }
   | { readonly kind: 'duplicate' };
 
+/** Offers of one peer that expired untaken, one after the other. */
+interface Lapses {
+  readonly count: number;
+  /** Until when it gets no further offer. */
+  readonly untilMs: number;
+}
+
 /** Live offers: as many as there are slots for, and taken ones until they would have expired. */
 export class OfferBook {
   readonly #clock: Clock;
@@ -32,6 +41,7 @@ export class OfferBook {
   readonly #signed = new Map<ObjectId, OfferEntry>();
   /** Taken offers until their expiry, so that a second lease is told apart from an unknown offer. */
   readonly #taken = new Map<ObjectId, number>();
+  readonly #lapses = new LRUCache<PeerKey, Lapses>({ max: MAX_RATED_PEERS });
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -41,6 +51,12 @@ export class OfferBook {
   live(): readonly Reservation[] {
     this.#prune();
     return [...this.#live];
+  }
+
+  /** How long a peer must wait, ms: one that leaves offer after offer untaken would hold every slot for nothing. */
+  pauseOf(requester: PeerKey): number {
+    this.#prune();
+    return Math.max(0, (this.#lapses.get(requester)?.untilMs ?? 0) - this.#clock.nowMs());
   }
 
   reserve(reservation: Reservation): void {
@@ -72,6 +88,7 @@ export class OfferBook {
     this.#signed.delete(offer);
     this.#live.delete(entry);
     this.#taken.set(offer, entry.expiresAtMs);
+    this.#lapses.delete(entry.requester);
     return { kind: 'taken', entry };
   }
 
@@ -81,11 +98,21 @@ export class OfferBook {
       if (reservation.expiresAtMs <= nowMs) this.#live.delete(reservation);
     }
     for (const [offer, entry] of this.#signed) {
-      if (entry.expiresAtMs <= nowMs) this.#signed.delete(offer);
+      if (entry.expiresAtMs > nowMs) continue;
+      this.#signed.delete(offer);
+      this.#noteLapse(entry);
     }
     for (const [offer, expiresAtMs] of this.#taken) {
       if (expiresAtMs > nowMs) break;
       this.#taken.delete(offer);
     }
+  }
+
+  #noteLapse({ requester, expiresAtMs }: OfferEntry): void {
+    const count = (this.#lapses.get(requester)?.count ?? 0) + 1;
+    const excess = count - FREE_LAPSED_OFFERS;
+    const { first, longest } = LAPSE_PAUSE_MS;
+    const pauseMs = excess <= 0 ? 0 : Math.min(longest, first * 2 ** (excess - 1));
+    this.#lapses.set(requester, { count, untilMs: expiresAtMs + pauseMs });
   }
 }

@@ -70,6 +70,8 @@ export class OfferDesk {
       this.#rates.get(requester) ?? new TokenBucket({ perSecond: OFFERS_PER_SECOND, burst: OFFER_BURST }, nowMs);
     this.#rates.set(requester, rate);
     if (!rate.take(nowMs)) return createRefusal('RATE_LIMITED', `more than ${OFFERS_PER_SECOND} requests a second`);
+    const pauseMs = this.#modules.offers.pauseOf(requester);
+    if (pauseMs > 0) return createRefusal('RATE_LIMITED', `it left its offers untaken: none for another ${pauseMs} ms`);
     const live = this.#modules.offers.live().filter((offer) => offer.requester === requester).length;
     if (live < MAX_LIVE_OFFERS_PER_PEER) return undefined;
     return createRefusal('RATE_LIMITED', `${live} offers to this requester are open`);

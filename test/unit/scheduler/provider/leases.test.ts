@@ -5,6 +5,7 @@ import { LEASE, type Lease } from '../../../../src/domain/lease.ts';
 import type { JobRequest } from '../../../../src/domain/messages.ts';
 import { OFFER } from '../../../../src/domain/offer.ts';
 import { openSigned, packSigned, signObjects } from '../../../../src/proofs/signed-object.ts';
+import { MAX_FOLLOWERS_PER_ATTEMPT } from '../../../../src/scheduler/provider/constants.ts';
 import { findLeaseMismatch } from '../../../../src/scheduler/provider/leases/lease-checks.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import {
@@ -221,6 +222,23 @@ describe('a lease', () => {
     expect(after.responses[0]).toEqual(first.responses[0]);
     expect(same.events).toEqual(first.events);
     expect(after.events).toEqual(first.events);
+  });
+
+  it('sent again and again has few answers open: each would hold its request', async () => {
+    const { rig, requester } = await start();
+    rig.executor.behaviour = () => undefined;
+    const work = await requester.prepare();
+    const answers = Array.from({ length: 3 * MAX_FOLLOWERS_PER_ATTEMPT }, () => requester.lease(work));
+    await settle();
+    let ended = 0;
+    for (const answer of answers) void answer.done.then(() => (ended += 1));
+    await settle();
+    expect(ended).toBe(2 * MAX_FOLLOWERS_PER_ATTEMPT);
+    const last = requester.lease(work);
+    await settle();
+    rig.executor.held[0]?.finish();
+    await last.done;
+    expect(last.kinds.at(-1)).toBe('receipt');
   });
 
   it('sent again by another peer is not answered', async () => {

@@ -120,6 +120,33 @@ describe('an offer', () => {
     expect((await ask()).kind).toBe('offer');
   });
 
+  it('is refused for ever longer to a requester that leaves its offers untaken, and only to it', async () => {
+    const rig = await ProviderRig.start();
+    const squatter = await rig.requester(9);
+    const honest = await rig.requester(8);
+    const ask = async (who: typeof squatter) => await who.ask(await who.signJobs(who.describeJob()));
+    const heldAtMs: number[] = [];
+    const startedAtMs = rig.clock.nowMs();
+    for (let turn = 0; turn < 120; turn += 1) {
+      while ((await ask(squatter)).kind === 'offer') heldAtMs.push(rig.clock.nowMs() - startedAtMs);
+      await rig.clock.advance(500);
+    }
+    expect(heldAtMs.length).toBeLessThan(14);
+    expect(refusalOf(await ask(squatter))?.detail).toMatch(/untaken/);
+    expect((await ask(honest)).kind).toBe('offer');
+  });
+
+  it('is given as before once a requester takes one', async () => {
+    const rig = await ProviderRig.start();
+    const requester = await rig.requester();
+    const ask = async () => await requester.ask(await requester.signJobs(requester.describeJob()));
+    for (let turn = 0; turn < 6; turn += 1) {
+      expect((await ask()).kind).toBe('offer');
+      if (turn % 3 === 2) await requester.lease(await requester.prepare()).done;
+      await rig.clock.advance(PARAMETERS.offerTtlMs);
+    }
+  });
+
   it('never gives more slots than there are, however many ask at once', async () => {
     const rig = await ProviderRig.start();
     const requester = await rig.requester();
