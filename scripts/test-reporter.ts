@@ -3,7 +3,7 @@ import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
 export interface SkippedTest {
   readonly name: string;
-  readonly kind: 'hardware' | 'host' | 'unexplained';
+  readonly kind: 'hardware' | 'toolchain' | 'host' | 'unexplained';
   readonly reason: string;
 }
 
@@ -17,7 +17,7 @@ export interface TestReport {
 /** The file that the report goes to. */
 export const REPORT_FILE_VARIABLE = 'FOGPROOF_TEST_REPORT';
 
-const NEED = / \[needs (hardware|host): ([^\]]+)\]/;
+const NEED = / \[needs (hardware|toolchain|host): ([^\]]+)\]/;
 
 /** Vitest reporter beside the default one: what scripts/test.ts needs for its summary. */
 class SummaryReporter implements Reporter {
@@ -51,7 +51,7 @@ function describeTest(test: TestCase): string {
 function describeSkipped(test: TestCase): SkippedTest {
   const name = describeTest(test);
   const [, kind, reason] = NEED.exec(name) ?? [];
-  if ((kind === 'hardware' || kind === 'host') && reason !== undefined) {
+  if ((kind === 'hardware' || kind === 'toolchain' || kind === 'host') && reason !== undefined) {
     return { name: name.replace(NEED, ''), kind, reason };
   }
   const result = test.result();

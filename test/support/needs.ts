@@ -3,8 +3,11 @@ import { describe, it } from 'vitest';
 /** Something that a suite needs and that not every machine has. */
 export interface Need {
   readonly isMet: boolean;
-  /** `hardware` may be missing anywhere; `host` is what scripts/setup installs, so CI must have it. */
-  readonly kind: 'hardware' | 'host';
+  /**
+   * `hardware` may be missing anywhere, and so may `toolchain`, a compiler of another language that nothing here builds
+   * with; `host` is what scripts/setup installs, so CI must have it.
+   */
+  readonly kind: 'hardware' | 'toolchain' | 'host';
   /** What is missing and how to get it, as shown beside the skipped suite. */
   readonly reason: string;
 }

@@ -42,7 +42,6 @@ export interface ExportEntry {
 
 /** Export kinds (core specification, section 5.5.10). */
 export const KIND_FUNCTION = 0;
-export const KIND_TABLE = 1;
 export const KIND_MEMORY = 2;
 export const KIND_GLOBAL = 3;
 

@@ -1,0 +1,3 @@
+module fogproof.test/program
+
+go 1.21
