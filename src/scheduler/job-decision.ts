@@ -1,4 +1,5 @@
 import type { LeaseId, PeerKey } from '../domain/ids.ts';
+import { ATTEMPT_FAILURES } from '../domain/receipt.ts';
 import { ATTEMPTS_PER_PROVIDER, MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
 import {
   type Attempt,
@@ -91,9 +92,14 @@ export function isProviderExcluded(state: JobMachineState, provider: PeerKey): b
   return own.some((attempt) => isStanding(attempt) || !isForgiven(state, attempt));
 }
 
-/** Who fell silent may come back, but not to hold up replicas that could do without. */
+/**
+ * Who fell silent, or said itself that it failed, may try again (the order of asking puts it last), but not to hold up
+ * replicas that could do without. Who was caught at something may not.
+ */
 function isForgiven(state: JobMachineState, { end }: Attempt): boolean {
   if (end === null || !end.isCounted || PASSING_ENDS.includes(end.code)) return true;
   const decision = decide(state);
-  return end.code === 'LEASE_EXPIRED' && decision.kind === 'seek' && !decision.canShrink;
+  return HONEST_ENDS.includes(end.code) && decision.kind === 'seek' && !decision.canShrink;
 }
+
+const HONEST_ENDS: readonly string[] = ATTEMPT_FAILURES;

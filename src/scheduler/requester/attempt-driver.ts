@@ -60,6 +60,8 @@ export class AttemptDriver {
   readonly #controller = new AbortController();
   readonly #steps: TokenBucket;
   #lastSequence: number;
+  /** Sequence of the last signed progress that this driver heard. */
+  #lastProgress = 0;
   #timer: Disposable | undefined;
   /** While the node was down nobody listened: a lease counts as silent only once it had its time to be heard again. */
   #patientUntilMs = 0;
@@ -232,9 +234,12 @@ export class AttemptDriver {
   }
 
   async #renew(wire: SignedWire): Promise<void> {
-    const checked = await verifyProgress(wire, this.#lease, this.#attempt?.progress?.sequence ?? 0);
+    const checked = await verifyProgress(wire, this.#lease, this.#lastProgress);
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
     const { sequence, fuel, step, cpuTimeMs } = checked.value;
+    this.#lastProgress = sequence;
+    // Heard before a restart and sent again because it was asked for: it renews nothing.
+    if (sequence <= (this.#attempt?.progress?.sequence ?? 0)) return;
     const leaseEndsAtMs = this.#computeLeaseEnd();
     const now = this.#now();
     this.#apply(

@@ -70,6 +70,7 @@ function listHints(request: ExplainRequest): string[] {
     ...hintRefusals(asked, job),
     ...hintUnreachable(asked),
     ...hintFailures(view),
+    ...hintExhausted(view, fitting),
   ];
 }
 
@@ -108,6 +109,13 @@ function suggestPrice(refusals: readonly { readonly detail: string }[], job: Job
     .filter((price) => price > ceiling);
   const lowest = named.reduce<bigint | null>((least, price) => (least === null || price < least ? price : least), null);
   return lowest === null ? null : `raise the price ceiling to at least ${lowest}`;
+}
+
+function hintExhausted(view: JobView, fitting: readonly NodeRecord[]): string[] {
+  if (view.state !== 'seeking' || fitting.length === 0) return [];
+  const failed = new Set(view.attempts.map(({ provider }) => provider));
+  if (!fitting.every(({ peer }) => failed.has(peer))) return [];
+  return ['every known provider that fits has failed it: connect to more, or cancel it; it waits until its deadline'];
 }
 
 function hintUnreachable(asked: readonly Asked[]): string[] {

@@ -197,6 +197,46 @@ describe('restart', () => {
     expect(view.attempts[1]?.provider).toBe(other.peer);
   });
 
+  it('takes progress that is sent again after a restart as heard, not as a lie', async () => {
+    const before = await RequesterRig.start();
+    const provider = await before.addProvider({ holds: true });
+    const job = await before.submit();
+    await before.leased(provider);
+    await provider.progress(provider.only, 1);
+    await settleTasks();
+    await before.requester.stop();
+    const after = await before.restart();
+    await settleTasks();
+    // Its feed gave the first one again when it was attached to.
+    await provider.progress(provider.only, 2);
+    await provider.finish(provider.only);
+    expect((await after.end(job)).attempts.map(({ state }) => state)).toEqual(['revealed']);
+  });
+
+  it('tries the only provider again after an attempt that it says itself it could not finish', async () => {
+    const rig = await RequesterRig.start();
+    const provider = await rig.addProvider({ holds: true });
+    const job = await rig.submit();
+    await rig.leased(provider);
+    const first = provider.only;
+    await provider.fail(first, 'EXECUTOR_CRASHED');
+    await settleTasks();
+    const { hints } = await rig.requester.explain(job);
+    expect(hints.at(-1)).toContain('every known provider that fits has failed it');
+    for (let turn = 0; provider.attempts.size < 2 && turn < 100; turn += 1) {
+      await settleTasks();
+      await rig.clock.advance(100);
+    }
+    const second = [...provider.attempts.values()].find((attempt) => attempt !== first);
+    if (second === undefined) throw new Error('it was not asked again');
+    await provider.finish(second);
+    const view = await rig.end(job);
+    expect(view.attempts.map(({ state, provider: by }) => [state, by])).toEqual([
+      ['failed', provider.peer],
+      ['revealed', provider.peer],
+    ]);
+  });
+
   it('accepts the result of an attempt that ran on while nobody listened, however long that was', async () => {
     const before = await RequesterRig.start();
     const provider = await before.addProvider({ holds: true });
