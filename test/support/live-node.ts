@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileBlobStore } from '../../src/blob/file-blob-store.ts';
 import type { PeerKey } from '../../src/domain/ids.ts';
+import type { NodeRecord } from '../../src/domain/node-record.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
@@ -15,7 +16,7 @@ import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/schedu
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
-import { NoopMetricsRegistry } from '../../src/telemetry/noop-metrics.ts';
+import { RecordingMetrics } from './network.ts';
 
 export interface LiveNodeOptions {
   readonly executor?: Executor;
@@ -23,6 +24,8 @@ export interface LiveNodeOptions {
   readonly parameters?: Partial<JobRequesterOptions['parameters']>;
   readonly provider?: Partial<JobProviderOptions>;
   readonly requester?: Partial<JobRequesterOptions>;
+  /** Prices that its node record names; it works for nothing all the same. */
+  readonly pricesPerHour?: NodeRecord['pricesPerHour'];
 }
 
 export interface LiveNode extends AsyncDisposable {
@@ -31,6 +34,7 @@ export interface LiveNode extends AsyncDisposable {
   readonly requester: JobRequester;
   readonly provider: JobProvider;
   readonly blobs: FileBlobStore;
+  readonly metrics: RecordingMetrics;
   address(): string;
 }
 
@@ -45,7 +49,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     clock: new SystemClock(),
     random: new SystemRandom(),
     logger: new NoopLogger(),
-    metrics: new NoopMetricsRegistry(),
+    metrics: new RecordingMetrics(),
   };
   const database = stack.use(await LevelDatabase.open(join(folder, 'db'), common));
   const blobs = stack.use(
@@ -85,7 +89,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   stack.defer(() => requester.stop());
   stack.defer(() => provider.stop());
   stack.use(serveBlobs(network, blobs, grants));
-  await announce(network, options.executor);
+  await announce(network, options);
   await requester.start(new AbortController().signal);
   await provider.start();
   const owned = stack.move();
@@ -95,6 +99,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     requester,
     provider,
     blobs,
+    metrics: common.metrics,
     address: () => network.status().listen[0] ?? '',
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -117,7 +122,7 @@ function createNetwork(
   });
 }
 
-async function announce(network: Libp2pNetwork, executor: Executor | undefined): Promise<void> {
+async function announce(network: Libp2pNetwork, { executor, pricesPerHour = [] }: LiveNodeOptions): Promise<void> {
   const executors =
     executor === undefined
       ? []
@@ -127,7 +132,7 @@ async function announce(network: Libp2pNetwork, executor: Executor | undefined):
     claims: { claimClass: 'declared', region: null, cpuCores: 2, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, gpus: [] },
     capabilities: ['cpu'],
     executors,
-    pricesPerHour: [],
+    pricesPerHour,
   });
 }
 

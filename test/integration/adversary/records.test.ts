@@ -1,0 +1,53 @@
+import { expect, it } from 'vitest';
+import { UnixMs } from '../../../src/domain/ids.ts';
+import type { NodeRecord } from '../../../src/domain/node-record.ts';
+import type { Identity } from '../../../src/identity/interface.ts';
+import { joinRogues, runJob, startHonestMesh } from '../../support/adversary.ts';
+import { createTestIdentity } from '../../support/network.ts';
+import { signNodeRecord } from '../../support/record-builder.ts';
+
+type Forgery = (victim: NodeRecord, rogue: Identity) => Promise<Awaited<ReturnType<typeof signNodeRecord>>>;
+
+const DAY_MS = 86_400_000;
+const forgeries: readonly (readonly [name: string, code: string, forge: Forgery])[] = [
+  [
+    'signed by somebody else',
+    'NETWORK_RECORD_WRONG_SIGNER',
+    (victim, rogue) => signNodeRecord(rogue, Date.now(), { ...victim, sequence: victim.sequence + 1 }),
+  ],
+  [
+    'of another network',
+    'NETWORK_RECORD_OTHER_NETWORK',
+    (_, rogue) => signNodeRecord(rogue, Date.now(), { network: 'else' }),
+  ],
+  ['long expired', 'NETWORK_RECORD_EXPIRED', (_, rogue) => signNodeRecord(rogue, Date.now() - DAY_MS)],
+  ['from the future', 'NETWORK_RECORD_NOT_YET', (_, rogue) => signNodeRecord(rogue, Date.now() + DAY_MS)],
+  [
+    'that lives for ever',
+    'NETWORK_RECORD_BAD_LIFETIME',
+    (_, rogue) => signNodeRecord(rogue, Date.now(), { expiresAtMs: UnixMs(8.64e15) }),
+  ],
+  [
+    'with the address of somebody else',
+    'NETWORK_RECORD_BAD_ADDRESS',
+    (victim, rogue) => signNodeRecord(rogue, Date.now(), { addresses: [`/ip4/127.0.0.1/tcp/1/p2p/${victim.peer}`] }),
+  ],
+];
+
+it('node records that are forged or stale change nothing, and are counted', async () => {
+  await using stack = new AsyncDisposableStack();
+  const mesh = await startHonestMesh(stack, 1);
+  const { requester } = mesh;
+  const [victim] = requester.network.peers.providers();
+  if (victim === undefined) throw new TypeError('no provider');
+  const stranger = await createTestIdentity();
+  const records = [];
+  for (const [, , forge] of forgeries) records.push((await forge(victim.value, stranger)).wire);
+  await joinRogues(stack, mesh, [{ records, refuseOffer: () => ({ code: 'DRAINING', detail: 'a rogue' }) }]);
+  for (const [name, code] of forgeries) {
+    expect(requester.metrics.read('fogproof_network_records_total', { code }), name).toBeGreaterThan(0);
+  }
+  expect(requester.network.peers.get(stranger.peer)?.record ?? null).toBeNull();
+  expect(requester.network.peers.get(victim.value.peer)?.record?.id).toBe(victim.id);
+  expect(await runJob(requester)).toMatchObject({ state: 'completed', attempts: [{ provider: victim.value.peer }] });
+});
