@@ -50,7 +50,7 @@ function formatRow(row: BenchRow): string {
 async function main(args: readonly string[]): Promise<void> {
   if (args.includes('--help')) return console.log(HELP);
   const jsonAt = args.indexOf('--json');
-  const names = args.filter((arg, index) => arg in BENCHES && index !== jsonAt + 1);
+  const names = args.filter((arg, index) => arg in BENCHES && (jsonAt < 0 || index !== jsonAt + 1));
   buildExamples({ isForced: false });
   console.log(
     `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node.js ${process.version}`,
