@@ -1,7 +1,8 @@
-import { mkdir, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import { describeError } from '../lib/errors.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
 import { MAX_CONFIG_FILE_BYTES } from './constants.ts';
 import { ConfigError } from './errors.ts';
@@ -32,7 +33,7 @@ export interface SmallFileOptions {
  */
 export async function writeSmallFile(path: string, text: string, options: SmallFileOptions): Promise<boolean> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     await writeFileAtomic(path, text, { mode: 0o600, existing: options.existing });
     return true;
   } catch (error) {

@@ -1,7 +1,7 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { describeError } from '../lib/errors.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import type { Random } from '../lib/random.ts';
 import { decryptAge, encryptAge } from './age-file.ts';
 import { KEYSTORE_SCRYPT_LOG_N, SEED_BYTES } from './constants.ts';
@@ -118,7 +118,7 @@ export class KeystoreFile {
 
   async #makeHome(): Promise<void> {
     try {
-      await mkdir(this.#home, { recursive: true, mode: 0o700 });
+      await makeFolder(this.#home, 0o700);
     } catch (error) {
       const reason = describeError(error);
       throw new IdentityError({ code: 'IDENTITY_UNWRITABLE', path: this.#home, reason }, { cause: error });

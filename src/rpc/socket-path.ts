@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
+import { makeFolder } from '../lib/make-folder.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
 import { MAX_SOCKET_PATH_BYTES, PROBE_TIMEOUT_MS } from './constants.ts';
 import { RpcError } from './errors.ts';
@@ -18,7 +19,7 @@ const STICKY = 0o1000;
  */
 export async function listenPrivately(server: Server, path: string): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: OWNER_ONLY_FOLDER });
+  await makeFolder(folder, OWNER_ONLY_FOLDER);
   await assertSafeFolder(folder);
   await assertNotInUse(path);
   const nursery = await mkdtemp(join(folder, '.s'));

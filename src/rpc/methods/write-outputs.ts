@@ -1,10 +1,11 @@
-import { lstat, mkdir, mkdtemp, open, realpath, rename, rm } from 'node:fs/promises';
+import { lstat, mkdtemp, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join, relative, sep } from 'node:path';
 import type { BlobStore } from '../../blob/interface.ts';
 import { jobPathSchema } from '../../domain/job.ts';
 import type { OutputFile } from '../../domain/receipt.ts';
 import { syncDirectory } from '../../lib/atomic-file.ts';
 import { describeError } from '../../lib/errors.ts';
+import { makeFolder } from '../../lib/make-folder.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
 import { SchedulerError } from '../../scheduler/errors.ts';
 import type { JobView } from '../../scheduler/interface.ts';
@@ -57,7 +58,7 @@ export async function writeOutputs(
 
 async function makeRoot(directory: string): Promise<string> {
   try {
-    await mkdir(directory, { recursive: true });
+    await makeFolder(directory, 0o777);
     return await realpath(directory);
   } catch (error) {
     throw writeFailed(directory, error);
@@ -128,7 +129,7 @@ async function isSameFile(target: string, staged: string): Promise<boolean> {
 async function moveIntoPlace({ target, staged, isThere }: PlannedWrite): Promise<void> {
   if (isThere) return;
   try {
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target), 0o777);
     await rename(staged, target);
     await syncDirectory(dirname(target));
   } catch (error) {
