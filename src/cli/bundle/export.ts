@@ -17,7 +17,7 @@ export const bundleExport = defineCommand({
     output: z
       .string()
       .exactOptional()
-      .describe('file to write; by default the name of the job id in this folder')
+      .describe('file to write, replaced if it is there; by default named after the job, in this folder')
       .meta({ short: 'o', placeholder: 'FILE' }),
     format: z.enum(['bundle', 'in-toto']).default('bundle').describe('bundle or in-toto'),
     content: z

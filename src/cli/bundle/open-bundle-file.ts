@@ -3,7 +3,8 @@ import { open, readFile } from 'node:fs/promises';
 import { BLOB_PIECE_BYTES, MAX_DSSE_BYTES } from '../../bundle/constants.ts';
 import { BundleError } from '../../bundle/errors.ts';
 import type { BundleSource } from '../../bundle/read-blocks.ts';
-import { describeError, UsageError } from '../../lib/errors.ts';
+import { UsageError } from '../../lib/errors.ts';
+import { describeFileProblem } from '../framework/describe-file-problem.ts';
 
 export type BundleFile =
   | { readonly kind: 'bundle'; readonly source: BundleSource }
@@ -43,5 +44,7 @@ async function* streamFile(path: string): AsyncIterable<Uint8Array> {
 }
 
 function unreadable(path: string, cause: unknown): UsageError {
-  return new UsageError(`cannot read ${path}: ${describeError(cause)}`, 'Give the path of a bundle file.', { cause });
+  return new UsageError(`cannot read ${path}: ${describeFileProblem(cause)}`, 'Give the path of a bundle file.', {
+    cause,
+  });
 }

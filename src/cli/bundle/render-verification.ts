@@ -35,12 +35,13 @@ export function renderInToto(path: string, verification: InTotoVerification): st
     ...(claims?.assurances ?? []).flatMap(({ assurance, statement }) =>
       renderField(`${assurance}:`, statement.split('\n'), 2),
     ),
+    '',
     ...renderChecks(checks, 0),
     ...renderNotProven(notProven),
   ];
 }
 
-function listDigests(digest: Readonly<Record<string, string>>): string {
+export function listDigests(digest: Readonly<Record<string, string>>): string {
   return Object.entries(digest)
     .map(([algorithm, value]) => `${algorithm}:${value}`)
     .join(' ');

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { parseDsse } from '../../bundle/dsse.ts';
-import { parseStatement } from '../../bundle/in-toto.ts';
+import { parseStatement, type Statement } from '../../bundle/in-toto.ts';
 import { type Opened, openEvidence } from '../../bundle/open-evidence.ts';
 import { type BundleSource, readBlocks } from '../../bundle/read-blocks.ts';
 import { formatSize } from '../../lib/quantity.ts';
@@ -9,6 +9,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { formatCount, formatDateTime, plural, renderFields, shortPeer } from '../format.ts';
 import { type CliOutput, defineCommand } from '../interface.ts';
 import { openBundleFile } from './open-bundle-file.ts';
+import { listDigests } from './render-verification.ts';
 
 export const bundleShow = defineCommand({
   name: 'bundle show',
@@ -23,7 +24,7 @@ export const bundleShow = defineCommand({
     const opened = await openBundleFile(path);
     if (opened.kind === 'in-toto') {
       const statement = parseStatement(parseDsse(opened.bytes).payload);
-      output.result({ file: path, kind: 'in-toto', statement }, () => JSON.stringify(statement, null, 2).split('\n'));
+      output.result({ file: path, kind: 'in-toto', statement }, () => renderStatement(statement));
       return EXIT_CODES.ok;
     }
     const contents = await readContents(opened.source);
@@ -31,6 +32,18 @@ export const bundleShow = defineCommand({
     return EXIT_CODES.ok;
   },
 });
+
+function renderStatement({ subject, predicateType, predicate }: Statement): string[] {
+  return [
+    ...renderFields([['predicate', predicateType]]),
+    '',
+    'about',
+    ...subject.map(({ name, digest }) => `  ${name ?? 'unnamed'}  ${listDigests(digest)}`),
+    '',
+    'states (--json gives all of it; `bundle verify` says who signed it)',
+    ...Object.keys(predicate ?? {}).map((key) => `  ${key}`),
+  ];
+}
 
 type Contents = Awaited<ReturnType<typeof readContents>>;
 

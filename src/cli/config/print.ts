@@ -1,7 +1,9 @@
 import { z } from 'zod';
+import { ConfigError } from '../../config/errors.ts';
 import { describeOrigin } from '../../config/layers.ts';
 import { loadConfig } from '../../config/load-config.ts';
 import type { NodeConfig } from '../../config/schema.ts';
+import { nearestSetting } from '../../config/settings.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { defineCommand } from '../interface.ts';
 
@@ -23,13 +25,17 @@ export const configPrint = defineCommand({
     const settings = [...origins]
       .filter(([key]) => wanted === '' || key === wanted || key.startsWith(`${wanted}.`))
       .map(([key, origin]) => ({ key, value: readIn(config, key), origin }));
+    if (settings.length === 0) {
+      const nearest = nearestSetting(wanted);
+      throw new ConfigError({ code: 'CONFIG_UNKNOWN_KEY', key: wanted, origin: 'argument', nearest });
+    }
     context.output.result({ settings }, () =>
       context.output.table(
-        ['setting', 'value', 'from'],
+        ['SETTING', 'VALUE', 'FROM'],
         settings.map(({ key, value, origin }) => [key, formatValue(value), describeOrigin(origin)]),
       ),
     );
-    return settings.length === 0 ? EXIT_CODES.failed : EXIT_CODES.ok;
+    return EXIT_CODES.ok;
   },
 });
 

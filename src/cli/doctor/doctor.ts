@@ -42,6 +42,15 @@ export function renderChecks(checks: readonly HostCheck[]): string[] {
     `${MARKS[status]} ${name.padEnd(width)}  ${detail}`,
     ...(remedy === null ? [] : [`  ${' '.repeat(width)}  → ${remedy}`]),
   ]);
-  const problems = checks.filter(({ status }) => status !== 'ok').length;
-  return [...lines, '', problems === 0 ? 'all is well' : `${plural(problems, 'thing')} could be better`];
+  return [...lines, '', summarize(checks)];
+}
+
+function summarize(checks: readonly HostCheck[]): string {
+  const missing = checks.filter(({ status }) => status === 'missing').length;
+  const degraded = checks.filter(({ status }) => status === 'degraded').length;
+  const parts = [
+    ...(missing === 0 ? [] : [`${plural(missing, 'thing')} that is needed ${missing === 1 ? 'is' : 'are'} missing`]),
+    ...(degraded === 0 ? [] : [`${plural(degraded, 'thing')} could be better`]),
+  ];
+  return parts.length === 0 ? 'all is well' : parts.join(', ');
 }

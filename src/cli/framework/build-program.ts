@@ -70,7 +70,7 @@ export function buildProgram(modules: ProgramModules, options: { readonly versio
 
 function createRoot(modules: ProgramModules, version: string): Commander {
   return new Commander('fogproof')
-    .description('Peer-to-peer node for confidential, verifiable AI compute.')
+    .description('Peer-to-peer node for verifiable compute.')
     .version(version, '-V, --version', 'print the version')
     .option('--json', 'print JSON: one document, or one a line for streams')
     .option('-q, --quiet', 'print results only, no notes or progress')

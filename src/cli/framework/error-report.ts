@@ -27,6 +27,9 @@ const USAGE_CODES = [
   'RPC_NOT_ABSOLUTE',
 ];
 
+/** Codes that mean that the thing asked about is not what it should be. */
+const FAILED_CODES = ['BUNDLE_HASH_MISMATCH'];
+
 /** What is said of a failure, and the exit code. Nothing is said of an interruption. */
 export function reportError(error: unknown): ErrorReport | undefined {
   const nothing = { hint: undefined, info: {}, retryable: false, stack: undefined };
@@ -42,7 +45,7 @@ export function reportError(error: unknown): ErrorReport | undefined {
   if (isDaemonError(error)) {
     const { code, message, hint, retryable } = error;
     const { code: _, ...info } = error.info;
-    return { exitCode: exitCodeOf(code), code, message, hint, info, retryable, stack: undefined };
+    return { exitCode: exitCodeOf(readToldCode(info) ?? code), code, message, hint, info, retryable, stack: undefined };
   }
   if (isAbortError(error)) return undefined;
   return {
@@ -55,10 +58,17 @@ export function reportError(error: unknown): ErrorReport | undefined {
   };
 }
 
+/** With --detach the reason is the daemon's: it has the same exit code as in the foreground. */
+function readToldCode({ told }: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof told !== 'object' || told === null || !('code' in told)) return undefined;
+  return typeof told.code === 'string' ? told.code : undefined;
+}
+
 const USAGE_HINT = 'Run it with --help.';
 
 function exitCodeOf(code: string): ExitCode {
   if (code === 'RPC_NO_DAEMON') return EXIT_CODES.noDaemon;
   if (code === 'INTERNAL') return EXIT_CODES.internal;
+  if (FAILED_CODES.includes(code)) return EXIT_CODES.failed;
   return USAGE_CODES.some((prefix) => code.startsWith(prefix)) ? EXIT_CODES.usage : EXIT_CODES.error;
 }

@@ -3,8 +3,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { jobPathSchema, MAX_JOB_INPUTS } from '../../domain/job.ts';
 import { MAX_JOB_FILE_BYTES } from '../../domain/job-file.ts';
-import { describeError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
+import { describeFileProblem } from '../framework/describe-file-problem.ts';
 import { JobFileError } from './errors.ts';
 import type { JobPlan, PlannedFile } from './interface.ts';
 import { parseJobFile } from './parse-job-file.ts';
@@ -74,5 +74,8 @@ async function statFile(path: string): Promise<Stats> {
 }
 
 function unreadable(path: string, reason: unknown): JobFileError {
-  return new JobFileError({ code: 'JOB_FILE_UNREADABLE', path, reason: describeError(reason) }, { cause: reason });
+  return new JobFileError(
+    { code: 'JOB_FILE_UNREADABLE', path, reason: describeFileProblem(reason) },
+    { cause: reason },
+  );
 }

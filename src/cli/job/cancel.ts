@@ -17,7 +17,11 @@ export const jobCancel = defineCommand({
     await using client = await context.connect();
     const job = await resolveJob(client, text, signal);
     const view = await client.call('job.cancel', { job }, { signal });
-    output.result(view, () => [`job ${shortId(job)} is ${renderState(view)}`]);
+    output.result(view, () => [
+      view.desired === 'cancel'
+        ? `job ${shortId(job)} is ${renderState(view)}`
+        : `job ${shortId(job)} had ended before and stays ${view.state}`,
+    ]);
     return EXIT_CODES.ok;
   },
 });

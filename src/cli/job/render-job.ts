@@ -1,9 +1,23 @@
+import type { PROGRAM_FAILURES } from '../../domain/receipt.ts';
 import { REFUSALS } from '../../domain/refusal.ts';
 import { formatDuration, formatSize } from '../../lib/quantity.ts';
 import type { JobExplanation, JobResultView, JobView } from '../../scheduler/interface.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 import { formatCount, formatDateTime, formatTime, formatWhen, plural, renderFields, shortPeer } from '../format.ts';
 import type { CliOutput } from '../interface.ts';
+
+/** What to do where the program's own words are missing. */
+const FAILURE_MEANINGS: Readonly<Record<string, string>> = {
+  TRAP: 'the program trapped',
+  EXIT_CODE: 'the program ended with an exit code other than 0',
+  OUT_OF_FUEL: 'it needs more than resources.fuel allows',
+  STACK_EXHAUSTED: 'it recursed too deeply',
+  MEMORY_LIMIT: 'it needs more than resources.memory allows',
+  OUTPUT_LIMIT: 'it wrote more than resources.output allows',
+  LOG_LIMIT: 'it printed more than resources.logs allows',
+  STEP_FAILED: 'a step of the program said that it failed',
+  MODULE_REFUSED: 'the module uses what is not allowed here',
+} satisfies Record<(typeof PROGRAM_FAILURES)[number], string>;
 
 type Table = Pick<CliOutput, 'table'>;
 
@@ -27,7 +41,7 @@ export function renderJob(
     ['result', result === null ? undefined : renderOutcome(result)],
     ['agreement', result === null ? undefined : renderAgreement(result)],
     ['output root', result?.outputRoot],
-    ['failure', view.failure === null ? undefined : `${view.failure.code}: ${view.failure.message}`],
+    ['failure', view.failure === null ? undefined : joinDetail(view.failure.code, view.failure.message)],
   ]);
   if (attempts.length > 0) lines.push('', ...renderAttempts(view, output));
   if (result !== null && result.outputs.length > 0) lines.push('', ...renderOutputs(result, output));
@@ -47,7 +61,13 @@ function renderEnd({ endedAtMs, createdAtMs, deadlineMs }: JobView, nowMs: numbe
 
 export function renderOutcome({ outcome, fuel, steps }: JobResultView): string {
   const work = `${formatCount(fuel)} units of fuel, ${plural(steps, 'step')}`;
-  return outcome.kind === 'completed' ? `completed, ${work}` : `${outcome.code}: ${outcome.detail} (${work})`;
+  return outcome.kind === 'completed'
+    ? `completed, ${work}`
+    : `${joinDetail(outcome.code, outcome.detail === '' ? (FAILURE_MEANINGS[outcome.code] ?? '') : outcome.detail)} (${work})`;
+}
+
+function joinDetail(code: string, detail: string): string {
+  return detail === '' ? code : `${code}: ${detail}`;
 }
 
 export function renderAgreement({ agreeing, dissenting }: JobResultView): string {

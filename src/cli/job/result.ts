@@ -1,7 +1,8 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { formatSize } from '../../lib/quantity.ts';
-import { defineCommand } from '../interface.ts';
+import type { JobResultView } from '../../scheduler/interface.ts';
+import { type CliOutput, defineCommand } from '../interface.ts';
 import { exitCodeOf, renderAgreement, renderOutcome, renderOutputs } from './render-job.ts';
 import { JOB_ARGUMENT, resolveJob } from './resolve-job.ts';
 
@@ -33,9 +34,14 @@ export const jobResult = defineCommand({
     const { files } = isListing ? { files: [] } : await client.call('job.writeOutputs', { job, directory }, { signal });
     output.result({ job, result: view.result, files }, () => [
       ...(view.result === null ? [] : [renderOutcome(view.result), renderAgreement(view.result)]),
-      ...(isListing && view.result !== null ? ['', ...renderOutputs(view.result, output)] : []),
+      ...(isListing && view.result !== null ? ['', ...listOutputs(view.result, output)] : []),
       ...files.map(({ path, sizeBytes }) => `wrote ${path} (${formatSize(sizeBytes)})`),
     ]);
     return exitCodeOf(view);
   },
 });
+
+function listOutputs(result: JobResultView, output: CliOutput): string[] {
+  if (result.outputs.length === 0) return ['no output files'];
+  return [...renderOutputs(result, output), '', 'write them to a folder with --output DIR'];
+}

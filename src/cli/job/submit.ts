@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { UsageError } from '../../lib/errors.ts';
 import { SystemRandom } from '../../lib/random.ts';
 import type { RpcClient } from '../../rpc/client.ts';
 import type { RpcMethods } from '../../rpc/interface.ts';
@@ -58,6 +59,7 @@ export const jobSubmit = defineCommand({
   ],
   run: async ({ arguments: [file = ''], options: given }, context) => {
     const { output, signal, workingDirectory } = context;
+    assertKeptInForeground(given);
     const nowMs = Date.now();
     const plan = await loadJobFile(resolve(workingDirectory, file), { nowMs, random: new SystemRandom() });
     for (const line of renderPlan(plan, await measureFiles(plan), nowMs)) output.note(line);
@@ -67,9 +69,10 @@ export const jobSubmit = defineCommand({
     const submitted = await client.call('job.submit', { draft }, { signal });
     if (given.detach) {
       output.result(submitted, () => [submitted.job]);
+      output.note(`follow it with: fogproof job logs ${shortId(submitted.job)} --follow`);
       return EXIT_CODES.ok;
     }
-    output.note(`submitted ${submitted.job}`);
+    output.note(`submitted  ${submitted.job}`);
     const ended = await followToEnd({ client, context, view: submitted }, given);
     const kept = await keepResult({ client, context, view: ended }, given);
     output.result({ ...ended, ...kept }, () => [
@@ -79,6 +82,15 @@ export const jobSubmit = defineCommand({
     return exitCodeOf(ended);
   },
 });
+
+/** Once detached, nobody is there to write them. */
+function assertKeptInForeground({ detach, output, bundle }: SubmitOptions): void {
+  if (!detach || (output === undefined && bundle === undefined)) return;
+  throw new UsageError(
+    `--${output === undefined ? 'bundle' : 'output'} has no effect with --detach`,
+    'Leave it out and collect later with `fogproof job result` and `fogproof bundle export`.',
+  );
+}
 
 interface Submission {
   readonly client: RpcClient;

@@ -91,6 +91,11 @@ export const networkCreate = defineCommand({
     ]);
     if (given.private)
       context.output.note('The file and the invite hold the key of the network: hand them over in private.');
+    if (given.bootstrap.length === 0 && given.preset !== 'local') {
+      context.output.note(
+        'No --bootstrap peer is in it: beyond one local network, start nodes with --bootstrap ADDR of one that runs.',
+      );
+    }
     return EXIT_CODES.ok;
   },
 });

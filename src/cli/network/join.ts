@@ -22,6 +22,7 @@ export const networkJoin = defineCommand({
     context.output.result({ network: network.id, preset: network.preset, path }, () => [
       `joined ${network.id} (${network.preset})`,
     ]);
+    context.output.note('A daemon that runs already joins it when it is started again.');
     return EXIT_CODES.ok;
   },
 });

@@ -25,7 +25,7 @@ export const networkList = defineCommand({
     );
     context.output.result({ networks }, () =>
       context.output.table(
-        ['', 'network', 'preset', 'bootstrap peers', 'private'],
+        ['', 'NETWORK', 'PRESET', 'BOOTSTRAP PEERS', 'PRIVATE'],
         networks.map((each) => [
           each.isCurrent ? '*' : '',
           each.id,

@@ -90,7 +90,7 @@ function renderStarted(status: NodeStatus): readonly string[] {
   return renderFields([
     ['started', `process ${status.pid}, ready after ${Math.round(status.readyAfterMs)} ms`],
     ['peer', status.peer],
-    ['listen', status.network.listen.join(', ')],
+    ...status.network.listen.map((address, index) => [index === 0 ? 'listen' : '', address] as const),
     ['network', `${status.networkId} (${plural(status.peersKnown, 'peer')} known)`],
     ['socket', status.socket],
     ...status.remarks.map((remark) => ['remark', remark] as const),

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { createConfigFile } from '../../config/config-file.ts';
+import { LOCAL_NETWORK } from '../../config/network-store.ts';
 import { resolveHome } from '../../config/paths.ts';
 import { openBackup } from '../../identity/backup.ts';
 import { KeystoreFile } from '../../identity/keystore-file.ts';
@@ -49,13 +50,15 @@ export const restore = defineCommand({
     );
     await createConfigFile(home);
     if (network !== undefined) await joinNetwork(home, network);
-    const result = { peer: identity.peer, home, keystore: given.plain ? 'plain' : 'encrypted' };
+    const keeps = given.plain ? 'plain' : 'encrypted';
+    const result = { peer: identity.peer, home, keystore: keeps, network: network?.id ?? LOCAL_NETWORK.id };
     context.output.result(result, () =>
       renderFields([
         ['peer', result.peer],
         ['data folder', home],
         ['keystore', result.keystore],
-        ['next', 'fogproof node start'],
+        ['network', result.network],
+        ['next', 'stop the old node for good, then fogproof node start'],
       ]),
     );
     for (const remark of remarks) context.output.note(remark);

@@ -64,7 +64,7 @@ describe('bundle verify', () => {
     await using folder = await createTemporaryFolder();
     const { exitCode, stderr } = await runCommandLine(['bundle', 'verify', 'absent'], folder.path);
     expect(exitCode).toBe(2);
-    expect(stderr).toContain('cannot read');
+    expect(stderr).toContain('there is no such file');
   });
 
   it('gives every check with --json', async () => {
@@ -93,6 +93,16 @@ describe('bundle show', () => {
     expect(stdout).toMatch(/output \/model\.bin +7 B +yes/);
     expect(stdout).toMatch(/input \/data\.csv +6 B +no/);
     expect(stdout).toContain('replica 3');
+  });
+
+  it('exits 1 for a file that was changed, as verify does', async () => {
+    await using folder = await createTemporaryFolder();
+    const bytes = (await pack({})).slice();
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    await writeFile(join(folder.path, 'job.bundle'), bytes);
+    const { exitCode, stderr } = await runCommandLine(['bundle', 'show', 'job.bundle'], folder.path);
+    expect(stderr).toContain('BUNDLE_HASH_MISMATCH');
+    expect(exitCode).toBe(1);
   });
 });
 

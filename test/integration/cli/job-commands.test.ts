@@ -100,6 +100,15 @@ describe('job submit', () => {
     expect(json.stderr).toBe('');
   });
 
+  it('refuses to keep what nobody will be there to keep', async () => {
+    await using daemon = await createDaemon();
+    for (const flag of ['--output out', '--bundle job.bundle']) {
+      const { exitCode, stdout, stderr } = await daemon.run(`job submit job.yaml --detach ${flag}`);
+      expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+      expect(stderr).toContain('has no effect with --detach');
+    }
+  });
+
   it('keeps outputs and bundle where asked to, as one JSON document', async () => {
     const outputs: { path: string; blob: never; sizeBytes: number }[] = [];
     const view = (): JobView => viewWithOutputs(outputs);
@@ -177,7 +186,7 @@ describe('the other job commands', () => {
     await using daemon = await createDaemon();
     expect((await daemon.run('job list --state completed --limit 5')).stdout).toContain('train digits');
     expect((await daemon.run('job show latest --why')).stdout).toContain('AT_CAPACITY');
-    expect((await daemon.run('job cancel latest')).stdout).toContain('is completed');
+    expect((await daemon.run('job cancel latest')).stdout).toContain('had ended before and stays completed');
     expect((await daemon.run('job wait latest')).exitCode).toBe(0);
     expect((await daemon.run('peers')).stdout).toContain('no peers');
     expect((await daemon.run('peers connect /ip4/127.0.0.1/tcp/1')).stdout).toContain('connected to 12D3');

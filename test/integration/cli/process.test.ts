@@ -90,4 +90,15 @@ describe('the program as a process', () => {
     expect(stderr).toMatch(/^error CLI_START_FAILED: the daemon did not start: IDENTITY_MISSING/);
     expect(stderr).toContain('fogproof init');
   });
+
+  it.each([
+    ['--detach', 2],
+    ['--no-mdns', 2],
+  ])('gives a wrong setting the same exit code in the foreground and in the background: %s', async (flag, code) => {
+    await using folder = await createTemporaryFolder();
+    const words = ['node', 'start', flag, '--set', 'provide.slots=many', '--home', folder.path];
+    const { exitCode, stderr } = await start(words).ended;
+    expect(stderr).toContain('CONFIG_INVALID');
+    expect(exitCode).toBe(code);
+  });
 });

@@ -80,7 +80,7 @@ describe('init', () => {
     ['init --plain --backup b --no-backup', 'contradict'],
     ['init --plain --backup home/b.age', 'inside the data folder'],
     ['init --plain --backup taken', 'exists already'],
-    ['init --plain --no-backup --network none.json', 'there is no network'],
+    ['init --plain --no-backup --network none.json', 'there is no file'],
     ['init --plain --backup b.age', 'no terminal to ask on'],
   ])('makes nothing when it is refused: %s', async (line, reason) => {
     await writeFile(join(folder, 'taken'), 'precious');
@@ -178,6 +178,7 @@ describe('network', () => {
     ['network join fogproof1abc', 'CONFIG_BAD_INVITE'],
     ['network join nowhere', 'CONFIG_NETWORK_UNKNOWN'],
     ['network join passphrase', 'CONFIG_NETWORK_MALFORMED'],
+    ['network join gone.network.json', 'there is no file'],
   ])('refuses wrong input with exit code 2 and makes nothing: %s', async (line, reason) => {
     const { exitCode, err } = await cli(line);
     expect(err).toContain(reason);
@@ -217,6 +218,9 @@ describe('config print', () => {
     expect(exitCode).toBe(EXIT_CODES.usage);
     expect(err).toContain("Did you mean 'provide.slots'?");
     await rm(join(home, 'config.yaml'));
-    expect((await cli('config print nothing')).exitCode).toBe(EXIT_CODES.failed);
+    const unknown = await cli('config print provide.slot');
+    expect(unknown.exitCode).toBe(EXIT_CODES.usage);
+    expect(unknown.err).toContain("there is no setting 'provide.slot'");
+    expect(unknown.err).toContain("Did you mean 'provide.slots'?");
   });
 });

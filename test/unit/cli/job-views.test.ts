@@ -72,6 +72,16 @@ describe('views', () => {
     expect(renderNoWork(exampleResult('node.whyNoWork'), { output, nowMs }).join('\n')).toContain('✗ peers');
   });
 
+  it('says what a failure without words means, and ends no line in a colon', () => {
+    const { result } = EXAMPLE_VIEW;
+    const outcome = { kind: 'program-failed', code: 'OUT_OF_FUEL', detail: '' } as const;
+    const failure = { code: 'JOB_PROGRAM_OUT_OF_FUEL', message: '' };
+    const view = { ...EXAMPLE_VIEW, failure, result: result && { ...result, outcome } };
+    const lines = renderJob(view, { output, nowMs });
+    expect(lines.join('\n')).toMatch(/OUT_OF_FUEL: it needs more than resources\.fuel allows \(/);
+    expect(lines.filter((line) => /:\s*$/.test(line))).toEqual([]);
+  });
+
   it('fails unless the program completed', () => {
     const { result } = EXAMPLE_VIEW;
     const failed = { kind: 'program-failed', code: 'TRAP', detail: 'unreachable' } as const;
