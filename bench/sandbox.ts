@@ -1,0 +1,241 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import { SystemClock } from '../src/lib/clock.ts';
+import { ENGINE_STACK_KIB } from '../src/sandbox/constants.ts';
+import type { Executor } from '../src/sandbox/interface.ts';
+import { NoopLogger } from '../src/telemetry/noop-logger.ts';
+import { NoopMetricsRegistry } from '../src/telemetry/noop-metrics.ts';
+import { FUEL_EXPORT } from '../src/wasm/constants.ts';
+import { instrument } from '../src/wasm/instrument/instrument.ts';
+import { steppingWat } from '../test/support/program.ts';
+import { createTask, RecordingSink } from '../test/support/sandbox.ts';
+import { assembleWat } from '../test/support/wat.ts';
+import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
+
+const DIST = join(import.meta.dirname, '../dist/sandbox');
+const STARTS = 15;
+const TASKS = 5000;
+const RUNS = 7;
+/** What any program with deep recursion needs; with such a flag Node starts without its cached built-ins. */
+const ENGINE_FLAG = `--stack-size=${ENGINE_STACK_KIB}`;
+/** Descriptor that a child answers on. */
+const ANSWER_FD = 3;
+const ECHO = `const fs = require('fs'); const b = Buffer.alloc(256);
+  fs.writeSync(${ANSWER_FD}, 'x'); for (;;) { const n = fs.readSync(0, b); if (n === 0) break; fs.writeSync(${ANSWER_FD}, b, 0, n); }`;
+
+/** Children run what is built, so the executor is the built one too. */
+async function loadBuilt(): Promise<typeof import('../src/sandbox/executors/wasm/wasm-executor.ts')> {
+  return (await import(join(DIST, 'executors/wasm/wasm-executor.js'))) as Awaited<ReturnType<typeof loadBuilt>>;
+}
+
+/** Start of children, small tasks, and what metering costs. */
+export async function benchSandbox(): Promise<readonly BenchRow[]> {
+  const { createWasmExecutor } = await loadBuilt();
+  const modules = { clock: new SystemClock(), logger: new NoopLogger(), metrics: new NoopMetricsRegistry() };
+  await using executor = await createWasmExecutor(modules, { maxChildren: 2 });
+  const rows = measureFuel();
+  for (const isolation of executor.isolation) {
+    rows.push(await measureStart(isolation), ...(await measureTasks(executor, isolation)));
+  }
+  return rows;
+}
+
+type Level = Executor['isolation'][number];
+
+async function measureStart(isolation: Level): Promise<BenchRow> {
+  const { probeIsolation } = (await import(
+    join(DIST, 'isolation/probe-isolation.js')
+  )) as typeof import('../src/sandbox/isolation/probe-isolation.ts');
+  const { SandboxChild } = (await import(
+    join(DIST, 'executors/wasm/sandbox-child.js')
+  )) as typeof import('../src/sandbox/executors/wasm/sandbox-child.ts');
+  const clock = new SystemClock();
+  const { offers } = await probeIsolation(clock, { maxMemoryBytes: 2 ** 32, engineFlags: [] });
+  const offer = offers.find((candidate) => candidate.isolation === isolation);
+  if (offer === undefined) throw new Error(`the level ${isolation} is gone`);
+  const startMs = await medianOf(STARTS, async () => {
+    const child = new SandboxChild(clock, { ...offer, maxMemoryBytes: 2 ** 32 });
+    const startedAt = performance.now();
+    await child.start();
+    const elapsedMs = performance.now() - startedAt;
+    await child.close();
+    return elapsedMs;
+  });
+  const entry = join(DIST, 'executors/wasm/child/entry.js');
+  const bare = isolation === 'bubblewrap' ? ['bwrap', '--unshare-all', '--ro-bind', '/', '/', '--'] : [];
+  const bareMs = await medianOf(STARTS, () => timeBareStart([...bare, process.execPath, ENGINE_FLAG, entry]));
+  return {
+    name: `sandboxed child ready (${isolation})`,
+    value: startMs,
+    unit: 'ms',
+    baseline: { name: isolation === 'bubblewrap' ? 'in bare bwrap' : 'without sandbox', value: bareMs },
+    goal: atMost(1.2, 'ratio'),
+    floor: atMost(1.5, 'ratio'),
+  };
+}
+
+async function medianOf(count: number, measure: () => Promise<number>): Promise<number> {
+  const samples: number[] = [];
+  for (let index = 0; index < count; index += 1) samples.push(await measure());
+  return percentile(samples, 0.5);
+}
+
+function startBare([file = '', ...args]: readonly string[]): { child: ChildProcess; answers: Duplex } {
+  const child = spawn(file, args, { stdio: ['pipe', 'ignore', 'ignore', 'pipe'] });
+  return { child, answers: child.stdio[ANSWER_FD] as Duplex };
+}
+
+async function timeBareStart(command: readonly string[]): Promise<number> {
+  const startedAt = performance.now();
+  const { child, answers } = startBare(command);
+  await once(answers, 'data');
+  const elapsedMs = performance.now() - startedAt;
+  child.kill('SIGKILL');
+  return elapsedMs;
+}
+
+async function measureTasks(executor: Executor, isolation: Level): Promise<BenchRow[]> {
+  const module = assembleWat(steppingWat({ step: '(call $output_write (i32.const 0) (i32.const 5)) (i32.const 1)' }));
+  const task = createTask({ isolation, module });
+  const sink = new RecordingSink();
+  for (let index = 0; index < 500; index += 1) await executor.execute(task, sink, {});
+  const cpuBefore = totalCpuMs();
+  const tasks = await timeRoundTrips(() => executor.execute(task, sink, {}));
+  const cpuMs = (totalCpuMs() - cpuBefore) / TASKS;
+  const { child, answers } = startBare([process.execPath, '-e', ECHO]);
+  await once(answers, 'data');
+  const echoes = await timeRoundTrips(async () => {
+    child.stdin?.write('x'.repeat(200));
+    await once(answers, 'data');
+  });
+  child.kill('SIGKILL');
+  return [
+    {
+      name: `tiny tasks through one warm child (${isolation})`,
+      value: tasks.perSecond,
+      unit: '/ s',
+      baseline: { name: 'echoes over a pipe', value: echoes.perSecond },
+      goal: atLeast(2000),
+      floor: atLeast(1000),
+    },
+    {
+      name: `tiny task, warm child, p50 (${isolation})`,
+      value: tasks.p50Ms,
+      unit: 'ms',
+      baseline: { name: 'echo over a pipe', value: echoes.p50Ms },
+    },
+    {
+      name: `CPU of a tiny task, node and child (${isolation})`,
+      value: cpuMs,
+      unit: 'ms',
+      goal: atMost(0.3),
+      floor: atMost(0.5),
+    },
+  ];
+}
+
+async function timeRoundTrips(trip: () => Promise<unknown>): Promise<{ perSecond: number; p50Ms: number }> {
+  const samples: number[] = [];
+  const startedAt = performance.now();
+  for (let index = 0; index < TASKS; index += 1) {
+    const tripAt = performance.now();
+    await trip();
+    samples.push(performance.now() - tripAt);
+  }
+  return { perSecond: (TASKS / (performance.now() - startedAt)) * 1000, p50Ms: percentile(samples, 0.5) };
+}
+
+/** CPU time of this process and of its children that are alive (proc(5): utime and stime in ticks of 10 ms). */
+function totalCpuMs(): number {
+  const pids = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  const all = ['self', ...pids.flatMap((pid) => [pid, ...readChildren(pid)])];
+  return all.reduce((sum, pid) => {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1]?.split(' ') ?? [];
+    return sum + (Number(fields[11]) + Number(fields[12])) * 10;
+  }, 0);
+}
+
+function readChildren(pid: string): readonly string[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+}
+
+/** Loops that show metering at its worst, and arithmetic that shows canonical NaNs. */
+const LOOPS: readonly { readonly name: string; readonly goal: number; readonly code: string; readonly n: number }[] = [
+  {
+    name: 'tight integer loop',
+    goal: 2,
+    n: 100_000_000,
+    code: `(local $s i32) (loop $l
+      (local.set $s (i32.add (local.get $s) (i32.mul (local.get $n) (i32.const 3))))
+      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (local.get $s)`,
+  },
+  {
+    name: 'branching loop with loads',
+    goal: 2,
+    n: 50_000_000,
+    code: `(local $s i32) (block $x (loop $l
+      (br_if $x (i32.eqz (local.get $n)))
+      (if (i32.and (local.get $n) (i32.const 4))
+        (then (local.set $s (i32.add (local.get $s) (i32.load (i32.and (local.get $n) (i32.const 0xfffc))))))
+        (else (local.set $s (i32.xor (local.get $s) (local.get $n)))))
+      (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br $l))) (local.get $s)`,
+  },
+  {
+    name: 'dot product of doubles',
+    goal: 1.5,
+    n: 50_000,
+    code: `(local $i i32) (local $s f64) (loop $o (local.set $i (i32.const 0)) (loop $l
+      (local.set $s (f64.add (local.get $s) (f64.mul (f64.load (local.get $i)) (f64.load offset=8192 (local.get $i)))))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 8192))))
+      (br_if $o (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (i32.trunc_sat_f64_s (local.get $s))`,
+  },
+  {
+    name: 'a*x+y of doubles, stored',
+    goal: 1.5,
+    n: 50_000,
+    code: `(local $i i32) (loop $o (local.set $i (i32.const 0)) (loop $l
+      (f64.store (local.get $i) (f64.add (f64.load offset=16384 (local.get $i))
+        (f64.mul (f64.load (local.get $i)) (f64.load offset=8192 (local.get $i)))))
+      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 8192))))
+      (br_if $o (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (i32.const 0)`,
+  },
+  {
+    name: 'nothing but calls (fib 32)',
+    goal: 3,
+    n: 32,
+    code: `(if (result i32) (i32.lt_s (local.get $n) (i32.const 2)) (then (local.get $n)) (else
+      (i32.add (call $f (i32.sub (local.get $n) (i32.const 1))) (call $f (i32.sub (local.get $n) (i32.const 2))))))`,
+  },
+];
+
+function measureFuel(): BenchRow[] {
+  return LOOPS.map(({ name, goal, code, n }) => {
+    const original = assembleWat(`(module (memory 1) (func $f (export "f") (param $n i32) (result i32) ${code}))`);
+    const metered = instrument(original, { maxPages: 1, isStepping: true }).bytes;
+    return {
+      name: `metered: ${name}`,
+      value: timeModule(metered, n),
+      unit: 'ms',
+      baseline: { name: 'the original module', value: timeModule(original, n) },
+      goal: atMost(goal, 'ratio'),
+    };
+  });
+}
+
+function timeModule(bytes: Uint8Array, n: number): number {
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
+  const call = exports['f'] as (n: number) => number;
+  const fuel = exports[FUEL_EXPORT] as WebAssembly.Global | undefined;
+  const samples: number[] = [];
+  for (let index = 0; index < RUNS + 2; index += 1) {
+    if (fuel !== undefined) fuel.value = 2n ** 60n;
+    const startedAt = performance.now();
+    call(n);
+    // The first two runs are in the baseline compiler.
+    if (index > 1) samples.push(performance.now() - startedAt);
+  }
+  return percentile(samples, 0.5);
+}
