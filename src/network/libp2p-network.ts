@@ -18,6 +18,7 @@ import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
 import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
+import { DialPolicy } from './host/dial-policy.ts';
 import type {
   Network,
   NetworkStatus,
@@ -63,6 +64,7 @@ export class Libp2pNetwork implements Network {
   readonly #exchange: RecordExchange;
   readonly #publisher: RecordPublisher;
   readonly #background: BackgroundTasks;
+  readonly #dialPolicy: DialPolicy;
   #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
@@ -75,6 +77,7 @@ export class Libp2pNetwork implements Network {
     this.#metrics = createNetworkMetrics(modules.metrics);
     this.#book = new BoundedPeerBook({ clock, logger });
     this.#penalties = new PeerPenalties(clock);
+    this.#dialPolicy = new DialPolicy(options);
     this.#background = new BackgroundTasks(logger, () => this.#running === null);
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
     this.#publisher = new RecordPublisher(
@@ -271,18 +274,16 @@ export class Libp2pNetwork implements Network {
         onMdnsPeer: (info) => this.#running?.discovery.noteMdnsPeer(info),
         penaltyOf: (peer) => this.#penalties.penaltyOf(peer),
         isBanned: (peer) => this.#penalties.isBanned(peer),
+        dialPolicy: this.#dialPolicy,
       },
       this.#options,
     );
   }
 
   #assemble(host: Host): RunningParts {
-    const { identity, database, clock, random } = this.#modules;
     const lasting: LastingParts = {
-      self: identity.peer,
-      database,
-      clock,
-      random,
+      ...this.#modules,
+      self: this.#modules.identity.peer,
       logger: this.#logger,
       metrics: this.#metrics,
       book: this.#book,
@@ -291,6 +292,7 @@ export class Libp2pNetwork implements Network {
       intake: this.#intake,
       exchange: this.#exchange,
       background: this.#background,
+      dialPolicy: this.#dialPolicy,
     };
     return createRunningParts(host, lasting, this.#options);
   }

@@ -12,6 +12,7 @@ import type { IdentityWatch } from './discovery/identity-watch.ts';
 import type { RecordExchange } from './discovery/record-exchange.ts';
 import { RecordGossip } from './gossip/record-gossip.ts';
 import type { Host } from './host/create-host.ts';
+import type { DialPolicy } from './host/dial-policy.ts';
 import type { NetworkMetrics } from './metrics.ts';
 import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions } from './options.ts';
 import type { BoundedPeerBook } from './peers/bounded-peer-book.ts';
@@ -34,6 +35,7 @@ export interface LastingParts {
   readonly intake: RecordIntake;
   readonly exchange: RecordExchange;
   readonly background: BackgroundTasks;
+  readonly dialPolicy: DialPolicy;
 }
 
 /** What exists only between start and stop. */
@@ -51,8 +53,8 @@ export interface RunningParts {
 export function createRunningParts(host: Host, lasting: LastingParts, options: NetworkOptions): RunningParts {
   const controller = new AbortController();
   const { signal } = controller;
-  const { book, clock, database, metrics, logger, random, self, watch } = lasting;
-  const dialer = new Dialer({ host, metrics, signal });
+  const { book, clock, database, metrics, logger, random, self, watch, dialPolicy } = lasting;
+  const dialer = new Dialer({ host, metrics, dialPolicy, signal });
   const directory = new DhtDirectory({ dht: host.services.dht, logger, signal });
   const bootstrap = new Bootstrap(
     {

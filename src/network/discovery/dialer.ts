@@ -7,6 +7,7 @@ import { describeError } from '../../lib/errors.ts';
 import { DIAL_TIMEOUT_MS } from '../constants.ts';
 import { NetworkError } from '../errors.ts';
 import type { Host } from '../host/create-host.ts';
+import type { DialPolicy } from '../host/dial-policy.ts';
 import type { NetworkMetrics } from '../metrics.ts';
 import type { PeerSource } from '../peers/bounded-peer-book.ts';
 
@@ -47,17 +48,25 @@ export function describeDialError(error: unknown): string {
 export class Dialer {
   readonly #host: Host;
   readonly #metrics: NetworkMetrics;
+  readonly #policy: DialPolicy;
   readonly #signal: AbortSignal;
 
-  constructor(modules: { readonly host: Host; readonly metrics: NetworkMetrics; readonly signal: AbortSignal }) {
+  constructor(modules: {
+    readonly host: Host;
+    readonly metrics: NetworkMetrics;
+    readonly dialPolicy: DialPolicy;
+    readonly signal: AbortSignal;
+  }) {
     this.#host = modules.host;
     this.#metrics = modules.metrics;
+    this.#policy = modules.dialPolicy;
     this.#signal = modules.signal;
   }
 
   /** @throws NetworkError NETWORK_UNREACHABLE, NETWORK_BAD_ADDRESS */
   async dialAddress(address: string, source: PeerSource, signal?: AbortSignal): Promise<PeerKey> {
     const target = parseAddress(address);
+    this.#policy.name(target);
     const connection = await this.#dial(address, source, signal, (options) => this.#host.dial(target, options));
     return PeerKey(connection.remotePeer.toString());
   }
@@ -66,6 +75,7 @@ export class Dialer {
   async dialPeer(peer: PeerKey, addresses: readonly string[], source: PeerSource): Promise<void> {
     const id = peerIdFromString(peer);
     const multiaddrs = addresses.map(parseAddress);
+    if (source === 'mdns') for (const address of multiaddrs) this.#policy.name(address);
     await this.#dial(peer, source, undefined, async (options) => {
       if (multiaddrs.length > 0) await this.#host.peerStore.merge(id, { multiaddrs });
       return this.#host.dial(id, options);

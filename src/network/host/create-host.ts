@@ -17,6 +17,7 @@ import { NetworkError } from '../errors.ts';
 import { createScoreParams } from '../gossip/scoring.ts';
 import { topicId } from '../gossip/topics.ts';
 import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions, PRESETS } from '../options.ts';
+import type { DialPolicy } from './dial-policy.ts';
 import { createEncrypters, type IdentityObserver } from './encryption.ts';
 
 export interface HostServices extends Record<string, unknown> {
@@ -35,6 +36,7 @@ export interface HostModules {
   /** Penalty of a peer now; a peer above the bar is refused. */
   readonly penaltyOf: (peer: string) => number;
   readonly isBanned: (peer: string) => boolean;
+  readonly dialPolicy: DialPolicy;
 }
 
 /** Yamux: one window of 256 KiB at first, growing to this, in bytes; what a paused reader may have to hold. */
@@ -70,7 +72,7 @@ export async function createHost(modules: HostModules, options: NetworkOptions):
       inboundUpgradeTimeout: DIAL_TIMEOUT_MS,
     },
     connectionMonitor: { pingInterval: CONNECTION_PING_MS },
-    connectionGater: createGater(modules.isBanned),
+    connectionGater: createGater(modules),
     services: {
       identify: identify(),
       ping: ping(),
@@ -91,14 +93,13 @@ function encodePreSharedKey(key: Uint8Array): Uint8Array {
   return encodeUtf8(`/key/swarm/psk/1.0.0/\n/base16/\n${encodeHex(key)}`);
 }
 
-function createGater(isBanned: (peer: string) => boolean): ConnectionGater {
+function createGater({ isBanned, dialPolicy }: HostModules): ConnectionGater {
   const isRefused = (peer: PeerId): boolean => isBanned(peer.toString());
   return {
     denyDialPeer: isRefused,
     denyInboundEncryptedConnection: isRefused,
     denyOutboundEncryptedConnection: isRefused,
-    // libp2p's default refuses private addresses in browsers; what may be dialled is decided by the preset.
-    denyDialMultiaddr: () => false,
+    denyDialMultiaddr: (address) => dialPolicy.isDenied(address),
   };
 }
 

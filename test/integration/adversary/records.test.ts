@@ -1,9 +1,10 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { expect, it } from 'vitest';
 import { UnixMs } from '../../../src/domain/ids.ts';
 import type { NodeRecord } from '../../../src/domain/node-record.ts';
 import type { Identity } from '../../../src/identity/interface.ts';
-import { joinRogues, runJob, startHonestMesh } from '../../support/adversary.ts';
-import { createTestIdentity } from '../../support/network.ts';
+import { joinRogues, RogueProvider, runJob, startHonestMesh } from '../../support/adversary.ts';
+import { createTestIdentity, startTestNode, until } from '../../support/network.ts';
 import { signNodeRecord } from '../../support/record-builder.ts';
 
 type Forgery = (victim: NodeRecord, rogue: Identity) => Promise<Awaited<ReturnType<typeof signNodeRecord>>>;
@@ -33,6 +34,29 @@ const forgeries: readonly (readonly [name: string, code: string, forge: Forgery]
     (victim, rogue) => signNodeRecord(rogue, Date.now(), { addresses: [`/ip4/127.0.0.1/tcp/1/p2p/${victim.peer}`] }),
   ],
 ];
+
+it('on a production network no record leads a node to services of its own machine, but its operator may', async () => {
+  await using stack = new AsyncDisposableStack();
+  let visits = 0;
+  const service = createServer((socket) => {
+    visits += 1;
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => service.listen(0, '127.0.0.1', resolve));
+  stack.defer(() => void service.close());
+  const trap = `/ip4/127.0.0.1/tcp/${(service.address() as AddressInfo).port}`;
+  const options = { preset: 'production', listen: ['/ip4/0.0.0.0/tcp/0'] } as const;
+  const node = stack.use(await startTestNode({ options }));
+  const stranger = await createTestIdentity();
+  const { wire } = await signNodeRecord(stranger, Date.now(), { addresses: [trap] });
+  stack.use(await RogueProvider.start(node.address(), { records: [wire] }));
+  await until(node, () => node.network.peers.get(stranger.peer)?.record != null);
+  const ask = node.network.request(stranger.peer, 'records', { op: 'sample', limit: 1 });
+  await expect(ask).rejects.toMatchObject({ code: 'NETWORK_UNREACHABLE' });
+  expect(visits).toBe(0);
+  await expect(node.network.connect(trap)).rejects.toMatchObject({ code: 'NETWORK_UNREACHABLE' });
+  expect(visits).toBe(1);
+});
 
 it('node records that are forged or stale change nothing, and are counted', async () => {
   await using stack = new AsyncDisposableStack();
