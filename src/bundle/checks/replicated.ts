@@ -142,7 +142,11 @@ function describeOthers(
 ): readonly string[] {
   return [
     ...replicas.flatMap((replica) => describeOther(replica, agreed)),
-    ...evidence.missingReplicas.map(({ replica, reason }) => `Replica ${replica + 1} is missing: ${reason}.`),
+    // Nobody has signed the reason.
+    ...evidence.missingReplicas.map(
+      ({ replica, reason }) =>
+        `Replica ${replica + 1} is missing; whoever wrote the file says why, unproven: ${JSON.stringify(reason)}.`,
+    ),
   ];
 }
 

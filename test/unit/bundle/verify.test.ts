@@ -109,7 +109,9 @@ describe('replicas that do not agree or are not there', () => {
     });
     expect(verification.verdict).toBe('unchecked');
     expect(uncheckedNames(verification)).toEqual(['set complete']);
-    expect(report(verification, 'replicated').statement).toContain('Replica 2 is missing: it crashed.');
+    expect(report(verification, 'replicated').statement).toContain(
+      'Replica 2 is missing; whoever wrote the file says why, unproven: "it crashed".',
+    );
   });
 
   it('does not count a replica that never committed, and says so', async () => {
