@@ -50,7 +50,7 @@ it('on a production network no record leads a node to services of its own machin
   const stranger = await createTestIdentity();
   const { wire } = await signNodeRecord(stranger, Date.now(), { addresses: [trap] });
   stack.use(await RogueProvider.start(node.address(), { records: [wire] }));
-  await until(node, () => node.network.peers.get(stranger.peer)?.record != null);
+  await until(node, () => node.network.peers.get(stranger.peer)?.record?.signer === stranger.peer);
   const ask = node.network.request(stranger.peer, 'records', { op: 'sample', limit: 1 });
   await expect(ask).rejects.toMatchObject({ code: 'NETWORK_UNREACHABLE' });
   expect(visits).toBe(0);
