@@ -19,7 +19,7 @@ export const GLOBAL_EXPORT_PREFIX = 'fogproof:global:';
 
 /**
  * Stack slots (8 bytes each, roughly) that nested calls may take together. The sandbox gives the child a native stack
- * of 64 MiB: 256 bytes a slot, where the widest frames measured take 20 (docs/decisions/0001-instrumenter.md).
+ * of 64 MiB: 256 bytes a slot, where the widest frames measured take 16 (docs/decisions/0001-instrumenter.md).
  */
 export const STACK_SLOTS = 262_144;
 /** Slots charged for a call besides its locals and operands: return address, frame pointer, instance, spills. */

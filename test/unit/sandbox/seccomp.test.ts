@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { SandboxError } from '../../../src/sandbox/errors.ts';
-import { createChildFilter } from '../../../src/sandbox/isolation/seccomp/allow-list.ts';
+import { ALLOWED_CALL_NAMES, createChildFilter } from '../../../src/sandbox/isolation/seccomp/allow-list.ts';
 import { buildFilter } from '../../../src/sandbox/isolation/seccomp/bpf.ts';
 import { runFilter } from '../../support/bpf-machine.ts';
 
@@ -66,6 +67,15 @@ describe('seccomp filter on x86-64', () => {
     expect(judge(0x40000000 + 1)).toBe(KILL);
     expect(runFilter(filter, { number: 1, architecture: 0x40000003 })).toBe(KILL);
     expect(runFilter(filter, { number: 64, architecture: ARM64 })).toBe(KILL);
+  });
+});
+
+describe('docs/sandbox.md', () => {
+  it('lists every call that is allowed, and no other', () => {
+    const text = readFileSync(new URL('../../../docs/sandbox.md', import.meta.url), 'utf8');
+    const list = text.slice(text.indexOf('| allowed |'), text.indexOf('| by argument |'));
+    const named = [...list.matchAll(/`([a-z0-9_]+)`/g)].map(([, name]) => name);
+    expect(named.toSorted()).toEqual([...ALLOWED_CALL_NAMES].sort());
   });
 });
 
