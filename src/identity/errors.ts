@@ -62,7 +62,8 @@ const IDENTITY_ERRORS: ErrorTable<IdentityErrorInfo> = {
   IDENTITY_MALFORMED: {
     retryable: false,
     message: (info) => `${info.path} is not a key file of this program: ${info.reason}`,
-    hint: () => 'Restore the identity from its backup with `fogproof restore FILE` into a new data folder.',
+    hint: () =>
+      'Restore the identity with `fogproof restore FILE` into a new data folder, from a backup that `fogproof init` wrote.',
   },
   IDENTITY_MISMATCH: {
     retryable: false,

@@ -23,12 +23,13 @@ export interface PassphraseSources {
 /**
  * The passphrase from the first source that is set: FOGPROOF_PASSPHRASE_FILE, the configured file, the systemd
  * credential `fogproof-passphrase`, FOGPROOF_PASSPHRASE, the terminal. Undefined if there is none. A source that is set
- * and cannot be used is an error, never passed over.
+ * and cannot be used is an error, never passed over; a variable set to nothing is not set, as everywhere.
  * @throws IdentityError IDENTITY_BAD_PASSPHRASE_SOURCE
  */
 export async function findPassphrase(sources: PassphraseSources): Promise<Passphrase | undefined> {
   const { environment } = sources;
-  const file = environment['FOGPROOF_PASSPHRASE_FILE'] ?? sources.file;
+  const named = environment['FOGPROOF_PASSPHRASE_FILE'];
+  const file = named === undefined || named === '' ? sources.file : named;
   if (file !== null) return { text: await readPassphraseFile(file), source: file, remark: null };
   const credentials = environment['CREDENTIALS_DIRECTORY'];
   if (credentials !== undefined) {

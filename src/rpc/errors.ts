@@ -31,7 +31,8 @@ export const RPC_ERRORS: ErrorTable<RpcErrorInfo> = {
   RPC_NO_DAEMON: {
     retryable: true,
     message: (info) => `no daemon on ${info.path} (${info.reason})`,
-    hint: () => 'Start it with `fogproof node start`, or name its socket with --socket or FOGPROOF_SOCKET.',
+    hint: () =>
+      'Start it with `fogproof node start`, or name its data folder with --home or its socket with --socket. If it ran before, `fogproof node logs` says why it ended.',
   },
   RPC_CONNECTION_LOST: {
     retryable: true,

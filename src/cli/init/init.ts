@@ -2,7 +2,6 @@ import { resolve } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { z } from 'zod';
 import { createConfigFile } from '../../config/config-file.ts';
-import { LOCAL_NETWORK } from '../../config/network-store.ts';
 import { computeDataPaths, resolveHome } from '../../config/paths.ts';
 import { assertBackupPath, createBackup } from '../../identity/backup.ts';
 import { SEED_BYTES } from '../../identity/constants.ts';
@@ -15,6 +14,7 @@ import { SystemRandom } from '../../lib/random.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { renderFields } from '../format.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
+import { findCurrentNetwork } from '../network/current-network.ts';
 import { joinNetwork, readNetworkArgument } from '../network/network-argument.ts';
 import { findBackupPassphrase, isTerminal, readNewPassphrase } from './passphrases.ts';
 
@@ -79,7 +79,7 @@ export const init = defineCommand({
       config: computeDataPaths(home).config,
       keystore: protection.kind === 'plain' ? 'plain' : 'encrypted',
       backup,
-      network: network?.id ?? LOCAL_NETWORK.id,
+      network: await findCurrentNetwork(context, home),
     };
     context.output.result(result, () =>
       renderFields([
@@ -87,7 +87,7 @@ export const init = defineCommand({
         ['data folder', home],
         ['keystore', result.keystore],
         ['backup', backup ?? 'none'],
-        ['network', result.network],
+        ['network', result.network ?? 'none'],
         ['next', 'fogproof doctor, then fogproof node start'],
       ]),
     );

@@ -38,7 +38,7 @@ export const nodeLogs = defineCommand({
         output.item(entry.fields, entry.text);
       }
     } catch (error) {
-      if (isAbortError(error)) return EXIT_CODES.ok;
+      if (isAbortError(error)) return EXIT_CODES.interrupted;
       if (systemErrorCode(error) === 'ENOENT') throw new StartError({ code: 'CLI_NO_LOG', path }, { cause: error });
       throw error;
     }

@@ -1,7 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { createConfigFile } from '../../config/config-file.ts';
-import { LOCAL_NETWORK } from '../../config/network-store.ts';
 import { resolveHome } from '../../config/paths.ts';
 import { openBackup } from '../../identity/backup.ts';
 import { KeystoreFile } from '../../identity/keystore-file.ts';
@@ -11,6 +10,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { renderFields } from '../format.ts';
 import { findUnattendedPassphrase, readBackupPassphrase } from '../init/passphrases.ts';
 import { defineCommand } from '../interface.ts';
+import { findCurrentNetwork } from '../network/current-network.ts';
 import { joinNetwork, readNetworkArgument } from '../network/network-argument.ts';
 
 export const restore = defineCommand({
@@ -51,13 +51,13 @@ export const restore = defineCommand({
     await createConfigFile(home);
     if (network !== undefined) await joinNetwork(home, network);
     const keeps = given.plain ? 'plain' : 'encrypted';
-    const result = { peer: identity.peer, home, keystore: keeps, network: network?.id ?? LOCAL_NETWORK.id };
+    const result = { peer: identity.peer, home, keystore: keeps, network: await findCurrentNetwork(context, home) };
     context.output.result(result, () =>
       renderFields([
         ['peer', result.peer],
         ['data folder', home],
         ['keystore', result.keystore],
-        ['network', result.network],
+        ['network', result.network ?? 'none'],
         ['next', 'stop the old node for good, then fogproof node start'],
       ]),
     );

@@ -58,6 +58,11 @@ describe('init', () => {
     expect((await stat(backup)).mode & 0o777).toBe(0o600);
   });
 
+  it('tells the network that was joined before', async () => {
+    await cli('network create lab');
+    expect((await cli('init --plain --no-backup --json')).json()).toMatchObject({ network: 'lab' });
+  });
+
   it('refuses a second identity and changes nothing', async () => {
     await cli('init --plain --no-backup');
     const before = await readFile(join(home, 'identity.json'), 'utf8');

@@ -135,6 +135,8 @@ describe('sources of a passphrase', () => {
     expect(await text({ environment: all, file: configured, prompt })).toBe('from the variable');
     const { FOGPROOF_PASSPHRASE_FILE: _, ...rest } = all;
     expect(await text({ environment: rest, file: configured, prompt })).toBe('from the configuration');
+    const nothing = { ...rest, FOGPROOF_PASSPHRASE_FILE: '' };
+    expect(await text({ environment: nothing, file: configured, prompt })).toBe('from the configuration');
     expect(await text({ environment: rest, file: null, prompt })).toBe('from the environment');
     await mkdir(credentials);
     await writeFile(join(credentials, 'fogproof-passphrase'), 'from systemd\r\n');
