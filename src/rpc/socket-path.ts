@@ -1,6 +1,7 @@
 import { chmod, lstat, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
+import { describeError } from '../lib/errors.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
 import { MAX_SOCKET_PATH_BYTES, PROBE_TIMEOUT_MS } from './constants.ts';
@@ -19,7 +20,10 @@ const STICKY = 0o1000;
  */
 export async function listenPrivately(server: Server, path: string): Promise<void> {
   const folder = dirname(path);
-  await makeFolder(folder, OWNER_ONLY_FOLDER);
+  await makeFolder(folder, OWNER_ONLY_FOLDER).catch((error: unknown) => {
+    const reason = `it cannot be made: ${describeError(error)}`;
+    throw new RpcError({ code: 'RPC_SOCKET_UNSAFE_FOLDER', folder, reason }, { cause: error });
+  });
   await assertSafeFolder(folder);
   await assertNotInUse(path);
   const nursery = await mkdtemp(join(folder, '.s'));

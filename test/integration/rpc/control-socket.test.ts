@@ -88,6 +88,13 @@ describe('the control socket in the file system', () => {
     await expect(startServer(methods, { path: long })).rejects.toMatchObject({ code: 'RPC_SOCKET_PATH_TOO_LONG' });
   });
 
+  it('refuses a folder that cannot be made', async () => {
+    await using folder = await createTemporaryFolder();
+    await writeFile(join(folder.path, 'file'), '');
+    const path = join(folder.path, 'file', 'node.sock');
+    await expect(startServer(methods, { path })).rejects.toMatchObject({ code: 'RPC_SOCKET_UNSAFE_FOLDER' });
+  });
+
   it('refuses more connections than it may have, and says so', async () => {
     await using server = await startServer(methods, { maxConnections: 2 });
     using first = await connectRaw(server.path);
