@@ -75,7 +75,8 @@ describe('docs/sandbox.md', () => {
     const text = readFileSync(new URL('../../../docs/sandbox.md', import.meta.url), 'utf8');
     const list = text.slice(text.indexOf('| allowed |'), text.indexOf('| by argument |'));
     const named = [...list.matchAll(/`([a-z0-9_]+)`/g)].map(([, name]) => name);
-    expect(named.toSorted()).toEqual([...ALLOWED_CALL_NAMES].sort());
+    expect(named).toHaveLength(ALLOWED_CALL_NAMES.length);
+    expect(new Set(named)).toEqual(new Set(ALLOWED_CALL_NAMES));
   });
 });
 
