@@ -47,6 +47,7 @@ export function reportReplicated(
     by: agreed?.receipts.map(({ value }) => value.provider as string) ?? [],
     assumes: [
       `not all of the providers that agree${agreed === undefined ? '' : ` (${agreed.receipts.length})`} collude: at least one of them kept its result to itself until it had signed the set of commitments`,
+      'the requester passed no result on: it could have had the same work run before, as another job',
       'two peer identities are two parties: nothing here shows that they are not of one operator',
     ],
     doesNotClaim: [

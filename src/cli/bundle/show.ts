@@ -89,7 +89,9 @@ function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): s
         ? `replica ${lease.value.replica + 1} (${shortPeer(lease.value.provider)}) committed and did not reveal`
         : 'a replica committed and did not reveal; its lease is refused',
     ),
-    ...missingReplicas.map(({ replica, reason }) => `replica ${replica + 1} is missing: ${reason}`),
+    ...missingReplicas.map(
+      ({ replica, reason }) => `replica ${replica + 1} is missing; the requester says, unsigned: ${reason}`,
+    ),
     '',
     ...output.table(
       ['FILE', 'SIZE', 'IN THIS FILE', 'BLOB'],
