@@ -1,10 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { renameSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlobId } from '../domain/ids.ts';
 import { syncDirectory } from '../lib/atomic-file.ts';
 import { createRawCid } from '../lib/cid.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
 
 export interface StoredFile {
@@ -36,7 +37,7 @@ export class BlobFiles {
 
   async start(): Promise<void> {
     await rm(this.#incoming, { recursive: true, force: true });
-    await mkdir(this.#incoming, { recursive: true, mode: 0o700 });
+    await makeFolder(this.#incoming, 0o700);
   }
 
   /** An empty file to write into; dispose of it in any case. */
@@ -49,7 +50,7 @@ export class BlobFiles {
   async accept(incoming: IncomingFile, blob: BlobId): Promise<void> {
     await incoming.close();
     const folder = this.#folderOf(blob);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await makeFolder(folder, 0o700);
     renameSync(incoming.path, join(folder, blob));
     await syncDirectory(folder);
   }

@@ -77,7 +77,6 @@ export const jobSchema = z.strictObject({
 export type Job = z.output<typeof jobSchema>;
 export type Workload = Job['workload'];
 export type WasmWorkload = z.output<typeof wasmWorkloadSchema>;
-export type JobInput = z.output<typeof inputSchema>;
 export type Resources = z.output<typeof resourcesSchema>;
 export type Replication = z.output<typeof replicationSchema>;
 

@@ -9,9 +9,6 @@ export interface ObjectType<Value extends { readonly type: string }> {
   readonly maxBytes: number;
 }
 
-/** Infers the in-memory form of an object type. */
-export type ValueOf<Type> = Type extends ObjectType<infer Value> ? Value : never;
-
 /** Canonical dag-cbor of a value. @throws DomainError DOMAIN_BAD_OBJECT if it does not fit its schema */
 export function encodeObject<Value extends { readonly type: string }>(
   objectType: ObjectType<Value>,

@@ -13,7 +13,7 @@ import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { DhtRecordRules } from './discovery/dht-record-rules.ts';
-import { describeDialError, peerOfConnection } from './discovery/dialer.ts';
+import { peerOfConnection } from './discovery/dialer.ts';
 import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
@@ -36,6 +36,7 @@ import { OwnRecord } from './peers/own-record.ts';
 import { PeerPenalties } from './peers/peer-penalties.ts';
 import { RecordIntake } from './peers/record-intake.ts';
 import { RecordPublisher } from './peers/record-publisher.ts';
+import { describeReason } from './reasons.ts';
 import { PROTOCOL_NAMES, protocolId, VIOLATIONS, type Violation } from './reqresp/protocols.ts';
 import { RequestTransport } from './reqresp/request-transport.ts';
 import { createRunningParts, type LastingParts, type RunningParts } from './running-parts.ts';
@@ -127,7 +128,7 @@ export class Libp2pNetwork implements Network {
       await Promise.resolve(host.stop()).catch(() => undefined);
       const { listen } = this.#options;
       throw new NetworkError(
-        { code: 'NETWORK_LISTEN_FAILED', addresses: listen, reason: describeDialError(error) },
+        { code: 'NETWORK_LISTEN_FAILED', addresses: listen, reason: describeReason(error) },
         { cause: error },
       );
     }

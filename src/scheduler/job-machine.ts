@@ -174,7 +174,10 @@ function conclude(state: ActiveJob, event: JobMachineEventOf<'concluded'>): Outc
   );
   if (agreeing.length < state.facts.quorum) return reject('QUORUM_MISSING');
   const { programFailure } = event;
-  const failure = programFailure && { code: `JOB_PROGRAM_${programFailure.code}`, message: programFailure.detail };
+  const failure = programFailure && {
+    code: `JOB_PROGRAM_${programFailure.code}`,
+    message: programFailure.detail || 'its program failed',
+  };
   const kind = failure === null ? 'completed' : 'failed';
   return end(state, { kind, endedAtMs: event.atMs, acceptedRoot: event.outputRoot, failure });
 }

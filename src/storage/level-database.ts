@@ -1,7 +1,8 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Level } from 'level';
 import { describeError } from '../lib/errors.ts';
+import { makeFolder } from '../lib/make-folder.ts';
 import type { Logger } from '../telemetry/interface.ts';
 import { BLOCK_CACHE_BYTES, SCHEMA_VERSION } from './constants.ts';
 import { StorageError } from './errors.ts';
@@ -161,7 +162,7 @@ function toStoreRange(namespace: NamespaceName, range: KeyRange) {
 
 async function openStore(store: Store, path: string): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), 0o700);
     await store.open();
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;

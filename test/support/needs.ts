@@ -4,8 +4,8 @@ import { describe, it } from 'vitest';
 export interface Need {
   readonly isMet: boolean;
   /**
-   * `hardware` may be missing anywhere, and so may `toolchain`, a compiler of another language that nothing here builds
-   * with; `host` is what scripts/setup installs, so CI must have it.
+   * `hardware` may be missing anywhere; `toolchain` is a compiler of another language that nothing here builds with, and
+   * `host` what scripts/setup installs: CI has both.
    */
   readonly kind: 'hardware' | 'toolchain' | 'host';
   /** What is missing and how to get it, as shown beside the skipped suite. */

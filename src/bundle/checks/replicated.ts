@@ -130,7 +130,7 @@ function describeReplicated(job: Job, agreed: AcceptedResult | undefined, others
       : `${agreed.receipts.length} of ${replicas} replicas of job '${job.name}' (${listNames(
           agreed.receipts.map(({ value }) => shortPeer(value.provider)),
         )}) committed to the byte-identical result ${agreed.outputRoot} ` +
-        `(${agreed.result.outputs.length} files, ${agreed.result.fuel} units of fuel, instrumenter ${agreed.result.instrumenter}) ` +
+        `(${agreed.result.outputs.length} output ${agreed.result.outputs.length === 1 ? 'file' : 'files'}, ${agreed.result.fuel} units of fuel, instrumenter ${agreed.result.instrumenter}) ` +
         "before any of them could see another's.";
   const rule = `The job demands ${quorum}; they were chosen under ${DIVERSITY_RULES[diversity]}.`;
   return [head, rule, ...others].join(' ');

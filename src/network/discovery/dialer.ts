@@ -3,13 +3,13 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { PeerKey } from '../../domain/ids.ts';
 import { createDeadline } from '../../lib/abort.ts';
-import { describeError } from '../../lib/errors.ts';
 import { DIAL_TIMEOUT_MS } from '../constants.ts';
 import { NetworkError } from '../errors.ts';
 import type { Host } from '../host/create-host.ts';
 import type { DialPolicy } from '../host/dial-policy.ts';
 import type { NetworkMetrics } from '../metrics.ts';
 import type { PeerSource } from '../peers/bounded-peer-book.ts';
+import { describeReason } from '../reasons.ts';
 
 /** @throws NetworkError NETWORK_BAD_ADDRESS */
 export function parseAddress(address: string): Multiaddr {
@@ -17,7 +17,7 @@ export function parseAddress(address: string): Multiaddr {
     return multiaddr(address);
   } catch (error) {
     throw new NetworkError(
-      { code: 'NETWORK_BAD_ADDRESS', address: address.slice(0, 256), reason: describeError(error) },
+      { code: 'NETWORK_BAD_ADDRESS', address: address.slice(0, 256), reason: describeReason(error) },
       { cause: error },
     );
   }
@@ -36,12 +36,6 @@ export function peerOfConnection(connection: Connection): PeerKey | null {
   } catch {
     return null;
   }
-}
-
-/** Why a dial failed, in one line: libp2p wraps the reasons of several addresses. */
-export function describeDialError(error: unknown): string {
-  if (error instanceof AggregateError) return [...new Set(error.errors.map(describeDialError))].join('; ');
-  return describeError(error) || 'no reason given';
 }
 
 /** Dials with a deadline, counts, and gives coded errors. */
@@ -119,5 +113,5 @@ export class Dialer {
 }
 
 function unreachable(target: string, cause: unknown): NetworkError {
-  return new NetworkError({ code: 'NETWORK_UNREACHABLE', target, reason: describeDialError(cause) }, { cause });
+  return new NetworkError({ code: 'NETWORK_UNREACHABLE', target, reason: describeReason(cause) }, { cause });
 }

@@ -86,7 +86,7 @@ function describePeers({ reachability }: WorkSituation): Condition {
   return {
     name: 'peers',
     isMet,
-    detail: `${connections} connections, listening on ${listen.length} addresses${bootstrap}`,
+    detail: `${count(connections, 'connection')}, listening on ${count(listen.length, 'address', 'addresses')}${bootstrap}`,
     remedy: isMet ? null : 'Check the bootstrap list and the firewall; see `fogproof peers`.',
   };
 }
@@ -114,4 +114,8 @@ function describeSlots({ slots }: WorkSituation): Condition {
   const isMet = slots.total > 0;
   const detail = `${slots.total} slots: ${slots.running} running, ${slots.reserved} reserved`;
   return { name: 'slots', isMet, detail, remedy: isMet ? null : 'Set `provide.slots` to at least 1.' };
+}
+
+function count(figure: number, one: string, many = `${one}s`): string {
+  return `${figure} ${figure === 1 ? one : many}`;
 }

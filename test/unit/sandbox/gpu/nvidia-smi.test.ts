@@ -12,7 +12,9 @@ describe('parseNvidiaSmi', () => {
   });
 
   it('claims nothing from an error message or a field that the driver could not tell', () => {
-    expect(parseNvidiaSmi('NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.')).toEqual([]);
+    expect(parseNvidiaSmi('NVIDIA-SMI has failed because it could not communicate with the NVIDIA driver.')).toEqual(
+      [],
+    );
     expect(parseNvidiaSmi('NVIDIA A100, [N/A], 550.1\n')).toEqual([]);
     expect(parseNvidiaSmi('')).toEqual([]);
   });
