@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { UsageError } from '../../lib/errors.ts';
+import { describeError, UsageError } from '../../lib/errors.ts';
 import { SystemRandom } from '../../lib/random.ts';
 import type { RpcClient } from '../../rpc/client.ts';
 import type { RpcMethods } from '../../rpc/interface.ts';
@@ -111,6 +112,8 @@ async function followToEnd({ client, context, view }: Submission, { eachReplica 
     { output: lines },
     { replicas: eachReplica ? 'each' : 'merged', shows: ['state', 'attempt', 'log', 'metric'] },
   );
+  const ended = new AbortController();
+  const explaining = explainWaiting({ client, context, view }, AbortSignal.any([signal, ended.signal]));
   try {
     for await (const event of client.subscribe('job.subscribe', { job, follow: true }, { signal })) follower.see(event);
     return await client.call('job.wait', { job }, { signal });
@@ -118,7 +121,29 @@ async function followToEnd({ client, context, view }: Submission, { eachReplica 
     if (signal.aborted) output.note(`job ${shortId(job)} goes on; follow it with: fogproof job logs ${job} --follow`);
     throw error;
   } finally {
+    ended.abort();
+    await explaining;
     output.progress('');
+  }
+}
+
+/** How often a job that waits is asked why, ms; told when it changes. */
+const WAITING_MS = 3_000;
+
+async function explainWaiting({ client, context, view }: Submission, signal: AbortSignal): Promise<void> {
+  let told = '';
+  try {
+    for (;;) {
+      await sleep(WAITING_MS, undefined, { signal });
+      const { state, summary, hints } = await client.call('job.explain', { job: view.job }, { signal });
+      const text = [`waiting: ${summary}`, ...hints.map((hint) => `  → ${hint}`)].join('\n');
+      if (state !== 'seeking' || text === told) continue;
+      context.output.note(text);
+      told = text;
+    }
+  } catch (error) {
+    // The job ended, or the follower has the same error to tell.
+    if (!signal.aborted) context.output.note(`why it waits cannot be told: ${describeError(error)}`);
   }
 }
 
