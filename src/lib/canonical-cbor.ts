@@ -1,5 +1,7 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import { findFormFault } from './canonical-form.ts';
+import { NOT_READ, readCanonical } from './canonical-read.ts';
+import { writeCanonical } from './canonical-write.ts';
 import { DaemonError, describeError, type ErrorTable } from './errors.ts';
 
 export type CborErrorInfo =
@@ -45,6 +47,8 @@ export interface DecodeOptions {
 
 /** Canonical dag-cbor of a plain value (maps, arrays, strings, bytes, integers, booleans, null, CIDs). */
 export function encodeCanonical(value: unknown): Uint8Array {
+  const written = writeCanonical(value);
+  if (written !== null) return written;
   const { buffer, byteOffset, byteLength } = dagCbor.encode(value);
   // In Node.js the encoder gives a Buffer, which comparisons and encoders treat unlike what a decoder gives.
   return new Uint8Array(buffer, byteOffset, byteLength);
@@ -58,13 +62,15 @@ export function decodeCanonical(bytes: Uint8Array, options: DecodeOptions): unkn
   if (bytes.length > options.maxBytes) {
     throw new CborError({ code: 'CBOR_TOO_LARGE', sizeBytes: bytes.length, maxBytes: options.maxBytes });
   }
-  let value: unknown;
+  const isCanonical = findFormFault(bytes) === null;
+  let value: unknown = NOT_READ;
   try {
-    value = dagCbor.decode(bytes);
+    if (isCanonical) value = readCanonical(bytes);
+    if (value === NOT_READ) value = dagCbor.decode(bytes);
   } catch (error) {
     throw new CborError({ code: 'CBOR_MALFORMED', reason: describeError(error) }, { cause: error });
   }
-  if (findFormFault(bytes) !== null) throw new CborError({ code: 'CBOR_NOT_CANONICAL' });
+  if (!isCanonical) throw new CborError({ code: 'CBOR_NOT_CANONICAL' });
   if (options.floats !== 'allow') assertNoFloats(value);
   return value;
 }
