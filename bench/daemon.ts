@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddedBlob } from '../src/cli/job-file/interface.ts';
 import { loadJobFile } from '../src/cli/job-file/load-job-file.ts';
 import { completeDraft } from '../src/cli/job-file/resolve-job-file.ts';
 import { BlobId } from '../src/domain/ids.ts';
 import { SystemRandom } from '../src/lib/random.ts';
+import type { RpcClient } from '../src/rpc/client.ts';
 import type { JobDraft } from '../src/scheduler/interface.ts';
 import { Mesh, type MeshNode } from '../test/support/mesh.ts';
 import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
@@ -14,6 +16,10 @@ const STARTS = 7;
 const WARM_JOBS = 50;
 const JOBS = 300;
 const BATCH_JOBS = 4_000;
+const WARM_BATCHES = 1;
+const BATCHES = 3;
+/** An idle daemon has nothing to do and has given back what its start left behind. */
+const IDLE_AFTER_MS = 5_000;
 const MEBIBYTE = 2 ** 20;
 
 async function measureBareNode(): Promise<{ startMs: number; rssBytes: number }> {
@@ -78,6 +84,7 @@ async function measureStartUp(bareMs: number): Promise<BenchRow> {
 }
 
 async function measureMemory(name: string, node: MeshNode, bareBytes: number): Promise<BenchRow> {
+  await sleep(IDLE_AFTER_MS);
   return {
     name,
     value: (await readRss(node.status.pid)) / MEBIBYTE,
@@ -140,6 +147,17 @@ async function measureJobs(requester: MeshNode, draft: JobDraft, bareMs: number)
   ];
 }
 
+/** Jobs a second, from the submission of a batch until the last of its jobs is verified. */
+async function runBatch(client: RpcClient, draft: JobDraft): Promise<number> {
+  const startedAt = performance.now();
+  const { jobs } = await client.call('job.submitMany', { drafts: Array.from({ length: BATCH_JOBS }, () => draft) });
+  const views = await Promise.all(jobs.map((job) => client.call('job.wait', { job })));
+  const rate = BATCH_JOBS / ((performance.now() - startedAt) / 1000);
+  const failed = views.filter(({ state }) => state !== 'completed').length;
+  if (failed > 0) throw new Error(`${failed} of ${BATCH_JOBS} jobs of the batch did not complete`);
+  return rate;
+}
+
 async function measureBatch(requester: MeshNode, draft: JobDraft): Promise<BenchRow> {
   const { client } = requester;
   const serialStartedAt = performance.now();
@@ -148,15 +166,14 @@ async function measureBatch(requester: MeshNode, draft: JobDraft): Promise<Bench
     await client.call('job.wait', { job });
   }
   const serialRate = 50 / ((performance.now() - serialStartedAt) / 1000);
-  const startedAt = performance.now();
-  const { jobs } = await client.call('job.submitMany', { drafts: Array.from({ length: BATCH_JOBS }, () => draft) });
-  const views = await Promise.all(jobs.map((job) => client.call('job.wait', { job })));
-  const rate = BATCH_JOBS / ((performance.now() - startedAt) / 1000);
-  const failed = views.filter(({ state }) => state !== 'completed').length;
-  if (failed > 0) throw new Error(`${failed} of ${BATCH_JOBS} jobs of the batch did not complete`);
+  const rates: number[] = [];
+  for (let batch = 0; batch < WARM_BATCHES + BATCHES; batch += 1) {
+    const rate = await runBatch(client, draft);
+    if (batch >= WARM_BATCHES) rates.push(rate);
+  }
   return {
     name: `batch of ${BATCH_JOBS} trivial jobs through one provider`,
-    value: rate,
+    value: percentile(rates, 0.5),
     unit: 'jobs/s',
     baseline: { name: 'the same jobs one after another', value: serialRate },
     goal: atLeast(5_000),

@@ -42,7 +42,7 @@ export const FRAME_EAGER_BYTES = 64 * 1024;
 /** Receipts of a batch that share one signature and one write. */
 export const RECEIPT_BATCH = 128;
 /** How long receipts of a batch wait for others, ms. */
-export const RECEIPT_GATHER_MS = 4;
+export const RECEIPT_GATHER_MS = 40;
 /** Receipts that may wait for their write before the batch's next job starts. */
 export const MAX_WAITING_RECEIPTS = 1_024;
 

@@ -3,6 +3,7 @@ import { type LeaseId, OfferId } from '../../../../src/domain/ids.ts';
 import { OFFER } from '../../../../src/domain/offer.ts';
 import { RECEIPT } from '../../../../src/domain/receipt.ts';
 import { openMany, openSigned } from '../../../../src/proofs/signed-object.ts';
+import { RECEIPT_GATHER_MS } from '../../../../src/scheduler/provider/constants.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import {
   type AnswerLog,
@@ -154,12 +155,12 @@ describe('a batch', () => {
     await log.until(({ responses }) => responses.length > 0);
     const cancelled = work.leases.slice(1, 3).map(leaseIdOf);
     await requester.sendOne({ op: 'cancel', leases: cancelled, reason: 'enough' });
-    await rig.clock.advance(20);
+    await rig.clock.advance(RECEIPT_GATHER_MS);
     const early = (await receiptsOf(rig, log)).receipts;
     expect(new Set(early.map(({ value }) => value.lease))).toEqual(new Set(cancelled));
     rig.executor.behaviour = (execution) => execution.finish();
     rig.executor.held[0]?.finish();
-    await rig.clock.advance(20);
+    await rig.clock.advance(RECEIPT_GATHER_MS);
     await log.done;
     const codes = (await receiptsOf(rig, log)).receipts.map(({ value }) => value.result.outcome.kind);
     expect(codes.sort()).toEqual(['attempt-failed', 'attempt-failed', 'completed', 'completed']);
