@@ -105,7 +105,7 @@ class Writer {
     if (depth === 0) return false;
     if (Array.isArray(value)) return this.#writeArray(value, depth);
     if (value instanceof Uint8Array) return this.#writeBytes(value);
-    if (value instanceof CID) return this.#writeLink(value);
+    if (value instanceof CID) return this.#writeLink((value as CID).bytes);
     const prototype: unknown = Object.getPrototypeOf(value);
     return prototype === Object.prototype && this.#writeMap(value as Record<string, unknown>, depth);
   }
@@ -127,9 +127,8 @@ class Writer {
     return true;
   }
 
-  /** Tag 42: a byte string whose first byte is the zero of the identity multibase. */
-  #writeLink(cid: CID): boolean {
-    const { bytes } = cid;
+  /** Tag 42 over the bytes of a CID: a byte string whose first byte is the zero of the identity multibase. */
+  #writeLink(bytes: Uint8Array): boolean {
     if (!this.#hasRoom(bytes.length + 3)) return false;
     this.#writeHead(6, 42);
     this.#writeHead(2, bytes.length + 1);
