@@ -1,5 +1,7 @@
+import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import { NetworkError } from '../../../src/network/errors.ts';
+import { itIf } from '../../support/needs.ts';
 import {
   copyIdentity,
   createTestIdentity,
@@ -34,6 +36,28 @@ const knows = (node: TestNode, other: TestNode) => () =>
 
 const hasRecord = (node: TestNode, other: TestNode): boolean =>
   (node.network.peers.get(other.identity.peer)?.record ?? null) !== null;
+
+const HAS_INTERFACE = Object.values(networkInterfaces())
+  .flat()
+  .some((address) => address?.internal === false && address.family === 'IPv4');
+
+describe('nodes on one local network', () => {
+  const need = {
+    isMet: HAS_INTERFACE,
+    kind: 'hardware',
+    reason: 'a network interface beside loopback, for multicast',
+  } as const;
+
+  itIf(need, 'find each other by mDNS without any bootstrap peer', async () => {
+    const networkId = `mdns-${process.pid}`;
+    const options = { networkId, mdns: true, listen: ['/ip4/0.0.0.0/tcp/0'] };
+    const one = await startWithRecord({ options });
+    const other = await startWithRecord({ options });
+    await Promise.all([until(one, knows(one, other)), until(other, knows(other, one))]);
+    const sources = [one.network.peers.get(other.identity.peer), other.network.peers.get(one.identity.peer)];
+    expect(sources.map((info) => info?.source)).toContain('mdns');
+  });
+});
 
 describe('nodes on loopback', () => {
   it('find each other through one bootstrap peer and learn what each offers', async () => {
