@@ -8,7 +8,6 @@ export const NAMESPACES = {
   'job-logs': 'job id / lease id / sequence → log line or metric',
   'job-objects': 'job id / lease id → lease, acceptance, commitment, set signature and receipt',
   leases: 'lease id → provider side: lease, phase and receipt',
-  'lease-history': 'lease id / sequence → event of the attempt',
   'poison-jobs': 'job id → how often it crashed its executor',
   blobs: 'blob id → size, last use and where it is kept',
   'blob-bytes': 'blob id → bytes of a small blob',

@@ -3,12 +3,10 @@ import type { Commitment } from '../../domain/commitment.ts';
 import type { ObjectId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
-import { encodeObject } from '../../domain/object-type.ts';
-import { RECEIPT, RESULT, type Receipt, type Result } from '../../domain/receipt.ts';
+import { RECEIPT, type Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
-import { computeObjectCid } from '../../lib/cid.ts';
-import { computeCommitmentDigest } from '../../proofs/commitment.ts';
+import { computeCommitmentDigest, computeOutputRoot } from '../../proofs/commitment.ts';
 import { openMany, openSigned } from '../../proofs/signed-object.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import { leaseIdOf } from '../object-ids.ts';
@@ -52,10 +50,6 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
   if (value.result.outcome.kind === 'attempt-failed') return parties;
   const content = checkResult(receipt, expected);
   return content.kind === 'invalid' ? content : checkOpening(receipt, expected);
-}
-
-function computeOutputRoot(result: Result): string {
-  return computeObjectCid(encodeObject(RESULT, result)).toString();
 }
 
 function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {

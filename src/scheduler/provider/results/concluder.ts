@@ -6,7 +6,7 @@ import { RECEIPT, type Receipt } from '../../../domain/receipt.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Random } from '../../../lib/random.ts';
-import { computeCommitmentDigest } from '../../../proofs/commitment.ts';
+import { computeCommitmentDigest, computeOutputRoot } from '../../../proofs/commitment.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObject, signObjects } from '../../../proofs/signed-object.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
@@ -17,7 +17,7 @@ import type { Dispatcher } from '../attempts/dispatcher.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseEntry, LeaseStore } from '../leases/lease-store.ts';
 import type { ProviderMetrics } from '../metrics.ts';
-import { type Conclusion, computeOutputRoot, concludeFailure } from './conclusion.ts';
+import { type Conclusion, concludeFailure } from './conclusion.ts';
 import { createReceipt } from './receipts.ts';
 import type { ResultKeeper } from './result-keeper.ts';
 

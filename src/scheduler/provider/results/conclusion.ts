@@ -1,11 +1,10 @@
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { IsolationLevel } from '../../../domain/capability.ts';
-import { BlobId, type JobId, ObjectId } from '../../../domain/ids.ts';
+import { BlobId, type JobId } from '../../../domain/ids.ts';
 import { MAX_JOB_INPUTS } from '../../../domain/job.ts';
 import type { InlineBlob } from '../../../domain/messages.ts';
-import { encodeObject } from '../../../domain/object-type.ts';
-import { type Outcome, type OutputFile, RESULT, type Receipt, type Result } from '../../../domain/receipt.ts';
-import { computeObjectCid, computeRawCid, createRawCid } from '../../../lib/cid.ts';
+import { type Outcome, type OutputFile, type Receipt, type Result } from '../../../domain/receipt.ts';
+import { computeRawCid, createRawCid } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 import type { StopReason } from '../attempts/attempt.ts';
 import { INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
@@ -119,9 +118,4 @@ function collectInline(outputs: readonly OutputFile[], files: readonly InputFile
 
 function toWhole(value: number): number {
   return Math.max(0, Math.trunc(value));
-}
-
-/** The output root: id of the canonical result (design section 7). */
-export function computeOutputRoot(result: Result): ObjectId {
-  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
 }

@@ -1,6 +1,7 @@
 import { type LeaseId, type ObjectId, type PeerKey, UnixMs } from '../../../domain/ids.ts';
 import type { Receipt } from '../../../domain/receipt.ts';
-import { type Conclusion, computeOutputRoot } from './conclusion.ts';
+import { computeOutputRoot } from '../../../proofs/commitment.ts';
+import type { Conclusion } from './conclusion.ts';
 
 export interface ReceiptSubject {
   readonly network: string;
