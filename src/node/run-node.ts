@@ -4,7 +4,7 @@ import { KeystoreFile } from '../identity/keystore-file.ts';
 import { SystemClock } from '../lib/clock.ts';
 import { isAbortError } from '../lib/errors.ts';
 import { SystemRandom } from '../lib/random.ts';
-import { PinoLogger } from '../telemetry/pino-logger.ts';
+import { type LogStream, PinoLogger } from '../telemetry/pino-logger.ts';
 import { PromMetricsRegistry } from '../telemetry/prom-metrics.ts';
 import { createNode } from './create-node.ts';
 import { NodeError } from './errors.ts';
@@ -29,7 +29,7 @@ export async function runNode(options: RunNodeOptions): Promise<0> {
   await using logger = await PinoLogger.open({
     level: config.log.level,
     file: config.log.file === null ? null : { path: config.log.file },
-    stream: options.log === 'file' ? null : { format: options.log, write: (text) => void process.stderr.write(text) },
+    stream: options.log === 'file' ? null : standardError(options.log, environment),
   });
   await using node = await createNode(loaded, {
     identity,
@@ -56,4 +56,12 @@ async function runUntilStopped(node: FogproofNode, { signal, onReady }: RunNodeO
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+function standardError(format: LogStream['format'], environment: RunNodeOptions['environment']): LogStream {
+  return {
+    format,
+    hasColors: process.stderr.isTTY && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb',
+    write: (text) => void process.stderr.write(text),
+  };
 }

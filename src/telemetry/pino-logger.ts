@@ -1,3 +1,4 @@
+import picocolors from 'picocolors';
 import { type Logger as Pino, pino } from 'pino';
 import { LOG_FILE_MAX_BYTES, LOG_FILES_KEPT } from './constants.ts';
 import type { LogFields, Logger } from './interface.ts';
@@ -10,7 +11,14 @@ export interface PinoLoggerOptions {
   /** JSON lines, rotated; null for none. */
   readonly file: { readonly path: string; readonly maxBytes?: number; readonly keep?: number } | null;
   /** For a person or a supervisor watching; null for none. */
-  readonly stream: { readonly format: 'pretty' | 'json'; readonly write: (text: string) => void } | null;
+  readonly stream: LogStream | null;
+}
+
+export interface LogStream {
+  readonly format: 'pretty' | 'json';
+  /** True for a terminal that shows colours: the caller knows, the environment of the process does not decide. */
+  readonly hasColors: boolean;
+  readonly write: (text: string) => void;
 }
 
 /** Writes JSON lines (pino) to a rotated file and, in the form asked for, to a stream such as stderr. */
@@ -33,10 +41,11 @@ export class PinoLogger implements Logger, AsyncDisposable {
             maxBytes: options.file.maxBytes ?? LOG_FILE_MAX_BYTES,
             keep: options.file.keep ?? LOG_FILES_KEPT,
           });
+    const colors = picocolors.createColors(stream?.hasColors ?? false);
     const target = {
       write: (line: string): void => {
         file?.write(line);
-        stream?.write(stream.format === 'pretty' ? formatPrettyLine(line) : line);
+        stream?.write(stream.format === 'pretty' ? formatPrettyLine(line, colors) : line);
       },
     };
     return new PinoLogger(pino({ level, base: null }, target), file);

@@ -1,22 +1,27 @@
-import pc from 'picocolors';
+import picocolors from 'picocolors';
 
-const LEVELS: Readonly<Record<number, { readonly name: string; readonly paint: (text: string) => string }>> = {
-  20: { name: 'DEBUG', paint: pc.dim },
-  30: { name: 'INFO ', paint: pc.green },
-  40: { name: 'WARN ', paint: pc.yellow },
-  50: { name: 'ERROR', paint: pc.red },
-  60: { name: 'FATAL', paint: pc.red },
+/** Colours for what a terminal shows; PLAIN for anything else. */
+export type LineColors = Pick<ReturnType<typeof picocolors.createColors>, 'dim' | 'green' | 'yellow' | 'red'>;
+
+const PLAIN: LineColors = picocolors.createColors(false);
+
+const LEVELS: Readonly<Record<number, { readonly name: string; readonly color: keyof LineColors }>> = {
+  20: { name: 'DEBUG', color: 'dim' },
+  30: { name: 'INFO ', color: 'green' },
+  40: { name: 'WARN ', color: 'yellow' },
+  50: { name: 'ERROR', color: 'red' },
+  60: { name: 'FATAL', color: 'red' },
 };
 
 /** A JSON log line as a person reads it: `12:00:00.000 INFO  network: listening port=4717`. */
-export function formatPrettyLine(line: string): string {
+export function formatPrettyLine(line: string, colors: LineColors = PLAIN): string {
   const { level, time, module, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
-  const { name, paint } = LEVELS[Number(level)] ?? { name: String(level), paint: String };
+  const { name, color } = LEVELS[Number(level)] ?? { name: String(level), color: 'dim' };
   const at = new Date(Number(time)).toISOString().slice(11, 23);
   const origin = typeof module === 'string' ? `${module}: ` : '';
   const rest = Object.entries(fields).map(([key, value]) => `${key}=${formatValue(value)}`);
-  const tail = rest.length === 0 ? '' : ` ${pc.dim(rest.join(' '))}`;
-  return `${pc.dim(at)} ${paint(name)} ${origin}${sanitize(String(msg))}${tail}\n`;
+  const tail = rest.length === 0 ? '' : ` ${colors.dim(rest.join(' '))}`;
+  return `${colors.dim(at)} ${colors[color](name)} ${origin}${sanitize(String(msg))}${tail}\n`;
 }
 
 function formatValue(value: unknown): string {

@@ -80,13 +80,22 @@ describe('PinoLogger', () => {
   });
 
   it('shows a person one readable line, in which a peer cannot hide control characters', async () => {
+    const [line] = await writePretty({ hasColors: false });
+    expect(line).toMatch(/^[\d:.]+ INFO {2}network: hello\?world peer="a\\u001b\[2Jb" port=4717\n$/);
+  });
+
+  it('colours the level where it is told that a terminal shows it, whatever the environment says', async () => {
+    const [line] = await writePretty({ hasColors: true });
+    expect(line).toContain('\u001b[32mINFO \u001b[39m network: hello?world');
+    expect(line).not.toContain('\u001b[2J');
+  });
+
+  async function writePretty({ hasColors }: { hasColors: boolean }): Promise<string[]> {
     const written: string[] = [];
-    const stream = { format: 'pretty' as const, write: (text: string) => written.push(text) };
+    const stream = { format: 'pretty' as const, hasColors, write: (text: string) => written.push(text) };
     const logger = await PinoLogger.open({ level: 'debug', file: null, stream });
     logger.child({ module: 'network' }).info({ peer: 'a\u001b[2Jb', port: 4717 }, 'hello\nworld');
     expect(written).toHaveLength(1);
-    expect(written[0]).toMatch(/INFO {2}\S*network: hello\?world/);
-    expect(written[0]?.replaceAll('\u001b[2m', '').replaceAll('\u001b[22m', '')).not.toContain('\u001b[2J');
-    expect(written[0]).toContain('port=4717');
-  });
+    return written;
+  }
 });
