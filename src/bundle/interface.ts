@@ -3,7 +3,8 @@
  * in-toto export. It does not own fetching anything: what is not in the file is `unchecked`.
  * Verification runs in a browser: no node: imports below verify.ts; clock and blob reading are injected.
  */
-import type { AssuranceReport } from '../domain/assurance.ts';
+import type { Anchor } from '../domain/anchor.ts';
+import type { AssuranceReport, VerificationVerdict } from '../domain/assurance.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { PeerKey } from '../domain/ids.ts';
@@ -25,6 +26,31 @@ export interface BundleMaterial {
   /** Replicas that are in the set and did not reveal; absent is none. */
   readonly unrevealed?: readonly UnrevealedReplica[];
   readonly missingReplicas: readonly { readonly replica: number; readonly reason: string }[];
+}
+
+/** What a chain says of an anchor: each check that was made, in order. */
+export interface AnchorReading {
+  /** Such as `Solana mainnet-beta`, or `a chain with genesis …, which is no public cluster`. */
+  readonly chain: string;
+  /** Endpoints that were asked, without credentials. */
+  readonly askedEndpoints: readonly string[];
+  readonly blockTimeMs: number | null;
+  readonly checks: readonly { readonly name: string; readonly verdict: VerificationVerdict }[];
+}
+
+/** Asks a chain whether an anchor is there; `chain` provides it. Without one, `anchored` is `unchecked` beyond inclusion. */
+export interface AnchorReader {
+  /**
+   * The genesis is the anchor's; the finalised transaction succeeded, is in the slot named, and appended exactly this
+   * root to this log at this entry and generation. An endpoint that cannot answer gives `unchecked`, a contradiction
+   * `invalid`. Never throws but AbortError.
+   */
+  readAnchor(anchor: Anchor, options: { readonly signal: AbortSignal }): Promise<AnchorReading>;
+}
+
+/** Finds what was anchored of this node's receipts; `chain` provides it. */
+export interface AnchorSource {
+  proof(receiptDigest: Uint8Array): Promise<Anchor | undefined>;
 }
 
 /** Which blobs go into the file besides the signed objects. */

@@ -56,6 +56,13 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
     request: { maxActiveJobs: 100_000 },
     blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },
     results: { keepForMs: '30d' },
+    chain: {
+      rpcUrls: [],
+      keypairFile: null,
+      signerCommand: [],
+      maxPriorityFee: 100_000,
+      anchor: { received: true, provided: false, maxWaitMs: '5m', maxReceipts: 10_000 },
+    },
     log: { level: 'info', format: 'pretty', file: computeDataPaths(home).log },
     keystore: { passphraseFile: null },
   };

@@ -1,5 +1,5 @@
-/** The kinds of assurance of the design, section 7. This version produces and checks the first two. */
-export const ASSURANCE_KINDS = ['signed', 'replicated'] as const;
+/** The kinds of assurance of the design, section 7. This version produces and checks these. */
+export const ASSURANCE_KINDS = ['signed', 'replicated', 'anchored'] as const;
 export type AssuranceKind = (typeof ASSURANCE_KINDS)[number];
 
 /** Outcome of checking one assurance. `unchecked` names what was missing and is never a pass. */

@@ -1,9 +1,13 @@
 import { z } from 'zod';
+import { anchorSchema } from './anchor.ts';
 import { commitmentSetSchema } from './commitment.ts';
 import { blobLink, integerSchema, unixMsSchema } from './ids.ts';
 import { MAX_REPLICAS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 import { signedWireSchema } from './signed.ts';
+
+/** A receipt may be anchored by its provider and by its requester. */
+const MAX_BUNDLE_ANCHORS = 2 * MAX_REPLICAS;
 
 /** Everything about one attempt that a third party needs. */
 export const bundleAttemptSchema = z.strictObject({
@@ -43,6 +47,8 @@ export const bundleSchema = z.strictObject({
     .array(z.strictObject({ replica: integerSchema(0, MAX_REPLICAS - 1), reason: z.string().max(300) }))
     .max(MAX_REPLICAS),
   blobs: z.array(z.strictObject({ blob: blobLink, sizeBytes: integerSchema(), included: z.boolean() })).max(1024),
+  /** For receipts of this bundle that were under a root on a chain when it was exported. Absent is none. */
+  anchors: z.array(anchorSchema).max(MAX_BUNDLE_ANCHORS).optional(),
   exportedAtMs: unixMsSchema,
 });
 export type Bundle = z.output<typeof bundleSchema>;

@@ -3,6 +3,7 @@ import { DaemonError, type ErrorTable } from '../lib/errors.ts';
 export type DomainErrorInfo =
   | { readonly code: 'DOMAIN_BAD_ID'; readonly kind: string; readonly text: string }
   | { readonly code: 'DOMAIN_BAD_TIME'; readonly value: number }
+  | { readonly code: 'DOMAIN_BAD_LAMPORTS'; readonly value: string }
   | { readonly code: 'DOMAIN_UNKNOWN_TYPE'; readonly expected: string; readonly found: string }
   | { readonly code: 'DOMAIN_BAD_OBJECT'; readonly type: string; readonly path: string; readonly reason: string };
 
@@ -16,6 +17,11 @@ const DOMAIN_ERRORS: ErrorTable<DomainErrorInfo> = {
     retryable: false,
     message: (info) => `${info.value} is not a Unix time in whole ms`,
     hint: () => 'Give a non-negative integer number of ms since 1970.',
+  },
+  DOMAIN_BAD_LAMPORTS: {
+    retryable: false,
+    message: (info) => `${info.value} is not an amount of lamports`,
+    hint: () => 'Give a whole number from 0 to 2^64 - 1; one SOL is 1,000,000,000 lamports.',
   },
   DOMAIN_UNKNOWN_TYPE: {
     retryable: false,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { blockHashSchema, rpcUrlSchema, solanaAddressSchema } from './chain.ts';
 
 /** Timing of leases and records; short ones make tests and the demo quick. All in ms. */
 export const networkParametersSchema = z.strictObject({
@@ -21,6 +22,19 @@ export const DEFAULT_NETWORK_PARAMETERS: NetworkParameters = {
   epochRounds: 120,
 };
 
+/** Which chain a network anchors to, and where its programs are. The genesis decides, whatever an endpoint says of itself. */
+export const networkChainSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('none') }),
+  z.strictObject({
+    kind: z.literal('solana'),
+    genesis: blockHashSchema,
+    /** Used by nodes that name none of their own. */
+    rpcUrls: z.array(rpcUrlSchema).max(8),
+    programs: z.strictObject({ proofAnchor: solanaAddressSchema }),
+  }),
+]);
+export type NetworkChain = z.output<typeof networkChainSchema>;
+
 /** The small file that `network create` writes and `network join` reads; an invite string is the same, packed. */
 export const networkDefinitionSchema = z.strictObject({
   type: z.literal('fogproof/network@1'),
@@ -29,7 +43,7 @@ export const networkDefinitionSchema = z.strictObject({
   preset: z.enum(['local', 'development', 'production']),
   bootstrap: z.array(z.string().max(256)).max(64),
   parameters: networkParametersSchema,
-  chain: z.strictObject({ kind: z.literal('none') }),
+  chain: networkChainSchema,
   /** libp2p private-network key (hex, 32 bytes) or null. Whoever holds this file is in. */
   preSharedKey: z
     .string()

@@ -4,8 +4,11 @@
  * What is below is the in-memory form; schema/ holds the zod schemas of the JSON (bytes as base64, ids as strings).
  */
 
+import type { BeaconStatus } from '../beacon/interface.ts';
 import type { BlobStore } from '../blob/interface.ts';
 import type { BundleContent, BundleExporter, BundleVerification } from '../bundle/interface.ts';
+import type { AnchoringStatus, AnchorView, ChainStatus, WalletView } from '../chain/interface.ts';
+import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import type { BlobId, JobId, PeerKey } from '../domain/ids.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
@@ -37,6 +40,9 @@ export interface NodeStatus {
   readonly peersKnown: number;
   readonly provider: ProviderStatus;
   readonly jobs: { readonly active: number; readonly total: number };
+  readonly beacon: BeaconStatus;
+  /** Null on a network without a chain. */
+  readonly chain: (ChainStatus & { readonly wallet: WalletView; readonly anchoring: AnchoringStatus }) | null;
   /** Plain sentences about what is weaker than it could be: degraded start, process isolation only, … */
   readonly remarks: readonly string[];
 }
@@ -57,6 +63,19 @@ export interface RpcModules {
   readonly network: Pick<Network, 'peers' | 'connect' | 'status'>;
   readonly blobs: BlobStore;
   readonly bundles: BundleExporter;
+  /** What needs a chain; its methods throw where the network has none. */
+  readonly chain: ChainControl;
+}
+
+/** The chain as the control socket uses it; node/ provides it. */
+export interface ChainControl {
+  wallet(): Promise<WalletView>;
+  airdrop(
+    lamports: Lamports,
+    options: { readonly signal: AbortSignal },
+  ): Promise<{ readonly signature: TransactionSignature; readonly lamports: Lamports }>;
+  listAnchors(limit: number): Promise<readonly AnchorView[]>;
+  flushAnchors(options: { readonly signal: AbortSignal }): Promise<AnchorView | null>;
 }
 
 /** Peer as shown to people: the record's facts without its signature. */
@@ -113,6 +132,16 @@ export interface RpcMethods {
     };
     result: { readonly path: string; readonly sizeBytes: number; readonly verdict: BundleVerification['verdict'] };
   };
+  /** @throws NodeError NODE_NO_CHAIN on a network without a chain, as all of `wallet` and `anchor` */
+  'wallet.show': { params: Record<string, never>; result: WalletView };
+  /** Answers when the lamports are there. */
+  'wallet.airdrop': {
+    params: { readonly lamports: Lamports };
+    result: { readonly signature: TransactionSignature; readonly lamports: Lamports };
+  };
+  'anchor.list': { params: { readonly limit: number }; result: { readonly anchors: readonly AnchorView[] } };
+  /** Anchors what waits now; answers when it is final, or at once with null if nothing waits. */
+  'anchor.flush': { params: Record<string, never>; result: { readonly anchor: AnchorView | null } };
   'rpc.discover': { params: Record<string, never>; result: unknown };
   /** `isEnded` is false if this connection has no subscription of that name. */
   'rpc.unsubscribe': { params: { readonly subscription: string }; result: { readonly isEnded: boolean } };

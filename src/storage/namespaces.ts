@@ -11,6 +11,11 @@ export const NAMESPACES = {
   'poison-jobs': 'job id → how often it crashed its executor',
   blobs: 'blob id → size, last use and where it is kept',
   'blob-bytes': 'blob id → bytes of a small blob',
+  'chain-transactions': 'intent key → transaction intent, its attempts and what became of it',
+  'chain-cursors': 'address → newest transaction whose events were handled',
+  'anchor-leaves': 'digest → kind of leaf; batch and index once it is in one',
+  'anchor-batches': 'batch number → root, size, state, entry of the log and transaction',
+  'anchor-trees': 'batch number → leaf hashes in order',
 } as const satisfies Record<string, string>;
 
 export type NamespaceName = keyof typeof NAMESPACES;
