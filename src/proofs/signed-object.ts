@@ -72,6 +72,11 @@ function describeSigned<Value>(value: Value, signer: PeerKey, payload: Uint8Arra
   return { value, signer, payload, wire, id: computeObjectCid(payload).toString() as ObjectId };
 }
 
+/** The object's bytes, nothing verified: for what was verified before it was stored. */
+export function readSignedPayload(wire: SignedWire): Uint8Array {
+  return wire.kind === 'batch' ? wire.payload : RecordEnvelope.createFromProtobuf(wire.envelope).payload;
+}
+
 interface OpenedEnvelope {
   readonly signer: PeerKey;
   readonly payload: Uint8Array;

@@ -68,3 +68,8 @@ export const BATCH_GROUPS_IN_FLIGHT = 4;
 export const BATCH_WINDOW_BYTES = 640 * 1024;
 /** Blob bytes that ride with a batch's leases at most. */
 export const INLINE_BATCH_BYTES = 256 * 1024;
+
+/** Ended jobs whose receipts are handed to anchoring at a time. */
+export const OUTBOX_BATCH = 500;
+/** After anchoring could not take receipts they are offered again, ms. */
+export const OUTBOX_RETRY_MS = 10_000;

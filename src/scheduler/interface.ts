@@ -4,6 +4,7 @@
  * It does not own transport (network), execution (sandbox), prices (market) nor verdicts on evidence (bundle).
  * requester/ and provider/ speak only over the `offer`, `job` and `blob` protocols, also within one node.
  */
+import type { AnchorLeaf } from '../domain/anchor.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
@@ -121,6 +122,12 @@ export interface JobEvidence {
   /** Replicas that are in the set and did not reveal; absent is none. */
   readonly unrevealed?: readonly UnrevealedReplica[];
   readonly missingReplicas: readonly { readonly replica: number; readonly reason: string }[];
+}
+
+/** Takes receipts to be anchored; `chain`'s AnchorService satisfies it. */
+export interface ReceiptAnchors {
+  /** Durable when it resolves; a leaf that it has is as good as added. */
+  add(leaves: readonly AnchorLeaf[]): Promise<void>;
 }
 
 export interface RequesterService {

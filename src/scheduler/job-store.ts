@@ -22,6 +22,7 @@ import {
   type JobRecord,
   type LogEntry,
 } from './job-records.ts';
+import { NO_RECEIPT_NOTES, type ReceiptNotes } from './receipt-notes.ts';
 
 /** Changes to one job that take effect together. */
 export interface JobWrite {
@@ -69,9 +70,11 @@ export class JobStore {
   readonly #history: Repository<Uint8Array>;
   readonly #objects: Repository<Uint8Array>;
   readonly #logs: Repository<Uint8Array>;
+  readonly #notes: ReceiptNotes;
 
-  constructor(modules: { readonly database: Database }) {
+  constructor(modules: { readonly database: Database; readonly receiptNotes?: ReceiptNotes }) {
     this.#database = modules.database;
+    this.#notes = modules.receiptNotes ?? NO_RECEIPT_NOTES;
     this.#jobs = modules.database.repository('jobs', RAW);
     this.#history = modules.database.repository('job-history', RAW);
     this.#objects = modules.database.repository('job-objects', RAW);
@@ -88,7 +91,10 @@ export class JobStore {
 
   /** One atomic write for all of `writes`. Writes take effect in the order of the calls. */
   async append(writes: readonly JobWrite[], options: { readonly durable: boolean }): Promise<void> {
-    await this.#database.write(writes.flatMap(toOperations), options);
+    const ended = writes.flatMap(({ end }) => (end === undefined || end.view.result === null ? [] : [end.view.job]));
+    const notes = ended.flatMap((job) => this.#notes.noteReceived(job));
+    await this.#database.write([...writes.flatMap(toOperations), ...notes], options);
+    if (notes.length > 0) this.#notes.wake();
   }
 
   async appendLogs(writes: readonly LogWrite[]): Promise<void> {

@@ -11,6 +11,7 @@ export const NAMESPACES = {
   'poison-jobs': 'job id → how often it crashed its executor',
   blobs: 'blob id → size, last use and where it is kept',
   'blob-bytes': 'blob id → bytes of a small blob',
+  'receipt-outbox': 'received / job id or provided / lease id → nothing; its receipts are yet to be anchored',
   'chain-transactions': 'intent key → transaction intent, its attempts and what became of it',
   'chain-cursors': 'address → newest transaction whose events were handled',
   'anchor-leaves': 'digest → kind of leaf; batch and index once it is in one',

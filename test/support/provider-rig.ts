@@ -14,6 +14,7 @@ import { openSigned, packSigned, signObjects } from '../../src/proofs/signed-obj
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
+import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import type { Counter, MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
@@ -72,6 +73,8 @@ export class SummingMetrics implements MetricsRegistry {
 export interface ProviderRigOptions {
   readonly provider?: Partial<JobProviderOptions>;
   readonly database?: MemoryDatabase;
+  /** Told of every lease that ends. */
+  readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
   readonly clock?: SteppedClock;
   readonly executor?: ScriptedExecutor;
   readonly switchboard?: Switchboard;
@@ -117,6 +120,7 @@ export class ProviderRig {
         random,
         logger: new NoopLogger(),
         metrics,
+        ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
       },
       { ...JOB_PROVIDER_DEFAULTS, networkId: NETWORK, parameters: PARAMETERS, slots: 2, ...options.provider },
     );

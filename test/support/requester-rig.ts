@@ -9,6 +9,7 @@ import type { PeerBook, PeerInfo } from '../../src/network/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
+import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { TransportMesh } from './fake-transport.ts';
@@ -84,6 +85,8 @@ export function describeRecord(peer: PeerKey, change: Partial<NodeRecord> = {}):
 
 export interface RequesterRigOptions {
   readonly requester?: Partial<JobRequesterOptions>;
+  /** Told of every job that ends with a result. */
+  readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
   /** What a restarted node finds. */
   readonly from?: RequesterRig;
 }
@@ -125,6 +128,7 @@ export class RequesterRig {
         metrics,
         random: new SystemRandom(),
         logger: new NoopLogger(),
+        ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
       },
       { ...JOB_REQUESTER_DEFAULTS, networkId: 'test', parameters: PARAMETERS, ...options.requester },
     );

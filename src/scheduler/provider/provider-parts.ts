@@ -8,6 +8,7 @@ import type { Executor } from '../../sandbox/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
+import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { Attempt, StopReason } from './attempts/attempt.ts';
 import { AttemptRunner } from './attempts/attempt-runner.ts';
 import { AttemptTable } from './attempts/attempt-table.ts';
@@ -39,6 +40,8 @@ export interface JobProviderModules {
   readonly grants: BlobGrants;
   readonly executors: readonly Executor[];
   readonly database: Database;
+  /** Absent where nothing is anchored. */
+  readonly receiptNotes?: ReceiptNotes;
   /** `Network` satisfies it. */
   readonly reachability: Reachability;
   readonly clock: Clock;
@@ -92,7 +95,7 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const { identity, blobs, grants, executors, database, clock, random } = modules;
   const logger = modules.logger.child({ module: 'provider' });
   const metrics = createProviderMetrics(modules.metrics);
-  const store = new LeaseStore(database);
+  const store = new LeaseStore(database, modules.receiptNotes);
   const poison = new PoisonJobs(database);
   const offers = new OfferBook(clock);
   const dispatcher = new Dispatcher({ offers, execute: hooks.execute, metrics }, options);

@@ -27,6 +27,7 @@ import { JobStore } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
+import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { BatchMember } from './batch-member.ts';
 import { BatchRunner, splitIntoWindows } from './batch-runner.ts';
 import { assertBlobsHeld, createJob } from './describe-job.ts';
@@ -49,6 +50,8 @@ export interface JobRequesterModules {
   /** Shared with the node's provider: one handler serves the `blob` protocol for both. */
   readonly grants: BlobGrants;
   readonly database: Database;
+  /** Absent where nothing is anchored. */
+  readonly receiptNotes?: ReceiptNotes;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -1,5 +1,6 @@
 import type { LeaseId } from '../../../domain/ids.ts';
 import type { Database, Repository } from '../../../storage/interface.ts';
+import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../../receipt-notes.ts';
 import { LEASE_RECORD_CODEC, type LeaseRecord } from './lease-record.ts';
 
 export type LeaseEntry = readonly [lease: LeaseId, record: LeaseRecord];
@@ -8,9 +9,11 @@ export type LeaseEntry = readonly [lease: LeaseId, record: LeaseRecord];
 export class LeaseStore {
   readonly #database: Database;
   readonly #records: Repository<LeaseRecord>;
+  readonly #notes: ReceiptNotes;
 
-  constructor(database: Database) {
+  constructor(database: Database, receiptNotes: ReceiptNotes = NO_RECEIPT_NOTES) {
     this.#database = database;
+    this.#notes = receiptNotes;
     this.#records = database.repository('leases', LEASE_RECORD_CODEC);
   }
 
@@ -21,10 +24,10 @@ export class LeaseStore {
   /** On disk, power cut included, when it resolves. */
   async write(entries: readonly LeaseEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    await this.#database.write(
-      entries.map(([lease, record]) => this.#records.putOperation(lease, record)),
-      { durable: true },
-    );
+    const records = entries.map(([lease, record]) => this.#records.putOperation(lease, record));
+    const notes = entries.flatMap(([lease, { receipt }]) => (receipt === null ? [] : this.#notes.noteProvided(lease)));
+    await this.#database.write([...records, ...notes], { durable: true });
+    if (notes.length > 0) this.#notes.wake();
   }
 
   /** Survives a crash of the process; enough for what only says how far an attempt came. */
