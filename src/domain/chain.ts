@@ -1,6 +1,8 @@
 import { base58btc } from 'multiformats/bases/base58';
 import { z } from 'zod';
 import type { Brand } from '../lib/brand.ts';
+import { encodeUtf8 } from '../lib/bytes.ts';
+import { sha256 } from '../lib/cid.ts';
 import { DomainError } from './errors.ts';
 
 /** A public key or derived address of Solana: 32 bytes, base58. */
@@ -93,4 +95,12 @@ export function identifyCluster(genesis: BlockHash): Cluster {
 /** Whoever runs a chain that nobody else takes part in knows its block hashes beforehand. */
 export function isPredictable({ name }: Cluster): boolean {
   return name === null;
+}
+
+/**
+ * Where `fogproof localnet` puts our programs: SHA-256("fogproof/localnet-program@1/" ‖ name), the same on every local
+ * chain. On a cluster a program is where its deployer put it.
+ */
+export function computeLocalProgramAddress(name: string): SolanaAddress {
+  return SolanaAddress(encodeBase58(sha256(encodeUtf8(`fogproof/localnet-program@1/${name}`))));
 }
