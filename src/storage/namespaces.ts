@@ -14,6 +14,7 @@ export const NAMESPACES = {
   'receipt-outbox': 'received / job id or provided / lease id → nothing; its receipts are yet to be anchored',
   'chain-transactions': 'intent key → transaction intent, its attempts and what became of it',
   'chain-cursors': 'address → newest transaction whose events were handled',
+  'beacon-rounds': 'network / genesis / round → block that the value of the round was made from',
   'anchor-leaves': 'digest → kind of leaf; batch and index once it is in one',
   'anchor-batches': 'batch number → root, size, state, entry of the log and transaction',
   'anchor-trees': 'batch number → leaf hashes in order',

@@ -1,8 +1,8 @@
 import type { JobId } from '../../domain/ids.ts';
+import { pause } from '../../lib/pause.ts';
 import type { JobState } from '../../scheduler/interface.ts';
 import { CHANGE_INTERVAL_MS, MAX_LIST_LIMIT } from '../constants.ts';
 import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './handlers.ts';
-import { pause } from './pause.ts';
 import { writeOutputs } from './write-outputs.ts';
 
 type JobMethod =

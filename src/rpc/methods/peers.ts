@@ -1,8 +1,8 @@
+import { pause } from '../../lib/pause.ts';
 import type { PeerInfo } from '../../network/interface.ts';
 import { CHANGE_INTERVAL_MS } from '../constants.ts';
 import type { PeerView } from '../interface.ts';
 import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './handlers.ts';
-import { pause } from './pause.ts';
 
 export function createPeersHandlers(modules: HandlerModules): MethodHandlers<'peers.list' | 'peers.connect'> {
   const { network } = modules;

@@ -1,4 +1,4 @@
-import type { Clock } from '../../lib/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** Waits, or returns early when the signal aborts. */
 export async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
