@@ -1,5 +1,5 @@
 import { lstat, mkdtemp, open, realpath, rename, rm } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, join, posix, relative, sep } from 'node:path';
 import type { BlobStore } from '../../blob/interface.ts';
 import { jobPathSchema } from '../../domain/job.ts';
 import type { OutputFile } from '../../domain/receipt.ts';
@@ -39,6 +39,7 @@ export async function writeOutputs(
   if (view.result === null) {
     throw new SchedulerError({ code: 'SCHEDULER_NO_RESULT', job: view.job, state: view.state });
   }
+  assertNoneIsFolder(view.result.outputs);
   const root = await makeRoot(request.directory);
   const stage = await mkdtemp(join(root, '.fogproof-'));
   try {
@@ -53,6 +54,16 @@ export async function writeOutputs(
     return writes.map(({ target, output }) => ({ path: target, sizeBytes: output.sizeBytes }));
   } finally {
     await rm(stage, { recursive: true, force: true });
+  }
+}
+
+/** A job may write `/a` and `/a/b`, which no file system can hold: known before anything is written. */
+function assertNoneIsFolder(outputs: readonly OutputFile[]): void {
+  const paths = new Set<string>(outputs.map(({ path }) => path));
+  for (const path of paths) {
+    for (let folder = posix.dirname(path); folder.length > 1; folder = posix.dirname(folder)) {
+      if (paths.has(folder)) throw unsafe(path, `${folder} is a file of the same result`);
+    }
   }
 }
 

@@ -92,6 +92,16 @@ describe('job.writeOutputs', () => {
     await expect(write(folder.path)).rejects.toMatchObject({ code: 'RPC_UNSAFE_OUTPUT_PATH' });
   });
 
+  it('writes nothing of a result in which a file would have to be a folder too', async () => {
+    await using folder = await createTemporaryFolder();
+    const { write } = await createNode({ '/other': 'x', '/a/b/c': 'deep', '/a': 'file' });
+    await expect(write(folder.path)).rejects.toMatchObject({
+      code: 'RPC_UNSAFE_OUTPUT_PATH',
+      info: { path: '/a/b/c' },
+    });
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
   it('writes nothing outside, whatever the paths', async () => {
     await using outer = await createTemporaryFolder();
     const segment = fc.oneof(fc.constantFrom('..', '.', '', 'a', '~', 'C:', '\\..\\x'), fc.string({ maxLength: 6 }));
