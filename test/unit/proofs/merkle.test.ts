@@ -2,24 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeHex, encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { computeLeafHash, computeNodeHash, MerkleTree, verifyInclusion } from '../../../src/proofs/merkle.ts';
+import { computeNaiveInclusionPath, computeNaiveRoot } from '../../support/naive-merkle.ts';
 
 const leaves = fc.array(fc.uint8Array({ maxLength: 8 }), { minLength: 1, maxLength: 40 });
-
-/** MTH of RFC 6962 section 2.1, word for word. */
-function computeRoot(hashes: readonly Uint8Array[]): Uint8Array {
-  const [only] = hashes;
-  if (hashes.length === 1 && only !== undefined) return only;
-  let split = 1;
-  while (split * 2 < hashes.length) split *= 2;
-  return computeNodeHash(computeRoot(hashes.slice(0, split)), computeRoot(hashes.slice(split)));
-}
 
 describe('MerkleTree', () => {
   it('has the root that RFC 6962 defines recursively', () => {
     fc.assert(
       fc.property(leaves, (items) => {
         const hashes = items.map(computeLeafHash);
-        expect(new MerkleTree(hashes).root).toEqual(computeRoot(hashes));
+        expect(new MerkleTree(hashes).root).toEqual(computeNaiveRoot(hashes));
       }),
     );
   });
@@ -32,6 +24,24 @@ describe('MerkleTree', () => {
     );
     expect(encodeHex(new MerkleTree(hashes).root)).toBe(
       '5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328',
+    );
+  });
+
+  it('takes hashes that follow each other in one array', () => {
+    const hashes = Array.from({ length: 11 }, (_, index) => computeLeafHash(Uint8Array.of(index)));
+    const flat = new MerkleTree(new Uint8Array(Buffer.concat(hashes)));
+    expect(flat.size).toBe(11);
+    expect(flat.root).toEqual(new MerkleTree(hashes).root);
+    expect(flat.computeInclusionPath(10)).toEqual(new MerkleTree(hashes).computeInclusionPath(10));
+  });
+
+  it('has the paths that RFC 9162 defines recursively', () => {
+    fc.assert(
+      fc.property(leaves, fc.nat(), (items, pick) => {
+        const hashes = items.map(computeLeafHash);
+        const index = pick % hashes.length;
+        expect(new MerkleTree(hashes).computeInclusionPath(index)).toEqual(computeNaiveInclusionPath(index, hashes));
+      }),
     );
   });
 
@@ -65,6 +75,37 @@ describe('MerkleTree', () => {
     );
   });
 
+  it('judges a leaf of a huge tree by big integers as it judges one of a small tree by small ones', () => {
+    const leafHash = computeLeafHash(encodeUtf8('the first'));
+    const path = Array.from({ length: 41 }, (_, index) => computeLeafHash(Uint8Array.of(index)));
+    for (const height of [30, 31, 32, 40]) {
+      const root = path.slice(0, height).reduce(computeNodeHash, leafHash);
+      const proof = { leafHash, index: 0n, size: 2n ** BigInt(height), path: path.slice(0, height), root };
+      expect(verifyInclusion(proof)).toBe(true);
+      expect(verifyInclusion({ ...proof, path: path.slice(0, height - 1) })).toBe(false);
+      expect(verifyInclusion({ ...proof, path: path.slice(0, height + 1) })).toBe(false);
+      expect(verifyInclusion({ ...proof, index: 1n })).toBe(false);
+      expect(verifyInclusion({ ...proof, size: proof.size * 2n })).toBe(false);
+      expect(verifyInclusion({ ...proof, index: proof.size - 1n })).toBe(false);
+    }
+  });
+
+  it('refuses hashes of a wrong length, wherever they stand', () => {
+    const hashes = ['a', 'b', 'c'].map((text) => computeLeafHash(encodeUtf8(text)));
+    const tree = new MerkleTree(hashes);
+    const [leafHash = new Uint8Array()] = hashes;
+    const proof = { leafHash, index: 0n, size: 3n, path: tree.computeInclusionPath(0), root: tree.root };
+    for (const wrong of [new Uint8Array(), new Uint8Array(31), new Uint8Array(33)]) {
+      expect(verifyInclusion({ ...proof, leafHash: wrong })).toBe(false);
+      expect(verifyInclusion({ ...proof, root: wrong })).toBe(false);
+      for (const at of [0, 1]) expect(verifyInclusion({ ...proof, path: proof.path.with(at, wrong) })).toBe(false);
+      expect(() => computeNodeHash(wrong, leafHash)).toThrow(RangeError);
+      expect(() => computeNodeHash(leafHash, wrong)).toThrow(RangeError);
+      expect(() => new MerkleTree([leafHash, wrong])).toThrow(RangeError);
+    }
+    expect(() => new MerkleTree(new Uint8Array(33))).toThrow(RangeError);
+  });
+
   it('does not take an inner node for a leaf', () => {
     const hashes = ['a', 'b', 'c', 'd'].map((text) => computeLeafHash(encodeUtf8(text)));
     const [a = new Uint8Array(), b = new Uint8Array()] = hashes;
@@ -80,5 +121,6 @@ describe('MerkleTree', () => {
     expect(() => new MerkleTree([])).toThrow(RangeError);
     const tree = new MerkleTree([computeLeafHash(encodeUtf8('a'))]);
     for (const index of [-1, 1, 0.5, Number.NaN]) expect(() => tree.computeInclusionPath(index)).toThrow(RangeError);
+    expect(() => tree.nodeAt(1, 0)).toThrow(RangeError);
   });
 });

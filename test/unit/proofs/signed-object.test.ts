@@ -16,7 +16,7 @@ import {
 import { LocalIdentity } from '../../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { computeObjectCid } from '../../../src/lib/cid.ts';
-import { MerkleTree } from '../../../src/proofs/merkle.ts';
+import { computeLeafHash, MerkleTree } from '../../../src/proofs/merkle.ts';
 import {
   envelopeDomain,
   openMany,
@@ -237,7 +237,7 @@ describe('objects signed together', () => {
 
   it('are refused when the statement is an object of its own kind signed under another domain', async () => {
     const payload = encodeObject(COMMITMENT, ONE);
-    const tree = new MerkleTree([payload, payload]);
+    const tree = new MerkleTree([payload, payload].map(computeLeafHash));
     const statement = encodeObject(BATCH, {
       type: 'fogproof/batch@1',
       itemType: COMMITMENT.type,
