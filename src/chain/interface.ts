@@ -89,6 +89,14 @@ export interface ChainReader {
     address: SolanaAddress,
     options: CallOptions,
   ): AsyncIterable<{ readonly transaction: ChainTransaction; handled(): Promise<void> }>;
+  /**
+   * Transactions that name `address`, failed ones too, newest first, as far back as slot `sinceSlot` or as the endpoints'
+   * history goes. Fetched page by page as it is iterated. @throws ChainError
+   */
+  history(
+    address: SolanaAddress,
+    options: CallOptions & { readonly commitment: Commitment; readonly sinceSlot: number },
+  ): AsyncIterable<ChainTransaction>;
   status(): ChainStatus;
 }
 
