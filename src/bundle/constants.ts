@@ -6,3 +6,10 @@ export const MAX_CAR_HEADER_BYTES = 128;
 export const BLOB_PIECE_BYTES = 256 * 1024;
 /** Largest in-toto file in bytes: 1024 subjects and the reports on 16 attempts stay far below. */
 export const MAX_DSSE_BYTES = 4 * 1024 * 1024;
+/** How long a chain is asked about all anchors of a file together: ms. A public endpoint answers in 0.1 to 1 s a call. */
+export const DEFAULT_CHAIN_TIMEOUT_MS = 30_000;
+/**
+ * A receipt that is dated later than the block that holds its hash by more than this is dated wrongly: ms. Block times
+ * are a median over validators, let to drift from theirs by a share of an epoch: far more than two clocks of ours.
+ */
+export const BLOCK_TIME_TOLERANCE_MS = 3_600_000;

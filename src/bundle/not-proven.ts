@@ -1,14 +1,15 @@
 import type { AssuranceReport } from '../domain/assurance.ts';
 import type { Job } from '../domain/job.ts';
 import type { AcceptedResult } from './checks/accepted-result.ts';
+import type { Dating } from './checks/anchored.ts';
 
 /** What a bundle never proves, and what this one does not: always printed. */
 export function listNotProven(
   job: Job | undefined,
   accepted: AcceptedResult | undefined,
-  assurances: readonly AssuranceReport[],
+  findings: { readonly assurances: readonly AssuranceReport[]; readonly dating: Dating },
 ): readonly string[] {
-  const isReplicated = assurances.some(
+  const isReplicated = findings.assurances.some(
     ({ assurance, verdict }) => assurance === 'replicated' && verdict.kind === 'valid',
   );
   const isolation = accepted?.receipts[0]?.value.sandbox.isolation;
@@ -17,9 +18,27 @@ export function listNotProven(
     isReplicated
       ? 'That the providers who agree are independent: peer identities are free, and one operator may have several.'
       : 'That the program ran at all: no second provider whose agreement is proven here gave the same result.',
-    'When it happened: all times are by the clocks of those who signed; nothing here is anchored in a public chain.',
+    describeWhen(findings.dating),
     `That the program was isolated${isolation === undefined ? '' : ` ('${isolation}')`} and what it used: the sandbox report is the provider's word, and no hardware attests it.`,
     ...(job?.priceCeiling === '0' ? [] : ['That anything was paid: prices are agreed here, payments are not shown.']),
     'That the inputs were kept private: the provider read them.',
   ];
+}
+
+function describeWhen(dating: Dating): string {
+  const clocks = 'all times are by the clocks of those who signed';
+  switch (dating.kind) {
+    case 'none':
+      return `When it happened: ${clocks}; nothing here is anchored in a public chain.`;
+    case 'unchecked':
+      return `When it happened: ${clocks}; whether the result is anchored where the file says was not checked.`;
+    case 'private':
+      return `When it happened: ${clocks}, and of whoever runs ${dating.chain}; nothing here is anchored in a public chain.`;
+    case 'public': {
+      const time = dating.blockTimeMs === null ? '' : `, ${new Date(dating.blockTimeMs).toISOString()} by its clock`;
+      return `When it happened, but for this: the result was there at the latest at slot ${dating.slot} of ${dating.chain}${time}. Else ${clocks}.`;
+    }
+    default:
+      return dating satisfies never;
+  }
 }

@@ -1,5 +1,6 @@
 /**
- * Offline verification of a bundle file: browser-capable, so nothing here or below imports from node:.
+ * Verification of a bundle file, offline but for its anchors: browser-capable, so nothing here or below imports from
+ * node:.
  * A file that is malformed is an error; one that is well-formed gets a verdict, whatever is in it.
  */
 import type { AssuranceReport } from '../domain/assurance.ts';
@@ -8,11 +9,13 @@ import type { Job } from '../domain/job.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
 import { type AcceptedResult, findAcceptedResult } from './checks/accepted-result.ts';
+import { type AnchoredContext, type AnchoredFindings, reportAnchored } from './checks/anchored.ts';
 import { verifiedReceipt } from './checks/attempt.ts';
 import { collectReplicas } from './checks/replicas.ts';
 import { claimsReplication, reportReplicated } from './checks/replicated.ts';
 import { describeOutcome, reportSigned } from './checks/signed.ts';
-import type { BundleVerification } from './interface.ts';
+import { DEFAULT_CHAIN_TIMEOUT_MS } from './constants.ts';
+import type { AnchorReader, BundleVerification } from './interface.ts';
 import { listNotProven } from './not-proven.ts';
 import { type OpenedEvidence, openEvidence } from './open-evidence.ts';
 import { type BundleSource, readBlocks } from './read-blocks.ts';
@@ -20,12 +23,17 @@ import { type BundleSource, readBlocks } from './read-blocks.ts';
 export interface VerifyOptions {
   /** Time of this machine. Without it nothing is said of times in the future. */
   readonly nowMs?: number;
+  /** Asks the chain about anchors. Without it `anchored` is unchecked beyond what the file itself shows. */
+  readonly anchorReader?: AnchorReader;
+  /** How long the chain is asked about all anchors together; by default 30 s. What it has not told by then is unchecked. */
+  readonly chainTimeoutMs?: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
  * Reads a bundle file and judges every assurance in it.
  * @param source the whole file, or its pieces in order; blobs are hashed as they pass and never held
- * @throws BundleError for what is no bundle, or was changed after it was written
+ * @throws BundleError for what is no bundle, or was changed after it was written; the signal's reason
  */
 export async function verifyBundle(source: BundleSource, options: VerifyOptions = {}): Promise<BundleVerification> {
   const { bundle } = await readBlocks(source);
@@ -50,14 +58,28 @@ export async function assessEvidence(bundle: Bundle, options: VerifyOptions = {}
   const accepted = findAcceptedResult(committed.length > 0 ? committed : receipts);
   const assurances = [reportSigned(evidence, { accepted, blobs: bundle.blobs, nowMs: options.nowMs })];
   if (job !== undefined && claimsReplication(evidence, job)) assurances.push(reportReplicated(evidence, job, replicas));
+  const anchored = await judgeAnchored(bundle, { receipts, accepted, chain: accessChain(options) });
+  if (anchored !== undefined) assurances.push(anchored.report);
   const verification: BundleVerification = {
     verdict: combineVerdicts(assurances),
     job: describeJob(job),
     outcome: accepted === undefined ? 'no result' : describeOutcome(accepted.result.outcome),
     assurances,
-    notProven: listNotProven(job?.value, accepted, assurances),
+    notProven: listNotProven(job?.value, accepted, { assurances, dating: anchored?.dating ?? { kind: 'none' } }),
   };
   return { verification, accepted, receipts };
+}
+
+async function judgeAnchored(
+  { anchors = [] }: Bundle,
+  context: AnchoredContext,
+): Promise<AnchoredFindings | undefined> {
+  return anchors.length === 0 ? undefined : await reportAnchored(anchors, context);
+}
+
+function accessChain({ anchorReader, chainTimeoutMs, signal }: VerifyOptions): AnchoredContext['chain'] {
+  if (anchorReader === undefined) return undefined;
+  return { reader: anchorReader, timeoutMs: chainTimeoutMs ?? DEFAULT_CHAIN_TIMEOUT_MS, signal };
 }
 
 function collectReceipts(evidence: OpenedEvidence, job: Signed<Job> | undefined): readonly Signed<Receipt>[] {

@@ -1,4 +1,5 @@
 import { writeBlocks } from '../../src/bundle/write-blocks.ts';
+import type { Anchor } from '../../src/domain/anchor.ts';
 import { BUNDLE, type Bundle, type BundleAttempt, type UnrevealedReplica } from '../../src/domain/bundle.ts';
 import { COMMITMENT, COMMITMENT_SET, type Commitment, type CommitmentSet } from '../../src/domain/commitment.ts';
 import { BlobId, JobId, LeaseId, ObjectId, OfferId, UnixMs } from '../../src/domain/ids.ts';
@@ -19,6 +20,7 @@ import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
 import { computeCommitmentDigest, computeOutputRoot, createCommitmentSet } from '../../src/proofs/commitment.ts';
 import { signObject, signObjects } from '../../src/proofs/signed-object.ts';
+import { type AnchorPlan, buildAnchors } from './anchor-builder.ts';
 
 /** Parties with fixed keys: 0 is the requester, the others are providers. */
 const PARTIES = await Promise.all(
@@ -59,6 +61,8 @@ export interface Lies {
   readonly set?: Change<CommitmentSet>;
   /** The set that one provider signs. */
   readonly setSignature?: Change<CommitmentSet>;
+  /** After the batch is made; called with the place of the anchor. */
+  readonly anchor?: Change<Anchor>;
   readonly bundle?: Change<Bundle>;
   /** Index of the party that signs instead of the right one. */
   readonly signers?: Partial<
@@ -78,6 +82,8 @@ export interface BuildOptions {
   readonly providers?: readonly number[];
   readonly withProgress?: boolean;
   readonly content?: 'evidence' | 'outputs' | 'everything';
+  /** Batches that receipts are anchored in; by default none. */
+  readonly anchors?: readonly AnchorPlan[];
   readonly lies?: Lies;
 }
 
@@ -104,6 +110,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
   const setId = ObjectId(computeObjectCid(encodeObject(COMMITMENT_SET, set)).toString());
   const attempts: BundleAttempt[] = [];
   const unrevealed: UnrevealedReplica[] = [];
+  const receipts: ObjectId[] = [];
   for (const draft of drafts) {
     const hasCommitted = isCommitted && !late.includes(draft.replica);
     const setSignature = hasCommitted ? await signSet(draft, set, lies) : null;
@@ -112,6 +119,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
       continue;
     }
     const receipt = await signReceipt(draft, { job, set: hasCommitted ? setId : null, lies });
+    receipts.push(ObjectId(receipt.id));
     attempts.push({
       lease: draft.lease.wire,
       acceptance: draft.acceptance.wire,
@@ -129,9 +137,14 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
     unrevealed,
     missingReplicas: [],
     blobs: listBlobs(content),
+    ...(options.anchors === undefined ? {} : { anchors: anchorAll(receipts, options.anchors, lies) }),
     exportedAtMs: UnixMs(START_MS + 60_000),
   };
   return { job, bundle: (lies.bundle ?? keep)(bundle, 0) };
+}
+
+function anchorAll(receipts: readonly ObjectId[], plans: readonly AnchorPlan[], lies: Lies): Anchor[] {
+  return plans.flatMap((plan) => buildAnchors(receipts, plan)).map(lies.anchor ?? keep);
 }
 
 async function signJob({ replicas = 1, lies = {}, jobSigning }: BuildOptions): Promise<Signed<Job>> {

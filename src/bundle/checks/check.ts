@@ -22,6 +22,10 @@ export const CHECK_CODES = [
   'NO_QUORUM',
   'NOT_ACCOUNTED',
   'NO_RESULT',
+  'WRONG_RECEIPT',
+  'NOT_IN_BATCH',
+  'WRONG_LOG',
+  'CONTRADICTORY',
 ] as const;
 export type CheckCode = (typeof CHECK_CODES)[number];
 
