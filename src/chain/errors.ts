@@ -60,7 +60,9 @@ type SignerErrorInfo =
   | { readonly code: 'CHAIN_SIGNER_FAILED'; readonly signer: string; readonly reason: string }
   | { readonly code: 'CHAIN_BAD_KEYPAIR_FILE'; readonly path: string; readonly reason: string };
 
-type AnchoringErrorInfo = { readonly code: 'CHAIN_NO_BATCH'; readonly batch: number };
+type AnchoringErrorInfo =
+  | { readonly code: 'CHAIN_NO_BATCH'; readonly batch: number }
+  | { readonly code: 'CHAIN_BAD_PROGRAM_DATA'; readonly what: string; readonly reason: string };
 
 export type ChainErrorInfo = EndpointErrorInfo | JournalErrorInfo | SignerErrorInfo | AnchoringErrorInfo;
 
@@ -195,6 +197,11 @@ const SIGNER_ERRORS: ErrorTable<SignerErrorInfo> = {
 };
 
 const ANCHORING_ERRORS: ErrorTable<AnchoringErrorInfo> = {
+  CHAIN_BAD_PROGRAM_DATA: {
+    retryable: false,
+    message: (info) => `${info.what} is not what the program reads or writes: ${info.reason}`,
+    hint: () => 'Check that the address of the program is the one that the network definition names.',
+  },
   CHAIN_NO_BATCH: {
     retryable: false,
     message: (info) => `there is no batch ${info.batch} at this node`,
