@@ -7,6 +7,8 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   peers: 'other nodes',
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
+  wallet: 'what this node pays with on the chain',
+  anchor: 'receipts pinned on the chain',
   config: 'settings and where they come from',
   help: 'topics of help',
 };
@@ -141,6 +143,28 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'bundle show',
     summary: 'show what is in a bundle file',
     load: async () => (await import('./bundle/show.ts')).bundleShow,
+  },
+  {
+    name: 'wallet show',
+    summary: 'show the address that pays on the chain, and what it holds',
+    isDefault: true,
+    load: async () => (await import('./wallet/show.ts')).walletShow,
+  },
+  {
+    name: 'wallet airdrop',
+    summary: 'get free SOL from the faucet of a local chain, devnet or testnet',
+    load: async () => (await import('./wallet/airdrop.ts')).walletAirdrop,
+  },
+  {
+    name: 'anchor list',
+    summary: 'list batches of receipts on the chain, or on their way to it',
+    isDefault: true,
+    load: async () => (await import('./anchor/list.ts')).anchorList,
+  },
+  {
+    name: 'anchor flush',
+    summary: 'anchor now what waits for a batch, and wait until it is final',
+    load: async () => (await import('./anchor/flush.ts')).anchorFlush,
   },
   {
     name: 'config print',

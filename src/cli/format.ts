@@ -49,6 +49,6 @@ export function renderFields(fields: readonly (readonly [string, string | undefi
   return shown.map(([label, value]) => `${label.padEnd(width)}  ${value}`);
 }
 
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+export function plural(count: number, noun: string, nouns = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : nouns}`;
 }

@@ -22,6 +22,11 @@ const TEMPLATE = `# Settings of this node. \`fogproof config print\` shows every
 #   trustedRequesters: []             # peer ids whose jobs may run without bubblewrap
 #   pricesPerHour: { cpu: "0" }       # base units of the network's token
 
+# chain:
+#   rpcUrls: []                       # Solana RPC endpoints instead of the network's
+#   keypairFile: null                 # Solana CLI keypair file that pays
+#   anchor: { received: true, provided: false, maxWaitMs: 5m }
+
 # blobs: { maxBytes: 20GiB }
 # log: { level: info }
 `;

@@ -28,6 +28,7 @@ export type ConfigErrorInfo =
   | { readonly code: 'CONFIG_NETWORK_UNKNOWN'; readonly name: string; readonly known: readonly string[] }
   | { readonly code: 'CONFIG_NETWORK_MALFORMED'; readonly source: string; readonly reason: string }
   | { readonly code: 'CONFIG_NETWORK_EXISTS'; readonly id: string; readonly path: string }
+  | { readonly code: 'CONFIG_NO_RPC_URL'; readonly network: string }
   | { readonly code: 'CONFIG_BAD_INVITE'; readonly reason: string };
 
 const CONFIG_ERRORS: ErrorTable<ConfigErrorInfo> = {
@@ -91,6 +92,11 @@ const CONFIG_ERRORS: ErrorTable<ConfigErrorInfo> = {
     retryable: false,
     message: (info) => `another network '${info.id}' was joined already: ${info.path}`,
     hint: () => 'Nothing was changed. Remove that file first if you mean to replace it.',
+  },
+  CONFIG_NO_RPC_URL: {
+    retryable: false,
+    message: (info) => `the network '${info.network}' has a chain, but neither it nor this node names an RPC endpoint`,
+    hint: () => 'Name one with --rpc-url URL, FOGPROOF_CHAIN_RPC_URLS or chain.rpcUrls in config.yaml.',
   },
   CONFIG_BAD_INVITE: {
     retryable: false,

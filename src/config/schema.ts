@@ -112,25 +112,35 @@ export const nodeConfigSchema = z.strictObject({
   request: z.strictObject({ maxActiveJobs: z.int().min(1).max(10_000_000).describe('own jobs not yet ended') }),
   blobs: z.strictObject({ maxBytes: size(2 ** 20, 2 ** 50).describe('disk that blobs may take') }),
   results: z.strictObject({ keepForMs: duration(60_000, 3650 * DAY_MS).describe('how long ended jobs are kept') }),
-  chain: z.strictObject({
-    rpcUrls: z.array(rpcUrlSchema).max(8).describe("Solana RPC endpoints instead of the network's, in order"),
-    keypairFile: z
-      .string()
-      .min(1)
-      .nullable()
-      .describe('Solana CLI keypair file that pays; none: derived from the identity'),
-    signerCommand: z
-      .array(z.string().min(1).max(4096))
-      .max(64)
-      .describe('program that holds the key and signs, with its arguments'),
-    maxPriorityFee: z.int().min(0).max(10_000_000).describe('most micro-lamports a compute unit'),
-    anchor: z.strictObject({
-      received: z.boolean().describe('anchor receipts of own jobs'),
-      provided: z.boolean().describe('anchor receipts of jobs run here'),
-      maxWaitMs: duration(100, DAY_MS).describe('longest that a receipt waits for others before it is anchored'),
-      maxReceipts: z.int().min(1).max(1_000_000).describe('receipts that are anchored at once without waiting'),
+  chain: z
+    .strictObject({
+      rpcUrls: z
+        .array(rpcUrlSchema)
+        .max(8)
+        .describe("Solana RPC endpoints instead of the network's, in order")
+        .meta({ secret: 'url' }),
+      keypairFile: z
+        .string()
+        .min(1)
+        .nullable()
+        .describe('Solana CLI keypair file that pays; none: derived from the identity'),
+      signerCommand: z
+        .array(z.string().min(1).max(4096), { error: 'expected a program and its arguments, or a JSON array of them' })
+        .max(64)
+        .describe('program that holds the key and signs, with its arguments')
+        .meta({ text: 'words' }),
+      maxPriorityFee: z.int().min(0).max(10_000_000).describe('most micro-lamports a compute unit'),
+      anchor: z.strictObject({
+        received: z.boolean().describe('anchor receipts of own jobs'),
+        provided: z.boolean().describe('anchor receipts of jobs run here'),
+        maxWaitMs: duration(100, DAY_MS).describe('longest that a receipt waits for others before it is anchored'),
+        maxReceipts: z.int().min(1).max(1_000_000).describe('receipts that are anchored at once without waiting'),
+      }),
+    })
+    .refine(({ keypairFile, signerCommand }) => keypairFile === null || signerCommand.length === 0, {
+      path: ['signerCommand'],
+      error: 'chain.keypairFile is set too, and one key pays: set one of the two',
     }),
-  }),
   log: z.strictObject({
     level: z.enum(['debug', 'info', 'warn', 'error', 'fatal', 'silent']),
     format: z.enum(['pretty', 'json']).describe('of stderr; the file is JSON always'),

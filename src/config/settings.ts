@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { hideUrlSecrets } from '../lib/hide-url-secrets.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { nodeConfigSchema } from './schema.ts';
 
@@ -71,7 +72,8 @@ export function parseSettingText(schema: z.ZodType, text: string): unknown {
     const inner = schema.unwrap();
     return text === 'none' || !(inner instanceof z.ZodType) ? null : parseSettingText(inner, text);
   }
-  if (schema instanceof z.ZodArray) return splitList(text);
+  if (schema instanceof z.ZodArray)
+    return readSettingMeta(schema)['text'] === 'words' ? splitWords(text) : splitList(text);
   if (schema instanceof z.ZodUnion) {
     const isLiteral = schema.options.some((option) => option instanceof z.ZodLiteral && option.value === text);
     return isLiteral ? text : splitList(text);
@@ -82,7 +84,48 @@ export function parseSettingText(schema: z.ZodType, text: string): unknown {
   return text;
 }
 
-function splitList(text: string): string[] {
+/**
+ * What `.meta({ … })` of a setting may say besides its description: `text: 'words'` for a list that is written as the
+ * words of a command, `secret: 'url'` for addresses that may hold keys.
+ */
+function readSettingMeta(schema: z.ZodType): Readonly<Record<string, unknown>> {
+  return schema.meta() ?? {};
+}
+
+/** A value as it may be shown to anybody. */
+export function hideSecrets({ schema }: Pick<Setting, 'schema'>, value: unknown): unknown {
+  if (readSettingMeta(schema)['secret'] !== 'url' || !Array.isArray(value)) return value;
+  return value.map((item) => (typeof item === 'string' ? hideUrlSecrets(item) : item));
+}
+
+/** A JSON array; undefined if it is none. */
+function parseJsonList(text: string): unknown {
+  if (!text.trimStart().startsWith('[')) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+const WORD = /"([^"]*)"|'([^']*)'|([^\s"']+)/g;
+const WORDS = /^\s*((?:"[^"]*"|'[^']*'|[^\s"']+)(\s+|$))*$/;
+
+/**
+ * The words of a command: blanks part them, quotes around a whole word keep its blanks; nothing else has a meaning, as no
+ * shell reads it. Or a JSON array. What is neither is left for the schema to refuse.
+ */
+function splitWords(text: string): unknown {
+  const list = parseJsonList(text);
+  if (list !== undefined) return list;
+  if (!WORDS.test(text)) return text;
+  return [...text.matchAll(WORD)].map(([, double, single, plain]) => double ?? single ?? plain ?? '');
+}
+
+/** Parted by commas, or a JSON array. */
+function splitList(text: string): unknown {
+  const list = parseJsonList(text);
+  if (list !== undefined) return list;
   return text
     .split(',')
     .map((item) => item.trim())

@@ -1,5 +1,6 @@
 import { type CodedInfo, type DaemonError, isAbortError, isDaemonError, UsageError } from '../lib/errors.ts';
 import type { RpcErrorInfo } from './errors.ts';
+import { toJsonForm } from './json-form.ts';
 import { RpcRemoteError } from './remote-error.ts';
 
 /** Codes of the JSON-RPC 2.0 specification, section 5.1. */
@@ -30,6 +31,9 @@ const SERVER_CODES = {
   scheduler: -32021,
   rpc: -32022,
   node: -32023,
+  chain: -32024,
+  beacon: -32025,
+  localnet: -32026,
 } as const;
 
 /** For `rpc.discover`: what each JSON-RPC code stands for. `data.code` says exactly what happened. */
@@ -70,6 +74,9 @@ const BY_FAMILY: Readonly<Record<string, number>> = {
   SCHEDULER: SERVER_CODES.scheduler,
   RPC: SERVER_CODES.rpc,
   NODE: SERVER_CODES.node,
+  CHAIN: SERVER_CODES.chain,
+  BEACON: SERVER_CODES.beacon,
+  LOCALNET: SERVER_CODES.localnet,
 };
 
 /** `data` of every error answer. */
@@ -128,14 +135,8 @@ function mapDaemonError(error: DaemonError): JsonRpcErrorObject {
   return { code, message: error.message, data };
 }
 
-/** An error's data as JSON: integers beyond 2^53 - 1 as decimal strings, bytes as base64. */
+/** An error's data as JSON. */
 function describeInfo(info: CodedInfo): Readonly<Record<string, unknown>> {
   const { code: _, ...rest } = info;
-  const text = JSON.stringify(rest, function replace(this: Record<string, unknown>, key, value: unknown) {
-    const original = this[key];
-    if (typeof original === 'bigint') return original.toString();
-    if (original instanceof Uint8Array) return Buffer.from(original).toString('base64');
-    return value;
-  });
-  return JSON.parse(text) as Record<string, unknown>;
+  return toJsonForm(rest);
 }

@@ -1,13 +1,16 @@
 import type { z } from 'zod';
 import { RpcError } from './errors.ts';
 import type { RpcMethodName, RpcSubscriptionName } from './interface.ts';
+import { toJsonForm } from './json-form.ts';
 import type { MethodContext, MethodTable, RpcMethod } from './json-rpc.ts';
+import { createAnchorHandlers } from './methods/anchor.ts';
 import { createBlobHandlers } from './methods/blob.ts';
 import { createBundleHandlers } from './methods/bundle.ts';
 import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './methods/handlers.ts';
 import { createJobHandlers, createJobSubscriptions } from './methods/job.ts';
 import { createNodeHandlers } from './methods/node.ts';
 import { createPeersHandlers, createPeersSubscriptions } from './methods/peers.ts';
+import { createWalletHandlers } from './methods/wallet.ts';
 import { createOpenRpcDocument, type OpenRpcDocument } from './open-rpc.ts';
 import { METHOD_SCHEMAS, SUBSCRIPTION_SCHEMAS } from './schema/table.ts';
 
@@ -19,6 +22,8 @@ export function createMethodTable(modules: HandlerModules, options: { readonly v
     ...createBlobHandlers(modules),
     ...createJobHandlers(modules),
     ...createBundleHandlers(modules),
+    ...createWalletHandlers(modules),
+    ...createAnchorHandlers(modules),
     ...createRpcHandlers(options.version),
   };
   const subscriptions: SubscriptionHandlers = {
@@ -46,10 +51,11 @@ function createRpcHandlers(version: string): MethodHandlers<'rpc.discover' | 'rp
 }
 
 function createMethod<Name extends RpcMethodName>(name: Name, handlers: MethodHandlers): RpcMethod {
-  const schema = METHOD_SCHEMAS[name].params;
+  const { params: schema, isConverted } = METHOD_SCHEMAS[name];
   // The table gives each name the schema of its own params; TypeScript cannot relate the two lookups.
   const handler = handlers[name] as (params: unknown, context: MethodContext) => unknown;
-  return { invoke: (params, context) => handler(parseParams(schema, params), context) };
+  if (isConverted !== true) return { invoke: (params, context) => handler(parseParams(schema, params), context) };
+  return { invoke: async (params, context) => toJsonForm(await handler(parseParams(schema, params), context)) };
 }
 
 function createSubscription<Name extends RpcSubscriptionName>(name: Name, handlers: SubscriptionHandlers): RpcMethod {

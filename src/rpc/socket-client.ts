@@ -8,6 +8,7 @@ import { restoreError } from './error-codes.ts';
 import { RpcError } from './errors.ts';
 import { EventQueue } from './event-queue.ts';
 import type { RpcMethodName, RpcMethods, RpcSubscriptionName, RpcSubscriptions } from './interface.ts';
+import { type JsonForm, toJsonForm } from './json-form.ts';
 import { LineDecoder } from './line-decoder.ts';
 
 interface PendingCall {
@@ -74,14 +75,14 @@ class SocketRpcClient implements RpcClient {
     method: Name,
     params: RpcMethods[Name]['params'],
     options: AbortOptions = {},
-  ): Promise<RpcMethods[Name]['result']> {
+  ): Promise<JsonForm<RpcMethods[Name]['result']>> {
     options.signal?.throwIfAborted();
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const id = this.#send(method, params, { resolve, reject });
     try {
       const result = await (options.signal === undefined ? promise : raceSignal(promise, options.signal));
-      // The daemon is this user's own; results hold no bytes, so their JSON is their in-memory form (schema/).
-      return result as RpcMethods[Name]['result'];
+      // The daemon is this user's own, and answers in the form that its schemas say.
+      return result as JsonForm<RpcMethods[Name]['result']>;
     } finally {
       this.#calls.delete(id);
     }
@@ -91,7 +92,7 @@ class SocketRpcClient implements RpcClient {
     method: Name,
     params: RpcSubscriptions[Name]['params'],
     options: AbortOptions = {},
-  ): AsyncGenerator<RpcSubscriptions[Name]['event'], void, undefined> {
+  ): AsyncGenerator<JsonForm<RpcSubscriptions[Name]['event']>, void, undefined> {
     const { signal } = options;
     signal?.throwIfAborted();
     const queue = new EventQueue<unknown>(MAX_BUFFERED_EVENTS);
@@ -104,7 +105,7 @@ class SocketRpcClient implements RpcClient {
     let subscription: string | undefined;
     try {
       subscription = await (signal === undefined ? promise : raceSignal(promise, signal));
-      for await (const event of queue.read()) yield event as RpcSubscriptions[Name]['event'];
+      for await (const event of queue.read()) yield event as JsonForm<RpcSubscriptions[Name]['event']>;
     } finally {
       signal?.removeEventListener('abort', onAbort);
       this.#leave(subscription, promise);
@@ -127,7 +128,7 @@ class SocketRpcClient implements RpcClient {
       return id;
     }
     this.#calls.set(id, call);
-    this.#socket.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params }, encodeBytes)}\n`);
+    this.#socket.write(`${JSON.stringify({ jsonrpc: '2.0', id, method, params: toJsonForm(params) })}\n`);
     return id;
   }
 
@@ -197,12 +198,6 @@ class SocketRpcClient implements RpcClient {
     this.#calls.clear();
     this.#queues.clear();
   }
-}
-
-/** Bytes travel as base64; JSON.stringify has called toJSON of a Buffer before the replacer sees it, hence `this`. */
-function encodeBytes(this: Readonly<Record<string, unknown>>, key: string, value: unknown): unknown {
-  const original = this[key];
-  return original instanceof Uint8Array ? Buffer.from(original).toString('base64') : value;
 }
 
 function parseIncoming(text: string): Incoming | undefined {

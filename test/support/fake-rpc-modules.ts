@@ -99,6 +99,12 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
     },
     blobs: new MemoryBlobs(),
     bundles: { exportFile: async () => exampleResult('bundle.export') },
+    chain: {
+      wallet: async () => exampleResult('wallet.show'),
+      airdrop: async () => exampleResult('wallet.airdrop'),
+      listAnchors: async (limit) => exampleResult('anchor.list').anchors.slice(0, limit),
+      flushAnchors: async () => exampleResult('anchor.flush').anchor,
+    },
     ...parts,
   };
 }

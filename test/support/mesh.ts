@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type Actor, type CommandResult, LAUNCHER, type RunningDaemon, Stage } from '../../scripts/demo/stage.ts';
 import type { RpcClient } from '../../src/rpc/client.ts';
 import type { NodeStatus } from '../../src/rpc/interface.ts';
+import type { JsonForm } from '../../src/rpc/json-form.ts';
 import { connectSocket } from '../../src/rpc/socket-client.ts';
 import type { JobView } from '../../src/scheduler/interface.ts';
 
@@ -13,7 +14,7 @@ const POLL_MS = 20;
 
 export interface MeshNode extends RunningDaemon {
   readonly client: RpcClient;
-  readonly status: NodeStatus;
+  readonly status: JsonForm<NodeStatus>;
 }
 
 export interface MeshOptions {

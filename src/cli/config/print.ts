@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { ConfigError } from '../../config/errors.ts';
 import { describeOrigin } from '../../config/layers.ts';
 import { loadConfig } from '../../config/load-config.ts';
+import { collectChainRemarks } from '../../config/resolve-chain.ts';
 import type { NodeConfig } from '../../config/schema.ts';
-import { nearestSetting } from '../../config/settings.ts';
+import { findSetting, hideSecrets, nearestSetting } from '../../config/settings.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { defineCommand } from '../interface.ts';
 
@@ -11,7 +12,7 @@ export const configPrint = defineCommand({
   name: 'config print',
   summary: 'show every setting, its value and where it comes from',
   details:
-    'The first that has a setting wins: flags, FOGPROOF_* variables, config.yaml in the data folder, the preset of the network, defaults. Also checks them all.',
+    'The first that has a setting wins: flags, FOGPROOF_* variables, config.yaml in the data folder, the preset of the network, defaults. Also checks them all. Of the addresses of RPC endpoints only the host is shown: the rest may hold a key.',
   arguments: [{ name: 'setting', description: 'only this one, or those of this section', isRequired: false }],
   options: z.strictObject({}),
   examples: [
@@ -21,10 +22,11 @@ export const configPrint = defineCommand({
   ],
   run: async ({ arguments: [wanted = ''] }, context) => {
     const { environment, workingDirectory, home, socket } = context;
-    const { config, origins } = await loadConfig({ environment, workingDirectory, flags: { home, socket } });
+    const loaded = await loadConfig({ environment, workingDirectory, flags: { home, socket } });
+    const { config, origins } = loaded;
     const settings = [...origins]
       .filter(([key]) => wanted === '' || key === wanted || key.startsWith(`${wanted}.`))
-      .map(([key, origin]) => ({ key, value: readIn(config, key), origin }));
+      .map(([key, origin]) => ({ key, value: readShown(config, key), origin }));
     if (settings.length === 0) {
       const nearest = nearestSetting(wanted);
       throw new ConfigError({ code: 'CONFIG_UNKNOWN_KEY', key: wanted, origin: 'argument', nearest });
@@ -35,9 +37,16 @@ export const configPrint = defineCommand({
         settings.map(({ key, value, origin }) => [key, formatValue(value), describeOrigin(origin)]),
       ),
     );
+    for (const remark of collectChainRemarks(loaded)) context.output.note(remark);
     return EXIT_CODES.ok;
   },
 });
+
+/** Keys of RPC providers stay out of terminals, logs and reports of defects. */
+function readShown(config: NodeConfig, key: string): unknown {
+  const setting = findSetting(key);
+  return setting === undefined ? undefined : hideSecrets(setting, readIn(config, key));
+}
 
 function readIn(config: NodeConfig, path: string): unknown {
   let value: unknown = config;

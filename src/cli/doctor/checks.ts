@@ -5,7 +5,6 @@ import { computeDataPaths } from '../../config/paths.ts';
 import { DaemonError, describeError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
-import type { NodeStatus } from '../../rpc/interface.ts';
 import { detectGpus } from '../../sandbox/gpu/nvidia-smi.ts';
 import type { HostCheck } from '../../sandbox/interface.ts';
 import { plural } from '../format.ts';
@@ -82,7 +81,7 @@ export async function checkDaemon(context: CliContext): Promise<HostCheck> {
   const name = 'daemon';
   try {
     await using client = await context.connect();
-    const status: NodeStatus = await client.call('node.status', {}, { signal: context.signal });
+    const status = await client.call('node.status', {}, { signal: context.signal });
     const detail = `process ${status.pid}, ${plural(status.network.connections, 'peer')} connected`;
     const remedy = 'No bootstrap peer answers: see `fogproof node status`.';
     return status.network.isDegraded

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { raceSignal } from '../../lib/abort.ts';
 import type { NodeStatus } from '../../rpc/interface.ts';
+import type { JsonForm } from '../../rpc/json-form.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 import { plural, renderFields } from '../format.ts';
 import type { CliContext } from '../interface.ts';
@@ -14,7 +15,7 @@ const READY_TIMEOUT_MS = 30_000;
 const MOST_ERROR_LINES = 15;
 
 type Outcome =
-  | { readonly kind: 'ready'; readonly status: NodeStatus }
+  | { readonly kind: 'ready'; readonly status: JsonForm<NodeStatus> }
   | { readonly kind: 'exited'; readonly exitCode: number | null; readonly signal: string | null }
   | { readonly kind: 'too-slow' };
 
@@ -86,7 +87,7 @@ function parseTold(line: string): { code: string; message: string; hint: string 
   }
 }
 
-function renderStarted(status: NodeStatus): readonly string[] {
+function renderStarted(status: JsonForm<NodeStatus>): readonly string[] {
   return renderFields([
     ['started', `process ${status.pid}, ready after ${Math.round(status.readyAfterMs)} ms`],
     ['peer', status.peer],

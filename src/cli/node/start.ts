@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { UsageError } from '../../lib/errors.ts';
 import { formatDuration } from '../../lib/quantity.ts';
 import type { NodeStatus } from '../../rpc/interface.ts';
+import { type JsonForm, toJsonForm } from '../../rpc/json-form.ts';
 import { plural } from '../format.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
 import { startDetached } from './start-detached.ts';
@@ -11,6 +12,11 @@ const options = z.strictObject({
   listen: z.array(z.string()).default([]).describe('listen on this multiaddr').meta({ placeholder: 'ADDR' }),
   bootstrap: z.array(z.string()).default([]).describe('dial this peer at start').meta({ placeholder: 'ADDR' }),
   network: z.string().exactOptional().describe('id or file of the network').meta({ placeholder: 'NETWORK' }),
+  rpcUrl: z
+    .array(z.string())
+    .default([])
+    .describe("ask this Solana RPC endpoint instead of the network's; two must agree")
+    .meta({ placeholder: 'URL' }),
   provide: z.boolean().default(true).describe("do not take other peers' jobs"),
   mdns: z.boolean().default(true).describe('do not look for peers on the local network'),
   slots: z.int().min(1).max(4096).exactOptional().describe('jobs at once'),
@@ -39,6 +45,10 @@ export const nodeStart = defineCommand({
       line: 'fogproof node start --bootstrap /ip4/192.0.2.1/tcp/4717/p2p/12D3KooW… --no-provide',
       does: 'Join through a known peer, and only submit jobs.',
     },
+    {
+      line: 'fogproof node start --rpc-url https://rpc.one.example --rpc-url https://rpc.two.example',
+      does: 'Ask two Solana RPC endpoints, which must agree; FOGPROOF_CHAIN_RPC_URLS keeps keys out of the process list.',
+    },
     { line: 'fogproof node start --set provide.maxMemoryBytes=2GiB', does: 'Change one setting for this run.' },
   ],
   run: async ({ options: given }, context) => {
@@ -51,7 +61,7 @@ export const nodeStart = defineCommand({
       environment: context.environment,
       signal: context.signal,
       log: given.log ?? (context.output.isInteractive ? 'pretty' : 'json'),
-      onReady: (status: NodeStatus) => announceReady(status, context),
+      onReady: (status: NodeStatus) => announceReady(toJsonForm(status), context),
       ...(isTerminal(context) ? { readSecret: () => context.readSecret('Passphrase of the keystore') } : {}),
       ...(context.home === undefined ? {} : { home: context.home }),
     });
@@ -71,6 +81,7 @@ function collectOverrides(given: StartOptions, { home, socket }: CliContext): Re
     ...(given.listen.length === 0 ? {} : { listen: given.listen }),
     ...(given.bootstrap.length === 0 ? {} : { bootstrap: given.bootstrap }),
     ...(given.network === undefined ? {} : { network: given.network }),
+    ...(given.rpcUrl.length === 0 ? {} : { 'chain.rpcUrls': given.rpcUrl }),
     ...(given.provide ? {} : { 'provide.enabled': false }),
     ...(given.mdns ? {} : { mdns: false }),
     ...(given.slots === undefined ? {} : { 'provide.slots': given.slots }),
@@ -88,7 +99,7 @@ function parseSetting(text: string): readonly [string, string] {
 }
 
 /** One line for a person or a script; a parent that waits hears it over its channel. */
-function announceReady(status: NodeStatus, { output }: CliContext): void {
+function announceReady(status: JsonForm<NodeStatus>, { output }: CliContext): void {
   if (process.send !== undefined) {
     process.send({ kind: 'ready', status });
     process.disconnect();
@@ -98,7 +109,7 @@ function announceReady(status: NodeStatus, { output }: CliContext): void {
   else output.note(renderReady(status));
 }
 
-export function renderReady(status: NodeStatus): string {
+export function renderReady(status: JsonForm<NodeStatus>): string {
   const { provider, network, readyAfterMs, peer, networkId } = status;
   const work = provider.isEnabled ? `takes jobs (${plural(provider.slots.total, 'slot')})` : 'takes no jobs';
   const where = network.listen[0] ?? 'nowhere';

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { formatDuration, formatSize } from '../../lib/quantity.ts';
 import type { NodeStatus } from '../../rpc/interface.ts';
+import type { JsonForm } from '../../rpc/json-form.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { formatDateTime, plural, renderFields, shortId, shortPeer } from '../format.ts';
 import { type CliOutput, defineCommand } from '../interface.ts';
+import { renderChain } from './render-chain.ts';
 
 export const nodeStatus = defineCommand({
   name: 'node status',
@@ -11,7 +13,10 @@ export const nodeStatus = defineCommand({
   arguments: [],
   options: z.strictObject({}),
   examples: [
-    { line: 'fogproof node status', does: 'Identity, network, peers, work, and what is weaker than it could be.' },
+    {
+      line: 'fogproof node status',
+      does: 'Identity, network, peers, work, chain, beacon, and what is weaker than it could be.',
+    },
     { line: 'fogproof node status --json', does: 'The same for a script; exit code 4 if no daemon runs.' },
   ],
   run: async (_, context) => {
@@ -22,7 +27,7 @@ export const nodeStatus = defineCommand({
   },
 });
 
-export function renderStatus(status: NodeStatus, output: Pick<CliOutput, 'table'>): string[] {
+export function renderStatus(status: JsonForm<NodeStatus>, output: Pick<CliOutput, 'table'>): string[] {
   const { network, provider, jobs } = status;
   const refused = network.bootstrap.filter(({ outcome }) => outcome === 'refused');
   const lines = renderFields([
@@ -42,6 +47,7 @@ export function renderStatus(status: NodeStatus, output: Pick<CliOutput, 'table'
     ['gossip', renderGossip(network.gossip)],
     ['work', renderWork(provider)],
     ['jobs', `${jobs.active} active, ${jobs.total} in all`],
+    ...renderChain(status),
     ['home', status.home],
     ['socket', status.socket],
     ...refused.map(({ address, reason }) => ['refused', `${address}: ${reason ?? 'no reason given'}`] as const),
@@ -65,12 +71,12 @@ export function renderStatus(status: NodeStatus, output: Pick<CliOutput, 'table'
   return [...lines, '', ...output.table(['JOB', 'LEASE', 'FOR', 'PHASE'], rows)];
 }
 
-function renderGossip(gossip: NodeStatus['network']['gossip']): string | undefined {
+function renderGossip(gossip: JsonForm<NodeStatus>['network']['gossip']): string | undefined {
   const topics = Object.entries(gossip).map(([topic, { meshPeers }]) => `${topic} (${meshPeers})`);
   return topics.length === 0 ? undefined : topics.join(', ');
 }
 
-function renderWork({ isEnabled, isDraining, slots, completed, failed }: NodeStatus['provider']): string {
+function renderWork({ isEnabled, isDraining, slots, completed, failed }: JsonForm<NodeStatus>['provider']): string {
   if (!isEnabled) return 'takes no jobs of others';
   const state = isDraining ? 'draining' : `${slots.running} of ${plural(slots.total, 'slot')} running`;
   return `${state}, ${slots.reserved} reserved; ${completed} completed, ${failed} failed`;

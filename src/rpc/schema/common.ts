@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BlockHash, Lamports, SolanaAddress, TransactionSignature } from '../../domain/chain.ts';
 import { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../../domain/ids.ts';
 import { describeError } from '../../lib/errors.ts';
 
@@ -27,6 +28,32 @@ export const jobIdSchema = idSchema(JobId, 'Job id: CIDv1 (dag-cbor, sha2-256), 
 export const leaseIdSchema = idSchema(LeaseId, 'Lease id: CIDv1 (dag-cbor, sha2-256), base32.');
 export const blobIdSchema = idSchema(BlobId, 'Blob id: CIDv1 (raw, sha2-256), base32.');
 export const peerKeySchema = idSchema(PeerKey, 'libp2p PeerId of an Ed25519 key, base58btc.');
+export const solanaAddressSchema = idSchema(SolanaAddress, 'Solana address, base58.');
+export const transactionSignatureSchema = idSchema(TransactionSignature, 'Signature of a transaction, base58.');
+export const blockHashSchema = idSchema(BlockHash, 'Hash of a block, base58.');
+
+/** A decimal string in JSON, a bigint in memory. */
+export const lamportsSchema = (description: string) =>
+  z
+    .codec(
+      z.string().regex(/^(0|[1-9]\d{0,19})$/, 'expected lamports as a decimal string'),
+      z.custom<Lamports>((value) => typeof value === 'bigint'),
+      {
+        decode: (text, context) => {
+          try {
+            return Lamports(BigInt(text));
+          } catch (error) {
+            context.issues.push({ code: 'custom', message: describeError(error), input: text });
+            return z.NEVER;
+          }
+        },
+        encode: (lamports) => lamports.toString(),
+      },
+    )
+    .describe(`${description} Lamports (10^-9 SOL) as a decimal string.`);
+
+/** Why something waits or fails, in a status. */
+export const problemSchema = z.strictObject({ code: z.string(), message: z.string() });
 
 /** A whole number in JSON. */
 export const unixMsSchema = z
@@ -69,8 +96,14 @@ export const wholeNumber = (description: string) => z.int().min(0).describe(desc
 /** The params of methods that take none. */
 export const noParamsSchema = z.strictObject({});
 
-/** For examples. */
+/** Examples. */
 export const EXAMPLE_JOB = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 export const EXAMPLE_LEASE = 'bafyreifepiu23okq5zuyvyhsoiazv2icw2van3s7ko6d3ixl5jx2yj2yhu';
 export const EXAMPLE_BLOB = 'bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e';
 export const EXAMPLE_PEER = '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5';
+export const EXAMPLE_ADDRESS = '7YttLkHDoNj9wyDur5pM1ejNaAvT9X4eqaYcHQqtj2G5';
+export const EXAMPLE_SIGNATURE =
+  '5VERv8NMvzbJMEkV8xnrLkEaWRtSz9CosKDYjCJjBRnbJLgp8uirBgmQpjKhoR4tjF3ZpRzrFmBV6UjKdiSZkQUW';
+export const EXAMPLE_HASH = '5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d';
+/** 32 bytes. */
+export const EXAMPLE_DIGEST = 'uU0nuZNNPgilLlLX2n2r+sSE7+N6U4DukIj3rOLvzek=';

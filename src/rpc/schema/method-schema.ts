@@ -13,6 +13,8 @@ export interface MethodSchema<Params, Result> {
   readonly params: z.ZodObject & z.ZodType<Params>;
   readonly result: z.ZodType<Result>;
   readonly example: MethodExample;
+  /** It holds bytes or amounts, for which JSON has no form of its own: converted before it is sent. */
+  readonly isConverted?: true;
 }
 
 /** One subscription; its call answers `{ subscription }`, then events follow as notifications. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { beaconStatusSchema, chainStatusSchema, EXAMPLE_BEACON, EXAMPLE_CHAIN } from './chain-views.ts';
 import {
   EXAMPLE_JOB,
   EXAMPLE_LEASE,
@@ -61,6 +62,8 @@ const nodeStatusSchema = z.strictObject({
   peersKnown: wholeNumber('Peers known of.'),
   provider: providerStatusSchema,
   jobs: z.strictObject({ active: wholeNumber('Jobs not ended.'), total: wholeNumber('All jobs held.') }),
+  beacon: beaconStatusSchema,
+  chain: chainStatusSchema.nullable().describe('Null on a network without a chain.'),
   remarks: z.array(z.string()).describe('What is weaker than it could be.'),
 });
 
@@ -88,6 +91,7 @@ export const NODE_METHODS = {
     description: 'Identity, network, peers, work in hand, and remarks about what is weaker than it could be.',
     params: noParamsSchema,
     result: nodeStatusSchema,
+    isConverted: true,
     example: {
       params: {},
       result: {
@@ -121,6 +125,8 @@ export const NODE_METHODS = {
           failed: 0,
         },
         jobs: { active: 0, total: 0 },
+        beacon: EXAMPLE_BEACON,
+        chain: EXAMPLE_CHAIN,
         remarks: ["Strangers' jobs are isolated by process only."],
       },
     },

@@ -1,4 +1,5 @@
 import type { RpcMethodName, RpcMethods, RpcSubscriptionName, RpcSubscriptions } from '../interface.ts';
+import { ANCHOR_METHODS } from './anchor.ts';
 import { BLOB_METHODS } from './blob.ts';
 import { BUNDLE_METHODS } from './bundle.ts';
 import { JOB_METHODS, JOB_SUBSCRIPTIONS } from './job.ts';
@@ -6,6 +7,7 @@ import type { MethodSchema, SubscriptionSchema } from './method-schema.ts';
 import { NODE_METHODS } from './node.ts';
 import { PEERS_METHODS, PEERS_SUBSCRIPTIONS } from './peers.ts';
 import { RPC_METHODS } from './rpc.ts';
+import { WALLET_METHODS } from './wallet.ts';
 
 type MethodSchemas = {
   readonly [Name in RpcMethodName]: MethodSchema<RpcMethods[Name]['params'], RpcMethods[Name]['result']>;
@@ -24,6 +26,8 @@ export const METHOD_SCHEMAS: MethodSchemas = {
   ...BLOB_METHODS,
   ...JOB_METHODS,
   ...BUNDLE_METHODS,
+  ...WALLET_METHODS,
+  ...ANCHOR_METHODS,
   ...RPC_METHODS,
 };
 
