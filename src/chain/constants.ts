@@ -1,0 +1,71 @@
+/** Longest wait for one answer of an endpoint, in ms. Public endpoints answer within 2 s; history searches take longer. */
+export const ENDPOINT_TIMEOUT_MS = 10_000;
+
+/** How often the endpoints are gone through before a call fails, and the pause between (doubled each time), in ms. */
+export const ENDPOINT_ROUNDS = 3;
+export const ROUND_BACKOFF_MS = 250;
+
+/** Pause of an endpoint after its first failure, doubled with each further one up to the longest, in ms. */
+export const ENDPOINT_BACKOFF_MS = 500;
+export const ENDPOINT_BACKOFF_MAX_MS = 60_000;
+
+/** Longest `Retry-After` that is obeyed, in ms: an endpoint must not switch itself off for a day. */
+export const RETRY_AFTER_MAX_MS = 120_000;
+
+/** An endpoint this many slots behind another one (about a minute) is asked after it. */
+export const MAX_SLOT_LAG = 150;
+
+/** An endpoint is slow, and asked after the others, above this latency in ms and this many times the quickest one's. */
+export const SLOW_LATENCY_MS = 1_000;
+export const SLOW_FACTOR = 4;
+
+/** An endpoint that was not heard for so long is probed beside the next call, in ms, if there are others. */
+export const PROBE_AFTER_MS = 30_000;
+
+/** How long a genesis hash that was checked is believed, in ms; any failure of the connection ends that at once. */
+export const GENESIS_RECHECK_MS = 600_000;
+
+/** Endpoints that must agree on what matters, where so many are configured. */
+export const CORROBORATION = 2;
+
+/** Largest answers taken, in bytes. An account has up to 10 MiB (base64: 14 MB); a page of signatures about 300 KB. */
+export const MAX_RESPONSE_BYTES = 1024 * 1024;
+export const MAX_ACCOUNT_RESPONSE_BYTES = 16 * 1024 * 1024;
+export const MAX_TRANSACTION_RESPONSE_BYTES = 4 * 1024 * 1024;
+
+/** Largest WebSocket message taken, in bytes: logs of one transaction are cut at 10 KB by default. */
+export const MAX_NOTIFICATION_BYTES = 1024 * 1024;
+
+/** Most signatures that one getSignatureStatuses takes, and most entries of getSignaturesForAddress (Solana's RPC). */
+export const MAX_STATUSES = 256;
+export const SIGNATURE_PAGE = 1_000;
+
+/** Blocks for which a block hash can be used (MAX_PROCESSING_AGE of the Solana runtime). */
+export const BLOCK_HASH_LIFETIME = 150;
+
+/** Largest transaction, in bytes: one IPv6 packet less its headers (PACKET_DATA_SIZE). */
+export const MAX_TRANSACTION_BYTES = 1_232;
+
+/** Most compute units of one transaction (MAX_COMPUTE_UNIT_LIMIT of the Solana runtime). */
+export const MAX_COMPUTE_UNITS = 1_400_000;
+
+/** Pages of history that one sweep of `follow` walks (100,000 transactions), and the oldest ones of it that it keeps. */
+export const MAX_SWEEP_PAGES = 100;
+export const MAX_SWEEP_KEPT = 5_000;
+
+/** Signatures of one slot that a cursor remembers. A block holds some thousands of transactions. */
+export const MAX_CURSOR_SIGNATURES = 10_000;
+
+/** Slots that one getBlocks is asked for while a block is searched (Solana's RPC allows 500,000). */
+export const BLOCK_SEARCH_SPAN = 256;
+/** Steps of a block search before the endpoint is given up: bisecting 2^40 slots takes 40. */
+export const MAX_BLOCK_SEARCH_STEPS = 96;
+/** Length of a slot as Solana aims for it, in ms: only a first guess. */
+export const SLOT_MS = 400;
+
+/** Deadline of an external signer, in ms: a hardware key waits for a finger. And the most that it may print, in bytes. */
+export const SIGNER_TIMEOUT_MS = 60_000;
+export const SIGNER_MAX_OUTPUT_BYTES = 4_096;
+
+/** Largest keypair file read, in bytes: 64 numbers of 3 digits take less than 400. */
+export const MAX_KEYPAIR_FILE_BYTES = 4_096;
