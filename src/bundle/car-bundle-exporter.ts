@@ -1,21 +1,28 @@
 import type { BlobStore } from '../blob/interface.ts';
+import type { Anchor } from '../domain/anchor.ts';
 import type { Bundle, UnrevealedReplica } from '../domain/bundle.ts';
 import { COMMITMENT } from '../domain/commitment.ts';
-import { type BlobId, UnixMs } from '../domain/ids.ts';
+import { type BlobId, ObjectId, UnixMs } from '../domain/ids.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
+import type { AbortOptions } from '../lib/abort.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
+import { collectAnchors } from './collect-anchors.ts';
+import { EXPORT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import { computePae, encodeDsse } from './dsse.ts';
 import { BundleError } from './errors.ts';
 import { encodeStatement, IN_TOTO_PAYLOAD_TYPE } from './in-toto.ts';
 import type {
+  AnchorReader,
+  AnchorSource,
   BundleContent,
   BundleExporter,
+  BundleExportRequest,
   BundleMaterial,
-  BundleVerification,
+  ExportedBundle,
   StatementSigner,
 } from './interface.ts';
 import { type Assessment, assessEvidence } from './verify.ts';
@@ -25,10 +32,11 @@ export interface CarBundleExporterModules {
   readonly blobs: Pick<BlobStore, 'stat' | 'read' | 'pin'>;
   readonly identity: StatementSigner;
   readonly clock: Clock;
+  /** Absent where receipts are not anchored. */
+  readonly anchors?: AnchorSource;
+  /** Asked for the verdict that an export tells; without it anchors are unchecked. */
+  readonly anchorReader?: AnchorReader;
 }
-
-type ExportRequest = Parameters<BundleExporter['exportFile']>[1];
-type ExportResult = Awaited<ReturnType<BundleExporter['exportFile']>>;
 
 /** Readable by others: a bundle is made to be shown. */
 const FILE_MODE = 0o644;
@@ -41,7 +49,11 @@ export class CarBundleExporter implements BundleExporter {
     this.#modules = modules;
   }
 
-  async exportFile(material: BundleMaterial, request: ExportRequest): Promise<ExportResult> {
+  async exportFile(
+    material: BundleMaterial,
+    request: BundleExportRequest,
+    options: AbortOptions = {},
+  ): Promise<ExportedBundle> {
     if (material.attempts.length === 0) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
     const unrevealed = await selectUnrevealed(material);
     const listing = createBundle({ ...material, unrevealed }, UnixMs(this.#modules.clock.nowMs()));
@@ -52,11 +64,43 @@ export class CarBundleExporter implements BundleExporter {
       accepted === undefined ? receipts : accepted.receipts,
       request.content,
     );
-    const bundle = { ...listing, blobs };
-    const assessment = await assessEvidence(bundle, { nowMs: this.#modules.clock.nowMs() });
+    const anchors = await this.#findAnchors(receipts, request, options);
+    const bundle = { ...listing, blobs, ...(anchors.length === 0 ? {} : { anchors }) };
+    const assessment = await this.#assess(bundle, options);
     const content =
       request.format === 'bundle' ? this.#writeBundle(bundle) : this.#writeStatement(material, assessment);
-    return await writeCounted(request.path, content, assessment.verification.verdict);
+    const sizeBytes = await writeCounted(request.path, content);
+    return {
+      path: request.path,
+      sizeBytes,
+      verdict: assessment.verification.verdict,
+      receipts: receipts.length,
+      anchored: anchors.length,
+    };
+  }
+
+  async #findAnchors(
+    receipts: readonly Signed<Receipt>[],
+    { waitForAnchorMs }: BundleExportRequest,
+    { signal }: AbortOptions,
+  ): Promise<Anchor[]> {
+    const { anchors, clock } = this.#modules;
+    if (anchors === undefined) {
+      if (waitForAnchorMs !== undefined) throw new BundleError({ code: 'BUNDLE_NO_ANCHORING' });
+      return [];
+    }
+    const ids = receipts.map(({ id }) => ObjectId(id));
+    return await collectAnchors(anchors, ids, { forMs: waitForAnchorMs ?? 0, clock, signal });
+  }
+
+  async #assess(bundle: Bundle, { signal }: AbortOptions): Promise<Assessment> {
+    const { anchorReader, clock } = this.#modules;
+    return await assessEvidence(bundle, {
+      nowMs: clock.nowMs(),
+      chainTimeoutMs: EXPORT_CHAIN_TIMEOUT_MS,
+      ...(anchorReader === undefined ? {} : { anchorReader }),
+      ...(signal === undefined ? {} : { signal }),
+    });
   }
 
   #writeBundle(bundle: Bundle): AsyncIterable<Uint8Array> {
@@ -136,11 +180,8 @@ function createBundle(material: BundleMaterial, exportedAtMs: UnixMs): Bundle {
   };
 }
 
-async function writeCounted(
-  path: string,
-  content: AsyncIterable<Uint8Array>,
-  verdict: BundleVerification['verdict'],
-): Promise<ExportResult> {
+/** Bytes that were written. */
+async function writeCounted(path: string, content: AsyncIterable<Uint8Array>): Promise<number> {
   let sizeBytes = 0;
   async function* count(): AsyncIterable<Uint8Array> {
     for await (const piece of content) {
@@ -154,5 +195,5 @@ async function writeCounted(
     if (error instanceof DaemonError) throw error;
     throw new BundleError({ code: 'BUNDLE_WRITE_FAILED', path, reason: describeError(error) }, { cause: error });
   }
-  return { path, sizeBytes, verdict };
+  return sizeBytes;
 }

@@ -13,3 +13,7 @@ export const DEFAULT_CHAIN_TIMEOUT_MS = 30_000;
  * are a median over validators, let to drift from theirs by a share of an epoch: far more than two clocks of ours.
  */
 export const BLOCK_TIME_TOLERANCE_MS = 3_600_000;
+/** How long an export asks the chain for the verdict that it tells: ms. Whoever verifies the file asks anew. */
+export const EXPORT_CHAIN_TIMEOUT_MS = 10_000;
+/** How often an export that waits looks whether its receipts are anchored: ms. It reads the node's own database. */
+export const ANCHOR_POLL_MS = 200;

@@ -11,6 +11,7 @@ export type BundleErrorInfo =
   | { readonly code: 'BUNDLE_MISSING_BLOCK'; readonly block: string }
   | { readonly code: 'BUNDLE_SIZE_MISMATCH'; readonly block: string; readonly expected: number; readonly found: number }
   | { readonly code: 'BUNDLE_NO_RESULT'; readonly job: string }
+  | { readonly code: 'BUNDLE_NO_ANCHORING' }
   | { readonly code: 'BUNDLE_WRITE_FAILED'; readonly path: string; readonly reason: string };
 
 const askAgain = (): string => 'The file was changed or damaged after it was made; ask its maker for it again.';
@@ -65,6 +66,11 @@ const BUNDLE_ERRORS: ErrorTable<BundleErrorInfo> = {
     retryable: false,
     message: (info) => `no attempt of job ${info.job} has a receipt`,
     hint: () => 'Wait for the job to end, or see why it has no result: fogproof job show --why',
+  },
+  BUNDLE_NO_ANCHORING: {
+    retryable: false,
+    message: () => 'no receipt will be anchored by this node: its network has no chain',
+    hint: () => 'Export without waiting for an anchor, or use a network with a chain: fogproof network create --help',
   },
   BUNDLE_WRITE_FAILED: {
     retryable: false,

@@ -110,10 +110,16 @@ function createPredicate({ job, accepted, receipts, verification, statedAtMs }: 
   };
 }
 
+const verdictSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('valid') }),
+  z.object({ kind: z.literal('invalid'), code: z.string(), reason: z.string() }),
+  z.object({ kind: z.literal('unchecked'), missing: z.string() }),
+]);
+
 const claimsSchema = z.object({
   verification: z.object({
     verdict: z.enum(['valid', 'invalid', 'unchecked']),
-    assurances: z.array(z.object({ assurance: z.string(), statement: z.string() })),
+    assurances: z.array(z.object({ assurance: z.string(), statement: z.string(), verdict: verdictSchema })),
     notProven: z.array(z.string()),
   }),
 });

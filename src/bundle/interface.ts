@@ -66,10 +66,28 @@ export interface BundleVerification {
   readonly notProven: readonly string[];
 }
 
+export interface BundleExportRequest {
+  readonly path: string;
+  readonly format: 'bundle' | 'in-toto';
+  readonly content: BundleContent;
+  /** How long to wait until all receipts are anchored; what is not by then is exported without. Absent is not at all. */
+  readonly waitForAnchorMs?: number | undefined;
+}
+
+export interface ExportedBundle {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly verdict: BundleVerification['verdict'];
+  /** Receipts that pass their checks, and how many of them have an anchor in the file. */
+  readonly receipts: number;
+  readonly anchored: number;
+}
+
 export interface BundleExporter {
-  /** Writes the file whole or not at all. @throws BundleError */
+  /** Writes the file whole or not at all. @throws BundleError, or the signal's reason */
   exportFile(
     material: BundleMaterial,
-    request: { readonly path: string; readonly format: 'bundle' | 'in-toto'; readonly content: BundleContent },
-  ): Promise<{ readonly path: string; readonly sizeBytes: number; readonly verdict: BundleVerification['verdict'] }>;
+    request: BundleExportRequest,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<ExportedBundle>;
 }

@@ -2,7 +2,7 @@
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { VerificationVerdict } from '../domain/assurance.ts';
 import { PeerKey } from '../domain/ids.ts';
-import { type Check, combineChecks, VALID } from './checks/check.ts';
+import { type Check, combineChecks, uncheckedCheck, VALID } from './checks/check.ts';
 import { type DsseEnvelope, type DsseSignature, parseDsse, verifyDsse } from './dsse.ts';
 import { IN_TOTO_PAYLOAD_TYPE, parseStatement, readClaims, type Statement, type StatementClaims } from './in-toto.ts';
 
@@ -84,9 +84,25 @@ function checkPredicate(claims: StatementClaims | null): Check {
   const name = 'predicate';
   if (claims === null)
     return { name, verdict: { kind: 'unchecked', missing: 'a signed predicate of a kind known here' } };
-  if (claims.verdict !== 'invalid') return { name, verdict: VALID };
-  const reason = 'its signer says that the evidence did not pass';
-  return { name, verdict: { kind: 'invalid', code: 'STATED_INVALID', reason } };
+  switch (claims.verdict) {
+    case 'valid':
+      return { name, verdict: VALID };
+    case 'unchecked':
+      return uncheckedCheck(name, `what its signer lacked as well: ${listMissing(claims)}`);
+    case 'invalid': {
+      const reason = 'its signer says that the evidence did not pass';
+      return { name, verdict: { kind: 'invalid', code: 'STATED_INVALID', reason } };
+    }
+    default:
+      return claims.verdict satisfies never;
+  }
+}
+
+function listMissing({ assurances }: StatementClaims): string {
+  const missing = assurances.flatMap(({ assurance, verdict }) =>
+    verdict.kind === 'unchecked' ? [`${assurance}: ${verdict.missing}`] : [],
+  );
+  return missing.join('; ') || 'it does not say what';
 }
 
 function listNotProven(expected: PeerKey | undefined, claims: StatementClaims | null): readonly string[] {

@@ -6,7 +6,7 @@
 
 import type { BeaconStatus } from '../beacon/interface.ts';
 import type { BlobStore } from '../blob/interface.ts';
-import type { BundleContent, BundleExporter, BundleVerification } from '../bundle/interface.ts';
+import type { BundleContent, BundleExporter, ExportedBundle } from '../bundle/interface.ts';
 import type { AnchoringStatus, AnchorView, ChainStatus, WalletView } from '../chain/interface.ts';
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import type { BlobId, JobId, PeerKey } from '../domain/ids.ts';
@@ -129,8 +129,9 @@ export interface RpcMethods {
       readonly path: string;
       readonly format: 'bundle' | 'in-toto';
       readonly content: BundleContent;
+      readonly waitForAnchorMs?: number | undefined;
     };
-    result: { readonly path: string; readonly sizeBytes: number; readonly verdict: BundleVerification['verdict'] };
+    result: ExportedBundle;
   };
   /** @throws NodeError NODE_NO_CHAIN on a network without a chain, as all of `wallet` and `anchor` */
   'wallet.show': { params: Record<string, never>; result: WalletView };

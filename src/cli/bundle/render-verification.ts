@@ -32,8 +32,8 @@ export function renderInToto(path: string, verification: InTotoVerification): st
     'about',
     ...subjects.map(({ name, digest }) => `  ${name ?? 'unnamed'}  ${listDigests(digest)}`),
     ...(claims === null ? [] : ['', 'its signer says']),
-    ...(claims?.assurances ?? []).flatMap(({ assurance, statement }) =>
-      renderField(`${assurance}:`, statement.split('\n'), 2),
+    ...(claims?.assurances ?? []).flatMap(({ assurance, statement, verdict: found }) =>
+      renderField(`${assurance}:`, [`${found.kind.toUpperCase()}, as its signer found`, ...statement.split('\n')], 2),
     ),
     '',
     ...renderChecks(checks, 0),

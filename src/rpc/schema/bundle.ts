@@ -1,11 +1,14 @@
 import { z } from 'zod';
 import { absolutePathSchema, EXAMPLE_JOB, jobIdSchema, wholeNumber } from './common.ts';
 
+/** A day. */
+const MAX_ANCHOR_WAIT_MS = 86_400_000;
+
 export const BUNDLE_METHODS = {
   'bundle.export': {
     summary: 'Writes the evidence bundle of a finished job to a file.',
     description:
-      'The file is written whole or not at all. `verdict` is what verifying it on this machine gives; anybody can repeat that offline.',
+      'The file is written whole or not at all. `verdict` is what verifying it on this machine gives; anybody can repeat that.',
     params: z.strictObject({
       job: jobIdSchema,
       path: absolutePathSchema,
@@ -13,15 +16,23 @@ export const BUNDLE_METHODS = {
       content: z
         .enum(['evidence', 'outputs', 'everything'])
         .describe('Signed objects only, with the output blobs, or with the inputs and the module too.'),
+      waitForAnchorMs: z
+        .int()
+        .min(0)
+        .max(MAX_ANCHOR_WAIT_MS)
+        .optional()
+        .describe('Milliseconds to wait until all receipts are anchored; what is not by then is exported without.'),
     }),
     result: z.strictObject({
       path: z.string(),
       sizeBytes: wholeNumber('Bytes.'),
       verdict: z.enum(['valid', 'invalid', 'unchecked']),
+      receipts: wholeNumber('Receipts that pass their checks.'),
+      anchored: wholeNumber('How many of them have an anchor in the file.'),
     }),
     example: {
       params: { job: EXAMPLE_JOB, path: '/home/me/result.bundle', format: 'bundle', content: 'outputs' },
-      result: { path: '/home/me/result.bundle', sizeBytes: 18_432, verdict: 'valid' },
+      result: { path: '/home/me/result.bundle', sizeBytes: 18_432, verdict: 'valid', receipts: 3, anchored: 3 },
     },
   },
 } as const;

@@ -1,17 +1,21 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CID } from 'multiformats/cid';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { CarBundleExporter } from '../../../src/bundle/car-bundle-exporter.ts';
+import { CarBundleExporter, type CarBundleExporterModules } from '../../../src/bundle/car-bundle-exporter.ts';
 import { BundleError } from '../../../src/bundle/errors.ts';
-import type { BundleMaterial } from '../../../src/bundle/interface.ts';
+import type { AnchorSource, BundleExportRequest, BundleMaterial } from '../../../src/bundle/interface.ts';
 import { readBlocks } from '../../../src/bundle/read-blocks.ts';
 import { verifyBundle } from '../../../src/bundle/verify.ts';
 import { verifyInToto } from '../../../src/bundle/verify-in-toto.ts';
+import type { Anchor } from '../../../src/domain/anchor.ts';
 import type { BlobId } from '../../../src/domain/ids.ts';
-import { encodeUtf8 } from '../../../src/lib/bytes.ts';
+import { areBytesEqual, encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
 import { BLOBS, type BuildOptions, buildBundle, party } from '../../support/bundle-builder.ts';
+import { FakeAnchorReader } from '../../support/fake-anchor-reader.ts';
+import { ManualClock } from '../../support/manual-clock.ts';
 
 /** Blobs in memory; counts the pins, which must all be given back. */
 class MemoryBlobs {
@@ -58,7 +62,7 @@ describe('export of a bundle', () => {
     const path = join(folder, 'job.bundle');
     const result = await exporter.exportFile(await material(), { path, format: 'bundle', content });
     const bytes = new Uint8Array(await readFile(path));
-    expect(result).toEqual({ path, sizeBytes: bytes.length, verdict });
+    expect(result).toEqual({ path, sizeBytes: bytes.length, verdict, receipts: 3, anchored: 0 });
     expect((await verifyBundle(bytes)).verdict).toBe(verdict);
     expect((await readBlocks(bytes)).included.size).toBe(count);
     expect((await stat(path)).mode & 0o777).toBe(0o644);
@@ -118,6 +122,126 @@ describe('export of a bundle', () => {
     const empty = { ...(await material()), attempts: [] };
     const failing = exporter.exportFile(empty, { path: join(folder, 'x'), format: 'bundle', content: 'outputs' });
     await expect(failing).rejects.toThrow(BundleError);
+  });
+});
+
+/** Anchors that appear one after the other, one at each time that somebody looks for one that is not there. */
+class GrowingAnchors implements AnchorSource {
+  readonly #later: Anchor[];
+  readonly #there: Anchor[];
+
+  constructor(there: readonly Anchor[], later: readonly Anchor[] = []) {
+    this.#there = [...there];
+    this.#later = [...later];
+  }
+
+  async proof(digest: Uint8Array): Promise<Anchor | undefined> {
+    const found = this.#there.find(({ receipt }) => areBytesEqual(CID.parse(receipt).multihash.digest, digest));
+    if (found === undefined) this.#there.push(...this.#later.splice(0, 1));
+    return found;
+  }
+}
+
+const all = (await buildBundle({ replicas: 3, anchors: [{}] })).bundle.anchors ?? [];
+
+describe('anchors in an export', () => {
+  const path = (): string => join(folder, 'job.bundle');
+
+  function exporterWith(parts: Partial<CarBundleExporterModules>): CarBundleExporter {
+    return new CarBundleExporter({ blobs, identity: party(0), clock: new SystemClock(), ...parts });
+  }
+
+  async function exportWith(
+    parts: Partial<CarBundleExporterModules>,
+    request: Partial<BundleExportRequest> = {},
+    options: { readonly signal?: AbortSignal } = {},
+  ) {
+    return await exporterWith(parts).exportFile(
+      await material(),
+      { path: path(), format: 'bundle', content: 'outputs', ...request },
+      options,
+    );
+  }
+
+  const readAnchors = async () => (await readBlocks(new Uint8Array(await readFile(path())))).bundle.anchors;
+
+  it('are those of its receipts, and unchecked without a reader', async () => {
+    const result = await exportWith({ anchors: new GrowingAnchors(all) });
+    expect(result).toMatchObject({ verdict: 'unchecked', receipts: 3, anchored: 3 });
+    expect(await readAnchors()).toEqual(all);
+    const anchorReader = new FakeAnchorReader(all);
+    expect((await verifyBundle(new Uint8Array(await readFile(path())), { anchorReader })).verdict).toBe('valid');
+  });
+
+  it('are judged with the reader of the node', async () => {
+    const anchorReader = new FakeAnchorReader(all);
+    const result = await exportWith({ anchors: new GrowingAnchors(all), anchorReader });
+    expect(result.verdict).toBe('valid');
+  });
+
+  it('leave the file as it was before there were any where there is none', async () => {
+    const clock = new ManualClock();
+    await exportWith({ clock });
+    const without = await readFile(path());
+    const result = await exportWith({ clock, anchors: new GrowingAnchors([]) });
+    expect(result).toMatchObject({ verdict: 'valid', receipts: 3, anchored: 0 });
+    expect(await readFile(path())).toEqual(without);
+    expect(await readAnchors()).toBeUndefined();
+  });
+
+  it('are what there is where it does not wait', async () => {
+    const result = await exportWith({ anchors: new GrowingAnchors(all.slice(0, 1), all.slice(1)) });
+    expect(result.anchored).toBe(1);
+  });
+
+  it('are waited for', async () => {
+    const anchors = new GrowingAnchors([], all);
+    expect(await exportWith({ anchors }, { waitForAnchorMs: 60_000 })).toMatchObject({ receipts: 3, anchored: 3 });
+  });
+
+  it('are not waited for any longer than asked', async () => {
+    const anchors = new GrowingAnchors(all.slice(0, 1));
+    expect(await exportWith({ anchors }, { waitForAnchorMs: 20 })).toMatchObject({ receipts: 3, anchored: 1 });
+  });
+
+  it('are not waited for once the caller is gone, and then nothing is written or kept pinned', async () => {
+    const controller = new AbortController();
+    const reason = new DOMException('gone', 'AbortError');
+    const anchors: AnchorSource = {
+      proof: async () => {
+        setImmediate(() => controller.abort(reason));
+        return undefined;
+      },
+    };
+    // Time stands still: only the signal ends the wait.
+    const waiting = exportWith(
+      { anchors, clock: new ManualClock() },
+      { waitForAnchorMs: 60_000 },
+      { signal: controller.signal },
+    );
+    await expect(waiting).rejects.toBe(reason);
+    expect(await readdir(folder)).toEqual([]);
+    expect(blobs.pins).toBe(0);
+  });
+
+  it('cannot be waited for where nothing is anchored', async () => {
+    await expect(exportWith({}, { waitForAnchorMs: 0 })).rejects.toMatchObject({ code: 'BUNDLE_NO_ANCHORING' });
+  });
+
+  it('are stated as found in an in-toto statement, and unchecked there is unchecked', async () => {
+    const anchors = new GrowingAnchors(all);
+    const states = async (parts: Partial<CarBundleExporterModules>) => {
+      await exportWith({ anchors, ...parts }, { format: 'in-toto' });
+      return await verifyInToto(new Uint8Array(await readFile(path())), { signer: party(0).peer });
+    };
+    const unchecked = await states({});
+    expect(unchecked.verdict).toBe('unchecked');
+    expect(unchecked.checks.find(({ name }) => name === 'predicate')?.verdict).toMatchObject({
+      missing: expect.stringContaining('anchored: a Solana RPC endpoint'),
+    });
+    const valid = await states({ anchorReader: new FakeAnchorReader(all) });
+    expect(valid.verdict).toBe('valid');
+    expect(valid.claims?.assurances[2]).toMatchObject({ assurance: 'anchored', verdict: { kind: 'valid' } });
   });
 });
 

@@ -1,0 +1,41 @@
+import { CID } from 'multiformats/cid';
+import type { Anchor } from '../domain/anchor.ts';
+import type { ObjectId } from '../domain/ids.ts';
+import { raceSignal } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
+import { ANCHOR_POLL_MS } from './constants.ts';
+import type { AnchorSource } from './interface.ts';
+
+export interface AnchorWait {
+  /** 0 takes what is anchored now. */
+  readonly forMs: number;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Anchors of these receipts: at once what there is, or when all have one or the time is over. */
+export async function collectAnchors(
+  source: AnchorSource,
+  receipts: readonly ObjectId[],
+  { forMs, clock, signal }: AnchorWait,
+): Promise<Anchor[]> {
+  const endsAtMs = clock.monotonicMs() + forMs;
+  const found = new Map<ObjectId, Anchor>();
+  while (true) {
+    signal?.throwIfAborted();
+    for (const receipt of receipts) {
+      const anchor = found.get(receipt) ?? (await source.proof(CID.parse(receipt).multihash.digest));
+      if (anchor !== undefined) found.set(receipt, anchor);
+    }
+    const leftMs = endsAtMs - clock.monotonicMs();
+    if (found.size === receipts.length || leftMs <= 0) break;
+    await pause(Math.min(ANCHOR_POLL_MS, leftMs), clock, signal);
+  }
+  return receipts.flatMap((receipt) => found.get(receipt) ?? []);
+}
+
+async function pause(delayMs: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  using _timer = clock.schedule(delayMs, resolve);
+  await (signal === undefined ? promise : raceSignal(promise, signal));
+}
