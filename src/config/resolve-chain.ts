@@ -1,5 +1,5 @@
 import type { NetworkChain, NetworkDefinition } from '../domain/network-definition.ts';
-import { hideUrlSecrets } from '../lib/hide-url-secrets.ts';
+import { hideUrlSecrets, isOnThisMachine } from '../lib/endpoint-address.ts';
 import { ConfigError } from './errors.ts';
 import type { NodeConfig } from './schema.ts';
 
@@ -39,7 +39,7 @@ export function collectChainRemarks({ config, network }: ChainSources): readonly
   }
   const rpcUrls = chooseUrls(config.chain.rpcUrls, network.chain.rpcUrls);
   const remarks = rpcUrls
-    .filter((url) => isOpenToOthers(new URL(url)))
+    .filter((url) => new URL(url).protocol === 'http:' && !isOnThisMachine(url))
     .map(
       (url) => `The RPC endpoint ${hideUrlSecrets(url)} is asked without TLS: whoever is in between can answer for it.`,
     );
@@ -49,8 +49,4 @@ export function collectChainRemarks({ config, network }: ChainSources): readonly
     );
   }
   return remarks;
-}
-
-function isOpenToOthers({ protocol, hostname }: URL): boolean {
-  return protocol === 'http:' && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname);
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { hideUrlSecrets } from '../lib/hide-url-secrets.ts';
+import { hideUrlSecrets } from '../lib/endpoint-address.ts';
 import { nearestName } from '../lib/nearest-name.ts';
 import { nodeConfigSchema } from './schema.ts';
 

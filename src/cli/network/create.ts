@@ -4,19 +4,23 @@ import { encodeInvite } from '../../config/invite.ts';
 import { formatNetwork } from '../../config/network-store.ts';
 import { resolveHome } from '../../config/paths.ts';
 import { readSmallFile, writeSmallFile } from '../../config/small-file.ts';
+import { identifyCluster } from '../../domain/chain.ts';
 import {
   DEFAULT_NETWORK_PARAMETERS,
+  type NetworkChain,
   type NetworkDefinition,
   type NetworkParameters,
   networkDefinitionSchema,
 } from '../../domain/network-definition.ts';
 import { encodeHex } from '../../lib/bytes.ts';
+import { hideUrlSecrets } from '../../lib/endpoint-address.ts';
 import { UsageError } from '../../lib/errors.ts';
 import { parseDuration } from '../../lib/quantity.ts';
 import { SystemRandom } from '../../lib/random.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { renderFields } from '../format.ts';
 import { defineCommand } from '../interface.ts';
+import { chooseChain } from './choose-chain.ts';
 import { joinNetwork } from './network-argument.ts';
 
 /** Bytes of a libp2p pre-shared key. */
@@ -35,6 +39,16 @@ const options = z.strictObject({
     .default([])
     .describe('peer to begin with, with its /p2p/ part')
     .meta({ placeholder: 'ADDR' }),
+  rpcUrl: z
+    .array(z.string())
+    .default([])
+    .describe('anchor on the chain of this Solana RPC endpoint; several must be on the same')
+    .meta({ placeholder: 'URL' }),
+  proofAnchor: z
+    .string()
+    .exactOptional()
+    .describe('address of the proof-anchor program (default: where `fogproof localnet` has it)')
+    .meta({ placeholder: 'ADDRESS' }),
   private: z.boolean().default(false).describe('with a pre-shared key: only who has the file or the invite gets in'),
   output: z
     .string()
@@ -55,7 +69,7 @@ export const networkCreate = defineCommand({
   name: 'network create',
   summary: 'describe a new network in a small file, and join it',
   details:
-    'Hand the file or the invite to those who are to join. Nothing is contacted: a network exists once two of its nodes meet.',
+    'Hand the file or the invite to those who are to join. No peer is contacted: a network exists once two of its nodes meet. With --rpc-url the endpoints are asked for the genesis of their chain and for the program: the network is bound to that chain, whatever endpoints its nodes use later.',
   arguments: [{ name: 'id', description: 'name: lower-case letters, digits and hyphens', isRequired: true }],
   options,
   examples: [
@@ -68,20 +82,30 @@ export const networkCreate = defineCommand({
       line: 'fogproof network create demo --preset local --lease 4s',
       does: 'Short leases, to see failures handled quickly.',
     },
+    {
+      line: 'fogproof network create lab --rpc-url http://127.0.0.1:8899',
+      does: 'Anchor receipts on the local chain that `fogproof localnet` runs.',
+    },
+    {
+      line: 'fogproof network create open --preset production --rpc-url https://rpc.one.example --rpc-url https://rpc.two.example --proof-anchor ADDRESS',
+      does: 'On a public cluster: two endpoints that must agree, and where the program was deployed.',
+    },
   ],
   run: async ({ arguments: [id = ''], options: given }, context) => {
     const home = resolveHome(context.environment, context.home);
-    const network = describeNetwork(id, given);
-    const file = resolve(context.workingDirectory, given.output ?? `${network.id}.network.json`);
+    const draft = describeNetwork(id, given);
+    const file = resolve(context.workingDirectory, given.output ?? `${draft.id}.network.json`);
     const taken = (): UsageError =>
       new UsageError(`the file ${file} exists already`, 'Name another with --output, or remove it first.');
     if ((await readSmallFile(file)) !== undefined) throw taken();
+    const network = { ...draft, chain: await chooseChain(given, context) };
     const joined = given.join ? await joinNetwork(home, network) : null;
     if (!(await writeSmallFile(file, formatNetwork(network), { existing: 'keep' }))) throw taken();
     const invite = encodeInvite(network);
-    context.output.result({ network: network.id, file, joined, invite }, () => [
+    context.output.result({ network: network.id, chain: network.chain, file, joined, invite }, () => [
       ...renderFields([
         ['network', network.id],
+        ...renderChain(network.chain),
         ['file', file],
         ['joined', joined === null ? 'no' : `yes, in ${home}`],
       ]),
@@ -99,6 +123,16 @@ export const networkCreate = defineCommand({
     return EXIT_CODES.ok;
   },
 });
+
+function renderChain(chain: NetworkChain): readonly (readonly [string, string])[] {
+  if (chain.kind === 'none') return [['chain', 'none']];
+  const { genesis, rpcUrls, programs } = chain;
+  return [
+    ['chain', identifyCluster(genesis).name ?? `a chain of its own (genesis ${genesis})`],
+    ['endpoints', rpcUrls.map(hideUrlSecrets).join(', ')],
+    ['proof-anchor', programs.proofAnchor],
+  ];
+}
 
 function describeNetwork(id: string, given: CreateOptions): NetworkDefinition {
   const network = {

@@ -3,6 +3,7 @@ import { ConfigError } from '../../config/errors.ts';
 import { loadConfig } from '../../config/load-config.ts';
 import { LOCAL_NETWORK, NetworkStore } from '../../config/network-store.ts';
 import { resolveHome } from '../../config/paths.ts';
+import { identifyCluster } from '../../domain/chain.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
 
@@ -19,17 +20,25 @@ export const networkList = defineCommand({
     const current = await findCurrent(context, home);
     const networks = await Promise.all(
       ids.map(async (id) => {
-        const { preset, bootstrap, preSharedKey } = await store.read(id);
-        return { id, isCurrent: id === current, preset, bootstrap: bootstrap.length, isPrivate: preSharedKey !== null };
+        const { preset, bootstrap, chain, preSharedKey } = await store.read(id);
+        return {
+          id,
+          isCurrent: id === current,
+          preset,
+          chain: chain.kind === 'none' ? null : (identifyCluster(chain.genesis).name ?? 'local'),
+          bootstrap: bootstrap.length,
+          isPrivate: preSharedKey !== null,
+        };
       }),
     );
     context.output.result({ networks }, () =>
       context.output.table(
-        ['', 'NETWORK', 'PRESET', 'BOOTSTRAP PEERS', 'PRIVATE'],
+        ['', 'NETWORK', 'PRESET', 'CHAIN', 'BOOTSTRAP PEERS', 'PRIVATE'],
         networks.map((each) => [
           each.isCurrent ? '*' : '',
           each.id,
           each.preset,
+          each.chain ?? 'none',
           String(each.bootstrap),
           each.isPrivate ? 'yes' : 'no',
         ]),

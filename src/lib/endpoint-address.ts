@@ -15,3 +15,8 @@ export function hasUrlSecrets(text: string): boolean {
   const { username, password, pathname, search } = new URL(text);
   return username !== '' || password !== '' || pathname !== '/' || search !== '';
 }
+
+/** True for the loopback addresses and `localhost`. */
+export function isOnThisMachine(text: string): boolean {
+  return URL.canParse(text) && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(text).hostname);
+}
