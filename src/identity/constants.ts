@@ -4,6 +4,9 @@ export const SEED_BYTES = 32;
 /** HKDF info of the VRF key: separates it from every other key of the same seed. Part of the identity: never changed. */
 export const VRF_KEY_INFO = 'fogproof/vrf@1';
 
+/** HKDF info of the Solana wallet. Part of the identity: never changed, or what the wallet holds is lost. */
+export const WALLET_KEY_INFO = 'fogproof/solana-wallet@1';
+
 /**
  * log2 of the scrypt cost of the keystore: 64 MiB of memory. Measured on a 2-core virtual machine with Node's scrypt:
  * 2^15 140 ms, 2^16 230 ms, 2^17 620 ms, 2^18 980 ms. It is paid at every start, beside opening the database, and the

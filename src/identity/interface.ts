@@ -19,3 +19,9 @@ export interface Identity extends EnvelopeSigner {
    */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
 }
+
+/** An identity whose seed is at hand: the wallet that is derived from it needs no file and no backup of its own. */
+export interface WalletKeySource {
+  /** The 32-byte Ed25519 seed of the Solana wallet. Secret: whoever has it spends what the wallet holds. */
+  deriveWalletKey(): Uint8Array;
+}

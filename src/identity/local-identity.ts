@@ -4,14 +4,16 @@ import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { RecordEnvelope } from '@libp2p/peer-record';
 import { PeerKey } from '../domain/ids.ts';
-import type { Identity } from './interface.ts';
+import { SEED_BYTES } from './constants.ts';
+import type { Identity, WalletKeySource } from './interface.ts';
 import { deriveVrfKey } from './vrf-key.ts';
+import { deriveWalletSeed } from './wallet-key.ts';
 
 /** DER prefix of a PKCS #8 Ed25519 private key (RFC 8410 section 7): the 32-byte seed follows. */
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** An identity whose key is in this process's memory. */
-export class LocalIdentity implements Identity {
+export class LocalIdentity implements Identity, WalletKeySource {
   readonly peer: PeerKey;
   readonly privateKey: Ed25519PrivateKey;
   readonly vrfPublicKey: Uint8Array;
@@ -46,5 +48,10 @@ export class LocalIdentity implements Identity {
 
   async sign(bytes: Uint8Array): Promise<Uint8Array> {
     return new Uint8Array(sign(null, bytes, this.#signingKey));
+  }
+
+  deriveWalletKey(): Uint8Array {
+    // An Ed25519 key of libp2p is its seed followed by its public key.
+    return deriveWalletSeed(this.privateKey.raw.subarray(0, SEED_BYTES));
   }
 }
