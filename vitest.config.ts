@@ -11,6 +11,7 @@ export default defineConfig({
       project('vectors', 20_000),
       project('contract', 60_000),
       project('integration', 60_000),
+      project('programs', 60_000),
       project('e2e', 120_000, { fileParallelism: false }),
     ],
   },

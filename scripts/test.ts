@@ -15,7 +15,7 @@ const ROOT = join(import.meta.dirname, '..');
 
 const GROUPS: readonly { readonly title: string; readonly projects: readonly string[] }[] = [
   { title: 'unit and vectors', projects: ['unit', 'vectors'] },
-  { title: 'contract and integration', projects: ['contract', 'integration'] },
+  { title: 'contract and integration', projects: ['contract', 'integration', 'programs'] },
   { title: 'end to end', projects: ['e2e'] },
 ];
 
