@@ -136,7 +136,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'bundle verify',
-    summary: 'check a bundle file offline',
+    summary: 'check a bundle file',
     load: async () => (await import('./bundle/verify.ts')).bundleVerify,
   },
   {
@@ -154,6 +154,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'wallet airdrop',
     summary: 'get free SOL from the faucet of a local chain, devnet or testnet',
     load: async () => (await import('./wallet/airdrop.ts')).walletAirdrop,
+  },
+  {
+    name: 'wallet export',
+    summary: 'write the key of the wallet to a file that the Solana CLI reads',
+    load: async () => (await import('./wallet/export.ts')).walletExport,
   },
   {
     name: 'anchor list',

@@ -95,7 +95,7 @@ function readSettingMeta(schema: z.ZodType): Readonly<Record<string, unknown>> {
 /** A value as it may be shown to anybody. */
 export function hideSecrets({ schema }: Pick<Setting, 'schema'>, value: unknown): unknown {
   if (readSettingMeta(schema)['secret'] !== 'url' || !Array.isArray(value)) return value;
-  return value.map((item) => (typeof item === 'string' ? hideUrlSecrets(item) : item));
+  return value.map((item: unknown) => (typeof item === 'string' ? hideUrlSecrets(item) : item));
 }
 
 /** A JSON array; undefined if it is none. */

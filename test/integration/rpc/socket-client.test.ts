@@ -5,13 +5,13 @@ import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../../src/domain/errors.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
 import { RpcRemoteError } from '../../../src/rpc/remote-error.ts';
+import { METHOD_SCHEMAS } from '../../../src/rpc/schema/table.ts';
 import { connectSocket } from '../../../src/rpc/socket-client.ts';
 import type { JobEvent } from '../../../src/scheduler/interface.ts';
 import {
   createFakeModules,
   EXAMPLE_VIEW,
   exampleLog,
-  exampleResult,
   JOB,
   MemoryBlobs,
 } from '../../support/fake-rpc-modules.ts';
@@ -31,7 +31,7 @@ describe('the client of the control socket', () => {
   it('gives results as they were', async () => {
     await using server = await start();
     await using client = await connectSocket(server.path);
-    expect(await client.call('node.status', {})).toEqual(exampleResult('node.status'));
+    expect(await client.call('node.status', {})).toEqual(METHOD_SCHEMAS['node.status'].example.result);
     expect(await client.call('job.show', { job: JOB })).toEqual(EXAMPLE_VIEW);
     expect(await client.call('rpc.discover', {})).toMatchObject({ openrpc: '1.3.2' });
   });

@@ -7,6 +7,7 @@ import { exitCodeOf, renderExplanation, renderJob } from '../../../src/cli/job/r
 import { renderStatus } from '../../../src/cli/node/status.ts';
 import { renderNoWork } from '../../../src/cli/node/why-no-work.ts';
 import { renderPeers } from '../../../src/cli/peers/list.ts';
+import { toJsonForm } from '../../../src/rpc/json-form.ts';
 import type { JobEvent } from '../../../src/scheduler/interface.ts';
 import { EXAMPLE_VIEW, exampleLog, exampleResult } from '../../support/fake-rpc-modules.ts';
 
@@ -68,7 +69,7 @@ describe('views', () => {
     const { peers } = exampleResult('peers.list');
     expect(renderPeers(peers, { output, isFull: false }).join('\n')).toContain('12D3…MtimQ5');
     expect(renderPeers(peers, { output, isFull: true }).join('\n')).toContain('/ip4/127.0.0.1/tcp/4717');
-    expect(renderStatus(exampleResult('node.status'), output).join('\n')).toContain("Strangers' jobs");
+    expect(renderStatus(toJsonForm(exampleResult('node.status')), output).join('\n')).toContain("Strangers' jobs");
     expect(renderNoWork(exampleResult('node.whyNoWork'), { output, nowMs }).join('\n')).toContain('✗ peers');
   });
 
