@@ -69,3 +69,15 @@ export const SIGNER_MAX_OUTPUT_BYTES = 4_096;
 
 /** Largest keypair file read, in bytes: 64 numbers of 3 digits take less than 400. */
 export const MAX_KEYPAIR_FILE_BYTES = 4_096;
+
+/** How often a subscription is pinged, in ms; one that did not answer by the next is opened anew. */
+export const SUBSCRIPTION_PING_MS = 20_000;
+
+/** Transactions that a follower is given before it handled the first of them. */
+export const MAX_UNHANDLED = 1_000;
+
+/** Most lamports asked of a faucet: what a JSON number carries exactly. */
+export const MAX_AIRDROP_LAMPORTS = 9_007_199_254_740_991n;
+
+/** How often a transaction that an endpoint lists is asked for before that is an error; the pause doubles. */
+export const MISSING_TRANSACTION_TRIES = 4;

@@ -35,6 +35,7 @@ type EndpointErrorInfo =
       readonly problems: readonly string[];
     }
   | { readonly code: 'CHAIN_HISTORY_GONE'; readonly url: string; readonly slot: number; readonly firstSlot: number }
+  | { readonly code: 'CHAIN_TRANSACTION_MISSING'; readonly signature: string; readonly slot: number }
   | { readonly code: 'CHAIN_NO_FAUCET'; readonly reason: string };
 
 type JournalErrorInfo =
@@ -116,6 +117,12 @@ const ENDPOINT_ERRORS: ErrorTable<EndpointErrorInfo> = {
     message: (info) =>
       `the RPC endpoint ${info.url} keeps history from slot ${info.firstSlot} on, and slot ${info.slot} is needed`,
     hint: () => 'Add an endpoint that keeps the whole history to chain.rpcUrls.',
+  },
+  CHAIN_TRANSACTION_MISSING: {
+    retryable: true,
+    message: (info) =>
+      `an RPC endpoint lists the transaction ${info.signature} of slot ${info.slot}, and none of them gives it`,
+    hint: () => 'It is asked for again by itself; if it goes on, an endpoint in chain.rpcUrls lacks history or lies.',
   },
   CHAIN_NO_FAUCET: {
     retryable: false,

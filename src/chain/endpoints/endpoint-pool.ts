@@ -108,14 +108,19 @@ export class EndpointPool implements AsyncDisposable {
   }
 
   /**
-   * Answers of as many endpoints as must agree, of all that answer. The caller compares them with `assertSame`.
+   * Answers of all endpoints that answer, and of at least as many as must agree (or `atLeast`). The caller compares
+   * them with `assertSame`.
    * @throws ChainError CHAIN_NOT_CORROBORATED if fewer answer; as `first` if none does
    */
-  async corroborate<T>(subject: string, call: RpcCall<T>, options: CallOptions): Promise<readonly Answer<T>[]> {
+  async corroborate<T>(
+    subject: string,
+    call: RpcCall<T>,
+    options: CallOptions & { readonly atLeast?: number },
+  ): Promise<readonly Answer<T>[]> {
     for (let round = 0; ; round += 1) {
       if (round > 0) await this.#rest(round, options.signal);
       const { answers, problems } = await this.poll(call, options);
-      if (answers.length >= this.needed) return answers;
+      if (answers.length >= (options.atLeast ?? this.needed)) return answers;
       const isLast = round + 1 >= this.#options.rounds || problems.every((problem) => !problem.retryable);
       if (!isLast) continue;
       if (answers.length === 0) throw summarise(problems, this.#endpoints);
@@ -141,6 +146,12 @@ export class EndpointPool implements AsyncDisposable {
       first: { url: first.url, answer: expected },
       second: { url: other.url, answer: describe(other.value) },
     });
+  }
+
+  /** @throws ChainError CHAIN_WRONG_CLUSTER if any endpoint is on another chain */
+  assertNoneRefused(): void {
+    const refused = this.#endpoints.find((endpoint) => endpoint.isRefused);
+    if (refused?.problem) throw refused.problem;
   }
 
   status(): readonly EndpointStatus[] {

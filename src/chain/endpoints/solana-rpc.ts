@@ -263,14 +263,18 @@ export class SolanaRpc {
   async signaturesFor(
     address: SolanaAddress,
     page: { readonly before?: TransactionSignature; readonly until?: TransactionSignature },
-    options: CallOptions,
+    options: CallOptions & { readonly commitment: Commitment },
   ): Promise<readonly ListedSignature[]> {
     return this.#transport.ask(
       {
         method: 'getSignaturesForAddress',
         schema: signaturesSchema,
         ask: (c, web3) =>
-          c.getSignaturesForAddress(new web3.PublicKey(address), { ...page, limit: SIGNATURE_PAGE }, 'finalized'),
+          c.getSignaturesForAddress(
+            new web3.PublicKey(address),
+            { ...page, limit: SIGNATURE_PAGE },
+            options.commitment,
+          ),
       },
       options,
     );
