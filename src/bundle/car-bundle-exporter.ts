@@ -1,5 +1,4 @@
 import type { BlobStore } from '../blob/interface.ts';
-import type { Anchor } from '../domain/anchor.ts';
 import type { Bundle, UnrevealedReplica } from '../domain/bundle.ts';
 import { COMMITMENT } from '../domain/commitment.ts';
 import { type BlobId, ObjectId, UnixMs } from '../domain/ids.ts';
@@ -10,7 +9,7 @@ import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
-import { collectAnchors } from './collect-anchors.ts';
+import { type CollectedAnchors, collectAnchors } from './collect-anchors.ts';
 import { EXPORT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import { computePae, encodeDsse } from './dsse.ts';
 import { BundleError } from './errors.ts';
@@ -64,8 +63,8 @@ export class CarBundleExporter implements BundleExporter {
       accepted === undefined ? receipts : accepted.receipts,
       request.content,
     );
-    const anchors = await this.#findAnchors(receipts, request, options);
-    const bundle = { ...listing, blobs, ...(anchors.length === 0 ? {} : { anchors }) };
+    const { anchors, waitingInBatches } = await this.#findAnchors(receipts, request, options);
+    const bundle = { ...listing, blobs, ...(anchors.length === 0 ? {} : { anchors: [...anchors] }) };
     const assessment = await this.#assess(bundle, options);
     const content =
       request.format === 'bundle' ? this.#writeBundle(bundle) : this.#writeStatement(material, assessment);
@@ -76,6 +75,7 @@ export class CarBundleExporter implements BundleExporter {
       verdict: assessment.verification.verdict,
       receipts: receipts.length,
       anchored: anchors.length,
+      waitingInBatches,
     };
   }
 
@@ -83,11 +83,11 @@ export class CarBundleExporter implements BundleExporter {
     receipts: readonly Signed<Receipt>[],
     { waitForAnchorMs }: BundleExportRequest,
     { signal }: AbortOptions,
-  ): Promise<Anchor[]> {
+  ): Promise<CollectedAnchors> {
     const { anchors, clock } = this.#modules;
     if (anchors === undefined) {
       if (waitForAnchorMs !== undefined) throw new BundleError({ code: 'BUNDLE_NO_ANCHORING' });
-      return [];
+      return { anchors: [], waitingInBatches: [] };
     }
     const ids = receipts.map(({ id }) => ObjectId(id));
     return await collectAnchors(anchors, ids, { forMs: waitForAnchorMs ?? 0, clock, signal });

@@ -13,25 +13,44 @@ export interface AnchorWait {
   readonly signal?: AbortSignal | undefined;
 }
 
+export interface CollectedAnchors {
+  readonly anchors: readonly Anchor[];
+  readonly waitingInBatches: readonly number[];
+}
+
 /** Anchors of these receipts: at once what there is, or when all have one or the time is over. */
 export async function collectAnchors(
   source: AnchorSource,
   receipts: readonly ObjectId[],
   { forMs, clock, signal }: AnchorWait,
-): Promise<Anchor[]> {
+): Promise<CollectedAnchors> {
   const endsAtMs = clock.monotonicMs() + forMs;
   const found = new Map<ObjectId, Anchor>();
   while (true) {
     signal?.throwIfAborted();
     for (const receipt of receipts) {
-      const anchor = found.get(receipt) ?? (await source.proof(CID.parse(receipt).multihash.digest));
+      const anchor = found.get(receipt) ?? (await source.proof(digestOf(receipt)));
       if (anchor !== undefined) found.set(receipt, anchor);
     }
     const leftMs = endsAtMs - clock.monotonicMs();
     if (found.size === receipts.length || leftMs <= 0) break;
     await pause(Math.min(ANCHOR_POLL_MS, leftMs), clock, signal);
   }
-  return receipts.flatMap((receipt) => found.get(receipt) ?? []);
+  const waiting = receipts.filter((receipt) => !found.has(receipt));
+  return {
+    anchors: receipts.flatMap((receipt) => found.get(receipt) ?? []),
+    waitingInBatches: await listBatches(source, waiting),
+  };
+}
+
+async function listBatches(source: AnchorSource, receipts: readonly ObjectId[]): Promise<readonly number[]> {
+  const batches = await Promise.all(receipts.map((receipt) => source.batchOf?.(digestOf(receipt))));
+  return [...new Set(batches.filter((batch) => batch !== undefined))].toSorted((a, b) => a - b);
+}
+
+/** The digest in a receipt's CID is the SHA-256 that is anchored. */
+function digestOf(receipt: ObjectId): Uint8Array {
+  return CID.parse(receipt).multihash.digest;
 }
 
 async function pause(delayMs: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {

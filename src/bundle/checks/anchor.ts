@@ -79,7 +79,6 @@ function judgeInFile(label: string, anchor: Anchor, receipts: readonly Signed<Re
       [receipt !== undefined, `${anchor.receipt} is no receipt of this file that passes its checks`],
     ]),
     checkRules(`${label}: inclusion in the batch`, 'NOT_IN_BATCH', [
-      [leafIndex < batchSize, `a batch of ${batchSize} has no leaf ${leafIndex}`],
       [
         verifyInclusion({
           leafHash: computeLeafHash(encodeAnchorLeaf({ kind: 'receipt', digest })),
@@ -88,7 +87,7 @@ function judgeInFile(label: string, anchor: Anchor, receipts: readonly Signed<Re
           path,
           root: batchRoot,
         }),
-        `its path does not lead from the receipt to the root ${encodeHex(batchRoot)}`,
+        `its path does not lead from leaf ${leafIndex} of ${batchSize} to the root ${encodeHex(batchRoot)}`,
       ],
     ]),
     checkRules(`${label}: log address`, 'WRONG_LOG', [

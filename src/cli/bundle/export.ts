@@ -1,9 +1,12 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import type { ExportedBundle } from '../../bundle/interface.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
+import { plural } from '../format.ts';
 import { defineCommand } from '../interface.ts';
 import { JOB_ARGUMENT, resolveJob } from '../job/resolve-job.ts';
+import { readDuration } from './read-duration.ts';
 
 const EXTENSIONS = { bundle: 'bundle', 'in-toto': 'intoto.json' } as const;
 
@@ -11,7 +14,7 @@ export const bundleExport = defineCommand({
   name: 'bundle export',
   summary: 'write the evidence of a finished job to a file',
   details:
-    'A bundle holds every signed object of the job and, by default, its output files, so that anybody can check it offline with `bundle verify`. The in-toto format is a statement about the outputs, signed with the key of this node, for supply-chain tools; it holds no evidence itself.',
+    'A bundle holds every signed object of the job and, by default, its output files, so that anybody can check it with `bundle verify`. Receipts that are anchored by then carry their inclusion proofs. The in-toto format is a statement about the outputs, signed with the key of this node, for supply-chain tools; it holds no evidence itself.',
   arguments: [JOB_ARGUMENT],
   options: z.strictObject({
     output: z
@@ -24,6 +27,11 @@ export const bundleExport = defineCommand({
       .enum(['evidence', 'outputs', 'everything'])
       .default('outputs')
       .describe('evidence alone, with the outputs, or with everything: module and inputs too'),
+    waitForAnchor: z
+      .string()
+      .exactOptional()
+      .describe('wait until the receipts are anchored, at most this long; by default not at all')
+      .meta({ placeholder: 'DURATION' }),
   }),
   examples: [
     {
@@ -31,18 +39,40 @@ export const bundleExport = defineCommand({
       does: 'Keep the evidence and the outputs of the last job.',
     },
     { line: 'fogproof bundle export latest --content everything', does: 'Module and inputs too, to run it again.' },
+    {
+      line: 'fogproof bundle export latest --wait-for-anchor 5m',
+      does: 'Wait until the receipts are on the chain; what is not by then is exported without.',
+    },
   ],
-  run: async ({ arguments: [text = ''], options: { output: file, format, content } }, context) => {
+  run: async ({ arguments: [text = ''], options }, context) => {
     const { output, signal, workingDirectory } = context;
+    const { output: file, format, content } = options;
+    const waitForAnchorMs = readDuration('--wait-for-anchor', options.waitForAnchor);
     await using client = await context.connect();
     const job = await resolveJob(client, text, signal);
     const path = resolve(workingDirectory, file ?? `${job}.${EXTENSIONS[format]}`);
-    const written = await client.call('bundle.export', { job, path, format, content }, { signal });
-    output.result(written, () => [
-      `wrote ${written.path} (${formatSize(written.sizeBytes)})`,
-      `evidence: ${written.verdict}`,
-      `check it with: fogproof bundle verify ${written.path}`,
-    ]);
+    if (waitForAnchorMs !== undefined) output.note('waiting until the receipts are anchored');
+    const written = await client.call(
+      'bundle.export',
+      { job, path, format, content, ...(waitForAnchorMs === undefined ? {} : { waitForAnchorMs }) },
+      { signal },
+    );
+    output.result(written, () => renderWritten(written, format));
     return EXIT_CODES.ok;
   },
 });
+
+function renderWritten(written: ExportedBundle, format: keyof typeof EXTENSIONS): string[] {
+  const { path, sizeBytes, verdict, receipts, anchored, waitingInBatches } = written;
+  const batches = `${waitingInBatches.length === 1 ? 'batch' : 'batches'} ${waitingInBatches.join(', ')}`;
+  const asks = format === 'bundle' && anchored > 0 ? ' --rpc-url URL' : '';
+  return [
+    `wrote ${path} (${formatSize(sizeBytes)})`,
+    `evidence: ${verdict}`,
+    `anchored: ${anchored} of ${plural(receipts, 'receipt')}`,
+    ...(waitingInBatches.length === 0
+      ? []
+      : [`others wait in ${batches}: see \`fogproof anchor list\`, or export with --wait-for-anchor`]),
+    `check it with: fogproof bundle verify ${path}${asks}`,
+  ];
+}

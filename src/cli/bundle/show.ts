@@ -10,6 +10,7 @@ import { formatCount, formatDateTime, plural, renderFields, shortPeer } from '..
 import { type CliOutput, defineCommand } from '../interface.ts';
 import { openBundleFile } from './open-bundle-file.ts';
 import { listDigests } from './render-verification.ts';
+import { renderAnchors, showAnchor } from './show-anchors.ts';
 
 export const bundleShow = defineCommand({
   name: 'bundle show',
@@ -68,6 +69,7 @@ async function readContents(source: BundleSource) {
     })),
     commitmentSet: evidence.commitmentSet,
     missingReplicas: evidence.missingReplicas,
+    anchors: (bundle.anchors ?? []).map(showAnchor),
     blobs: bundle.blobs,
   };
 }
@@ -102,6 +104,7 @@ function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): s
         blob,
       ]),
     ),
+    ...renderAnchors(contents.anchors, output),
     ...('value' in job ? [] : [`the job is refused: ${job.refused.reason}`]),
   ];
 }

@@ -29,10 +29,20 @@ export const BUNDLE_METHODS = {
       verdict: z.enum(['valid', 'invalid', 'unchecked']),
       receipts: wholeNumber('Receipts that pass their checks.'),
       anchored: wholeNumber('How many of them have an anchor in the file.'),
+      waitingInBatches: z
+        .array(wholeNumber('Number of a batch, as `anchor.list` gives it.'))
+        .describe('Where others of them wait to be anchored.'),
     }),
     example: {
       params: { job: EXAMPLE_JOB, path: '/home/me/result.bundle', format: 'bundle', content: 'outputs' },
-      result: { path: '/home/me/result.bundle', sizeBytes: 18_432, verdict: 'valid', receipts: 3, anchored: 3 },
+      result: {
+        path: '/home/me/result.bundle',
+        sizeBytes: 18_432,
+        verdict: 'valid',
+        receipts: 3,
+        anchored: 2,
+        waitingInBatches: [7],
+      },
     },
   },
 } as const;

@@ -62,7 +62,7 @@ describe('export of a bundle', () => {
     const path = join(folder, 'job.bundle');
     const result = await exporter.exportFile(await material(), { path, format: 'bundle', content });
     const bytes = new Uint8Array(await readFile(path));
-    expect(result).toEqual({ path, sizeBytes: bytes.length, verdict, receipts: 3, anchored: 0 });
+    expect(result).toEqual({ path, sizeBytes: bytes.length, verdict, receipts: 3, anchored: 0, waitingInBatches: [] });
     expect((await verifyBundle(bytes)).verdict).toBe(verdict);
     expect((await readBlocks(bytes)).included.size).toBe(count);
     expect((await stat(path)).mode & 0o777).toBe(0o644);
@@ -192,6 +192,16 @@ describe('anchors in an export', () => {
   it('are what there is where it does not wait', async () => {
     const result = await exportWith({ anchors: new GrowingAnchors(all.slice(0, 1), all.slice(1)) });
     expect(result.anchored).toBe(1);
+  });
+
+  it('are named with the batches in which others wait', async () => {
+    const [first] = all;
+    const anchors: AnchorSource = {
+      proof: async (digest) => await new GrowingAnchors(first === undefined ? [] : [first]).proof(digest),
+      batchOf: async () => 7,
+    };
+    expect(await exportWith({ anchors })).toMatchObject({ receipts: 3, anchored: 1, waitingInBatches: [7] });
+    expect(await exportWith({ anchors: new GrowingAnchors(all.slice(0, 1)) })).toMatchObject({ waitingInBatches: [] });
   });
 
   it('are waited for', async () => {

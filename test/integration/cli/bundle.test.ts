@@ -1,9 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CID } from 'multiformats/cid';
 import { describe, expect, it } from 'vitest';
 import { CarBundleExporter } from '../../../src/bundle/car-bundle-exporter.ts';
+import type { AnchorSource } from '../../../src/bundle/interface.ts';
+import { encodeBase58 } from '../../../src/domain/chain.ts';
+import { areBytesEqual } from '../../../src/lib/bytes.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
+import { OWN_CHAIN } from '../../support/anchor-builder.ts';
 import { BLOBS, type BuildOptions, buildBundle, packBundle, party } from '../../support/bundle-builder.ts';
 import { createFakeModules, JOB, MemoryBlobs } from '../../support/fake-rpc-modules.ts';
 import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
@@ -95,6 +100,24 @@ describe('bundle show', () => {
     expect(stdout).toContain('replica 3');
   });
 
+  it('lists anchors as tools of Solana write them, and none where there is none', async () => {
+    await using folder = await createTemporaryFolder();
+    const { bundle } = await buildBundle({ replicas: 2, anchors: [{}, { owner: 50, genesis: OWN_CHAIN }] });
+    await writeFile(join(folder.path, 'job.bundle'), await packBundle(bundle));
+    const { stdout } = await runCommandLine(['bundle', 'show', 'job.bundle'], folder.path);
+    const [anchor] = bundle.anchors ?? [];
+    if (anchor === undefined) throw new TypeError('there is an anchor');
+    const shown = `${anchor.receipt} +1 of 11 +${encodeBase58(anchor.owner)} +mainnet-beta +5004 +${encodeBase58(anchor.transaction)}`;
+    expect(stdout).toMatch(new RegExp(shown));
+    expect(stdout).toContain(`genesis ${encodeBase58(OWN_CHAIN)}`);
+    const json = await runCommandLine(['bundle', 'show', 'job.bundle', '--json'], folder.path);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      anchors: [{ receipt: anchor.receipt, owner: encodeBase58(anchor.owner), cluster: 'mainnet-beta' }, {}, {}, {}],
+    });
+    await writeFile(join(folder.path, 'job.bundle'), await pack({}));
+    expect((await runCommandLine(['bundle', 'show', 'job.bundle'], folder.path)).stdout).not.toContain('ANCHORED');
+  });
+
   it('exits 1 for a file that was changed, as verify does', async () => {
     await using folder = await createTemporaryFolder();
     const bytes = (await pack({})).slice();
@@ -107,13 +130,21 @@ describe('bundle show', () => {
 });
 
 describe('bundle export', () => {
-  async function withDaemon(run: (socket: string, folder: string) => Promise<void>): Promise<void> {
+  async function withDaemon(
+    run: (socket: string, folder: string) => Promise<void>,
+    anchors?: AnchorSource,
+  ): Promise<void> {
     const { job, bundle } = await buildBundle({ replicas: 3 });
     const blobs = new MemoryBlobs();
     for (const [blob, bytes] of BLOBS) blobs.blobs.set(blob, bytes);
     const fakes = createFakeModules();
     const modules = createFakeModules({
-      bundles: new CarBundleExporter({ blobs, identity: party(0), clock: new SystemClock() }),
+      bundles: new CarBundleExporter({
+        blobs,
+        identity: party(0),
+        clock: new SystemClock(),
+        ...(anchors === undefined ? {} : { anchors }),
+      }),
       requester: { ...fakes.requester, evidence: async () => ({ ...bundle, job }) },
     });
     await using server = await startServer(createMethodTable(modules, { version: '0' }));
@@ -148,6 +179,38 @@ describe('bundle export', () => {
       const text = await readFile(join(folder, name), 'utf8');
       await writeFile(join(folder, name), text.replace(/"payload": "(.)/, '"payload": "f'));
       expect((await runCommandLine(['bundle', 'verify', name], folder)).exitCode).not.toBe(0);
+    });
+  });
+
+  it('says how many receipts are anchored and in which batches others wait, and waits for them if asked', async () => {
+    const [first] = (await buildBundle({ replicas: 3, anchors: [{}] })).bundle.anchors ?? [];
+    if (first === undefined) throw new TypeError('there is an anchor');
+    const isFirst = (digest: Uint8Array) => areBytesEqual(CID.parse(first.receipt).multihash.digest, digest);
+    const anchors: AnchorSource = {
+      proof: async (digest) => (isFirst(digest) ? first : undefined),
+      batchOf: async () => 12,
+    };
+    await withDaemon(async (socket, folder) => {
+      const argv = ['bundle', 'export', JOB, '--output', 'job.bundle', '--socket', socket];
+      const exported = await runCommandLine([...argv, '--wait-for-anchor', '20ms'], folder);
+      expect(exported.exitCode, exported.stderr).toBe(0);
+      expect(exported.stdout).toContain('anchored: 1 of 3 receipts');
+      expect(exported.stdout).toContain('others wait in batch 12');
+      expect(exported.stdout).toContain('bundle verify');
+      expect(exported.stdout).toContain('--rpc-url URL');
+      const verified = await runCommandLine(['bundle', 'verify', 'job.bundle'], folder);
+      expect(verified.exitCode).toBe(3);
+      expect(verified.stdout).toContain('anchored: UNCHECKED');
+      expect((await runCommandLine([...argv, '--wait-for-anchor', 'long'], folder)).exitCode).toBe(2);
+    }, anchors);
+  });
+
+  it('does not wait for anchors where there will be none', async () => {
+    await withDaemon(async (socket, folder) => {
+      const argv = ['bundle', 'export', JOB, '--wait-for-anchor', '1s', '--socket', socket];
+      const { exitCode, stderr } = await runCommandLine(argv, folder);
+      expect(exitCode).not.toBe(0);
+      expect(stderr).toContain('BUNDLE_NO_ANCHORING');
     });
   });
 

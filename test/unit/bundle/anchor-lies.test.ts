@@ -130,6 +130,8 @@ const ON_CHAIN: readonly AnchorLie[] = [
   { what: 'slot', lie: (v) => ({ ...v, slot: v.slot - 1 }), check: 'slot on the chain', code: 'NOT_ON_CHAIN' },
 ];
 
+/** Two receipts in one batch: only the anchor of the second is lied about. */
+const { bundle: pair } = await buildBundle({ replicas: 2, anchors: [{}] });
 const honest = (await buildBundle({ anchors: [{}] })).bundle;
 const written = honest.anchors ?? [];
 
@@ -138,9 +140,9 @@ async function verifyWith(lie: (anchor: Anchor) => Anchor, anchorReader?: Anchor
   return await verifyBundle(bytes, anchorReader === undefined ? {} : { anchorReader });
 }
 
-function verdictOf(verification: BundleVerification, check: string) {
+function verdictOf(verification: BundleVerification, check: string, place = 1) {
   const checks = verification.assurances.flatMap((assurance) => assurance.checks);
-  return checks.find(({ name }) => name === `anchor 1: ${check}`)?.verdict;
+  return checks.find(({ name }) => name === `anchor ${place}: ${check}`)?.verdict;
 }
 
 it('starts from anchors that are valid', async () => {
@@ -170,5 +172,16 @@ describe('a lie about an anchor that only the chain refutes', () => {
     const verification = await verifyWith(lie, new FakeAnchorReader(written));
     expect(verification.verdict).toBe('invalid');
     expect(verdictOf(verification, check)).toMatchObject({ kind: 'invalid', code });
+  });
+});
+
+describe('a lie about one of two anchors of a batch', () => {
+  it.each(ON_CHAIN)('$what: the chain is asked about it, and it alone is invalid', async ({ lie, check, code }) => {
+    const anchors = (pair.anchors ?? []).map((anchor, at) => (at === 1 ? lie(anchor) : anchor));
+    const reader = new FakeAnchorReader(pair.anchors ?? []);
+    const verification = await verifyBundle(await packBundle({ ...pair, anchors }), { anchorReader: reader });
+    expect(verdictOf(verification, check, 1)).toEqual({ kind: 'valid' });
+    expect(verdictOf(verification, check, 2)).toMatchObject({ kind: 'invalid', code });
+    expect(reader.asked).toBe(2);
   });
 });
