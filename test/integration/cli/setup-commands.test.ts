@@ -216,6 +216,15 @@ describe('config print', () => {
     expect(out).toMatch(/provide\.slots\s+7\s+file .*config\.yaml/);
   });
 
+  it('shows no key of an RPC provider, in a table or as JSON, and remarks on what has no effect', async () => {
+    const environment = { FOGPROOF_CHAIN_RPC_URLS: 'https://me:hunter2@rpc.example/v2/secretkey?api-key=another' };
+    const { out, err } = await cli('config print chain', environment);
+    expect(out).toMatch(/chain\.rpcUrls +https:\/\/rpc\.example\/… +environment FOGPROOF_CHAIN_RPC_URLS/);
+    expect(err).toContain('has no chain');
+    const json = await cli('config print --json', environment);
+    for (const text of [out, err, json.out, json.err]) expect(text).not.toMatch(/hunter2|secretkey|another/);
+  });
+
   it('fails on a mistyped key with what was meant, and on a setting that is none', async () => {
     await mkdir(home);
     await writeFile(join(home, 'config.yaml'), 'provide: { slot: 7 }\n');

@@ -6,6 +6,8 @@ import { createConfigFile, setInConfigFile } from '../../../src/config/config-fi
 import { loadConfig } from '../../../src/config/load-config.ts';
 import { formatNetwork, LOCAL_NETWORK, NetworkStore } from '../../../src/config/network-store.ts';
 import { readPreset } from '../../../src/config/presets.ts';
+import { collectChainRemarks, resolveChain } from '../../../src/config/resolve-chain.ts';
+import { BlockHash, computeLocalProgramAddress } from '../../../src/domain/chain.ts';
 import type { NetworkDefinition } from '../../../src/domain/network-definition.ts';
 
 const HOST = { cpus: 2, memoryBytes: 2 ** 33, diskBytes: 10 * 2 ** 30 };
@@ -240,5 +242,78 @@ describe('config file', () => {
     await writeConfig('lisen: []\n');
     await expect(setInConfigFile(home, 'network', 'x')).rejects.toMatchObject({ code: 'CONFIG_UNKNOWN_KEY' });
     expect(await readFile(join(home, 'config.yaml'), 'utf8')).toBe('lisen: []\n');
+  });
+});
+
+describe('settings of the chain', () => {
+  const CHAIN = {
+    kind: 'solana' as const,
+    genesis: BlockHash('EtWTRABZaYq6iMfeYKouRu166VU2xqa1wcaWoxPkrZBG'),
+    rpcUrls: ['https://network.example'],
+    programs: { proofAnchor: computeLocalProgramAddress('proof-anchor') },
+  };
+
+  const loadOn = async (network: Partial<NetworkDefinition>, more: { environment?: Record<string, string> } = {}) => {
+    await rm(join(home, 'networks'), { recursive: true, force: true });
+    await new NetworkStore({ home }).add({ ...LOCAL_NETWORK, id: 'lab', ...network });
+    return load({ FOGPROOF_NETWORK: 'lab', ...more.environment });
+  };
+
+  it('name endpoints that stand before those of the network, each once', async () => {
+    expect(resolveChain(await loadOn({}))).toBeNull();
+    expect(resolveChain(await loadOn({ chain: CHAIN }))).toEqual({
+      genesis: CHAIN.genesis,
+      rpcUrls: ['https://network.example/'],
+      programs: CHAIN.programs,
+    });
+    const environment = { FOGPROOF_CHAIN_RPC_URLS: 'http://127.0.0.1:8899,http://127.0.0.1:8899/,https://own.example' };
+    expect(resolveChain(await loadOn({ chain: CHAIN }, { environment }))?.rpcUrls).toEqual([
+      'http://127.0.0.1:8899/',
+      'https://own.example/',
+    ]);
+  });
+
+  it('must name one where the network does not', async () => {
+    const loaded = await loadOn({ chain: { ...CHAIN, rpcUrls: [] } });
+    expect(() => resolveChain(loaded)).toThrow(expect.objectContaining({ code: 'CONFIG_NO_RPC_URL' }));
+  });
+
+  it('name one key: a file, found from where it was named, or a command', async () => {
+    const environment = { FOGPROOF_CHAIN_KEYPAIR_FILE: 'wallet.json' };
+    expect((await load(environment)).config.chain.keypairFile).toBe(join(folder, 'wallet.json'));
+    await writeConfig('chain: { keypairFile: wallet.json }\n');
+    expect((await load()).config.chain.keypairFile).toBe(join(home, 'wallet.json'));
+    await expect(load({ FOGPROOF_CHAIN_SIGNER_COMMAND: 'hsm sign' })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      info: { key: 'chain.signerCommand', reason: expect.stringContaining('one key pays') },
+    });
+  });
+
+  it.each([
+    ['FOGPROOF_CHAIN_RPC_URLS', 'ftp://a'],
+    ['FOGPROOF_CHAIN_RPC_URLS', '[1]'],
+    ['FOGPROOF_CHAIN_SIGNER_COMMAND', 'hsm "unclosed'],
+    ['FOGPROOF_CHAIN_MAX_PRIORITY_FEE', '-1'],
+    ['FOGPROOF_CHAIN_ANCHOR_MAX_RECEIPTS', '0'],
+    ['FOGPROOF_CHAIN_ANCHOR_MAX_WAIT_MS', 'soon'],
+    ['FOGPROOF_CHAIN_ANCHOR_RECEIVED', 'perhaps'],
+  ])('are refused when they are wrong: %s=%s', async (variable, value) => {
+    await expect(load({ [variable]: value })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  });
+
+  it('that are weaker than they could be are remarked on', async () => {
+    const remarks = async (network: Partial<NetworkDefinition>, rpcUrls = '') =>
+      collectChainRemarks(await loadOn(network, { environment: { FOGPROOF_CHAIN_RPC_URLS: rpcUrls } }));
+    expect(await remarks({})).toEqual([]);
+    expect(await remarks({}, 'https://a.example')).toEqual([expect.stringContaining('has no chain')]);
+    expect(await remarks({ chain: CHAIN })).toEqual([]);
+    expect(await remarks({ chain: CHAIN }, 'http://127.0.0.1:8899,http://[::1]:1,http://localhost:2')).toEqual([]);
+    expect(await remarks({ chain: CHAIN }, 'http://a.example/key')).toEqual([
+      expect.stringMatching(/http:\/\/a\.example\/… is asked without TLS/),
+    ]);
+    const production = { chain: CHAIN, preset: 'production' as const };
+    expect(await remarks(production)).toEqual([expect.stringContaining('so that two must agree')]);
+    expect(await remarks(production, 'https://a.example,https://b.example')).toEqual([]);
+    expect(await remarks(production, 'https://a.example,https://a.example/')).toHaveLength(1);
   });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { BlobId } from '../../../src/domain/ids.ts';
+import { NodeError } from '../../../src/node/errors.ts';
 import type { MethodContext } from '../../../src/rpc/json-rpc.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
 import { METHOD_SCHEMAS } from '../../../src/rpc/schema/table.ts';
@@ -192,5 +193,57 @@ describe('the other methods', () => {
       const answer = await methods.get(name)?.invoke(METHOD_SCHEMAS[name].example.params, context);
       expect(result.safeParse(JSON.parse(JSON.stringify(answer))).error, name).toBeUndefined();
     }
+  });
+});
+
+describe('methods of the chain', () => {
+  const call = async (
+    name: string,
+    params: unknown,
+    parts: Partial<ReturnType<typeof createFakeModules>['chain']> = {},
+  ) =>
+    createMethodTable(createFakeModules({ chain: { ...createFakeModules().chain, ...parts } }), { version: '0' })
+      .get(name)
+      ?.invoke(params, context);
+
+  it('take and give lamports as decimal strings, however many', async () => {
+    const asked: bigint[] = [];
+    const airdrop: ReturnType<typeof createFakeModules>['chain']['airdrop'] = async (lamports) => {
+      asked.push(lamports);
+      return { ...exampleResult('wallet.airdrop'), lamports };
+    };
+    const most = (2n ** 64n - 1n).toString();
+    expect(await call('wallet.airdrop', { lamports: most }, { airdrop })).toMatchObject({ lamports: most });
+    expect(asked).toEqual([2n ** 64n - 1n]);
+    for (const lamports of [1, '', '-1', '1.5', '01', '0x1', '1e3', (2n ** 64n).toString(), ' 1', '9'.repeat(1000)]) {
+      await expect(call('wallet.airdrop', { lamports }, { airdrop })).rejects.toMatchObject({ code: 'RPC_BAD_PARAMS' });
+    }
+    expect(asked).toHaveLength(1);
+  });
+
+  it('refuse any other amount than a decimal string of 64 bits', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.anything(), async (lamports) => {
+        const schema = METHOD_SCHEMAS['wallet.airdrop'].params;
+        const parsed = schema.safeParse({ lamports });
+        if (parsed.success) expect(parsed.data.lamports.toString()).toBe(lamports);
+      }),
+    );
+  });
+
+  it('answer as JSON what needs bytes and amounts in memory', async () => {
+    expect(await call('anchor.list', { limit: 1 })).toEqual(METHOD_SCHEMAS['anchor.list'].example.result);
+    expect(await call('anchor.flush', {})).toEqual(METHOD_SCHEMAS['anchor.flush'].example.result);
+    expect(await call('anchor.flush', {}, { flushAnchors: async () => null })).toEqual({ anchor: null });
+    expect(await call('wallet.show', {})).toEqual(METHOD_SCHEMAS['wallet.show'].example.result);
+    expect(await call('node.status', {})).toEqual(METHOD_SCHEMAS['node.status'].example.result);
+    for (const limit of [0, 1.5, 10_001, '5']) {
+      await expect(call('anchor.list', { limit })).rejects.toMatchObject({ code: 'RPC_BAD_PARAMS' });
+    }
+  });
+
+  it('pass on that there is no chain, as an error of the node', async () => {
+    const refuse = (): Promise<never> => Promise.reject(new NodeError({ code: 'NODE_NO_CHAIN', network: 'lab' }));
+    await expect(call('wallet.show', {}, { wallet: refuse })).rejects.toMatchObject({ code: 'NODE_NO_CHAIN' });
   });
 });

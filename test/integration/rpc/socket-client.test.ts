@@ -8,13 +8,7 @@ import { RpcRemoteError } from '../../../src/rpc/remote-error.ts';
 import { METHOD_SCHEMAS } from '../../../src/rpc/schema/table.ts';
 import { connectSocket } from '../../../src/rpc/socket-client.ts';
 import type { JobEvent } from '../../../src/scheduler/interface.ts';
-import {
-  createFakeModules,
-  EXAMPLE_VIEW,
-  exampleLog,
-  JOB,
-  MemoryBlobs,
-} from '../../support/fake-rpc-modules.ts';
+import { createFakeModules, EXAMPLE_VIEW, exampleLog, JOB, MemoryBlobs } from '../../support/fake-rpc-modules.ts';
 import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
 
 const start = (modules = createFakeModules()) => startServer(createMethodTable(modules, { version: '0.1.0' }));

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decodeInvite, encodeInvite, isInvite } from '../../../src/config/invite.ts';
 import { LOCAL_NETWORK } from '../../../src/config/network-store.ts';
+import { BlockHash, encodeBase58, SolanaAddress } from '../../../src/domain/chain.ts';
 import type { NetworkDefinition } from '../../../src/domain/network-definition.ts';
 
 const NETWORK: NetworkDefinition = {
@@ -28,7 +29,15 @@ describe('an invite', () => {
   });
 
   it('round-trips for any network', () => {
+    const base58 = fc.uint8Array({ minLength: 32, maxLength: 32 }).map(encodeBase58);
+    const chain = fc.record({
+      kind: fc.constant('solana' as const),
+      genesis: base58.map(BlockHash),
+      rpcUrls: fc.array(fc.webUrl({ withQueryParameters: true }), { maxLength: 8 }),
+      programs: fc.record({ proofAnchor: base58.map(SolanaAddress) }),
+    });
     const network = fc.record({
+      chain: fc.oneof(fc.constant({ kind: 'none' as const }), chain),
       id: fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,62}$/),
       preset: fc.constantFrom('local' as const, 'development' as const, 'production' as const),
       bootstrap: fc.array(fc.string({ maxLength: 60 }), { maxLength: 64 }),
@@ -65,6 +74,12 @@ describe('an invite', () => {
         expect.objectContaining({ code: 'CONFIG_NETWORK_MALFORMED' }),
       );
     }
+  });
+
+  it('of a network from before there was a chain is still read', () => {
+    const made =
+      'fogproof18sqdRU3PsU7EMBAE0H-Z2hI-EBSuKOgQzUGHKJx4QqLz7Vprh9PplH9HSSho3-5od25o10IEDPpdTHW4E7aL2un5AIcpISDHDg7FWNkQkPjDrOVMaXDoVFttFgvC55dDiRbPbLSKcENmrHyZLbZJ5a0iHO69997tgyOFl5hXf9hZh4H20TZ63MTYq6U_evL7WsfYqxx1lvQvzKL9uOF-aHHoxzjJ-shpkrWJqBDL1uV9jMb0yiuCzDkvvw';
+    expect(decodeInvite(made)).toMatchObject({ id: 'lab', chain: { kind: 'none' } });
   });
 
   it('of garbage gives a coded error', () => {

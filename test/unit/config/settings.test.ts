@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { computeDefaults } from '../../../src/config/defaults.ts';
 import { readEnvironmentLayer, readFileLayer, readFlagLayer } from '../../../src/config/layers.ts';
 import { nodeConfigSchema } from '../../../src/config/schema.ts';
-import { findSetting, nearestSetting, SETTINGS } from '../../../src/config/settings.ts';
+import { findSetting, hideSecrets, nearestSetting, parseSettingText, SETTINGS } from '../../../src/config/settings.ts';
 
 const HOST = { cpus: 2, memoryBytes: 2 ** 33, diskBytes: 2 ** 40 };
 const PEER = '12D3KooWRawPbxPtP1eZaJpumGnyWX2DcUyd3RQnydr3eAto4Az7';
@@ -60,6 +60,30 @@ describe('variables', () => {
     });
     const anyone = readEnvironmentLayer({ FOGPROOF_PROVIDE_ALLOW_REQUESTERS: 'anyone' });
     expect(anyone.get('provide.allowRequesters')?.value).toBe('anyone');
+  });
+
+  it('say lists of the chain: addresses with commas, a command as its words, or either as JSON', () => {
+    const read = (text: string, variable = 'FOGPROOF_CHAIN_SIGNER_COMMAND'): unknown =>
+      [...readEnvironmentLayer({ [variable]: text }).values()][0]?.value;
+    expect(read('http://a:1, http://b:2', 'FOGPROOF_CHAIN_RPC_URLS')).toEqual(['http://a:1', 'http://b:2']);
+    expect(read('["http://a:1/?key=x,y"]', 'FOGPROOF_CHAIN_RPC_URLS')).toEqual(['http://a:1/?key=x,y']);
+    expect(read('hsm --slot 1,2')).toEqual(['hsm', '--slot', '1,2']);
+    expect(read(`  "/opt/my signer/hsm"  '--label=a b' x `)).toEqual(['/opt/my signer/hsm', '--label=a b', 'x']);
+    expect(read('["hsm","a \\"b\\""]')).toEqual(['hsm', 'a "b"']);
+    expect(read('[]')).toEqual([]);
+    expect(read('none', 'FOGPROOF_CHAIN_KEYPAIR_FILE')).toBeNull();
+    expect(read('hsm "unclosed')).toBe('hsm "unclosed');
+  });
+
+  it('with a command of any text give words or are left for the schema to refuse, at once', () => {
+    const schema = findSetting('chain.signerCommand')?.schema;
+    fc.assert(
+      fc.property(fc.string({ maxLength: 2_000, unit: fc.constantFrom(...'ab "\'[,]\t') }), (text) => {
+        if (schema === undefined) throw new TypeError('there is no such setting');
+        const value = parseSettingText(schema, text);
+        if (typeof value !== 'string') expect(Array.isArray(value)).toBe(true);
+      }),
+    );
   });
 
   it('that are none of ours but look so are refused', () => {
@@ -119,5 +143,40 @@ describe('flags', () => {
     expect([...layer.keys()]).toEqual(['provide.slots', 'mdns', 'listen']);
     expect(layer.get('provide.slots')?.value).toBe(4);
     expect(() => readFlagLayer({ 'provide.slot': 1 })).toThrow(expect.objectContaining({ code: 'CONFIG_UNKNOWN_KEY' }));
+  });
+});
+
+describe('what may be shown', () => {
+  it('of an endpoint is its host: providers put keys everywhere else', () => {
+    const setting = findSetting('chain.rpcUrls');
+    if (setting === undefined) throw new TypeError('there is no such setting');
+    const urls = [
+      'https://user:password@rpc.example/',
+      'https://rpc.example/v2/secret',
+      'https://rpc.example?api-key=secret',
+      'http://127.0.0.1:8899',
+    ];
+    expect(hideSecrets(setting, urls)).toEqual([
+      'https://rpc.example',
+      'https://rpc.example/…',
+      'https://rpc.example/…',
+      'http://127.0.0.1:8899',
+    ]);
+    fc.assert(
+      fc.property(fc.stringMatching(/^[A-Z]{12}$/), fc.nat(3), (key, place) => {
+        const url = [`https://${key}:x@h/`, `https://x:${key}@h/`, `https://h/a/${key}`, `https://h/?k=${key}#x`][
+          place
+        ];
+        expect(JSON.stringify(hideSecrets(setting, [url]))).not.toContain(key);
+      }),
+    );
+  });
+
+  it('of other settings is all of it', () => {
+    for (const setting of SETTINGS.filter(({ path }) => path !== 'chain.rpcUrls')) {
+      expect(hideSecrets(setting, ['https://user:password@rpc.example/'])).toEqual([
+        'https://user:password@rpc.example/',
+      ]);
+    }
   });
 });

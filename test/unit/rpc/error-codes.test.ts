@@ -27,6 +27,14 @@ describe('mapError', () => {
     });
   });
 
+  it.each([
+    ['CHAIN_UNREACHABLE', -32024],
+    ['BEACON_NOT_YET', -32025],
+    ['LOCALNET_IN_USE', -32026],
+  ])('knows the families of the chain: %s', (code, expected) => {
+    expect(mapError(new OtherError(code), 'r').error.code).toBe(expected);
+  });
+
   it('gives a code to families that it does not know', () => {
     expect(mapError(new OtherError('NEWFOLDER_BUSY'), 'r').error.code).toBe(-32000);
     expect(mapError(new OtherError('NOFAMILY'), 'r').error.code).toBe(-32000);
