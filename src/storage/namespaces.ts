@@ -15,9 +15,9 @@ export const NAMESPACES = {
   'chain-transactions': 'intent key → transaction intent, its attempts and what became of it',
   'chain-cursors': 'address → newest transaction whose events were handled',
   'beacon-rounds': 'network / genesis / round → block that the value of the round was made from',
-  'anchor-leaves': 'digest → kind of leaf; batch and index once it is in one',
+  'anchor-leaves': 'kind and digest → batch and index in it',
   'anchor-batches': 'batch number → root, size, state, entry of the log and transaction',
-  'anchor-trees': 'batch number → leaf hashes in order',
+  'anchor-trees': 'batch number / row → leaves in order, and the roots of those rows',
 } as const satisfies Record<string, string>;
 
 export type NamespaceName = keyof typeof NAMESPACES;

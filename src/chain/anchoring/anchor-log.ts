@@ -1,0 +1,184 @@
+import { decodeBase58, encodeBase58, SolanaAddress } from '../../domain/chain.ts';
+import { createDeadline } from '../../lib/abort.ts';
+import { areBytesEqual } from '../../lib/bytes.ts';
+import { isDaemonError } from '../../lib/errors.ts';
+import { findProgramAddress } from '../../proofs/program-address.ts';
+import { computeLogSeeds, decodeAppend, decodeLog, encodeAppend, encodeCreateLog } from '../generated/proof-anchor.ts';
+import type { CallOptions, ChainInstruction, ChainReader, ChainTransaction, Commitment } from '../interface.ts';
+import type { LogPlace } from './batch-record.ts';
+import { MAX_HISTORY, READ_TIMEOUT_MS, RING_ENTRIES } from './constants.ts';
+import { AnchoringError } from './errors.ts';
+
+/** What a root is known by. */
+export interface BatchRoot {
+  readonly root: Uint8Array;
+  readonly leaves: number;
+}
+
+export interface LogEntry extends BatchRoot {
+  readonly entry: number;
+  readonly slot: number;
+  readonly unixTimeMs: number;
+}
+
+/** A log's account, its numbers checked. */
+export interface LogState {
+  readonly owner: SolanaAddress;
+  readonly generation: number;
+  readonly size: number;
+  /** The last 64 entries or fewer, oldest first. */
+  readonly recent: readonly LogEntry[];
+  /** Slot at which the endpoint read it. */
+  readonly slot: number;
+}
+
+/** An `append` of a transaction that succeeded. */
+export interface FoundAppend extends BatchRoot {
+  readonly transaction: ChainTransaction;
+  readonly authority: SolanaAddress;
+  readonly generation: number;
+  readonly entry: number;
+}
+
+const SYSTEM_PROGRAM = SolanaAddress('11111111111111111111111111111111');
+
+export function computeLogAddress(program: SolanaAddress, owner: SolanaAddress): SolanaAddress {
+  return SolanaAddress(encodeBase58(findProgramAddress(computeLogSeeds(owner), decodeBase58(program)).address));
+}
+
+export function createAppend(place: LogPlace, { root, leaves }: BatchRoot): ChainInstruction {
+  return encodeAppend(
+    place.program,
+    { authority: place.owner, log: place.log },
+    {
+      generation: BigInt(place.generation),
+      expectedSize: BigInt(place.entry),
+      batchRoot: root,
+      batchSize: BigInt(leaves),
+    },
+  );
+}
+
+export function createLog(program: SolanaAddress, owner: SolanaAddress): ChainInstruction {
+  return encodeCreateLog(program, { payer: owner, owner, log: computeLogAddress(program, owner) });
+}
+
+/** The account's own bytes. @throws ChainError, RangeError if they are no log, or hold numbers above 2^53 */
+export function parseLog(data: Uint8Array, slot: number): LogState {
+  const log = decodeLog(data);
+  const size = toNumber(log.size);
+  const count = Math.min(size, RING_ENTRIES);
+  const recent = Array.from({ length: count }, (_, index) => {
+    const entry = size - count + index;
+    const found = log.ring[entry % RING_ENTRIES];
+    if (found === undefined) throw new RangeError('the ring has no such entry');
+    return {
+      entry,
+      root: found.batchRoot,
+      leaves: toNumber(found.batchSize),
+      slot: toNumber(found.slot),
+      unixTimeMs: toNumber(found.unixTime) * 1000,
+    };
+  });
+  return { owner: log.owner, generation: toNumber(log.generation), size, recent, slot };
+}
+
+function toNumber(value: bigint): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${value} is no number of a log`);
+  return number;
+}
+
+/** All appends to `log` by top-level instructions of a transaction that succeeded. */
+export function findAppends(
+  transaction: ChainTransaction,
+  { program, log }: Pick<LogPlace, 'program' | 'log'>,
+): readonly FoundAppend[] {
+  if (transaction.failure !== null) return [];
+  return transaction.instructions.flatMap((instruction) => {
+    if (instruction.program !== program) return [];
+    const found = readAppend(instruction);
+    return found?.accounts.log === log
+      ? [
+          {
+            transaction,
+            authority: found.accounts.authority,
+            generation: Number(found.args.generation),
+            entry: Number(found.args.expectedSize),
+            root: found.args.batchRoot,
+            leaves: Number(found.args.batchSize),
+          },
+        ]
+      : [];
+  });
+}
+
+/** Undefined for another instruction of the program. */
+function readAppend(instruction: ChainInstruction): ReturnType<typeof decodeAppend> | undefined {
+  try {
+    return decodeAppend(instruction);
+  } catch (error) {
+    if (isDaemonError(error)) return undefined;
+    throw error;
+  }
+}
+
+export function isSameRoot(a: BatchRoot, b: BatchRoot): boolean {
+  return a.leaves === b.leaves && areBytesEqual(a.root, b.root);
+}
+
+/** Reads the log of one owner, its account and its history. Each reading has a deadline. */
+export class AnchorLog {
+  readonly #reader: ChainReader;
+  readonly place: Pick<LogPlace, 'program' | 'log' | 'owner'>;
+
+  constructor(modules: { readonly reader: ChainReader }, place: Pick<LogPlace, 'program' | 'log' | 'owner'>) {
+    this.#reader = modules.reader;
+    this.place = place;
+  }
+
+  /**
+   * Undefined while there is none, and after it was closed.
+   * @throws ChainError, AnchoringError ANCHORING_BAD_LOG
+   */
+  async read(options: CallOptions & { commitment: Commitment; minSlot?: number }): Promise<LogState | undefined> {
+    using deadline = createDeadline(READ_TIMEOUT_MS, options.signal);
+    const account = await this.#reader.account(this.place.log, { ...options, signal: deadline.signal });
+    // Lamports that somebody sent to the address do not make it a log; create_log takes it over.
+    if (account === undefined || account.owner === SYSTEM_PROGRAM) return undefined;
+    if (account.owner !== this.place.program) throw this.#bad(`it belongs to program ${account.owner}`);
+    let log: LogState;
+    try {
+      log = parseLog(account.data, account.slot);
+    } catch (error) {
+      throw this.#bad(error instanceof Error ? error.message : String(error), error);
+    }
+    if (log.owner !== this.place.owner) throw this.#bad(`it belongs to ${log.owner}`);
+    return log;
+  }
+
+  /** The transaction that appended `root`, looked for in history, newest first, back to `sinceSlot`. @throws ChainError */
+  async findAppend(
+    root: BatchRoot,
+    options: CallOptions & { readonly sinceSlot: number },
+  ): Promise<FoundAppend | undefined> {
+    using deadline = createDeadline(READ_TIMEOUT_MS, options.signal);
+    let seen = 0;
+    const history = this.#reader.history(this.place.log, {
+      signal: deadline.signal,
+      commitment: 'confirmed',
+      sinceSlot: options.sinceSlot,
+    });
+    for await (const transaction of history) {
+      const found = findAppends(transaction, this.place).find((append) => isSameRoot(append, root));
+      if (found !== undefined) return found;
+      seen += 1;
+      if (seen >= MAX_HISTORY) throw this.#bad(`its history has more than ${MAX_HISTORY} transactions since`);
+    }
+    return undefined;
+  }
+
+  #bad(reason: string, cause?: unknown): AnchoringError {
+    return new AnchoringError({ code: 'ANCHORING_BAD_LOG', log: this.place.log, reason }, { cause });
+  }
+}

@@ -1,0 +1,68 @@
+import { createDeadline } from '../../lib/abort.ts';
+import type { CallOptions, ChainReader, TransactionSender } from '../interface.ts';
+import { type AnchorLog, createLog, type LogState } from './anchor-log.ts';
+import { CREATE_LOG_COMPUTE_UNITS, READ_TIMEOUT_MS } from './constants.ts';
+import { AnchoringError } from './errors.ts';
+import { ProblemError } from './problem.ts';
+import { findProgramFault } from './program-account.ts';
+import { isLanded, type TransactionWatch } from './transaction-watch.ts';
+
+export interface LogCreationModules {
+  readonly reader: ChainReader;
+  readonly sender: TransactionSender;
+  readonly watch: TransactionWatch;
+  readonly log: AnchorLog;
+}
+
+/** Makes the log of this wallet where there is none. The program takes an address once: there are never two. */
+export class LogCreation {
+  readonly #modules: LogCreationModules;
+
+  constructor(modules: LogCreationModules) {
+    this.#modules = modules;
+  }
+
+  /** @throws ChainError, AnchoringError, ProblemError for what keeps it from being made */
+  async create({ signal }: CallOptions): Promise<LogState> {
+    const { sender, watch, log } = this.#modules;
+    await this.#assertProgram(signal);
+    const key = await this.#chooseKey();
+    const { program, owner } = log.place;
+    await sender.submit(
+      {
+        key,
+        purpose: 'make the log of this wallet',
+        instructions: [createLog(program, owner)],
+        computeUnitLimit: CREATE_LOG_COMPUTE_UNITS,
+      },
+      { signal },
+    );
+    const transaction = await watch.wait(key, { signal, until: 'confirmed' });
+    const minSlot = isLanded(transaction) && transaction.slot !== null ? { minSlot: transaction.slot } : {};
+    const made = await log.read({ signal, commitment: 'confirmed', ...minSlot });
+    if (made !== undefined) return made;
+    const { problem, failure } = transaction;
+    if (problem !== null) throw new ProblemError(problem);
+    const reason = failure?.detail ?? 'the log is not there although its transaction is';
+    throw new AnchoringError({ code: 'ANCHORING_TRANSACTION_FAILED', key, reason });
+  }
+
+  /** A log that was closed is made again under a new key; one that could not be made, under its own. */
+  async #chooseKey(): Promise<string> {
+    const { sender } = this.#modules;
+    for (let number = 0; ; number++) {
+      const key = `anchor-log/${number}`;
+      const known = await sender.get(key);
+      if (known?.state === 'refused' || known?.state === 'failed') await sender.forget(key);
+      if (known?.state !== 'finalized') return key;
+    }
+  }
+
+  async #assertProgram(signal: AbortSignal): Promise<void> {
+    using deadline = createDeadline(READ_TIMEOUT_MS, signal);
+    const { program } = this.#modules.log.place;
+    const account = await this.#modules.reader.account(program, { signal: deadline.signal, commitment: 'confirmed' });
+    const reason = findProgramFault(account);
+    if (reason !== undefined) throw new AnchoringError({ code: 'ANCHORING_NO_PROGRAM', program, reason });
+  }
+}
