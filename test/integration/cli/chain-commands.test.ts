@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parseKeypairFile } from '../../../src/chain/signers/keypair-file.ts';
@@ -164,6 +164,18 @@ describe('wallet export', () => {
     const { stderr } = await home.run('wallet export --output wallet.json', { FOGPROOF_HOME: empty });
     expect(stderr).toContain('IDENTITY_MISSING');
     await expect(stat(join(home.path, 'wallet.json'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+});
+
+describe('node start', () => {
+  it('takes endpoints as flags, and refuses what is none before anything runs', async () => {
+    await using folder = await createTemporaryFolder();
+    const environment = { FOGPROOF_HOME: join(folder.path, 'home') };
+    const line = ['node', 'start', '--rpc-url', 'https://rpc.example', '--rpc-url', 'nonsense'];
+    const { exitCode, stderr } = await runLine(line, { environment });
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/CONFIG_INVALID: the setting 'chain\.rpcUrls\.1' \(flag chain\.rpcUrls\)/);
+    expect(await readdir(folder.path)).toEqual([]);
   });
 });
 

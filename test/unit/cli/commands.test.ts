@@ -40,16 +40,21 @@ describe('start of the command line', () => {
   const hook = `import { registerHooks } from 'node:module'; import { writeSync } from 'node:fs';
     registerHooks({ load: (url, context, next) => (writeSync(2, 'LOAD ' + url + '\\n'), next(url, context)) });`;
 
-  it.each(['--help', 'job list', 'node status', 'peers'])('%s loads nothing of the daemon', async (line) => {
-    const preload = `data:text/javascript,${encodeURIComponent(hook)}`;
-    const environment = { ...process.env, HOME: '/nonexistent', FOGPROOF_SOCKET: '/nonexistent/none.sock' };
-    const { stderr } = await promisify(execFile)(process.execPath, ['--import', preload, main, ...line.split(' ')], {
-      env: environment,
-    }).catch((error: unknown) => error as { stderr: string });
-    const loaded = stderr.split('\n').filter((entry) => entry.startsWith('LOAD '));
-    expect(loaded.length).toBeGreaterThan(10);
-    expect(loaded.filter((url) => /libp2p|level|yaml|pino|multiformats|noble|binaryen|src\/node\//.test(url))).toEqual(
-      [],
-    );
-  });
+  it.each(['--help', 'job list', 'node status', 'peers', 'wallet', 'anchor list'])(
+    '%s loads nothing of the daemon',
+    async (line) => {
+      const preload = `data:text/javascript,${encodeURIComponent(hook)}`;
+      const environment = { ...process.env, HOME: '/nonexistent', FOGPROOF_SOCKET: '/nonexistent/none.sock' };
+      const { stderr } = await promisify(execFile)(process.execPath, ['--import', preload, main, ...line.split(' ')], {
+        env: environment,
+      }).catch((error: unknown) => error as { stderr: string });
+      const loaded = stderr.split('\n').filter((entry) => entry.startsWith('LOAD '));
+      expect(loaded.length).toBeGreaterThan(10);
+      expect(
+        loaded.filter((url) =>
+          /libp2p|level|yaml|pino|multiformats|noble|binaryen|solana|src\/(node|chain)\//.test(url),
+        ),
+      ).toEqual([]);
+    },
+  );
 });
