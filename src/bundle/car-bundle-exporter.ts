@@ -82,7 +82,7 @@ export class CarBundleExporter implements BundleExporter {
   async #findAnchors(
     receipts: readonly Signed<Receipt>[],
     { waitForAnchorMs }: BundleExportRequest,
-    { signal }: AbortOptions,
+    { signal = new AbortController().signal }: AbortOptions,
   ): Promise<CollectedAnchors> {
     const { anchors, clock } = this.#modules;
     if (anchors === undefined) {

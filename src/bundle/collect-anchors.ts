@@ -1,8 +1,8 @@
 import { CID } from 'multiformats/cid';
 import type { Anchor } from '../domain/anchor.ts';
 import type { ObjectId } from '../domain/ids.ts';
-import { raceSignal } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
+import { pause } from '../lib/pause.ts';
 import { ANCHOR_POLL_MS } from './constants.ts';
 import type { AnchorSource } from './interface.ts';
 
@@ -10,7 +10,7 @@ export interface AnchorWait {
   /** 0 takes what is anchored now. */
   readonly forMs: number;
   readonly clock: Clock;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal: AbortSignal;
 }
 
 export interface CollectedAnchors {
@@ -27,14 +27,14 @@ export async function collectAnchors(
   const endsAtMs = clock.monotonicMs() + forMs;
   const found = new Map<ObjectId, Anchor>();
   while (true) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     for (const receipt of receipts) {
       const anchor = found.get(receipt) ?? (await source.proof(digestOf(receipt)));
       if (anchor !== undefined) found.set(receipt, anchor);
     }
     const leftMs = endsAtMs - clock.monotonicMs();
     if (found.size === receipts.length || leftMs <= 0) break;
-    await pause(Math.min(ANCHOR_POLL_MS, leftMs), clock, signal);
+    await pause(clock, Math.min(ANCHOR_POLL_MS, leftMs), signal);
   }
   const waiting = receipts.filter((receipt) => !found.has(receipt));
   return {
@@ -44,17 +44,11 @@ export async function collectAnchors(
 }
 
 async function listBatches(source: AnchorSource, receipts: readonly ObjectId[]): Promise<readonly number[]> {
-  const batches = await Promise.all(receipts.map((receipt) => source.batchOf?.(digestOf(receipt))));
+  const batches = await Promise.all(receipts.map((receipt) => source.batchOf(digestOf(receipt))));
   return [...new Set(batches.filter((batch) => batch !== undefined))].toSorted((a, b) => a - b);
 }
 
 /** The digest in a receipt's CID is the SHA-256 that is anchored. */
 function digestOf(receipt: ObjectId): Uint8Array {
   return CID.parse(receipt).multihash.digest;
-}
-
-async function pause(delayMs: number, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  using _timer = clock.schedule(delayMs, resolve);
-  await (signal === undefined ? promise : raceSignal(promise, signal));
 }

@@ -51,11 +51,8 @@ export interface AnchorReader {
 /** Finds what was anchored of this node's receipts; `chain` provides it. */
 export interface AnchorSource {
   proof(receiptDigest: Uint8Array): Promise<Anchor | undefined>;
-  /**
-   * Number of the batch that a receipt is in, whether it is anchored yet or not; undefined if it was never given. A
-   * source that cannot tell lacks it.
-   */
-  batchOf?(receiptDigest: Uint8Array): Promise<number | undefined>;
+  /** Number of the batch that a receipt is in, anchored yet or not; undefined if it was never given. */
+  batchOf(receiptDigest: Uint8Array): Promise<number | undefined>;
 }
 
 /** Which blobs go into the file besides the signed objects. */
@@ -86,7 +83,7 @@ export interface ExportedBundle {
   /** Receipts that pass their checks, and how many of them have an anchor in the file. */
   readonly receipts: number;
   readonly anchored: number;
-  /** Batches in which others of them wait to be anchored, ascending, as far as the node can tell. */
+  /** Batches in which others of them wait to be anchored, ascending. */
   readonly waitingInBatches: readonly number[];
 }
 

@@ -218,6 +218,8 @@ export interface AnchorService {
   list(filter: { readonly limit: number }): Promise<readonly AnchorView[]>;
   /** The proof of a receipt once its batch is confirmed; undefined before, and for a receipt that was never given. */
   proof(receiptDigest: Uint8Array): Promise<Anchor | undefined>;
+  /** The batch that a receipt is in, anchored yet or not; undefined for one that was never given. */
+  batchOf(receiptDigest: Uint8Array): Promise<number | undefined>;
   status(): AnchoringStatus;
 }
 

@@ -154,6 +154,10 @@ export class AnchoringService implements AnchorService {
     return await this.#proofs.prove(receiptDigest);
   }
 
+  async batchOf(receiptDigest: Uint8Array): Promise<number | undefined> {
+    return (await this.#index.get({ kind: 'receipt', digest: receiptDigest }))?.batch;
+  }
+
   status(): AnchoringStatus {
     return {
       log: this.#appender.log.place.log,

@@ -140,6 +140,10 @@ class GrowingAnchors implements AnchorSource {
     if (found === undefined) this.#there.push(...this.#later.splice(0, 1));
     return found;
   }
+
+  async batchOf(): Promise<number | undefined> {
+    return undefined;
+  }
 }
 
 const all = (await buildBundle({ replicas: 3, anchors: [{}] })).bundle.anchors ?? [];
@@ -222,6 +226,7 @@ describe('anchors in an export', () => {
         setImmediate(() => controller.abort(reason));
         return undefined;
       },
+      batchOf: async () => undefined,
     };
     // Time stands still: only the signal ends the wait.
     const waiting = exportWith(

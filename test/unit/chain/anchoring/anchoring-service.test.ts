@@ -104,6 +104,8 @@ describe('AnchoringService', () => {
     expect(anchorSchema.safeParse(anchorSchema.encode(anchor ?? ({} as never))).success).toBe(true);
     expect(anchor).toMatchObject({ leafIndex: 1, batchSize: 3, entry: 0, genesis: decodeBase58(GENESIS) });
     expect(await rig.service.proof(receiptLeaf('unknown').digest)).toBeUndefined();
+    expect(await rig.service.batchOf(receiptLeaf(1).digest)).toBe(0);
+    expect(await rig.service.batchOf(receiptLeaf('unknown').digest)).toBeUndefined();
     expect(await rig.service.proof(new Uint8Array(31))).toBeUndefined();
   });
 
