@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ProgramBuildError } from './errors.ts';
@@ -15,6 +16,26 @@ const TARGET = 'bpfel-unknown-none';
 const CPU = 'v2';
 const FEATURES = '+allows-misaligned-mem-access';
 const FRAME_BYTES = 4096;
+
+/**
+ * A feature of compiler_builtins, which exports memcpy and its like as loops over bytes otherwise. They would be internal
+ * to the module, so that LTO fits them to their callers (drops a length that is always the same); ours are outside of it.
+ */
+const NO_MEMORY_FUNCTIONS: readonly string[] = ['--cfg', 'feature="mangled-names"'];
+
+const LLC_ARGUMENTS: readonly string[] = [
+  '-march=bpf',
+  `-mcpu=${CPU}`,
+  `-mattr=${FEATURES}`,
+  '-O3',
+  `-bpf-stack-size=${FRAME_BYTES}`,
+  '-function-sections',
+  '-data-sections',
+  '-filetype=obj',
+  '-o',
+  '-',
+  '-',
+];
 
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 
@@ -35,14 +56,19 @@ export interface CompileRequest {
 
 /** Rust to one bitcode module (fat LTO), to a BPF object, to the file that goes on chain. */
 export function compileProgram(request: CompileRequest): CompiledProgram {
-  const object = compileToObject(request.toolchain, request.program, compileToBitcode(request));
+  const object = compileToObject(request, compileToBitcode(request));
   const linked = relink(parseObjectFile(object));
   return { image: encodeImage(linked), report: scanProgram(linked) };
 }
 
 function compileToBitcode({ toolchain, programsFolder, targetFolder, program }: CompileRequest): Buffer {
   const cargoHome = process.env['CARGO_HOME'] ?? join(homedir(), '.cargo');
-  const flags = [`-Ctarget-cpu=${CPU}`, `-Ctarget-feature=${FEATURES}`, `--remap-path-prefix=${cargoHome}=/cargo`];
+  const flags = [
+    `-Ctarget-cpu=${CPU}`,
+    `-Ctarget-feature=${FEATURES}`,
+    `--remap-path-prefix=${cargoHome}=/cargo`,
+    ...NO_MEMORY_FUNCTIONS,
+  ];
   const args = [
     'rustc',
     '--release',
@@ -94,31 +120,26 @@ function extractBitcode(toolchain: Toolchain, program: ProgramSource, archive: s
 
 /**
  * LLVM's BPF backend calls every call of a memory function an error, and writes it all the same; the relinker resolves
- * them. Any other error is one.
+ * them. Any other error is one. It writes only to a file that it does not own: it removes its own, and never flushes a
+ * pipe, after an error.
  */
-function compileToObject(toolchain: Toolchain, program: ProgramSource, bitcode: Buffer): Buffer {
-  const { stdout, stderr } = spawnSync(
-    toolchain.llc,
-    [
-      '-march=bpf',
-      `-mcpu=${CPU}`,
-      `-mattr=${FEATURES}`,
-      '-O3',
-      `-bpf-stack-size=${FRAME_BYTES}`,
-      '-function-sections',
-      '-data-sections',
-      '-filetype=obj',
-      '-o',
-      '-',
-      '-',
-    ],
-    { input: bitcode, maxBuffer: MAX_OUTPUT_BYTES, env: { ...keepEnvironment(), LC_ALL: 'C' } },
-  );
-  const complaint = findComplaint(stderr.toString('utf8'));
-  if (complaint !== undefined) {
+function compileToObject({ toolchain, targetFolder, program }: CompileRequest, bitcode: Buffer): Buffer {
+  const path = join(targetFolder, `${program.crateName}.o`);
+  const file = openSync(path, 'w+');
+  try {
+    const { stderr, signal } = spawnSync(toolchain.llc, LLC_ARGUMENTS, {
+      input: bitcode,
+      stdio: ['pipe', file, 'pipe'],
+      maxBuffer: MAX_OUTPUT_BYTES,
+      env: { ...keepEnvironment(), LC_ALL: 'C' },
+    });
+    const died = signal === null ? undefined : { where: 'it', reason: `llc ended with ${signal}` };
+    const complaint = findComplaint(stderr.toString('utf8')) ?? died;
+    if (complaint === undefined) return readFileSync(path);
     throw new ProgramBuildError({ code: 'PROGRAMS_UNSUPPORTED', program: program.packageName, ...complaint });
+  } finally {
+    closeSync(file);
   }
-  return stdout;
 }
 
 export interface Complaint {

@@ -10,6 +10,7 @@ export type ProgramBuildErrorInfo =
   | { readonly code: 'PROGRAMS_WRITABLE_DATA'; readonly section: string }
   | { readonly code: 'PROGRAMS_RELOCATION'; readonly section: string; readonly offset: number; readonly reason: string }
   | { readonly code: 'PROGRAMS_UNKNOWN_SYMBOL'; readonly symbol: string; readonly section: string }
+  | { readonly code: 'PROGRAMS_MEMORY_FUNCTION'; readonly symbol: string }
   | { readonly code: 'PROGRAMS_INSTRUCTION'; readonly index: number; readonly opcode: number; readonly reason: string }
   | { readonly code: 'PROGRAMS_IMAGE'; readonly reason: string }
   | { readonly code: 'PROGRAMS_MANIFEST'; readonly path: string; readonly reason: string }
@@ -44,7 +45,7 @@ const PROGRAM_BUILD_ERRORS: ErrorTable<ProgramBuildErrorInfo> = {
   },
   PROGRAMS_UNSUPPORTED: {
     retryable: false,
-    message: (info) => `${info.program}: ${info.where} needs what the virtual machine has not: ${info.reason}`,
+    message: (info) => `${info.program}: ${info.where} needs what the virtual machine has not: ${info.reason.trim()}`,
     hint: (info) => describeRemedy(info.reason),
   },
   PROGRAMS_OBJECT: {
@@ -72,6 +73,12 @@ const PROGRAM_BUILD_ERRORS: ErrorTable<ProgramBuildErrorInfo> = {
     message: (info) => `${info.section} calls ${info.symbol}, which is neither in the program nor a known syscall`,
     hint: () =>
       'The loader would accept it and fail when it runs. If it is a syscall that is active on mainnet, add it to scripts/programs/syscalls.ts.',
+  },
+  PROGRAMS_MEMORY_FUNCTION: {
+    retryable: false,
+    message: (info) => `the program brings its own ${info.symbol}`,
+    hint: () =>
+      'Leave it out, the build adds it. If the program has none, compiler_builtins exports it again: see NO_MEMORY_FUNCTIONS in scripts/programs/compile.ts.',
   },
   PROGRAMS_INSTRUCTION: {
     retryable: false,

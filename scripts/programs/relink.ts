@@ -156,17 +156,16 @@ function offsetOf(layout: Layout, section: ObjectSection): number {
   return computeOffset({ kind: 'section', section, value: 0 }, layout);
 }
 
-/** Finds what a relocation means. A memory function of the program (compiler_builtins has some) gives way to ours. */
+/** Finds what a relocation means. */
 class Resolver {
   readonly #object: ObjectFile;
-  readonly #memorySections: ReadonlyMap<number, string>;
+  readonly #ownMemory: ReadonlyMap<number, string>;
 
   constructor(object: ObjectFile) {
     this.#object = object;
-    const own = object.symbols.filter(({ name, value }) => MEMORY_FUNCTIONS.has(name) && value === 0);
-    this.#memorySections = new Map(
-      own.flatMap(({ name, section }) =>
-        section !== undefined && object.sections[section]?.name === `.text.${name}` ? [[section, name] as const] : [],
+    this.#ownMemory = new Map(
+      object.symbols.flatMap(({ name, section }) =>
+        section !== undefined && MEMORY_FUNCTIONS.has(name) ? [[section, name] as const] : [],
       ),
     );
   }
@@ -175,8 +174,9 @@ class Resolver {
   find(relocation: ObjectRelocation, from: ObjectSection): Target | undefined {
     const { symbol } = relocation;
     if (symbol.section === undefined) return this.#findOutside(symbol, from);
-    const memory = this.#memorySections.get(symbol.section);
-    if (memory !== undefined) return { kind: 'memory', name: memory };
+    // Calls that code generation adds would go there too, whatever LTO has made of its parameters.
+    const memory = this.#ownMemory.get(symbol.section);
+    if (memory !== undefined) throw new ProgramBuildError({ code: 'PROGRAMS_MEMORY_FUNCTION', symbol: memory });
     const section = this.#object.sections[symbol.section];
     if (section === undefined || section.role === 'not-loaded') {
       throw badRelocation(from, relocation, `${symbol.name} is in no loaded section`);
