@@ -172,6 +172,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./anchor/flush.ts')).anchorFlush,
   },
   {
+    name: 'anchor verify',
+    summary: "have the program check on chain that a job's receipts are anchored",
+    load: async () => (await import('./anchor/verify.ts')).anchorVerify,
+  },
+  {
+    name: 'localnet',
+    summary: 'run a local chain that speaks the Solana API',
+    load: async () => (await import('./localnet/localnet.ts')).localnet,
+  },
+  {
     name: 'config print',
     summary: 'show every setting, its value and where it comes from',
     load: async () => (await import('./config/print.ts')).configPrint,

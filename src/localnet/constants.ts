@@ -31,7 +31,7 @@ export const MAX_AIRDROP_LAMPORTS = 100_000n * 1_000_000_000n;
 export const MAX_BODY_BYTES = 512 * 1024;
 /** Calls of one JSON-RPC batch. */
 export const MAX_BATCH = 1_000;
-/** Nested arrays and objects of a request. */
+/** Connections of each port. */
 export const MAX_CONNECTIONS = 512;
 /** Time a client may take to send a request, in ms. */
 export const REQUEST_TIMEOUT_MS = 30_000;
