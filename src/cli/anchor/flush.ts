@@ -14,7 +14,7 @@ export const anchorFlush = defineCommand({
   name: 'anchor flush',
   summary: 'anchor now what waits for a batch, and wait until it is final',
   details:
-    'Without it receipts wait for each other up to chain.anchor.maxWaitMs. Finality takes about 13 s on public clusters, under a second on a local chain. Ctrl-C stops the waiting, not the anchoring. Needs a network with a chain.',
+    'Without it receipts wait for each other up to chain.anchor.maxWaitMs. Finality takes about 13 s on public clusters, about a second on a local chain. Ctrl-C stops the waiting, not the anchoring. Needs a network with a chain.',
   arguments: [],
   options: z.strictObject({}),
   examples: [{ line: 'fogproof anchor flush', does: 'Anchor now; shows transaction, compute units and cost.' }],
