@@ -3,7 +3,14 @@ import { createDeadline } from '../../lib/abort.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { isDaemonError } from '../../lib/errors.ts';
 import { findProgramAddress } from '../../proofs/program-address.ts';
-import { computeLogSeeds, decodeAppend, decodeLog, encodeAppend, encodeCreateLog } from '../generated/proof-anchor.ts';
+import {
+  computeLogSeeds,
+  decodeLog,
+  decodeProofAnchorInstruction,
+  encodeAppend,
+  encodeCreateLog,
+  type ProofAnchorInstruction,
+} from '../generated/proof-anchor.ts';
 import type { CallOptions, ChainInstruction, ChainReader, ChainTransaction, Commitment } from '../interface.ts';
 import type { LogPlace } from './batch-record.ts';
 import { MAX_HISTORY, READ_TIMEOUT_MS, RING_ENTRIES } from './constants.ts';
@@ -97,26 +104,42 @@ export function findAppends(
   if (transaction.failure !== null) return [];
   return transaction.instructions.flatMap((instruction) => {
     if (instruction.program !== program) return [];
-    const found = readAppend(instruction);
-    return found?.accounts.log === log
-      ? [
-          {
-            transaction,
-            authority: found.accounts.authority,
-            generation: Number(found.args.generation),
-            entry: Number(found.args.expectedSize),
-            root: found.args.batchRoot,
-            leaves: Number(found.args.batchSize),
-          },
-        ]
-      : [];
+    const call = readCall(instruction);
+    if (call?.kind !== 'append' || call.accounts.log !== log) return [];
+    const { generation, expectedSize, batchRoot, batchSize } = call.args;
+    return [
+      {
+        transaction,
+        authority: call.accounts.authority,
+        generation: Number(generation),
+        entry: Number(expectedSize),
+        root: batchRoot,
+        leaves: Number(batchSize),
+      },
+    ];
   });
 }
 
-/** Undefined for another instruction of the program. */
-function readAppend(instruction: ChainInstruction): ReturnType<typeof decodeAppend> | undefined {
+function isAtOrBefore(append: FoundAppend, place: Pick<LogPlace, 'generation' | 'entry'>): boolean {
+  return append.generation === place.generation && append.entry <= place.entry;
+}
+
+function closesLog(
+  transaction: ChainTransaction,
+  place: Pick<LogPlace, 'program' | 'log'>,
+  generation: number,
+): boolean {
+  if (transaction.failure !== null) return false;
+  return transaction.instructions.some((instruction) => {
+    const call = instruction.program === place.program ? readCall(instruction) : undefined;
+    return call?.kind === 'closeLog' && call.accounts.log === place.log && Number(call.args.generation) === generation;
+  });
+}
+
+/** Undefined for what the program would not have taken either. */
+function readCall(instruction: ChainInstruction): ProofAnchorInstruction | undefined {
   try {
-    return decodeAppend(instruction);
+    return decodeProofAnchorInstruction(instruction);
   } catch (error) {
     if (isDaemonError(error)) return undefined;
     throw error;
@@ -157,25 +180,33 @@ export class AnchorLog {
     return log;
   }
 
-  /** The transaction that appended `root`, looked for in history, newest first, back to `sinceSlot`. @throws ChainError */
+  /**
+   * The transaction that appended `root`, looked for in history, newest first, back to `sinceSlot`.
+   * `isWhole` is false where history does not reach back to the place `from`: nothing is known of the root then.
+   * @throws ChainError, AnchoringError ANCHORING_BAD_LOG
+   */
   async findAppend(
     root: BatchRoot,
-    options: CallOptions & { readonly sinceSlot: number },
-  ): Promise<FoundAppend | undefined> {
+    options: CallOptions & { readonly sinceSlot: number; readonly from: Pick<LogPlace, 'generation' | 'entry'> },
+  ): Promise<{ readonly found: FoundAppend | undefined; readonly isWhole: boolean }> {
     using deadline = createDeadline(READ_TIMEOUT_MS, options.signal);
     let seen = 0;
+    let isWhole = false;
     const history = this.#reader.history(this.place.log, {
       signal: deadline.signal,
       commitment: 'confirmed',
       sinceSlot: options.sinceSlot,
     });
     for await (const transaction of history) {
-      const found = findAppends(transaction, this.place).find((append) => isSameRoot(append, root));
-      if (found !== undefined) return found;
+      const appends = findAppends(transaction, this.place);
+      const found = appends.find((append) => isSameRoot(append, root));
+      if (found !== undefined) return { found, isWhole: true };
+      isWhole ||= appends.some((append) => isAtOrBefore(append, options.from));
+      isWhole ||= closesLog(transaction, this.place, options.from.generation);
       seen += 1;
       if (seen >= MAX_HISTORY) throw this.#bad(`its history has more than ${MAX_HISTORY} transactions since`);
     }
-    return undefined;
+    return { found: undefined, isWhole };
   }
 
   #bad(reason: string, cause?: unknown): AnchoringError {

@@ -122,7 +122,7 @@ export class BatchAppender {
     const known = log.recent.find((entry) => isSameRoot(entry, record));
     const intent: LogPlace = { ...this.log.place, genesis, generation: log.generation, entry: log.size };
     if (known !== undefined) {
-      const found = await this.log.findAppend(record, { signal, sinceSlot: known.slot });
+      const { found } = await this.log.findAppend(record, { signal, sinceSlot: known.slot, from: intent });
       return await this.#adopt(job, { ...record, sinceSlot, intent }, found, known.entry);
     }
     return await this.#save(job, { ...record, sinceSlot, intent });
@@ -193,8 +193,12 @@ export class BatchAppender {
     const isAllInRing = log?.generation === intent.generation && oldest !== undefined && oldest.entry <= intent.entry;
     if (known === undefined && isAllInRing) return undefined;
     const sinceSlot = known?.slot ?? record.sinceSlot ?? 0;
-    const found = await this.#logOf(intent).findAppend(record, { signal: job.signal, sinceSlot });
-    if (found === undefined && known === undefined) return undefined;
+    const { found, isWhole } = await this.#logOf(intent).findAppend(record, {
+      signal: job.signal,
+      sinceSlot,
+      from: intent,
+    });
+    if (found === undefined && known === undefined && isWhole) return undefined;
     return await this.#adopt(job, record, found, known?.entry ?? found?.entry ?? intent.entry);
   }
 

@@ -52,3 +52,6 @@ export const SWEEP_INTERVAL_MS = 3_600_000;
 
 /** Longest `limit` of a list. */
 export const MAX_LISTED = 1_000;
+
+/** Longest that one endpoint is waited for about one anchor, in ms. */
+export const ANCHOR_READING_MS = 30_000;

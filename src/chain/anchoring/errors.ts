@@ -63,8 +63,8 @@ const ANCHORING_ERRORS: ErrorTable<AnchoringErrorInfo> = {
   ANCHORING_HISTORY_GONE: {
     retryable: true,
     message: (info) =>
-      `the root of batch ${info.batch} is entry ${info.entry} of ${info.log}, and no endpoint has its transaction`,
-    hint: () => 'Add an endpoint that keeps the whole history to chain.rpcUrls; the root is not written twice.',
+      `the log ${info.log} went on from entry ${info.entry}, and no endpoint's history says whether the root of batch ${info.batch} is in it`,
+    hint: () => 'Add an endpoint that keeps the whole history to chain.rpcUrls: the root is not written twice.',
   },
   ANCHORING_NO_ANSWER: {
     retryable: true,
