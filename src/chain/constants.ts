@@ -1,6 +1,9 @@
 /** Longest wait for one answer of an endpoint, in ms. Public endpoints answer within 2 s; history searches take longer. */
 export const ENDPOINT_TIMEOUT_MS = 10_000;
 
+/** Longest that a call of several requests (a search, a page after page) takes at one endpoint, in such deadlines. */
+export const CALL_TIMEOUT_FACTOR = 6;
+
 /** How often the endpoints are gone through before a call fails, and the pause between (doubled each time), in ms. */
 export const ENDPOINT_ROUNDS = 3;
 export const ROUND_BACKOFF_MS = 250;
@@ -81,3 +84,35 @@ export const MAX_AIRDROP_LAMPORTS = 9_007_199_254_740_991n;
 
 /** How often a transaction that an endpoint lists is asked for before that is an error; the pause doubles. */
 export const MISSING_TRANSACTION_TRIES = 4;
+
+/** Longest key and purpose of an intent, in characters. */
+export const MAX_KEY_LENGTH = 200;
+/** Most instructions of an intent: a packet has room for fewer. */
+export const MAX_INSTRUCTIONS = 64;
+/** Attempts of one intent that are kept; older ones have provably expired. */
+export const MAX_KEPT_ATTEMPTS = 16;
+
+/** Heights of two endpoints that differ by more are a contradiction: at 0.4 s a block these are 7 minutes. */
+export const MAX_HEIGHT_SPREAD = 1_000;
+
+/** Slots after which an endpoint that has final blocks up to there must know a transaction that another calls final. */
+export const FINALITY_MARGIN_SLOTS = 64;
+
+/** How often the fee and compute units of a final transaction are asked for before it is ended without them. */
+export const FACT_TRIES = 10;
+
+/** Transactions that are prepared (simulated and signed) at once. */
+export const MAX_PREPARING = 4;
+
+/** Percentile of recent priority fees that the first attempt pays, and what each one that expired adds. */
+export const FEE_PERCENTILE = 50;
+export const FEE_PERCENTILE_STEP = 20;
+export const MAX_FEE_PERCENTILE = 95;
+/** Most accounts that getRecentPrioritizationFees takes. */
+export const MAX_FEE_ACCOUNTS = 128;
+
+/** Lamports for each signature of a transaction, where no endpoint tells (FeeStructure of the Solana runtime). */
+export const SIGNATURE_FEE_LAMPORTS = 5_000n;
+
+/** How often terminal records are looked through for old ones, in ms. */
+export const PRUNE_INTERVAL_MS = 3_600_000;

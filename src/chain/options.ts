@@ -58,6 +58,8 @@ export interface JournalOptions {
   readonly pollMs?: number;
   /** How often the same bytes are sent again until they land, in ms. */
   readonly rebroadcastMs?: number;
+  /** How often history is searched for what recent statuses do not know, in ms: only that proves an expiry. */
+  readonly surveyMs?: number;
   /** Pause after a failure that may pass (no endpoint, no signer), in ms; doubled up to the longest. */
   readonly retryMs?: number;
   readonly retryMaxMs?: number;
@@ -71,6 +73,7 @@ export interface JournalOptions {
 export const JOURNAL_DEFAULTS = {
   pollMs: 800,
   rebroadcastMs: 2_000,
+  surveyMs: 5_000,
   retryMs: 500,
   retryMaxMs: 30_000,
   maxOpen: 256,

@@ -128,6 +128,11 @@ export class EndpointPool implements AsyncDisposable {
     }
   }
 
+  /** The error of a poll that nobody answered. */
+  unreachable(problems: readonly ChainError[]): ChainError {
+    return summarise(problems, this.#endpoints);
+  }
+
   notCorroborated(subject: string, problems: readonly string[]): ChainError {
     return new ChainError({ code: 'CHAIN_NOT_CORROBORATED', subject, needed: this.needed, problems });
   }

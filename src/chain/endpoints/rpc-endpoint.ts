@@ -1,8 +1,8 @@
 import type { BlockHash } from '../../domain/chain.ts';
-import { raceSignal } from '../../lib/abort.ts';
+import { createDeadline, raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/interface.ts';
-import { SLOW_LATENCY_MS } from '../constants.ts';
+import { CALL_TIMEOUT_FACTOR, SLOW_LATENCY_MS } from '../constants.ts';
 import { ChainError } from '../errors.ts';
 import type { CallOptions, EndpointStatus } from '../interface.ts';
 import type { EndpointMetrics } from '../metrics.ts';
@@ -99,13 +99,18 @@ export class RpcEndpoint {
   }
 
   /** @throws ChainError what went wrong with this endpoint; whatever the signal aborts with */
-  async use<T>(call: RpcCall<T>, options: CallOptions): Promise<T> {
+  async use<T>(call: RpcCall<T>, { signal: parent }: CallOptions): Promise<T> {
+    // A call of many requests, each answered just in time, must not hold up what waits for all endpoints.
+    using deadline = createDeadline(this.#options.timeoutMs * CALL_TIMEOUT_FACTOR, parent);
+    const { signal } = deadline;
     try {
-      await this.#assertGenesis(options.signal);
-      const answer = await call(this.#rpc, options);
+      await this.#assertGenesis(signal);
+      const answer = await call(this.#rpc, { signal });
       this.#succeeded();
       return answer;
-    } catch (error) {
+    } catch (thrown) {
+      parent.throwIfAborted();
+      const error = signal.aborted ? this.#tooSlow() : thrown;
       if (error instanceof ChainError) this.#failed(error);
       throw error;
     }
@@ -131,6 +136,12 @@ export class RpcEndpoint {
     const found = await this.#rpc.genesis({ signal: this.#modules.closing });
     if (found !== expected) throw new ChainError({ code: 'CHAIN_WRONG_CLUSTER', url: this.label, expected, found });
     this.#checkedAtMs = this.#modules.clock.monotonicMs();
+  }
+
+  #tooSlow(): ChainError {
+    const reason = `a call took more than ${this.#options.timeoutMs * CALL_TIMEOUT_FACTOR} ms`;
+    const { label: url } = this;
+    return new ChainError({ code: 'CHAIN_ENDPOINT_FAILED', url, fault: 'timeout', reason, retryAfterMs: null });
   }
 
   #succeeded(): void {

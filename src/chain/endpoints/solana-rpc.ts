@@ -92,7 +92,10 @@ export class SolanaRpc {
   }
 
   /** Slot and block height: their difference is the slots without a block. */
-  async height(commitment: Commitment, options: CallOptions): Promise<{ slot: number; blockHeight: number }> {
+  async height(
+    commitment: 'processed' | Commitment,
+    options: CallOptions,
+  ): Promise<{ slot: number; blockHeight: number }> {
     const { absoluteSlot: slot, blockHeight } = await this.#transport.ask(
       { method: 'getEpochInfo', schema: epochInfoSchema, ask: (c) => c.getEpochInfo(commitment) },
       options,
@@ -200,14 +203,18 @@ export class SolanaRpc {
     };
   }
 
-  /** @param transaction wire bytes; their signature is not checked */
+  /** @param transaction wire bytes; their signature is not checked, and the newest block hash is taken */
   async simulate(transaction: Uint8Array, commitment: Commitment, options: CallOptions): Promise<Simulation> {
     const { value } = await this.#transport.ask(
       {
         method: 'simulateTransaction',
         schema: simulationSchema,
         ask: (c, web3) =>
-          c.simulateTransaction(web3.VersionedTransaction.deserialize(transaction), { commitment, sigVerify: false }),
+          c.simulateTransaction(web3.VersionedTransaction.deserialize(transaction), {
+            commitment,
+            sigVerify: false,
+            replaceRecentBlockhash: true,
+          }),
       },
       options,
     );

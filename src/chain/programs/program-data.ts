@@ -37,7 +37,7 @@ export class ProgramDataWriter {
 
   bytes(length: number, value: Uint8Array): void {
     if (value.length !== length) this.#fail(`${value.length} bytes where ${length} belong`);
-    this.#parts.push(value.slice());
+    this.#parts.push(value);
   }
 
   address(value: SolanaAddress): void {
@@ -105,7 +105,8 @@ export class ProgramDataReader {
   bytes(length: number): Uint8Array {
     const end = this.#offset + length;
     if (end > this.#data.length) fail(this.#what, `it ends after ${this.#data.length} bytes`);
-    const bytes = this.#data.slice(this.#offset, end);
+    // A copy: the slice of a Buffer would share its memory.
+    const bytes = new Uint8Array(this.#data.subarray(this.#offset, end));
     this.#offset = end;
     return bytes;
   }

@@ -1,7 +1,6 @@
 import type { SolanaAddress } from '../../domain/chain.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { pause } from '../../lib/pause.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import { MAX_UNHANDLED } from '../constants.ts';
 import type { EndpointPool } from '../endpoints/endpoint-pool.ts';
@@ -10,6 +9,7 @@ import { ChainError } from '../errors.ts';
 import type { CallOptions, ChainTransaction } from '../interface.ts';
 import type { FollowMetrics } from '../metrics.ts';
 import type { FollowOptions } from '../options.ts';
+import { pauseUntil } from '../pause-until.ts';
 import type { CursorStore } from './cursor-store.ts';
 import { HandledQueue } from './handled-queue.ts';
 import { sweepHistory } from './history-sweep.ts';
@@ -102,30 +102,7 @@ export class TransactionFollower {
 
   /** Until something wakes it, or the time is over. */
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
-    using stop = new StopPause(signal);
-    await Promise.race([this.#wakeUp.promise, pause(this.#modules.clock, ms, stop.signal)]);
+    await pauseUntil(this.#modules.clock, ms, { wake: this.#wakeUp.promise, signal });
     signal.throwIfAborted();
-  }
-}
-
-/** Ends a pause that lost a race, so that its timer and listener do not stay behind. */
-class StopPause implements Disposable {
-  readonly #controller = new AbortController();
-  readonly #parent: AbortSignal;
-  readonly #onAbort = (): void => this.#controller.abort();
-
-  constructor(parent: AbortSignal) {
-    this.#parent = parent;
-    if (parent.aborted) this.#onAbort();
-    else parent.addEventListener('abort', this.#onAbort, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  [Symbol.dispose](): void {
-    this.#parent.removeEventListener('abort', this.#onAbort);
-    this.#controller.abort();
   }
 }
