@@ -15,10 +15,6 @@ import { decodeBase58, encodeBase58, SolanaAddress } from '../../src/domain/chai
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { sha256 } from '../../src/lib/cid.ts';
 
-/** Where the built programs are: what CI built from source itself, or what is committed. */
-const PROGRAMS_DIRECTORY =
-  process.env['FOGPROOF_PROGRAMS_DIR'] ?? join(import.meta.dirname, '../../programs/artifacts');
-
 export interface AccountContent {
   readonly lamports: bigint;
   readonly owner: SolanaAddress;
@@ -43,8 +39,10 @@ export const addressOf = (key: Keypair | PublicKey): SolanaAddress =>
 /** A key that is the same in every run. */
 export const namedKey = (name: string): Keypair => Keypair.fromSeed(sha256(encodeUtf8(`test key ${name}`)));
 
+/** A built program: one that CI built from source itself, or the one that is committed. */
 export function readProgram(name: string): Uint8Array {
-  return readFileSync(join(PROGRAMS_DIRECTORY, `${name}.so`));
+  const folder = process.env['FOGPROOF_PROGRAMS_DIR'] ?? join(import.meta.dirname, '../../programs/artifacts');
+  return readFileSync(join(folder, `${name}.so`));
 }
 
 export interface SendOptions {
