@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { InclusionCheck } from '../chain/anchoring/inclusion-check.ts';
 import type { AnchorService, AnchorView, ChainReader, ChainSigner, WalletView } from '../chain/interface.ts';
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import { createDeadline } from '../lib/abort.ts';
 import { isDaemonError } from '../lib/errors.ts';
-import type { ChainControl } from '../rpc/interface.ts';
+import type { AnchorCheck, ChainControl } from '../rpc/interface.ts';
 import type { ReceiptOutbox } from '../scheduler/receipt-outbox.ts';
 import { NodeError } from './errors.ts';
 
@@ -11,11 +12,14 @@ export interface NodeChainModules {
   readonly reader: ChainReader;
   readonly signer: ChainSigner;
   readonly anchoring: AnchorService;
+  readonly inclusion: InclusionCheck;
   readonly outbox: Pick<ReceiptOutbox, 'settle'>;
 }
 
 /** Longest wait for the balance when somebody asks for it, ms. */
 const BALANCE_TIMEOUT_MS = 5_000;
+/** A problem that stands after this long is told to whoever waits for an anchor, ms. */
+const PROBLEM_GRACE_MS = 3_000;
 /** Longest wait until an airdrop is confirmed, ms: block hashes expire after about a minute. */
 const AIRDROP_TIMEOUT_MS = 90_000;
 const AIRDROP_POLL_MS = 200;
@@ -77,7 +81,35 @@ export class NodeChain implements ChainControl {
     const { anchoring, outbox } = this.#modules;
     await outbox.settle();
     const sealed = await anchoring.flush();
-    return sealed === null ? null : await anchoring.wait(sealed.batch, options);
+    return sealed === null ? null : await this.#untilFinal(sealed.batch, options);
+  }
+
+  /** What only waits for its time is waited for; what something is in the way of is told. */
+  async #untilFinal(batch: number, { signal }: { readonly signal: AbortSignal }): Promise<AnchorView> {
+    const { anchoring } = this.#modules;
+    for (;;) {
+      using deadline = createDeadline(PROBLEM_GRACE_MS, signal);
+      try {
+        return await anchoring.wait(batch, { signal: deadline.signal });
+      } catch (error) {
+        if (signal.aborted || !deadline.signal.aborted) throw error;
+        const problem = anchoring.status().problem;
+        if (problem !== null) {
+          throw new NodeError({ code: 'NODE_ANCHOR_WAITS', batch, problem: problem.code, message: problem.message });
+        }
+      }
+    }
+  }
+
+  async verifyAnchors(
+    receiptDigests: readonly Uint8Array[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly AnchorCheck[]> {
+    const checked = await Promise.all(receiptDigests.map((digest) => this.#modules.inclusion.run(digest, options)));
+    return checked.map(({ anchor: { receipt, entry, leafIndex, batchSize }, ...check }) => {
+      const { against, transaction, slot, feeLamports, computeUnits } = check;
+      return { receipt, entry, leafIndex, batchSize, against, transaction, slot, feeLamports, computeUnits };
+    });
   }
 }
 
@@ -98,6 +130,10 @@ export class NoChain implements ChainControl {
   }
 
   listAnchors(): Promise<never> {
+    return this.#refuse();
+  }
+
+  verifyAnchors(): Promise<never> {
     return this.#refuse();
   }
 

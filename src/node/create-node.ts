@@ -4,7 +4,7 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import { computeDataPaths } from '../config/paths.ts';
 import type { NodeConfig } from '../config/schema.ts';
 import type { NetworkDefinition } from '../domain/network-definition.ts';
-import type { Identity } from '../identity/interface.ts';
+import type { Identity, WalletKeySource } from '../identity/interface.ts';
 import { type Clock, SystemClock } from '../lib/clock.ts';
 import { type Random, SystemRandom } from '../lib/random.ts';
 import { VERSION } from '../lib/version.ts';
@@ -19,14 +19,16 @@ import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
 import { JOB_REQUESTER_DEFAULTS } from '../scheduler/options.ts';
 import { JobProvider } from '../scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS } from '../scheduler/provider/options.ts';
+import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../scheduler/receipt-notes.ts';
 import { JobRequester } from '../scheduler/requester/job-requester.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { createChainParts } from './chain-parts.ts';
 import { FogproofNode } from './node.ts';
 
 export interface CreateNodeModules {
-  readonly identity: Identity;
+  readonly identity: Identity & WalletKeySource;
   /** What is weaker than it could be about how the identity is kept. */
   readonly identityRemarks: readonly string[];
   readonly logger: Logger;
@@ -35,7 +37,7 @@ export interface CreateNodeModules {
 
 /** What nearly every part is given. */
 interface Common {
-  readonly identity: Identity;
+  readonly identity: Identity & WalletKeySource;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -64,20 +66,35 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(new WasmExecutor(common, { ...executorOptions, offers })),
   );
+  const chain = stack.use(await createChainParts(loaded, { ...common, database }));
+  const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
   const grants = new BlobGrants();
-  const requester = createRequester(loaded, { ...common, network, blobs, grants, database });
+  const requester = createRequester(loaded, { ...common, network, blobs, grants, database, receiptNotes });
   stack.defer(() => requester.stop());
-  const provider = createProvider(loaded, { ...common, network, blobs, grants, database, executors });
+  const provider = createProvider(loaded, { ...common, network, blobs, grants, database, executors, receiptNotes });
   stack.defer(() => provider.stop());
   stack.use(serveBlobs(network, blobs, grants));
 
   const node = new FogproofNode(
-    { ...common, blobs, network, executors, requester, provider, identityRemarks: modules.identityRemarks },
-    { config, networkId: definition.id, preset: definition.preset },
+    {
+      ...common,
+      blobs,
+      network,
+      chain,
+      executors,
+      requester,
+      provider,
+      identityRemarks: modules.identityRemarks,
+    },
+    { config, network: definition },
   );
-  const bundles = new CarBundleExporter({ ...common, blobs });
+  const bundles = new CarBundleExporter({
+    ...common,
+    blobs,
+    ...(chain.anchors === null ? {} : { anchors: chain.anchors }),
+  });
   const methods = createMethodTable(
-    { ...common, node, requester, provider, network, blobs, bundles },
+    { ...common, node, requester, provider, network, blobs, bundles, chain: chain.control },
     { version: VERSION },
   );
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
@@ -123,6 +140,7 @@ interface SchedulerParts extends Common {
   readonly blobs: FileBlobStore;
   readonly grants: BlobGrants;
   readonly database: Database;
+  readonly receiptNotes: ReceiptNotes;
 }
 
 function createRequester({ config, network: definition }: LoadedConfig, parts: SchedulerParts): JobRequester {

@@ -3,6 +3,7 @@ import { DaemonError, type ErrorTable } from '../lib/errors.ts';
 export type NodeErrorInfo =
   | { readonly code: 'NODE_DUPLICATE_IDENTITY'; readonly peer: string; readonly addresses: readonly string[] }
   | { readonly code: 'NODE_NO_CHAIN'; readonly network: string }
+  | { readonly code: 'NODE_ANCHOR_WAITS'; readonly batch: number; readonly problem: string; readonly message: string }
   | { readonly code: 'NODE_AIRDROP_LOST'; readonly signature: string }
   | { readonly code: 'NODE_START_ABORTED' };
 
@@ -19,6 +20,12 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
     message: (info) => `the network '${info.network}' has no chain`,
     hint: () =>
       'Make a network with one: start `fogproof localnet`, or take a Solana RPC endpoint, and run `fogproof network create ID --rpc-url URL`.',
+  },
+  NODE_ANCHOR_WAITS: {
+    retryable: true,
+    message: (info) => `batch ${info.batch} cannot be anchored now: ${info.message} (${info.problem})`,
+    hint: () =>
+      'Its receipts are kept and it is tried again by itself; `fogproof anchor list` shows when it is through.',
   },
   NODE_AIRDROP_LOST: {
     retryable: true,

@@ -1,4 +1,5 @@
 import type { FileBlobStore } from '../blob/file-blob-store.ts';
+import { collectChainRemarks } from '../config/resolve-chain.ts';
 import type { NodeConfig } from '../config/schema.ts';
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import type { Identity } from '../identity/interface.ts';
@@ -12,6 +13,7 @@ import type { Executor } from '../sandbox/interface.ts';
 import type { JobProvider } from '../scheduler/provider/job-provider.ts';
 import type { JobRequester } from '../scheduler/requester/job-requester.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import type { ChainParts } from './chain-parts.ts';
 import { NodeError } from './errors.ts';
 import { composeRecord, readHostFacts } from './host-claims.ts';
 import { releaseStartUpMemory } from './release-memory.ts';
@@ -22,6 +24,7 @@ export interface NodeModules {
   readonly identityRemarks: readonly string[];
   readonly blobs: FileBlobStore;
   readonly network: Network;
+  readonly chain: Pick<ChainParts, 'beacon' | 'remarks' | 'start' | 'describe'>;
   readonly executors: readonly Executor[];
   readonly requester: JobRequester;
   readonly provider: JobProvider;
@@ -32,8 +35,7 @@ export interface NodeModules {
 
 export interface NodeOptions {
   readonly config: NodeConfig;
-  readonly networkId: string;
-  readonly preset: NetworkDefinition['preset'];
+  readonly network: NetworkDefinition;
 }
 
 /** How long a graceful stop waits for running attempts when it was asked to drain, ms. */
@@ -71,11 +73,11 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
 
   /** Resolves when the daemon is ready for work. @throws the coded error of the part that could not start */
   async start(): Promise<void> {
-    const { blobs, clock, logger, network, provider, requester } = this.#modules;
+    const { blobs, chain, clock, logger, network, provider, requester } = this.#modules;
     const { signal } = this.#root;
     this.#startedAtMs = clock.nowMs();
     await blobs.start();
-    await network.start({ signal });
+    await Promise.all([network.start({ signal }), chain.start(signal)]);
     await Promise.all([requester.start(signal), provider.start(signal)]);
     await this.#socket?.start({ signal });
     this.#readyAfterMs = Math.round(performance.now());
@@ -111,14 +113,14 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   }
 
   async status(): Promise<NodeStatus> {
-    const { clock, executors, identity, identityRemarks, network, provider, requester } = this.#modules;
-    const { config, networkId, preset } = this.#options;
+    const { chain, clock, executors, identity, identityRemarks, network, provider, requester } = this.#modules;
+    const { config, network: definition } = this.#options;
     const nowMs = clock.nowMs();
     const status = network.status();
     return {
       peer: identity.peer,
-      networkId,
-      preset,
+      networkId: definition.id,
+      preset: definition.preset,
       version: VERSION,
       pid: process.pid,
       home: config.home,
@@ -131,8 +133,12 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
       peersKnown: network.peers.list().length,
       provider: provider.status(),
       jobs: requester.counts(),
+      beacon: chain.beacon.status(),
+      chain: await chain.describe(),
       remarks: [
         ...identityRemarks,
+        ...chain.remarks,
+        ...collectChainRemarks({ config, network: definition }),
         ...collectRemarks({ config, network: status, isolation: executors.flatMap(({ isolation }) => isolation) }),
       ],
     };

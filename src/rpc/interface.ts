@@ -9,7 +9,7 @@ import type { BlobStore } from '../blob/interface.ts';
 import type { BundleContent, BundleExporter, ExportedBundle } from '../bundle/interface.ts';
 import type { AnchoringStatus, AnchorView, ChainStatus, WalletView } from '../chain/interface.ts';
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
-import type { BlobId, JobId, PeerKey } from '../domain/ids.ts';
+import type { BlobId, JobId, ObjectId, PeerKey } from '../domain/ids.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
   JobDraft,
@@ -67,6 +67,21 @@ export interface RpcModules {
   readonly chain: ChainControl;
 }
 
+/** One inclusion that the program `proof-anchor` itself verified on chain. */
+export interface AnchorCheck {
+  /** Id of the receipt. */
+  readonly receipt: ObjectId;
+  readonly entry: number;
+  readonly leafIndex: number;
+  readonly batchSize: number;
+  /** `recent`: against the ring of the last 64 entries; `logged`: against the head of the log. */
+  readonly against: 'recent' | 'logged';
+  readonly transaction: TransactionSignature;
+  readonly slot: number;
+  readonly feeLamports: Lamports | null;
+  readonly computeUnits: number | null;
+}
+
 /** The chain as the control socket uses it; node/ provides it. */
 export interface ChainControl {
   wallet(): Promise<WalletView>;
@@ -75,7 +90,13 @@ export interface ChainControl {
     options: { readonly signal: AbortSignal },
   ): Promise<{ readonly signature: TransactionSignature; readonly lamports: Lamports }>;
   listAnchors(limit: number): Promise<readonly AnchorView[]>;
+  /** @throws NodeError NODE_ANCHOR_WAITS if something keeps it from being sent */
   flushAnchors(options: { readonly signal: AbortSignal }): Promise<AnchorView | null>;
+  /** Has the program check, in a transaction, that receipts are anchored. */
+  verifyAnchors(
+    receiptDigests: readonly Uint8Array[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly AnchorCheck[]>;
 }
 
 /** Peer as shown to people: the record's facts without its signature. */
@@ -143,6 +164,8 @@ export interface RpcMethods {
   'anchor.list': { params: { readonly limit: number }; result: { readonly anchors: readonly AnchorView[] } };
   /** Anchors what waits now; answers when it is final, or at once with null if nothing waits. */
   'anchor.flush': { params: Record<string, never>; result: { readonly anchor: AnchorView | null } };
+  /** Has the program check on chain that each receipt of the job is anchored; answers when that is final. */
+  'anchor.verify': { params: { readonly job: JobId }; result: { readonly checks: readonly AnchorCheck[] } };
   'rpc.discover': { params: Record<string, never>; result: unknown };
   /** `isEnded` is false if this connection has no subscription of that name. */
   'rpc.unsubscribe': { params: { readonly subscription: string }; result: { readonly isEnded: boolean } };

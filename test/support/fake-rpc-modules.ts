@@ -104,6 +104,7 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       airdrop: async () => exampleResult('wallet.airdrop'),
       listAnchors: async (limit) => exampleResult('anchor.list').anchors.slice(0, limit),
       flushAnchors: async () => exampleResult('anchor.flush').anchor,
+      verifyAnchors: async () => exampleResult('anchor.verify').checks,
     },
     ...parts,
   };

@@ -1,4 +1,5 @@
 import type { AnchorView } from '../../chain/interface.ts';
+import type { AnchorCheck } from '../../rpc/interface.ts';
 import type { JsonForm } from '../../rpc/json-form.ts';
 import { renderFields, shortId } from '../format.ts';
 import type { CliOutput } from '../interface.ts';
@@ -44,6 +45,21 @@ export function renderAnchors(anchors: readonly JsonForm<AnchorView>[], options:
     problem === null ? [] : [`batch ${batch} waits: ${problem.code}: ${problem.message}`],
   );
   return [...output.table(HEAD, rows), ...(problems.length === 0 ? [] : ['', ...problems])];
+}
+
+export function renderChecks(checks: readonly JsonForm<AnchorCheck>[], output: Pick<CliOutput, 'table'>): string[] {
+  const rows = checks.map((check) => [
+    shortId(check.receipt),
+    String(check.entry),
+    `${check.leafIndex} of ${check.batchSize}`,
+    check.against,
+    shortId(check.transaction),
+    String(check.slot),
+    showNumber(check.computeUnits),
+    check.feeLamports ?? '-',
+  ]);
+  const head = ['RECEIPT', 'ENTRY', 'LEAF', 'AGAINST', 'TRANSACTION', 'SLOT', 'CU', 'LAMPORTS'];
+  return [...output.table(head, rows), '', 'the program found every one of them under the root of its entry'];
 }
 
 export function renderAnchor(anchor: JsonForm<AnchorView>): string[] {

@@ -4,9 +4,12 @@ import {
   bytesSchema,
   EXAMPLE_ADDRESS,
   EXAMPLE_DIGEST,
+  EXAMPLE_JOB,
   EXAMPLE_SIGNATURE,
+  jobIdSchema,
   lamportsSchema,
   noParamsSchema,
+  objectIdSchema,
   problemSchema,
   solanaAddressSchema,
   transactionSignatureSchema,
@@ -48,6 +51,30 @@ const EXAMPLE_ANCHOR = {
   problem: null,
 };
 
+const anchorCheckSchema = z.strictObject({
+  receipt: objectIdSchema.describe('Id of the receipt.'),
+  entry: wholeNumber('Index of the batch in the log.'),
+  leafIndex: wholeNumber('Index of the receipt in its batch.'),
+  batchSize: wholeNumber('Leaves of the batch.'),
+  against: z.enum(['recent', 'logged']).describe('The ring of the last 64 entries, or the head of the log.'),
+  transaction: transactionSignatureSchema,
+  slot: wholeNumber('Slot of the transaction.'),
+  feeLamports: lamportsSchema('Fee of the transaction.').nullable(),
+  computeUnits: wholeNumber('Compute units that it took.').nullable(),
+});
+
+const EXAMPLE_CHECK = {
+  receipt: EXAMPLE_JOB,
+  entry: 7,
+  leafIndex: 3,
+  batchSize: 812,
+  against: 'recent',
+  transaction: EXAMPLE_SIGNATURE,
+  slot: 371_000_040,
+  feeLamports: '5000',
+  computeUnits: 4_200,
+};
+
 export const ANCHOR_METHODS = {
   'anchor.list': {
     summary: 'Batches of receipts on the chain, or on their way to it.',
@@ -64,5 +91,13 @@ export const ANCHOR_METHODS = {
     result: z.strictObject({ anchor: anchorViewSchema.nullable() }),
     isConverted: true,
     example: { params: {}, result: { anchor: EXAMPLE_ANCHOR } },
+  },
+  'anchor.verify': {
+    summary: 'Has the program check on chain that the receipts of a job are anchored.',
+    description: 'One transaction a receipt, paid by the wallet of this node. Answers when all are final.',
+    params: z.strictObject({ job: jobIdSchema }),
+    result: z.strictObject({ checks: z.array(anchorCheckSchema) }),
+    isConverted: true,
+    example: { params: { job: EXAMPLE_JOB }, result: { checks: [EXAMPLE_CHECK] } },
   },
 } as const;

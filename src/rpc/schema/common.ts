@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { BlockHash, Lamports, SolanaAddress, TransactionSignature } from '../../domain/chain.ts';
-import { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../../domain/ids.ts';
+import { BlobId, JobId, LeaseId, ObjectId, PeerKey, UnixMs } from '../../domain/ids.ts';
 import { describeError } from '../../lib/errors.ts';
 
 /** Longest path that is taken, characters: PATH_MAX of Linux. */
@@ -25,6 +25,7 @@ function idSchema<Id extends string>(construct: (text: string) => Id, descriptio
 }
 
 export const jobIdSchema = idSchema(JobId, 'Job id: CIDv1 (dag-cbor, sha2-256), base32.');
+export const objectIdSchema = idSchema(ObjectId, 'Id of a signed object: CIDv1 (dag-cbor, sha2-256), base32.');
 export const leaseIdSchema = idSchema(LeaseId, 'Lease id: CIDv1 (dag-cbor, sha2-256), base32.');
 export const blobIdSchema = idSchema(BlobId, 'Blob id: CIDv1 (raw, sha2-256), base32.');
 export const peerKeySchema = idSchema(PeerKey, 'libp2p PeerId of an Ed25519 key, base58btc.');

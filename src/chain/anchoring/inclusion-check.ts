@@ -1,0 +1,123 @@
+import { ANCHOR_LEAF_KINDS, type Anchor, encodeLogEntry } from '../../domain/anchor.ts';
+import { encodeBase58, type Lamports, SolanaAddress, type TransactionSignature } from '../../domain/chain.ts';
+import { encodeHex } from '../../lib/bytes.ts';
+import type { Random } from '../../lib/random.ts';
+import { computeLeafHash, MerkleTree } from '../../proofs/merkle.ts';
+import type { Database } from '../../storage/interface.ts';
+import { encodeVerifyLogged, encodeVerifyRecent } from '../generated/proof-anchor.ts';
+import type { AnchorService, CallOptions, ChainInstruction, ChainReader, TransactionSender } from '../interface.ts';
+import { AnchorLog, type LogState } from './anchor-log.ts';
+import { BatchRecords } from './batch-record.ts';
+import { RING_ENTRIES, VERIFY_COMPUTE_UNITS } from './constants.ts';
+import { AnchoringError } from './errors.ts';
+
+export interface InclusionCheckModules {
+  readonly anchoring: Pick<AnchorService, 'proof'>;
+  readonly database: Database;
+  readonly reader: ChainReader;
+  readonly sender: TransactionSender;
+  readonly random: Random;
+}
+
+/** That the program itself, on chain, found the receipt under a root of the log. */
+export interface CheckedInclusion {
+  readonly anchor: Anchor;
+  /** `recent`: against the ring of the last 64 entries. `logged`: against the head of the log. */
+  readonly against: 'recent' | 'logged';
+  readonly transaction: TransactionSignature;
+  readonly slot: number;
+  readonly feeLamports: Lamports | null;
+  readonly computeUnits: number | null;
+}
+
+/** Has `proof-anchor` verify an inclusion proof in a transaction of its own: a public record of the check. */
+export class InclusionCheck {
+  readonly #modules: InclusionCheckModules;
+  readonly #records: BatchRecords;
+
+  constructor(modules: InclusionCheckModules) {
+    this.#modules = modules;
+    this.#records = new BatchRecords(modules);
+  }
+
+  /**
+   * Answers when the transaction is final.
+   * @throws AnchoringError ANCHORING_NOT_ANCHORED, ANCHORING_LOG_CLOSED, ANCHORING_ENTRIES_MISSING, ANCHORING_REFUSED,
+   * ChainError
+   */
+  async run(receiptDigest: Uint8Array, { signal }: CallOptions): Promise<CheckedInclusion> {
+    const { anchoring, sender, random } = this.#modules;
+    const digest = encodeHex(receiptDigest);
+    const anchor = await anchoring.proof(receiptDigest);
+    if (anchor === undefined) throw new AnchoringError({ code: 'ANCHORING_NOT_ANCHORED', digest });
+    const log = await this.#readLog(anchor, signal);
+    const against = log.size - anchor.entry <= RING_ENTRIES ? 'recent' : 'logged';
+    const instruction =
+      against === 'recent'
+        ? describeRecent(anchor, receiptDigest)
+        : await this.#describeLogged(anchor, receiptDigest, log);
+    const key = `verify/${digest}/${encodeHex(random.bytes(8))}`;
+    const intent = { key, purpose: `verify receipt ${digest.slice(0, 12)} on chain`, instructions: [instruction] };
+    await sender.submit({ ...intent, computeUnitLimit: VERIFY_COMPUTE_UNITS }, { signal });
+    const { signature, slot, feeLamports, computeUnits, state, problem, failure } = await sender.wait(key, {
+      until: 'finalized',
+      signal,
+    });
+    if (state === 'finalized' && signature !== null && slot !== null) {
+      return { anchor, against, transaction: signature, slot, feeLamports, computeUnits };
+    }
+    const reason = problem?.message ?? failure?.detail ?? state;
+    throw new AnchoringError({ code: 'ANCHORING_REFUSED', digest, reason });
+  }
+
+  async #readLog(anchor: Anchor, signal: AbortSignal): Promise<LogState> {
+    const [program, log, owner] = [anchor.program, anchor.log, anchor.owner].map((bytes) =>
+      SolanaAddress(encodeBase58(bytes)),
+    ) as [SolanaAddress, SolanaAddress, SolanaAddress];
+    const state = await new AnchorLog(this.#modules, { program, log, owner }).read({ commitment: 'confirmed', signal });
+    if (state?.generation !== anchor.generation) throw new AnchoringError({ code: 'ANCHORING_LOG_CLOSED', log });
+    return state;
+  }
+
+  /** The log's tree from the batches of this node: complete unless somebody else appended to it. */
+  async #describeLogged(anchor: Anchor, digest: Uint8Array, log: LogState): Promise<ChainInstruction> {
+    const entries: Uint8Array[] = [];
+    for await (const [, { landing, root, leaves }] of this.#records.oldestFirst()) {
+      if (landing?.place.generation !== anchor.generation || root === null) continue;
+      entries[landing.place.entry] = computeLeafHash(encodeLogEntry({ batchRoot: root, batchSize: leaves }));
+    }
+    const known = Array.from({ length: log.size }, (_, entry) => entries[entry]).flatMap((hash) => hash ?? []);
+    if (known.length < log.size) {
+      throw new AnchoringError({
+        code: 'ANCHORING_ENTRIES_MISSING',
+        entry: anchor.entry,
+        missing: log.size - known.length,
+      });
+    }
+    return encodeVerifyLogged(
+      SolanaAddress(encodeBase58(anchor.program)),
+      { log: SolanaAddress(encodeBase58(anchor.log)) },
+      {
+        ...describeLeaf(anchor, digest),
+        batchSize: BigInt(anchor.batchSize),
+        logPath: new MerkleTree(known).computeInclusionPath(anchor.entry),
+      },
+    );
+  }
+}
+
+function describeRecent(anchor: Anchor, digest: Uint8Array): ChainInstruction {
+  const accounts = { log: SolanaAddress(encodeBase58(anchor.log)) };
+  return encodeVerifyRecent(SolanaAddress(encodeBase58(anchor.program)), accounts, describeLeaf(anchor, digest));
+}
+
+function describeLeaf(anchor: Anchor, digest: Uint8Array) {
+  return {
+    generation: BigInt(anchor.generation),
+    entry: BigInt(anchor.entry),
+    kind: ANCHOR_LEAF_KINDS.receipt,
+    digest,
+    leafIndex: BigInt(anchor.leafIndex),
+    path: anchor.path,
+  };
+}
