@@ -43,7 +43,9 @@ export class LogCreation {
     if (made !== undefined) return made;
     const { problem, failure } = transaction;
     if (problem !== null) throw new ProblemError(problem);
-    const reason = failure?.detail ?? 'the log is not there although its transaction is';
+    // Closed again, or taken back by a fork: once this is settled, the next attempt has another key.
+    if (isLanded(transaction)) await watch.wait(key, { signal, until: 'finalized' });
+    const reason = failure?.detail ?? 'the log was made and is gone again';
     throw new AnchoringError({ code: 'ANCHORING_TRANSACTION_FAILED', key, reason });
   }
 

@@ -481,4 +481,27 @@ describe('a log that others write to', () => {
     await until(() => rig.service.status().anchored === 1);
     expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(1);
   });
+
+  it('takes no other place where history does not tell what is in the log since', async () => {
+    const rig = await start({ retryFirstMs: 100, retryLongestMs: 100 });
+    await rig.service.add([receiptLeaf(1)]);
+    await anchorNow(rig);
+    let isFirst = true;
+    rig.journal.beforeLanding = () => {
+      if (!isFirst) return;
+      isFirst = false;
+      for (let each = 0; each < 70; each++) appendAsStranger(rig, new Uint8Array(32).fill(each + 1));
+      rig.reader.firstSlot = rig.chain.slot - 4;
+    };
+    await rig.service.add([receiptLeaf(2)]);
+    await rig.service.flush();
+    await until(() => rig.service.status().problem?.code === 'ANCHORING_HISTORY_GONE');
+    await rig.clock.advance(1_000);
+    expect(rig.service.status()).toMatchObject({ anchored: 1, problem: { code: 'ANCHORING_HISTORY_GONE' } });
+    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(71);
+    rig.reader.firstSlot = 0;
+    await rig.clock.advance(1_000);
+    await until(() => rig.service.status().anchored === 2);
+    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(72);
+  });
 });
