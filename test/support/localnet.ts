@@ -19,6 +19,8 @@ export interface TestLocalnet extends AsyncDisposable {
   /** A new key with that many lamports (10 SOL by default), confirmed. */
   fund(lamports?: number): Promise<Keypair>;
   airdrop(address: PublicKey, lamports: number): Promise<void>;
+  /** Waits until it is confirmed, failed or not: web3.js stops waiting as soon as it sees an error. */
+  settle(signature: string): Promise<void>;
 }
 
 /**
@@ -47,6 +49,10 @@ export async function startLocalnet(options: Partial<LocalnetOptions> = {}): Pro
     status,
     connection,
     airdrop,
+    settle: (signature) =>
+      new Promise((resolve) => {
+        connection.onSignature(signature, () => resolve(), 'confirmed');
+      }),
     fund: async (lamports = 10_000_000_000) => {
       const keypair = Keypair.generate();
       await airdrop(keypair.publicKey, lamports);
