@@ -5,7 +5,7 @@ import { pause } from '../lib/pause.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { computeChainBeacon } from './compute-beacon.ts';
-import { BLOCK_HASH_BYTES } from './constants.ts';
+import { BLOCK_HASH_BYTES, POLL_GROWTH } from './constants.ts';
 import { BeaconError } from './errors.ts';
 import type { Beacon, BeaconBlock, BeaconStatus, BeaconValue, BlockSource } from './interface.ts';
 import { type BeaconMetrics, createBeaconMetrics } from './metrics.ts';
@@ -165,8 +165,9 @@ export class ChainBeacon implements Beacon, AsyncDisposable {
   /** Asks until the block is final, the chain has failed too often, or too much time has gone. */
   async #awaitBlock(round: number, signal: AbortSignal): Promise<BeaconBlock> {
     const { clock } = this.#modules;
-    const { blockWaitMs, maxFailures, pollIntervalMs } = this.#options;
+    const { blockWaitMs, maxFailures, maxPollIntervalMs } = this.#options;
     const deadlineMs = clock.monotonicMs() + blockWaitMs;
+    let pollIntervalMs = this.#options.pollIntervalMs;
     let failures = 0;
     for (;;) {
       try {
@@ -184,6 +185,7 @@ export class ChainBeacon implements Beacon, AsyncDisposable {
       }
       await pause(clock, pollIntervalMs, signal);
       signal.throwIfAborted();
+      pollIntervalMs = Math.min(pollIntervalMs * POLL_GROWTH, maxPollIntervalMs);
     }
   }
 

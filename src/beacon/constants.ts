@@ -1,5 +1,10 @@
-/** Between two questions for a block that is not final yet, ms. A slot takes 400 ms on Solana. */
+/**
+ * Between the first two questions for a block that is not final yet, how much longer each time, and at most, ms: a local
+ * chain answers the second, Solana (final after 13 s) the sixth. Every question is a search of several requests.
+ */
 export const POLL_INTERVAL_MS = 1_000;
+export const POLL_GROWTH = 1.5;
+export const MAX_POLL_INTERVAL_MS = 5_000;
 
 /** How long a round's block is waited for, ms: Solana finalises within 13 s as a rule, a stalling cluster within minutes. */
 export const BLOCK_WAIT_MS = 120_000;

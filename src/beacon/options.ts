@@ -5,6 +5,7 @@ import {
   FAILURE_PAUSE_MS,
   KEPT_ROUNDS,
   MAX_FAILURES,
+  MAX_POLL_INTERVAL_MS,
   MAX_ROUNDS_IN_FLIGHT,
   POLL_INTERVAL_MS,
 } from './constants.ts';
@@ -27,8 +28,9 @@ export interface FixedBeaconOptions extends BeaconOptions {
 export interface ChainBeaconOptions extends BeaconOptions {
   /** Genesis hash of the chain: values of another chain under the same network id are not taken for ours. */
   readonly genesis: BlockHash;
-  /** Between two questions for a block that is not final yet, ms. */
+  /** Between the first two questions for a block that is not final yet, ms; then longer each time. */
   readonly pollIntervalMs?: number;
+  readonly maxPollIntervalMs?: number;
   /** How long a round's block is waited for, ms. */
   readonly blockWaitMs?: number;
   /** Failed questions in a row until the chain counts as unreachable. */
@@ -44,6 +46,7 @@ export interface ChainBeaconOptions extends BeaconOptions {
 
 export const CHAIN_BEACON_DEFAULTS = {
   pollIntervalMs: POLL_INTERVAL_MS,
+  maxPollIntervalMs: MAX_POLL_INTERVAL_MS,
   blockWaitMs: BLOCK_WAIT_MS,
   maxFailures: MAX_FAILURES,
   failurePauseMs: FAILURE_PAUSE_MS,

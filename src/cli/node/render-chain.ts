@@ -18,11 +18,11 @@ export function describeCluster(cluster: Chain['cluster']): string {
   return cluster.name ?? `a chain of its own (genesis ${cluster.genesis})`;
 }
 
-function renderChainFields({ cluster, endpoints, wallet, anchoring }: Chain): readonly Field[] {
+function renderChainFields({ cluster, expectedGenesis, endpoints, wallet, anchoring }: Chain): readonly Field[] {
   const { lamports } = wallet;
   const onTheirWay = `${plural(anchoring.batchesInFlight, 'batch', 'batches')} on the way`;
   return [
-    ['chain', describeCluster(cluster)],
+    ['chain', cluster === null ? `genesis ${expectedGenesis}: no endpoint answers` : describeCluster(cluster)],
     ...endpoints.map((endpoint) => ['endpoint', renderEndpoint(endpoint)] as const),
     ['wallet', `${wallet.address}, ${lamports === null ? 'balance unknown' : formatSol(BigInt(lamports))}`],
     ['anchoring', `${anchoring.anchored} anchored, ${anchoring.waiting} waiting, ${onTheirWay}`],

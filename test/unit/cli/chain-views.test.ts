@@ -79,7 +79,7 @@ describe('node status', () => {
       output,
     ).join('\n');
     for (const part of [
-      /chain +unknown: no endpoint answers/,
+      /chain +genesis 5eykt4\w+: no endpoint answers/,
       /8899: failing: ECONNREFUSED/,
       /8898: not asked yet/,
       /balance unknown/,
