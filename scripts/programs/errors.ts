@@ -41,7 +41,7 @@ const PROGRAM_BUILD_ERRORS: ErrorTable<ProgramBuildErrorInfo> = {
   PROGRAMS_COMPILE: {
     retryable: false,
     message: (info) => `${info.program} does not compile:\n${info.output}`,
-    hint: () => 'Correct the source; `cargo check` in its folder is quicker for errors of types.',
+    hint: () => 'Correct the source; if a crate could not be downloaded, look at the network.',
   },
   PROGRAMS_UNSUPPORTED: {
     retryable: false,

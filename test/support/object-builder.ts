@@ -1,5 +1,8 @@
 import { encodeInstruction, OPCODES } from '../../scripts/programs/instructions.ts';
 
+/** An instruction; what is left out is zero. */
+export type InstructionSpec = Parameters<typeof encodeInstruction>[0];
+
 /** Sections in the order of their indices, from 1 on; relocations and symbols name each other. */
 export interface SectionSpec {
   readonly name: string;
@@ -140,7 +143,7 @@ class NameTable {
 }
 
 /** Code of a section, written instruction by instruction. */
-export function assemble(...instructions: readonly Parameters<typeof encodeInstruction>[0][]): Uint8Array {
+export function assemble(...instructions: readonly InstructionSpec[]): Uint8Array {
   return Uint8Array.from(Buffer.concat(instructions.map(encodeInstruction)));
 }
 
@@ -148,7 +151,7 @@ export const EXIT = { opcode: OPCODES.exit } as const;
 /** As llc writes it before relocation. */
 export const CALL = { opcode: OPCODES.call, src: 1, immediate: -1 } as const;
 /** Both halves of `lddw dst, value`. */
-export function lddw(dst: number, low: number, high = 0): readonly Parameters<typeof encodeInstruction>[0][] {
+export function lddw(dst: number, low: number, high = 0): readonly InstructionSpec[] {
   return [
     { opcode: OPCODES.lddw, dst, immediate: low },
     { opcode: 0, immediate: high },

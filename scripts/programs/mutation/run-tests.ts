@@ -25,10 +25,10 @@ export type TestRun =
 /** Files of test/programs/<program> that may prove something, the one that a check is likely tested in first. */
 export function listTestFiles(program: string, check: string): readonly string[] {
   const folder = join('test/programs', program);
-  const likely = `${(check.split('.')[0] ?? '').replaceAll('_', '-')}.test.ts`;
+  const likely = (check.split('.')[0] ?? '').replaceAll('_', '-');
   return readdirSync(join(ROOT, folder))
     .filter((name) => name.endsWith('.test.ts') && name !== EXCLUDED)
-    .sort((a, b) => Number(b === likely) - Number(a === likely))
+    .sort((a, b) => Number(b.startsWith(likely)) - Number(a.startsWith(likely)))
     .map((name) => join(folder, name));
 }
 

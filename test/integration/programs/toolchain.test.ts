@@ -78,6 +78,17 @@ describeIf(TOOLCHAIN, 'npm run programs:build', () => {
     expect(logs).toContain('Program log: probe/src/lib.rs');
   });
 
+  it(
+    'keeps a reference to the first constant apart from none',
+    () => {
+      expect(buildFixture('first-constant')).toMatchObject({ status: 0 });
+      const run = loadProgram(readFileSync(join(out, 'first_constant.so')));
+      expect(Buffer.from(run(Uint8Array.of(1)).returnData).toString()).toBe(CONSTANTS[0]);
+      expect(run(Uint8Array.of(0)).failure).toContain('Custom(77)');
+    },
+    COLD_BUILD_MS,
+  );
+
   it('tells the file of a panic without anything of this machine in it', () => {
     const image = readFileSync(join(out, 'probe.so')).toString('latin1');
     expect(image).toContain('probe/src/lib.rs');

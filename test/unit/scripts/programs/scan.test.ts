@@ -4,11 +4,11 @@ import { ProgramBuildError } from '../../../../scripts/programs/errors.ts';
 import { OPCODES } from '../../../../scripts/programs/instructions.ts';
 import { scanProgram } from '../../../../scripts/programs/scan.ts';
 import { computeSyscallHash, findSyscallHash, findSyscallName } from '../../../../scripts/programs/syscalls.ts';
-import { assemble, EXIT, lddw } from '../../../support/object-builder.ts';
+import { assemble, EXIT, type InstructionSpec, lddw } from '../../../support/object-builder.ts';
 
-type Instructions = Parameters<typeof assemble>;
+type Instructions = readonly InstructionSpec[];
 
-const scan = (...instructions: Instructions): ReturnType<typeof scanProgram> =>
+const scan = (...instructions: readonly InstructionSpec[]): ReturnType<typeof scanProgram> =>
   scanProgram({ readOnly: new Uint8Array(0), code: assemble(...instructions), entryOffset: 0 });
 
 describe('scanProgram', () => {
