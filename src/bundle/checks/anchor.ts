@@ -113,7 +113,7 @@ function onChain({ label }: JudgedAnchor, missing: string): Check {
 }
 
 /** Receipts of one batch stand under one entry: the chain is asked once for all of them. */
-function nameBatch(anchor: Anchor): string {
+export function nameBatch(anchor: Anchor): string {
   const { genesis, program, log, owner, batchRoot, transaction } = anchor;
   const parts = [genesis, program, log, owner, batchRoot, transaction].map(encodeHex);
   return [...parts, anchor.batchSize, anchor.generation, anchor.entry, anchor.slot].join(' ');

@@ -3,30 +3,49 @@ import { type Cluster, encodeBase58 } from '../../domain/chain.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { encodeHex } from '../../lib/bytes.ts';
-import { isProven, isRefuted, type JudgedAnchor } from './anchor.ts';
+import { isProven, isRefuted, type JudgedAnchor, nameBatch } from './anchor.ts';
 import { listNames, shortPeer } from './check.ts';
 
 /** @param others receipts of the accepted result that are not anchored */
 export function describeAnchors(judged: readonly JudgedAnchor[], others: readonly Signed<Receipt>[]): string {
-  return [...judged.map(describeAnchor), ...describeOthers(others), ...describeAsked(judged)].join('\n');
+  return [...describeBatches(judged), ...describeOthers(others), ...describeAsked(judged)].join('\n');
 }
 
 export function nameChain({ name, genesis }: Cluster): string {
   return name === null ? `a chain with genesis ${genesis}` : `Solana ${name}`;
 }
 
-function describeAnchor(judged: JudgedAnchor): string {
-  const { anchor, receipt, cluster, label, reading } = judged;
-  if (receipt === undefined || isRefuted(judged)) return `${capitalise(label)} does not pass its checks.`;
-  const inFile =
-    `Receipt ${receipt.id} of provider ${shortPeer(receipt.value.provider)} is leaf ${anchor.leafIndex} of ` +
-    `${anchor.batchSize} under root ${encodeHex(anchor.batchRoot)}.`;
+/** Anchors under one root that fare alike are told together. */
+function describeBatches(judged: readonly JudgedAnchor[]): readonly string[] {
+  const batches = Map.groupBy(judged, (each) =>
+    isTold(each) ? `${nameBatch(each.anchor)} ${isProven(each)}` : each.label,
+  );
+  return [...batches.values()].map(describeBatch);
+}
+
+const isTold = (judged: JudgedAnchor): boolean => judged.receipt !== undefined && !isRefuted(judged);
+
+function describeBatch(batch: readonly JudgedAnchor[]): string {
+  const [first] = batch;
+  if (first === undefined) return '';
+  if (!isTold(first)) return `${capitalise(first.label)} does not pass its checks.`;
+  const { anchor, cluster, reading } = first;
+  const receipts = batch.flatMap(({ receipt, anchor: { leafIndex } }) =>
+    receipt === undefined ? [] : [`${nameReceipt(receipt)} (leaf ${leafIndex})`],
+  );
+  const leaves = `${anchor.batchSize} ${anchor.batchSize === 1 ? 'leaf' : 'leaves'}`;
+  const inFile = `Under root ${encodeHex(anchor.batchRoot)} of ${leaves}: ${listNames(receipts)}.`;
   const entry = `entry ${anchor.entry} of the log of wallet ${encodeBase58(anchor.owner)}`;
   const place =
-    `in transaction ${encodeBase58(anchor.transaction)} at slot ${anchor.slot}${describeTime(reading?.blockTimeMs)} ` +
-    `of ${nameChain(cluster)}${cluster.name === null ? ', which is no public Solana cluster: whoever runs it can write anything' : ''}.`;
-  if (isProven(judged)) return `${inFile} This root was written as ${entry}, ${place}`;
+    `at slot ${anchor.slot}${describeTime(reading?.blockTimeMs)} of ${nameChain(cluster)}` +
+    `${cluster.name === null ? ', which is no public Solana cluster: whoever runs it can write anything' : ''}; ` +
+    `the transaction named is ${encodeBase58(anchor.transaction)}.`;
+  if (isProven(first)) return `${inFile} This root was written as ${entry}, ${place}`;
   return `${inFile} The file says, unchecked, that this root was written as ${entry}, ${place}`;
+}
+
+function nameReceipt({ id, value }: Signed<Receipt>): string {
+  return `receipt ${id} of provider ${shortPeer(value.provider)}`;
 }
 
 function describeTime(blockTimeMs: number | null | undefined): string {
@@ -39,9 +58,8 @@ function capitalise(text: string): string {
 
 function describeOthers(others: readonly Signed<Receipt>[]): readonly string[] {
   if (others.length === 0) return [];
-  const names = others.map(({ id, value }) => `receipt ${id} of provider ${shortPeer(value.provider)}`);
   return [
-    `Of the accepted result ${listNames(names)} ${others.length === 1 ? 'is' : 'are'} not anchored in this file.`,
+    `Of the accepted result ${listNames(others.map(nameReceipt))} ${others.length === 1 ? 'is' : 'are'} not anchored in this file.`,
   ];
 }
 

@@ -91,8 +91,8 @@ describe('with an endpoint', () => {
     if (anchor === undefined) throw new TypeError('there is an anchor');
     for (const part of [
       anchor.receipt,
-      `leaf ${anchor.leafIndex} of ${anchor.batchSize}`,
-      encodeHex(anchor.batchRoot),
+      `(leaf ${anchor.leafIndex})`,
+      `root ${encodeHex(anchor.batchRoot)} of ${anchor.batchSize} leaves`,
       encodeBase58(anchor.transaction),
       `slot ${anchor.slot} (${new Date(BLOCK_TIME_MS).toISOString()}) of Solana mainnet-beta`,
       'Asked: http://127.0.0.1:8899.',
@@ -110,9 +110,10 @@ describe('with an endpoint', () => {
   });
 
   it('asks once for all receipts of a batch, and once for each batch', async () => {
-    const { asked, anchors } = await verifyOnline({ replicas: 3, anchors: [{}, { owner: 50, slot: 6_000 }] });
+    const { asked, anchors, report } = await verifyOnline({ replicas: 3, anchors: [{}, { owner: 50, slot: 6_000 }] });
     expect(anchors).toHaveLength(6);
     expect(asked).toBe(2);
+    expect(report.statement.match(/This root was written/g)).toHaveLength(2);
   });
 
   it('reports anchors of one receipt by different owners', async () => {
