@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { LocalChainStatus } from '../../src/localnet/interface.ts';
 import type { RpcClient } from '../../src/rpc/client.ts';
 import { connectSocket } from '../../src/rpc/socket-client.ts';
 import type { Screen } from './screen.ts';
@@ -15,6 +16,10 @@ export interface CastMember extends RunningDaemon {
   readonly peer: string;
   readonly listen: readonly string[];
   readonly readyAfterMs: number;
+}
+
+export interface ChainMember extends RunningDaemon {
+  readonly status: LocalChainStatus;
 }
 
 /** What a user of the command line does, shown as it would be typed. */
@@ -62,6 +67,28 @@ export class Cast {
     const status = await client.call('node.status', {}, { signal: this.#signal });
     const { peer, network, readyAfterMs } = status;
     return { ...daemon, client, peer, listen: network.listen, readyAfterMs };
+  }
+
+  /** Starts `fogproof localnet` on free ports and waits until it says where it is. */
+  async startChain(actor: Actor, line: readonly string[]): Promise<ChainMember> {
+    const daemon = this.#stage.startDaemon(actor, [...line, '--json']);
+    let status: LocalChainStatus | undefined;
+    await this.until('the local chain is ready', READY_TIMEOUT_MS, async () => {
+      const log = await readFile(daemon.logFile, 'utf8').catch(() => '');
+      if (daemon.process.exitCode !== null) throw new DemoFailure(`the local chain ended at once:\n${log}`);
+      const ready = log.split('\n').find((text) => text.startsWith('{"url"') && text.endsWith('}'));
+      if (ready !== undefined) status = JSON.parse(ready) as LocalChainStatus;
+      return status !== undefined;
+    });
+    if (status === undefined) throw new DemoFailure('the local chain does not say where it is');
+    return { ...daemon, status };
+  }
+
+  async stopChain({ process: child }: ChainMember): Promise<number> {
+    const ended = once(child, 'exit', { signal: this.#signal });
+    child.kill('SIGTERM');
+    const [exitCode] = (await ended) as [number | null];
+    return exitCode ?? -1;
   }
 
   /** Waits until something is so, asking again and again: the daemon has no event for everything. */

@@ -2,10 +2,13 @@ import { copyFile, cp, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pc from 'picocolors';
 import type { BundleVerification } from '../../src/bundle/interface.ts';
+import type { AnchorView } from '../../src/chain/interface.ts';
+import type { AnchorCheck } from '../../src/rpc/interface.ts';
+import type { JsonForm } from '../../src/rpc/json-form.ts';
 import type { JobEvent, JobView } from '../../src/scheduler/interface.ts';
 import { buildExamples } from '../build-examples.ts';
 import { evaluateModel, parseModel } from '../digits-model.ts';
-import { Cast, type CastMember, writeTampered } from './cast.ts';
+import { Cast, type CastMember, type ChainMember, writeTampered } from './cast.ts';
 import { printProof } from './proof-table.ts';
 import { renderSparkline, type Screen } from './screen.ts';
 import { DemoFailure, type Stage } from './stage.ts';
@@ -43,24 +46,29 @@ export class DemoScript {
     const screen = this.#screen;
     screen.line(pc.bold('Fogproof demo: one training job, three of four providers, one of them killed on the way'));
     screen.line(pc.dim(`  folder ${this.#stage.directory}`));
-    await screen.phase('A network and five identities', () => this.#prepare());
+    const chain = await screen.phase('A local chain, a network and five identities', () => this.#prepare());
     const requester = await screen.phase('Five daemons find each other', () => this.#startDaemons());
     const { job, victim } = await screen.phase('Three of them train; one is killed', () => this.#train(requester));
     await screen.phase('The result, tried on rows that the network never saw', () => this.#checkResult(requester));
+    await screen.phase('The receipts are pinned on the chain', () => this.#anchor(requester, job));
     const bundle = await screen.phase('The evidence is exported, and everybody goes home', () =>
       this.#exportAndStop(requester, victim),
     );
-    const verification = await screen.phase('Anybody verifies it, offline', () => this.#verifyOffline(job, bundle));
+    const verification = await screen.phase('Anybody verifies it: offline, then against the chain', () =>
+      this.#verify({ job, bundle, chain }),
+    );
     this.#finish(verification);
   }
 
-  async #prepare(): Promise<void> {
+  async #prepare(): Promise<ChainMember> {
     for (const module of buildExamples({ isForced: false })) {
       if (module.endsWith('trainer.wasm')) await this.#copyJob(module);
     }
+    this.#screen.command('fogproof localnet --port 0');
+    const chain = await this.#cast.startChain(this.#stage.actor('chain'), ['localnet', '--port', '0']);
     const founder = this.#stage.actor('requester');
-    const create = 'network create demo --preset local --output demo.network.json --lease 4s --renewal 1s';
-    await this.#cast.expect(founder, create.split(' '));
+    const create = 'network create demo --preset local --output demo.network.json --lease 4s --renewal 1s --rpc-url';
+    await this.#cast.expect(founder, [...create.split(' '), chain.status.url]);
     const init = ['init', '--network', 'demo.network.json', '--no-backup', '--plain'];
     this.#screen.command(`fogproof ${init.join(' ')}   ${pc.dim('# five times, each with its own FOGPROOF_HOME')}`);
     const names = ['requester', ...PROVIDERS];
@@ -69,6 +77,7 @@ export class DemoScript {
     );
     for (const [index, { peer }] of made.entries()) this.#identities.set(names[index] ?? '', peer);
     this.#screen.require('five homes, five identities', new Set(this.#identities.values()).size === names.length);
+    return chain;
   }
 
   async #copyJob(module: string): Promise<void> {
@@ -212,6 +221,37 @@ export class DemoScript {
     this.#screen.claim('the job itself reported the same', measured.correct === model.heldOut.correct);
   }
 
+  /** One transaction for all receipts of the job, and one for each in which the program itself checks its proof. */
+  async #anchor(requester: CastMember, job: JobView): Promise<void> {
+    const { chain } = await requester.client.call('node.status', {}, { signal: this.#signal });
+    this.#screen.claim('the daemon reaches the chain of the network', chain?.isReachable === true);
+    await this.#cast.expect(requester, ['wallet', 'airdrop', '1']);
+    const flushed = await this.#cast.expect<{ anchor: JsonForm<AnchorView> | null }>(requester, ['anchor', 'flush']);
+    const { anchor } = flushed;
+    if (anchor === null) throw new DemoFailure('no receipt waited to be anchored');
+    this.#screen.require(
+      `${anchor.receipts} receipts under one root, final in slot ${anchor.slot}: entry ${anchor.entry} of this node's log`,
+      anchor.state === 'finalized' && anchor.receipts === REPLICAS,
+    );
+    this.#screen.line(
+      pc.dim(`  ${anchor.computeUnits} compute units, ${anchor.feeLamports} lamports: as much for 3 as for 10,000`),
+    );
+    const verified = await this.#cast.expect<{ checks: JsonForm<AnchorCheck>[] }>(requester, [
+      'anchor',
+      'verify',
+      'latest',
+    ]);
+    const { checks } = verified;
+    const result = job.result?.agreeing.length ?? 0;
+    this.#screen.claim(
+      'the program checked on chain that each of them is under that root',
+      checks.length === result && checks.every(({ entry, slot }) => entry === anchor.entry && slot > 0),
+    );
+    const [first] = checks;
+    this.#screen.line(pc.dim(`  ${first?.computeUnits} compute units, ${first?.feeLamports} lamports a check`));
+    await this.#cast.type(requester, ['anchor', 'list']);
+  }
+
   async #exportAndStop(requester: CastMember, victim: CastMember): Promise<string> {
     const bundle = 'digits.bundle';
     await this.#cast.expect(requester, ['bundle', 'export', 'latest', '--output', bundle]);
@@ -225,20 +265,30 @@ export class DemoScript {
     return bundle;
   }
 
-  async #verifyOffline(job: JobView, bundle: string): Promise<BundleVerification> {
+  async #verify(evidence: { job: JobView; bundle: string; chain: ChainMember }): Promise<BundleVerification> {
+    const { job, bundle, chain } = evidence;
     const auditor = this.#stage.actor('auditor');
     await mkdir(auditor.home);
-    const line = ['bundle', 'verify', bundle];
+    const offline = await this.#cast.type(auditor, ['bundle', 'verify', bundle]);
+    const alone = JSON.parse(offline.stdout) as BundleVerification;
+    const verdicts = alone.assurances.map(({ assurance, verdict }) => `${assurance} ${verdict.kind}`);
+    this.#screen.claim(
+      `with no daemon, no network, an empty home: ${verdicts.join(', ')} (exit code ${offline.exitCode})`,
+      offline.exitCode === 3 && verdicts.join() === 'signed valid,replicated valid,anchored unchecked',
+    );
+    const line = ['bundle', 'verify', bundle, '--rpc-url', chain.status.url];
     const verification = await this.#cast.expect<BundleVerification>(auditor, line);
     this.#screen.claim(
-      'exit code 0: valid, with no daemon, no network, an empty home',
-      verification.verdict === 'valid',
+      'with an endpoint of the chain, all three are valid (exit code 0)',
+      verification.verdict === 'valid' && verification.assurances.length === 3,
     );
     this.#screen.claim('it is about this job', verification.job.id === job.job);
     const tampered = 'tampered.bundle';
     await writeTampered(this.#stage.path(bundle), this.#stage.path(tampered));
     const { exitCode } = await this.#cast.type(auditor, ['bundle', 'verify', tampered]);
     this.#screen.claim(`one bit flipped: refused (exit code ${exitCode})`, exitCode === 1);
+    const chainExit = await this.#cast.stopChain(chain);
+    this.#screen.claim('the chain ended gracefully too', chainExit === 0);
     this.#screen.claim('nothing of the demo is running any more', this.#stage.findLeftovers().length === 0);
     return verification;
   }

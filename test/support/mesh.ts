@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Actor, type CommandResult, LAUNCHER, type RunningDaemon, Stage } from '../../scripts/demo/stage.ts';
+import type { LocalChainStatus } from '../../src/localnet/interface.ts';
 import type { RpcClient } from '../../src/rpc/client.ts';
 import type { NodeStatus } from '../../src/rpc/interface.ts';
 import type { JsonForm } from '../../src/rpc/json-form.ts';
@@ -21,6 +22,12 @@ export interface MeshOptions {
   /** Lease and renewal of the network, such as `2s` and `500ms`. */
   readonly lease?: string;
   readonly renewal?: string;
+  /** With a local chain of its own. */
+  readonly hasChain?: boolean;
+}
+
+export interface MeshChain extends RunningDaemon {
+  readonly status: LocalChainStatus;
 }
 
 /** Real daemons as processes on loopback, driven through the built command line and their control sockets only. */
@@ -29,6 +36,7 @@ export class Mesh implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #nodes = new Set<MeshNode>();
   #bootstrap: string | undefined;
+  #chain: MeshChain | undefined;
 
   private constructor(stage: Stage, signal: AbortSignal) {
     this.stage = stage;
@@ -40,8 +48,41 @@ export class Mesh implements AsyncDisposable {
     const mesh = new Mesh(stage, signal);
     const { lease = '4s', renewal = '1s' } = options;
     const create = `network create e2e --preset local --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
-    await mesh.expect(stage.actor('founder'), create.split(' '));
+    const chain = options.hasChain === true ? await mesh.startChain(0) : undefined;
+    const flags = chain === undefined ? [] : ['--rpc-url', chain.status.url];
+    await mesh.expect(stage.actor('founder'), [...create.split(' '), ...flags]);
     return mesh;
+  }
+
+  /** The chain of this mesh; set by `startChain`. @throws TypeError if it has none */
+  get chain(): MeshChain {
+    if (this.#chain === undefined) throw new TypeError('this mesh has no chain');
+    return this.#chain;
+  }
+
+  /** Starts the local chain, anew or from where it stopped. */
+  async startChain(port: number): Promise<MeshChain> {
+    const line = ['localnet', '--port', String(port), '--slot-ms', '100', '--json'];
+    const daemon = this.stage.startDaemon(this.stage.actor('chain'), line);
+    let status: LocalChainStatus | undefined;
+    await this.until('the chain is ready', READY_TIMEOUT_MS, async () => {
+      const log = await readFile(daemon.logFile, 'utf8').catch(() => '');
+      if (daemon.process.exitCode !== null) throw new Error(`the chain ended at once:\n${log}`);
+      const ready = log.split('\n').find((text) => text.startsWith('{"url"') && text.endsWith('}'));
+      if (ready !== undefined) status = JSON.parse(ready) as LocalChainStatus;
+      return status !== undefined;
+    });
+    if (status === undefined) throw new Error('unreachable');
+    this.#chain = { ...daemon, status };
+    return this.#chain;
+  }
+
+  /** SIGKILL, and the exit awaited. */
+  async killChain(): Promise<void> {
+    const { process: child } = this.chain;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
   }
 
   /** Runs the command line to its end in the home of `actor`. */
