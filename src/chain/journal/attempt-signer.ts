@@ -6,7 +6,7 @@ import { ChainError } from '../errors.ts';
 import type { CallOptions, ChainSigner } from '../interface.ts';
 import { computePriorityFee } from './priority-fee.ts';
 import { readSignature, type StoredAttempt, type StoredTransaction } from './stored-transaction.ts';
-import { buildMessage, encodeWire } from './transaction-builder.ts';
+import { buildMessage, computeReference, encodeWire } from './transaction-builder.ts';
 
 export interface AttemptSignerModules {
   readonly pool: EndpointPool;
@@ -61,6 +61,7 @@ export class AttemptSigner {
       computeUnitLimit,
       computeUnitPrice,
       blockHash,
+      reference: computeReference(record),
     });
     const wire = encodeWire(await signer.sign(message, options), message);
     return {

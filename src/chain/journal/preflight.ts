@@ -6,7 +6,7 @@ import { ChainError } from '../errors.ts';
 import type { CallOptions, TransactionFailure } from '../interface.ts';
 import { computeNeed, isShortOfFunds } from './funds.ts';
 import type { StoredTransaction } from './stored-transaction.ts';
-import { buildMessage, encodeWire, PLACEHOLDER_BLOCK_HASH } from './transaction-builder.ts';
+import { buildMessage, computeReference, encodeWire, PLACEHOLDER_BLOCK_HASH } from './transaction-builder.ts';
 
 export interface Refusal {
   readonly failure: TransactionFailure;
@@ -57,6 +57,7 @@ export class Preflight {
       computeUnitLimit,
       computeUnitPrice,
       blockHash: PLACEHOLDER_BLOCK_HASH,
+      reference: computeReference(record),
     });
     const wire = encodeWire(new Uint8Array(64), message);
     const first = await this.#pool.first((rpc, o) => rpc.simulate(wire, 'confirmed', o), options);

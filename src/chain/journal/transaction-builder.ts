@@ -1,6 +1,7 @@
+import { sha256 } from '@noble/hashes/sha2.js';
 import type { TransactionInstruction } from '@solana/web3.js';
-import { BlockHash, encodeBase58, type SolanaAddress } from '../../domain/chain.ts';
-import { concatBytes } from '../../lib/bytes.ts';
+import { BlockHash, encodeBase58, SolanaAddress } from '../../domain/chain.ts';
+import { concatBytes, encodeU64, encodeUtf8 } from '../../lib/bytes.ts';
 import { describeError } from '../../lib/errors.ts';
 import { MAX_COMPUTE_UNITS, MAX_INSTRUCTIONS, MAX_KEY_LENGTH, MAX_TRANSACTION_BYTES } from '../constants.ts';
 import { loadWeb3, type Web3 } from '../endpoints/web3.ts';
@@ -14,7 +15,26 @@ export interface MessageInput {
   /** Micro-lamports; 0 leaves the instruction out. */
   readonly computeUnitPrice: number;
   readonly blockHash: BlockHash;
+  readonly reference: SolanaAddress;
 }
+
+/**
+ * An address that nobody has, different for each intent, among the accounts of the first instruction (Solana Pay calls
+ * that a reference). Two intents with the same instructions are two transactions by it: without, they would have the
+ * same bytes under one block hash, one signature, and only one of them would happen.
+ */
+export function computeReference({
+  key,
+  createdAtMs,
+}: {
+  readonly key: string;
+  readonly createdAtMs: number;
+}): SolanaAddress {
+  const digest = sha256(concatBytes(encodeUtf8(REFERENCE_TAG), encodeU64(createdAtMs), encodeUtf8(key)));
+  return SolanaAddress(encodeBase58(digest));
+}
+
+const REFERENCE_TAG = 'fogproof/intent@1';
 
 /** Stands for a block hash where none is needed: in a simulation, which takes the newest, and to measure a size. */
 export const PLACEHOLDER_BLOCK_HASH = BlockHash(encodeBase58(new Uint8Array(32)));
@@ -32,6 +52,8 @@ export async function buildMessage(input: MessageInput): Promise<Uint8Array> {
   if (input.computeUnitPrice > 0) {
     budget.push(ComputeBudgetProgram.setComputeUnitPrice({ microLamports: input.computeUnitPrice }));
   }
+  // The compute budget program looks at no accounts.
+  budget[0]?.keys.push({ pubkey: new web3.PublicKey(input.reference), isSigner: false, isWritable: false });
   const message = new web3.TransactionMessage({
     payerKey: new web3.PublicKey(input.payer),
     recentBlockhash: input.blockHash,
@@ -69,6 +91,7 @@ export async function assertSendable(intent: TransactionIntent, payer: SolanaAdd
       computeUnitLimit,
       computeUnitPrice: 1,
       blockHash: PLACEHOLDER_BLOCK_HASH,
+      reference: computeReference({ key, createdAtMs: 0 }),
     });
   } catch (error) {
     // The client's encoder writes into a buffer of one packet.
