@@ -249,7 +249,6 @@ export class DemoScript {
     );
     const [first] = checks;
     this.#screen.line(pc.dim(`  ${first?.computeUnits} compute units, ${first?.feeLamports} lamports a check`));
-    await this.#cast.type(requester, ['anchor', 'list']);
   }
 
   async #exportAndStop(requester: CastMember, victim: CastMember): Promise<string> {
