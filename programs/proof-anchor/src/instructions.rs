@@ -136,9 +136,10 @@ pub fn set_delegate(call: &mut Call) -> ProgramResult {
 #[inline(never)]
 pub fn verify_recent(call: &mut Call) -> ProgramResult {
     let [log_account] = some!("verify_recent.accounts", call.accounts.first_chunk_mut(), NotEnoughAccounts);
-    let (args, rest) = some!("verify_recent.args", LeafArgs::split(call.args), InvalidInstruction);
-    let (path, rest) = split_path(rest)?;
-    check!("verify_recent.length", rest.is_empty(), InvalidInstruction);
+    let length = size_of::<LeafArgs>() + path_bytes(call.args, size_of::<LeafArgs>());
+    check!("verify_recent.length", call.args.len() == length, InvalidInstruction);
+    let (args, rest) = LeafArgs::split(call.args).ok_or(ProgramError::InvalidInstructionData)?;
+    let (path, _) = split_path(rest).ok_or(ProgramError::InvalidInstructionData)?;
     let log = load_log(call.program_id, log_account)?;
     check_generation(&log, args.generation.get())?;
     let (entry, size) = (args.entry.get(), log.size.get());
@@ -155,11 +156,14 @@ pub fn verify_recent(call: &mut Call) -> ProgramResult {
 #[inline(never)]
 pub fn verify_logged(call: &mut Call) -> ProgramResult {
     let [log_account] = some!("verify_logged.accounts", call.accounts.first_chunk_mut(), NotEnoughAccounts);
-    let (args, rest) = some!("verify_logged.args", LeafArgs::split(call.args), InvalidInstruction);
-    let (batch_size, rest) = some!("verify_logged.batch_size", U64::split(rest), InvalidInstruction);
-    let (path, rest) = split_path(rest)?;
-    let (log_path, rest) = split_path(rest)?;
-    check!("verify_logged.length", rest.is_empty(), InvalidInstruction);
+    let paths = size_of::<LeafArgs>() + size_of::<U64>();
+    let log_path = paths + path_bytes(call.args, paths);
+    let length = log_path + path_bytes(call.args, log_path);
+    check!("verify_logged.length", call.args.len() == length, InvalidInstruction);
+    let (args, rest) = LeafArgs::split(call.args).ok_or(ProgramError::InvalidInstructionData)?;
+    let (batch_size, rest) = U64::split(rest).ok_or(ProgramError::InvalidInstructionData)?;
+    let (path, rest) = split_path(rest).ok_or(ProgramError::InvalidInstructionData)?;
+    let (log_path, _) = split_path(rest).ok_or(ProgramError::InvalidInstructionData)?;
     let log = load_log(call.program_id, log_account)?;
     check_generation(&log, args.generation.get())?;
     let (entry, size) = (args.entry.get(), log.size.get());
@@ -211,12 +215,16 @@ fn batch_root_from_path(args: &LeafArgs, batch_size: U64, path: &[Hash]) -> Resu
     merkle::root_from_path(&merkle::leaf_hash(args.leaf.as_bytes()), &position, path)
 }
 
-/// u32 n, then n hashes.
-fn split_path(data: &[u8]) -> Result<(&[Hash], &[u8]), ProgramError> {
-    let (count, rest) = some!("path.count", data.split_first_chunk(), InvalidInstruction);
-    let bytes = u64::from(u32::from_le_bytes(*count)) * size_of::<Hash>() as u64;
-    let (path, rest) = some!("path.length", rest.split_at_checked(bytes as usize), InvalidInstruction);
-    Ok((path.as_chunks().0, rest))
+/// Bytes of a path (u32 n, then n hashes) that begins at `offset`. One whose count is cut off has the length of an empty
+/// one, which the data are too short for.
+fn path_bytes(data: &[u8], offset: usize) -> usize {
+    let count = data.get(offset..).and_then(|path| path.first_chunk()).map_or(0, |count| u32::from_le_bytes(*count));
+    size_of::<u32>() + count as usize * size_of::<Hash>()
+}
+
+fn split_path(data: &[u8]) -> Option<(&[Hash], &[u8])> {
+    let (path, rest) = data.split_at_checked(path_bytes(data, 0))?;
+    Some((path.get(size_of::<u32>()..)?.as_chunks().0, rest))
 }
 
 fn emit(event: &Appended) {
