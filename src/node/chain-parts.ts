@@ -1,14 +1,15 @@
 import { ChainBeacon } from '../beacon/chain-beacon.ts';
 import { TimeBeacon } from '../beacon/computed-beacon.ts';
 import type { Beacon } from '../beacon/interface.ts';
-import type { AnchorSource } from '../bundle/interface.ts';
+import type { AnchorReader, AnchorSource } from '../bundle/interface.ts';
 import { AnchoringService } from '../chain/anchoring/anchoring-service.ts';
 import { InclusionCheck } from '../chain/anchoring/inclusion-check.ts';
+import { SolanaAnchorReader } from '../chain/anchoring/solana-anchor-reader.ts';
 import { EndpointPool } from '../chain/endpoints/endpoint-pool.ts';
 import type { ChainSigner } from '../chain/interface.ts';
 import { JournalTransactionSender } from '../chain/journal/journal-transaction-sender.ts';
 import { ChainBlockSource } from '../chain/reader/chain-block-source.ts';
-import { DatabaseCursorStore } from '../chain/reader/cursor-store.ts';
+import { DatabaseCursorStore, MemoryCursorStore } from '../chain/reader/cursor-store.ts';
 import { SolanaChainReader } from '../chain/reader/solana-chain-reader.ts';
 import { ExternalSigner } from '../chain/signers/external-signer.ts';
 import { openKeypairFile } from '../chain/signers/keypair-file.ts';
@@ -17,12 +18,14 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import { type ChosenChain, resolveChain } from '../config/resolve-chain.ts';
 import type { WalletKeySource } from '../identity/interface.ts';
 import type { Clock } from '../lib/clock.ts';
+import { hideUrlSecrets } from '../lib/endpoint-address.ts';
 import type { Random } from '../lib/random.ts';
 import type { ChainControl, NodeStatus } from '../rpc/interface.ts';
 import type { ReceiptNotes } from '../scheduler/receipt-notes.ts';
 import { ReceiptOutbox } from '../scheduler/receipt-outbox.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { NoopMetricsRegistry } from '../telemetry/noop-metrics.ts';
 import { NoChain, NodeChain } from './chain-control.ts';
 
 export interface ChainPartsModules {
@@ -38,8 +41,9 @@ export interface ChainPartsModules {
 export interface ChainParts extends AsyncDisposable {
   readonly control: ChainControl;
   readonly beacon: Beacon;
-  /** Null on a network without a chain, as the two below. */
+  /** Null on a network without a chain, as the others below. */
   readonly anchors: AnchorSource | null;
+  readonly anchorReader: AnchorReader | null;
   readonly receiptNotes: ReceiptNotes | null;
   readonly remarks: readonly string[];
   /** Needs no endpoint: what the chain is asked for is tried again until one answers. */
@@ -63,6 +67,7 @@ function createTimeOnly(loaded: LoadedConfig, modules: ChainPartsModules): Chain
     control: new NoChain({ network: loaded.network.id }),
     beacon: new TimeBeacon(modules, rounds(loaded)),
     anchors: null,
+    anchorReader: null,
     receiptNotes: null,
     remarks: [],
     start: async () => {},
@@ -96,11 +101,13 @@ async function createSolana(
   );
   const inclusion = new InclusionCheck({ ...modules, anchoring, reader, sender });
   const control = new NodeChain({ reader, signer, anchoring, inclusion, outbox });
+  const anchorReader = createAnchorReader({ ...modules, stack }, chosen);
   const owned = stack.move();
   return {
     control,
     beacon,
     anchors: anchoring,
+    anchorReader,
     receiptNotes: outbox,
     remarks,
     start: async (signal) => {
@@ -116,6 +123,22 @@ async function createSolana(
     }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+/** For the verdict of an export: each endpoint is asked apart from the others, about this chain alone. */
+function createAnchorReader(
+  modules: Pick<ChainPartsModules, 'clock' | 'logger'> & { readonly stack: AsyncDisposableStack },
+  { genesis, rpcUrls }: ChosenChain,
+): AnchorReader {
+  const { stack, clock, logger } = modules;
+  // What the daemon itself asks is counted; these questions repeat it.
+  const shared = { clock, logger, metrics: new NoopMetricsRegistry() };
+  const endpoints = rpcUrls.map((url) => {
+    const pool = stack.use(new EndpointPool(shared, { rpcUrls: [url], genesis }));
+    const reader = new SolanaChainReader({ ...shared, pool, cursors: new MemoryCursorStore() }, { genesis });
+    return { url: hideUrlSecrets(url), reader };
+  });
+  return new SolanaAnchorReader({ openEndpoints: (wanted) => (wanted === genesis ? endpoints : []) });
 }
 
 interface OpenedSigner {

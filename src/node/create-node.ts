@@ -92,6 +92,7 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
     ...common,
     blobs,
     ...(chain.anchors === null ? {} : { anchors: chain.anchors }),
+    ...(chain.anchorReader === null ? {} : { anchorReader: chain.anchorReader }),
   });
   const methods = createMethodTable(
     { ...common, node, requester, provider, network, blobs, bundles, chain: chain.control },
