@@ -118,7 +118,7 @@ const METHODS: Readonly<Record<string, Method>> = {
 };
 
 function commitmentOf(config: unknown): string {
-  return String((config as Config | undefined)?.['commitment'] ?? 'finalized');
+  return (config as { readonly commitment?: string } | undefined)?.commitment ?? 'finalized';
 }
 
 function withContext(chain: ScriptedChain, config: unknown, value: unknown): unknown {

@@ -184,11 +184,12 @@ export class EndpointPool implements AsyncDisposable {
 
   /** Healthy ones first; those that failed last, and while left alone only if nothing else is there. */
   #candidates(round: number): readonly RpcEndpoint[] {
-    this.#probe();
     const due = this.#endpoints.filter((endpoint) => endpoint.isDue);
     const isLastRound = round + 1 >= this.#options.rounds;
     const candidates = due.length === 0 && (round === 0 || isLastRound) ? this.#endpoints : due;
-    return candidates.toSorted((a, b) => this.#rank(a) - this.#rank(b));
+    const ordered = candidates.toSorted((a, b) => this.#rank(a) - this.#rank(b));
+    this.#probe(ordered.slice(1));
+    return ordered;
   }
 
   #rank(endpoint: RpcEndpoint): number {
@@ -201,10 +202,10 @@ export class EndpointPool implements AsyncDisposable {
     return isLagging || isSlow ? 1 : 0;
   }
 
-  /** Beside a call, those are asked for their slot that may have recovered or were not heard for long. */
-  #probe(): void {
-    if (this.#endpoints.length < 2 || this.#closing.signal.aborted) return;
-    for (const endpoint of this.#endpoints) {
+  /** Beside a call to another, those are asked for their slot that may have recovered or were not heard for long. */
+  #probe(endpoints: readonly RpcEndpoint[]): void {
+    if (this.#closing.signal.aborted) return;
+    for (const endpoint of endpoints) {
       if (!endpoint.isProbeDue() || this.#probes.has(endpoint)) continue;
       const probe = this.#attempt(endpoint, (rpc, options) => rpc.slot('confirmed', options), this.#closing.signal)
         // Its failure is in the endpoint's health; an aborted probe has nothing to say.
