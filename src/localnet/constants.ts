@@ -35,6 +35,9 @@ export const MAX_BATCH = 1_000;
 export const MAX_CONNECTIONS = 512;
 /** Time a client may take to send a request, in ms. */
 export const REQUEST_TIMEOUT_MS = 30_000;
+/** At the end: how long requests may still take, and how often it is looked whether they are answered, in ms. */
+export const CLOSE_TIMEOUT_MS = 1_000;
+export const CLOSE_INTERVAL_MS = 10;
 /** A WebSocket that has not answered a ping for this long is closed, in ms. */
 export const PING_INTERVAL_MS = 30_000;
 /** Bytes that wait for a slow WebSocket client before it is closed. */

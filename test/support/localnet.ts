@@ -36,7 +36,14 @@ export async function startLocalnet(options: Partial<LocalnetOptions> = {}): Pro
   await chain.start({ signal: AbortSignal.timeout(20_000) });
   const status = chain.status();
   const { url, webSocketUrl } = status;
-  const connection = new Connection(url, { commitment: 'confirmed', wsEndpoint: webSocketUrl });
+  const requests = new Set<Promise<unknown>>();
+  const trackedFetch: typeof fetch = async (...request) => {
+    const answered = fetch(...request);
+    const settled: Promise<unknown> = answered.catch(() => {}).finally(() => requests.delete(settled));
+    requests.add(settled);
+    return await answered;
+  };
+  const connection = new Connection(url, { commitment: 'confirmed', wsEndpoint: webSocketUrl, fetch: trackedFetch });
   const airdrop = async (address: PublicKey, lamports: number): Promise<void> => {
     const signature = await connection.requestAirdrop(address, lamports);
     const latest = await connection.getLatestBlockhash();
@@ -59,8 +66,21 @@ export async function startLocalnet(options: Partial<LocalnetOptions> = {}): Pro
       return keypair;
     },
     [Symbol.asyncDispose]: async () => {
+      endSockets(connection);
+      // web3.js asks for more than it waits for, and nobody would hear that these failed.
+      while (requests.size > 0) await Promise.all(requests);
       await chain[Symbol.asyncDispose]();
       if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
     },
   };
+}
+
+/** web3.js connects again for ever, and says so each time, while a subscription is left. */
+function endSockets(connection: Connection): void {
+  const { _rpcWebSocket: socket } = connection as unknown as {
+    _rpcWebSocket: { setAutoReconnect(on: boolean): void; connect(): void; close(): void };
+  };
+  socket.setAutoReconnect(false);
+  socket.connect = () => {};
+  socket.close();
 }

@@ -1,6 +1,6 @@
 import { base58btc } from 'multiformats/bases/base58';
 import type { AccountState, Outcome, Simulation } from '../svm/interface.ts';
-import { SYSVARS } from '../svm/program-ids.ts';
+import { SYSVARS, UPGRADEABLE_LOADER } from '../svm/program-ids.ts';
 import type { SvmMachine } from '../svm/svm-machine.ts';
 import type { TransactionErrorJson } from '../svm/transaction-error.ts';
 import { type WireTransaction, withBlockhash } from '../svm/wire-transaction.ts';
@@ -23,6 +23,9 @@ const CHARGED_WITHOUT_RUNNING: ReadonlySet<TransactionErrorJson> = new Set([
   'InvalidProgramForExecution',
   'MaxLoadedAccountsDataSizeExceeded',
 ]);
+
+/** First byte of an account that holds the code of a program. */
+const PROGRAM_DATA_KIND = 3;
 
 interface Before {
   readonly accounts: ResolvedAccounts;
@@ -84,6 +87,23 @@ export class Executor {
     return isMissing ? { ...outcome, error: 'ProgramAccountNotFound' } : outcome;
   }
 
+  /**
+   * LiteSVM loads a program anew from whatever its data are at that moment, in the order of the accounts: one that was
+   * closed in between would go on running.
+   */
+  #reloadPrograms(changes: AccountChanges, states: Before['states']): void {
+    const isProgramData = (state: AccountState | undefined): boolean =>
+      state?.owner === UPGRADEABLE_LOADER && state.data[0] === PROGRAM_DATA_KIND;
+    const isClosed = [...changes].some(
+      ([address, after]) => isProgramData(states.get(address)) && !isProgramData(after),
+    );
+    if (!isClosed) return;
+    for (const address of states.keys()) {
+      const state = this.#machine.read(address);
+      if (state?.executable === true && state.owner === UPGRADEABLE_LOADER) this.#machine.write(address, state);
+    }
+  }
+
   #charge(wire: WireTransaction): boolean {
     const [payer = ''] = wire.message.accountKeys;
     const state = this.#machine.read(payer);
@@ -106,6 +126,7 @@ export class Executor {
       const after = this.#machine.read(address);
       if (!areEqual(states.get(address), after)) changes.set(address, after);
     });
+    this.#reloadPrograms(changes, states);
     const after = (address: string): AccountState | undefined =>
       changes.has(address) ? changes.get(address) : this.#table.get(address);
     const earlier = (address: string): AccountState | undefined =>

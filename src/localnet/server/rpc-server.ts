@@ -6,6 +6,8 @@ import { describeError } from '../../lib/errors.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import {
+  CLOSE_INTERVAL_MS,
+  CLOSE_TIMEOUT_MS,
   MAX_BODY_BYTES,
   MAX_BUFFERED_BYTES,
   MAX_CONNECTIONS,
@@ -191,11 +193,15 @@ async function listenOn(server: Server, host: string, port: number): Promise<voi
   server.removeListener('error', reject);
 }
 
+/** Requests that are being answered get their answer, unless that takes long. */
 async function closeServer(server: Server): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());
-  server.closeAllConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), CLOSE_INTERVAL_MS);
+  const late = setTimeout(() => server.closeAllConnections(), CLOSE_TIMEOUT_MS);
   await promise;
+  clearInterval(idle);
+  clearTimeout(late);
 }
 
 /** Where everybody may connect, clients of this machine use the loopback address. */
