@@ -49,6 +49,8 @@ export interface FoundAppend extends BatchRoot {
 
 const SYSTEM_PROGRAM = SolanaAddress('11111111111111111111111111111111');
 
+const LOG_VERSION = 1;
+
 export function computeLogAddress(program: SolanaAddress, owner: SolanaAddress): SolanaAddress {
   return SolanaAddress(encodeBase58(findProgramAddress(computeLogSeeds(owner), decodeBase58(program)).address));
 }
@@ -73,6 +75,7 @@ export function createLog(program: SolanaAddress, owner: SolanaAddress): ChainIn
 /** The account's own bytes. @throws ChainError, RangeError if they are no log, or hold numbers above 2^53 */
 export function parseLog(data: Uint8Array, slot: number): LogState {
   const log = decodeLog(data);
+  if (log.version !== LOG_VERSION) throw new RangeError(`it is of version ${log.version}`);
   const size = toNumber(log.size);
   const count = Math.min(size, RING_ENTRIES);
   const recent = Array.from({ length: count }, (_, index) => {

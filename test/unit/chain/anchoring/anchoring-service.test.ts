@@ -1,11 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { computeLogAddress } from '../../../../src/chain/anchoring/anchor-log.ts';
-import {
-  encodeAppend,
-  encodeCloseLog,
-  encodeCreateLog,
-  encodeSetDelegate,
-} from '../../../../src/chain/generated/proof-anchor.ts';
 import { anchorSchema } from '../../../../src/domain/anchor.ts';
 import { decodeBase58 } from '../../../../src/domain/chain.ts';
 import {
@@ -17,7 +11,6 @@ import {
   type RigOptions,
   receiptLeaf,
   receiptLeaves,
-  STRANGER,
   WALLET,
 } from '../../../support/anchoring-rig.ts';
 import { settleTasks, until } from '../../../support/manual-clock.ts';
@@ -44,22 +37,6 @@ async function anchorNow({ service }: AnchoringRig): Promise<void> {
 }
 
 const code = (expected: string) => expect.objectContaining({ code: expected });
-
-/** Somebody else's append at the end of the log, by the owner's key or its delegate's. */
-function appendAsStranger({ chain }: AnchoringRig, root: Uint8Array, authority = STRANGER): void {
-  const log = chain.logs.get(LOG);
-  if (log === undefined) throw new Error('there is no log');
-  const args = {
-    generation: BigInt(log.generation),
-    expectedSize: BigInt(log.entries.length),
-    batchRoot: root,
-    batchSize: 1n,
-  };
-  chain.balances.set(authority, 1_000_000n);
-  chain.execute([encodeSetDelegate(PROGRAM, { owner: WALLET, log: LOG }, { delegate: STRANGER })], WALLET);
-  const done = chain.execute([encodeAppend(PROGRAM, { authority, log: LOG }, args)], authority);
-  if (done.failure !== null) throw new Error(done.failure.detail);
-}
 
 afterEach(async () => {
   for (const rig of rigs.splice(0)) await rig.service.stop();
@@ -107,6 +84,18 @@ describe('AnchoringService', () => {
     expect(await rig.service.batchOf(receiptLeaf(1).digest)).toBe(0);
     expect(await rig.service.batchOf(receiptLeaf('unknown').digest)).toBeUndefined();
     expect(await rig.service.proof(new Uint8Array(31))).toBeUndefined();
+  });
+
+  it('gives no anchor that does not hold, if its tree was damaged on disk', async () => {
+    const rig = await start();
+    await rig.service.add(receiptLeaves(3));
+    await anchorNow(rig);
+    const [[key, row] = ['', new Uint8Array()]] = rig.database.rows('anchor-trees');
+    rig.database.rows('anchor-trees').set(
+      key,
+      row.map((byte, at) => (at === 40 ? byte ^ 1 : byte)),
+    );
+    await expect(rig.service.proof(receiptLeaf(0).digest)).rejects.toEqual(code('ANCHORING_DAMAGED'));
   });
 
   it('does not take a checkpoint root for a receipt', async () => {
@@ -356,152 +345,5 @@ describe('a batch that the chain does not take', () => {
     rig.chain.isProgramThere = true;
     await rig.service.flush();
     await until(() => rig.service.status().anchored === 1);
-  });
-});
-
-describe('a log that others write to', () => {
-  it.each([true, false])('takes the next place after another entry (preflight: %s)', async (hasPreflight) => {
-    const rig = await start();
-    rig.journal.hasPreflight = hasPreflight;
-    await rig.service.add([receiptLeaf(1)]);
-    await anchorNow(rig);
-    let others = 0;
-    rig.journal.beforeLanding = () => {
-      if (others++ < 3) appendAsStranger(rig, new Uint8Array(32).fill(others));
-    };
-    await rig.service.add([receiptLeaf(2)]);
-    await anchorNow(rig);
-    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(5);
-    expect(await isProven(rig.service, rig.chain, receiptLeaf(2))).toBe(true);
-  });
-
-  it('adopts its own root where another has written it, and does not write it twice', async () => {
-    for (const hasPreflight of [true, false]) {
-      const rig = await start();
-      rig.journal.hasPreflight = hasPreflight;
-      await rig.service.add([receiptLeaf(1)]);
-      await anchorNow(rig);
-      await rig.service.add([receiptLeaf(2)]);
-      let isFirst = true;
-      rig.journal.beforeLanding = () => {
-        if (!isFirst) return;
-        isFirst = false;
-        const [row] = [...rig.database.rows('anchor-batches').entries()].at(-1) ?? [];
-        expect(row).toBeDefined();
-        appendAsStranger(rig, sealedRoot);
-        for (let each = 0; each < 70; each++) appendAsStranger(rig, new Uint8Array(32).fill(each + 1));
-        rig.chain.finalize();
-      };
-      const sealedRoot = new Uint8Array(32);
-      const view = await rig.service.flush();
-      sealedRoot.set(view?.batchRoot ?? []);
-      await rig.service.wait(view?.batch ?? -1, { signal: NEVER });
-      const roots = rig.chain.logs.get(LOG)?.entries.map(({ batchRoot }) => Buffer.from(batchRoot).toString('hex'));
-      expect(roots?.filter((root) => root === Buffer.from(sealedRoot).toString('hex'))).toHaveLength(1);
-      expect((await rig.service.list({ limit: 1 }))[0]).toMatchObject({ state: 'finalized', entry: 1 });
-      expect(await isProven(rig.service, rig.chain, receiptLeaf(2))).toBe(true);
-    }
-  });
-
-  it('makes the log anew after it was closed, with another generation', async () => {
-    const rig = await start();
-    await rig.service.add([receiptLeaf(1)]);
-    await anchorNow(rig);
-    const before = await rig.service.proof(receiptLeaf(1).digest);
-    let isFirst = true;
-    rig.journal.beforeLanding = () => {
-      const log = rig.chain.logs.get(LOG);
-      if (!isFirst || log === undefined) return;
-      isFirst = false;
-      const accounts = { owner: WALLET, log: LOG, destination: WALLET };
-      rig.chain.execute([encodeCloseLog(PROGRAM, accounts, { generation: BigInt(log.generation) })], WALLET);
-    };
-    await rig.service.add([receiptLeaf(2)]);
-    await anchorNow(rig);
-    const after = await rig.service.proof(receiptLeaf(2).digest);
-    expect(after?.entry).toBe(0);
-    expect(after?.generation).toBeGreaterThan(before?.generation ?? Infinity);
-    expect(await isProven(rig.service, rig.chain, receiptLeaf(2))).toBe(true);
-  });
-
-  it('goes on in a log that was closed and made anew by another', async () => {
-    const rig = await start();
-    await rig.service.add([receiptLeaf(1)]);
-    await anchorNow(rig);
-    let isFirst = true;
-    rig.journal.beforeLanding = () => {
-      const log = rig.chain.logs.get(LOG);
-      if (!isFirst || log === undefined) return;
-      isFirst = false;
-      const accounts = { owner: WALLET, log: LOG, destination: WALLET };
-      rig.chain.execute([encodeCloseLog(PROGRAM, accounts, { generation: BigInt(log.generation) })], WALLET);
-      rig.chain.execute([encodeCreateLog(PROGRAM, { payer: WALLET, owner: WALLET, log: LOG })], WALLET);
-      appendAsStranger(rig, new Uint8Array(32).fill(3));
-    };
-    await rig.service.add([receiptLeaf(2)]);
-    await anchorNow(rig);
-    expect(await isProven(rig.service, rig.chain, receiptLeaf(2))).toBe(true);
-    expect((await rig.service.list({ limit: 1 }))[0]).toMatchObject({ entry: 1 });
-  });
-
-  it('does not write a root again that a restored database has forgotten', async () => {
-    const rig = await start();
-    await rig.service.add([receiptLeaf(1)]);
-    rig.reader.isReachable = false;
-    await rig.service.flush();
-    const backup = rig.database.clone();
-    rig.reader.isReachable = true;
-    await rig.service.flush();
-    await until(() => rig.service.status().anchored === 1);
-    await rig.service.stop();
-    rig.journal.records.clear();
-    rig.database.rows('anchor-batches').clear();
-    for (const [key, value] of backup.rows('anchor-batches')) rig.database.rows('anchor-batches').set(key, value);
-    const restored = await restart(rig);
-    await until(() => restored.service.status().anchored === 1);
-    expect(restored.chain.logs.get(LOG)?.entries).toHaveLength(1);
-    expect(await isProven(restored.service, restored.chain, receiptLeaf(1))).toBe(true);
-  });
-
-  it('does not write a root again whose transaction no endpoint has any more, and says what is missing', async () => {
-    const rig = await start({ retryFirstMs: 100 });
-    await rig.service.add([receiptLeaf(1)]);
-    rig.reader.isReachable = false;
-    const view = await rig.service.flush();
-    rig.chain.execute([encodeCreateLog(PROGRAM, { payer: WALLET, owner: WALLET, log: LOG })], WALLET);
-    appendAsStranger(rig, view?.batchRoot ?? new Uint8Array());
-    rig.chain.finalize();
-    rig.reader.firstSlot = rig.chain.slot + 1;
-    rig.reader.isReachable = true;
-    await rig.service.flush();
-    await until(() => rig.service.status().problem?.code === 'ANCHORING_HISTORY_GONE');
-    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(1);
-    rig.reader.firstSlot = 0;
-    await rig.clock.advance(1_000);
-    await until(() => rig.service.status().anchored === 1);
-    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(1);
-  });
-
-  it('takes no other place where history does not tell what is in the log since', async () => {
-    const rig = await start({ retryFirstMs: 100, retryLongestMs: 100 });
-    await rig.service.add([receiptLeaf(1)]);
-    await anchorNow(rig);
-    let isFirst = true;
-    rig.journal.beforeLanding = () => {
-      if (!isFirst) return;
-      isFirst = false;
-      for (let each = 0; each < 70; each++) appendAsStranger(rig, new Uint8Array(32).fill(each + 1));
-      rig.reader.firstSlot = rig.chain.slot - 4;
-    };
-    await rig.service.add([receiptLeaf(2)]);
-    await rig.service.flush();
-    await until(() => rig.service.status().problem?.code === 'ANCHORING_HISTORY_GONE');
-    await rig.clock.advance(1_000);
-    expect(rig.service.status()).toMatchObject({ anchored: 1, problem: { code: 'ANCHORING_HISTORY_GONE' } });
-    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(71);
-    rig.reader.firstSlot = 0;
-    await rig.clock.advance(1_000);
-    await until(() => rig.service.status().anchored === 2);
-    expect(rig.chain.logs.get(LOG)?.entries).toHaveLength(72);
   });
 });
