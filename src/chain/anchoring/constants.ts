@@ -23,8 +23,11 @@ export const PARALLEL_READS = 1_024;
 /** Calls of `add` and `flush` that may wait for their write. */
 export const MAX_QUEUED_CALLS = 10_000;
 
-/** Compute units asked for: twice what the largest cases cost (programs/proof-anchor, table of costs). */
-export const APPEND_COMPUTE_UNITS = 40_000;
+/**
+ * Compute units asked for (programs/proof-anchor/COSTS.md): an append costs at most 8,634; making a log 3,182, and 1,500
+ * more for each bump that gives no address, which is one in two: 24 in a row are one in 16 million.
+ */
+export const APPEND_COMPUTE_UNITS = 20_000;
 export const CREATE_LOG_COMPUTE_UNITS = 40_000;
 export const VERIFY_COMPUTE_UNITS = 60_000;
 
@@ -58,3 +61,6 @@ export const MAX_LISTED = 1_000;
 
 /** Longest that one endpoint is waited for about one anchor, in ms. */
 export const ANCHOR_READING_MS = 30_000;
+
+/** Chains that one reader of anchors asks; of an anchor on another one nothing is found out. */
+export const MAX_READ_CHAINS = 16;

@@ -3,7 +3,7 @@ import type { Anchor } from '../../domain/anchor.ts';
 import { BlockHash, type Cluster, encodeBase58, identifyCluster } from '../../domain/chain.ts';
 import { createDeadline } from '../../lib/abort.ts';
 import { describeError } from '../../lib/errors.ts';
-import { ANCHOR_READING_MS } from './constants.ts';
+import { ANCHOR_READING_MS, MAX_READ_CHAINS } from './constants.ts';
 import { type AnchorEndpoint, askEndpoint } from './reading/ask-endpoint.ts';
 import { type EndpointFindings, unchecked } from './reading/finding.ts';
 import { mergeFindings } from './reading/merge-findings.ts';
@@ -41,11 +41,11 @@ export class SolanaAnchorReader implements AnchorReader {
   }
 
   #open(genesis: BlockHash): readonly AnchorEndpoint[] {
-    let endpoints = this.#endpoints.get(genesis);
-    if (endpoints === undefined) {
-      endpoints = this.#modules.openEndpoints(genesis);
-      this.#endpoints.set(genesis, endpoints);
-    }
+    const known = this.#endpoints.get(genesis);
+    // Whoever made the anchors chose how many chains they name.
+    if (known !== undefined || this.#endpoints.size >= MAX_READ_CHAINS) return known ?? [];
+    const endpoints = this.#modules.openEndpoints(genesis);
+    this.#endpoints.set(genesis, endpoints);
     return endpoints;
   }
 }

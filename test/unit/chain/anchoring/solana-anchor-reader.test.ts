@@ -262,3 +262,17 @@ describe('an anchor of which an endpoint cannot tell', () => {
     await expect(asked.readAnchor(anchor, { signal: AbortSignal.abort() })).rejects.toThrow();
   });
 });
+
+it('a reader of anchors asks a few chains, however many the anchors name', async () => {
+  const opened: BlockHash[] = [];
+  const reader = new SolanaAnchorReader({
+    openEndpoints: (genesis) => {
+      opened.push(genesis);
+      return [];
+    },
+  });
+  for (let each = 0; each < 40; each++) {
+    await reader.readAnchor({ ...anchor, genesis: new Uint8Array(32).fill(each) }, { signal: NEVER });
+  }
+  expect(opened).toHaveLength(16);
+});
