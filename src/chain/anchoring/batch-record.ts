@@ -33,7 +33,6 @@ const landingSchema = z.strictObject({
   /** Of our own journal, or somebody else's transaction that we found. */
   by: z.enum(['own', 'found']),
 });
-type Landing = z.output<typeof landingSchema>;
 
 /**
  * `intent` is durable before its transaction is submitted, and gone only when that transaction provably does not count.
