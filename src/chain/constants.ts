@@ -116,3 +116,6 @@ export const SIGNATURE_FEE_LAMPORTS = 5_000n;
 
 /** How often terminal records are looked through for old ones, in ms. */
 export const PRUNE_INTERVAL_MS = 3_600_000;
+
+/** Transactions of a history that are fetched at once: each waits for a round trip. */
+export const FETCH_AHEAD = 8;

@@ -1,6 +1,6 @@
-import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { SystemInstruction, SystemProgram, TransactionInstruction, VersionedTransaction } from '@solana/web3.js';
+import { isSignatureValid } from '../../src/chain/endpoints/verify-signature.ts';
 import { BlockHash, encodeBase58, SolanaAddress, TransactionSignature } from '../../src/domain/chain.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
 
@@ -122,7 +122,7 @@ export class ScriptedChain {
     const [payer] = transaction.message.staticAccountKeys;
     const [bytes] = transaction.signatures;
     if (payer === undefined || bytes === undefined) throw new Error('no signature');
-    if (!ed25519.verify(bytes, transaction.message.serialize(), payer.toBytes())) throw new Error('bad signature');
+    if (!isSignatureValid(bytes, transaction.message.serialize(), payer.toBytes())) throw new Error('bad signature');
     const isQueued = this.#queue.some((queued) => readSignature(queued) === signature);
     if (!isQueued && this.find(signature) === undefined && this.accepts(transaction)) this.#queue.push(transaction);
     return signature;

@@ -1,4 +1,3 @@
-import { ed25519 } from '@noble/curves/ed25519.js';
 import type { Message, MessageV0, VersionedTransactionResponse } from '@solana/web3.js';
 import { z } from 'zod';
 import { decodeBase58, SolanaAddress, TransactionSignature } from '../../domain/chain.ts';
@@ -6,6 +5,7 @@ import { UnixMs } from '../../domain/ids.ts';
 import type { ChainInstruction, ChainTransaction } from '../interface.ts';
 import { countSchema, lamportsSchema, transactionErrorSchema } from './rpc-schemas.ts';
 import { parseTransactionError } from './transaction-error.ts';
+import { isSignatureValid } from './verify-signature.ts';
 
 /** Makes the error of an endpoint that answered with something else. */
 export type Refuse = (reason: string) => Error;
@@ -60,8 +60,7 @@ function assertSigned(
   if (signatures.length !== required) throw refuse(`${signatures.length} signatures of ${required}`);
   for (const [index, text] of signatures.entries()) {
     const key = message.staticAccountKeys[index]?.toBytes();
-    const isValid =
-      key !== undefined && ed25519.verify(decodeBase58(TransactionSignature(text)), bytes, key, { zip215: false });
+    const isValid = key !== undefined && isSignatureValid(decodeBase58(TransactionSignature(text)), bytes, key);
     if (!isValid) throw refuse('a signature that is not over this transaction');
   }
 }

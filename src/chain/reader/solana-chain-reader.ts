@@ -24,6 +24,7 @@ import type {
 import { createFollowMetrics, type FollowMetrics } from '../metrics.ts';
 import { FOLLOW_DEFAULTS, type FollowOptions } from '../options.ts';
 import type { CursorStore } from './cursor-store.ts';
+import { fetchAhead } from './fetch-ahead.ts';
 import { type FollowedTransaction, TransactionFollower } from './transaction-follower.ts';
 
 export interface SolanaChainReaderModules {
@@ -142,10 +143,11 @@ export class SolanaChainReader implements ChainReader {
       const page = await this.#pool.first((rpc, o) => rpc.signaturesFor(address, range, { ...o, commitment }), {
         signal,
       });
-      for (const entry of page) {
-        if (entry.slot < sinceSlot) return;
-        yield await this.#fetchListed(entry, { signal, commitment });
-      }
+      const wanted = page.filter(({ slot }) => slot >= sinceSlot);
+      const fetch = (entry: ListedSignature): Promise<ChainTransaction> =>
+        this.#fetchListed(entry, { signal, commitment });
+      for await (const [, transaction] of fetchAhead(wanted, fetch)) yield transaction;
+      if (wanted.length < page.length) return;
       before = page.at(-1)?.signature;
       if (page.length < SIGNATURE_PAGE || before === undefined) return;
     }

@@ -11,6 +11,7 @@ import type { FollowMetrics } from '../metrics.ts';
 import type { FollowOptions } from '../options.ts';
 import { pauseUntil } from '../pause-until.ts';
 import type { CursorStore } from './cursor-store.ts';
+import { fetchAhead } from './fetch-ahead.ts';
 import { HandledQueue } from './handled-queue.ts';
 import { sweepHistory } from './history-sweep.ts';
 import { LogSubscription } from './log-subscription.ts';
@@ -63,9 +64,10 @@ export class TransactionFollower {
       try {
         const sweep = await pool.first((rpc, o) => sweepHistory(rpc, { address, since: queue.newest }, o), { signal });
         isComplete = sweep.isComplete;
-        for (const entry of sweep.entries) {
-          if (queue.has(entry)) continue;
-          const transaction = await this.#modules.fetchTransaction(entry, { signal });
+        const fresh = sweep.entries.filter((entry) => !queue.has(entry));
+        const fetch = (entry: ListedSignature): Promise<ChainTransaction> =>
+          this.#modules.fetchTransaction(entry, { signal });
+        for await (const [entry, transaction] of fetchAhead(fresh, fetch)) {
           await this.#awaitRoom(queue, signal);
           yield this.#give(queue, entry, transaction);
         }
