@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { MAX_RESPONSE_BYTES } from '../../../src/chain/constants.ts';
 import type { EndpointPool } from '../../../src/chain/endpoints/endpoint-pool.ts';
 import { EndpointPool as Pool } from '../../../src/chain/endpoints/endpoint-pool.ts';
 import type { SolanaRpc } from '../../../src/chain/endpoints/solana-rpc.ts';
+import { ChainError } from '../../../src/chain/errors.ts';
 import type { EndpointPoolOptions } from '../../../src/chain/options.ts';
+import { encodeBase58, Lamports, TransactionSignature } from '../../../src/domain/chain.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { PromMetricsRegistry } from '../../../src/telemetry/prom-metrics.ts';
@@ -312,6 +315,72 @@ describe('agreement', () => {
     const pool = stack.use(createPool([endpoint.url, `${endpoint.url}/`], chain.genesis));
     expect(pool.needed).toBe(1);
     expect(pool.status()).toHaveLength(1);
+  });
+});
+
+describe('garbage', () => {
+  const address = WALLET.address;
+  const signature = TransactionSignature(encodeBase58(new Uint8Array(64).fill(1)));
+  const wire = new Uint8Array(65);
+  const QUESTIONS: readonly (readonly [
+    string,
+    (rpc: SolanaRpc, o: { readonly signal: AbortSignal }) => Promise<unknown>,
+  ])[] = [
+    ['getGenesisHash', (rpc, o) => rpc.genesis(o)],
+    ['getEpochInfo', (rpc, o) => rpc.height('finalized', o)],
+    ['getBalance', (rpc, o) => rpc.balance(address, 'finalized', o)],
+    ['getAccountInfo', (rpc, o) => rpc.account(address, { ...o, commitment: 'finalized' })],
+    ['getTransaction', (rpc, o) => rpc.transaction(signature, 'finalized', o)],
+    ['getSignatureStatuses', (rpc, o) => rpc.signatureStatuses([signature], { ...o, searchTransactionHistory: true })],
+    ['getLatestBlockhash', (rpc, o) => rpc.latestBlockHash('confirmed', o)],
+    ['sendTransaction', (rpc, o) => rpc.send(wire, o)],
+    ['getRecentPrioritizationFees', (rpc, o) => rpc.prioritizationFees([address], o)],
+    ['getSignaturesForAddress', (rpc, o) => rpc.signaturesFor(address, {}, { ...o, commitment: 'finalized' })],
+    ['getFirstAvailableBlock', (rpc, o) => rpc.firstAvailableBlock(o)],
+    ['getBlocks', (rpc, o) => rpc.blocks(1, 2, o)],
+    ['getBlock', (rpc, o) => rpc.block(1, o)],
+    ['getMinimumBalanceForRentExemption', (rpc, o) => rpc.rentExemption(1, o)],
+    ['requestAirdrop', (rpc, o) => rpc.airdrop(address, Lamports(1n), o)],
+  ];
+  /** Objects with the names that answers have, and anything in them. */
+  const values = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<unknown>(null, 0, -1, 1.5, 1e300, '', 'x', true, 'finalized', address, signature),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(
+        fc.constantFrom(
+          'context',
+          'value',
+          'slot',
+          'err',
+          'meta',
+          'transaction',
+          'message',
+          'data',
+          'owner',
+          'lamports',
+        ),
+        tie('value'),
+        { maxKeys: 4 },
+      ),
+    ),
+  })).value;
+
+  test.each(QUESTIONS)('for %s gives a coded error or a checked value', { timeout: 30_000 }, async (method, ask) => {
+    const endpoint = await openOne();
+    const pool = poolOf([endpoint], { rounds: 1, backoffMs: 0, backoffMaxMs: 0 });
+    await fc.assert(
+      fc.asyncProperty(values, async (result) => {
+        endpoint.misbehave({ kind: 'result', result }, method);
+        try {
+          await pool.first(ask, { signal: signal() });
+        } catch (error) {
+          expect(error).toBeInstanceOf(ChainError);
+        }
+      }),
+      { numRuns: 60 },
+    );
   });
 });
 
