@@ -91,7 +91,7 @@ async function createSolana(
   stack.defer(() => sender.stop());
   const anchoring = new AnchoringService(
     { ...modules, reader, sender },
-    { program: chosen.programs.proofAnchor, ...settings.anchor },
+    { program: chosen.programs.proofAnchor, keepMs: loaded.config.results.keepForMs, ...settings.anchor },
   );
   stack.defer(() => anchoring.stop());
   const outbox = new ReceiptOutbox({ ...modules, anchors: anchoring }, settings.anchor);

@@ -80,7 +80,8 @@ describe('daemons on one local chain', () => {
     const other = await Mesh.open({ hasChain: true }, AbortSignal.timeout(60_000));
     await using _other = other;
     const wrong = await mesh.run(stranger, ['bundle', 'verify', bundle, '--json', '--rpc-url', other.chain.status.url]);
-    expect(wrong.exitCode).toBe(1);
+    expect(wrong.exitCode).toBe(3);
+    expect(wrong.stdout).toContain(other.chain.status.genesis);
   });
 
   it('keep receipts while the wallet is empty, and say what to do', async () => {

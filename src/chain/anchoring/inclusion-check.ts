@@ -7,7 +7,7 @@ import type { Database } from '../../storage/interface.ts';
 import { encodeVerifyLogged, encodeVerifyRecent } from '../generated/proof-anchor.ts';
 import type { AnchorService, CallOptions, ChainInstruction, ChainReader, TransactionSender } from '../interface.ts';
 import { AnchorLog, type LogState } from './anchor-log.ts';
-import { BatchRecords } from './batch-record.ts';
+import { BatchRecords, type LogPlace } from './batch-record.ts';
 import { RING_ENTRIES, VERIFY_COMPUTE_UNITS } from './constants.ts';
 import { AnchoringError } from './errors.ts';
 
@@ -83,7 +83,7 @@ export class InclusionCheck {
   async #describeLogged(anchor: Anchor, digest: Uint8Array, log: LogState): Promise<ChainInstruction> {
     const entries: Uint8Array[] = [];
     for await (const [, { landing, root, leaves }] of this.#records.oldestFirst()) {
-      if (landing?.place.generation !== anchor.generation || root === null) continue;
+      if (landing === null || root === null || !isSameLog(landing.place, anchor)) continue;
       entries[landing.place.entry] = computeLeafHash(encodeLogEntry({ batchRoot: root, batchSize: leaves }));
     }
     const known = Array.from({ length: log.size }, (_, entry) => entries[entry]).flatMap((hash) => hash ?? []);
@@ -104,6 +104,15 @@ export class InclusionCheck {
       },
     );
   }
+}
+
+/** The database may hold batches of another chain, of an earlier network. */
+function isSameLog(place: LogPlace, anchor: Anchor): boolean {
+  return (
+    place.generation === anchor.generation &&
+    place.log === encodeBase58(anchor.log) &&
+    place.genesis === encodeBase58(anchor.genesis)
+  );
 }
 
 function describeRecent(anchor: Anchor, digest: Uint8Array): ChainInstruction {

@@ -91,10 +91,10 @@ function describeNoAnswer(asking: Checked, error: unknown): Finding {
   const name = `${asking} on the chain`;
   if (error instanceof ChainError && error.info.code === 'CHAIN_WRONG_CLUSTER') {
     const { expected, found } = error.info;
-    return invalid(
+    // It knows nothing of the anchor's chain, so it contradicts nothing.
+    return unchecked(
       'the endpoint is on the chain that the anchor names',
-      'OTHER_CHAIN',
-      `it is on the chain with genesis ${found}, and the anchor is on ${expected}: name an endpoint of that chain`,
+      `an endpoint of the chain with genesis ${expected}; this one is on the chain with genesis ${found}`,
     );
   }
   return unchecked(name, `an answer: ${describeError(error)}`);
