@@ -1,4 +1,11 @@
+import type { SolanaAddress } from '../domain/chain.ts';
 import type { GenesisProgram } from './interface.ts';
+import type { AccountState } from './svm/interface.ts';
+
+export interface GenesisAccount {
+  readonly address: SolanaAddress;
+  readonly state: AccountState;
+}
 
 export interface LocalnetOptions {
   /** Folder of the state; null keeps it in memory. */
@@ -16,6 +23,8 @@ export interface LocalnetOptions {
   /** Blocks without transactions kept. */
   readonly maxEmptyBlocks?: number;
   readonly programs?: readonly GenesisProgram[];
+  /** Accounts that a new chain begins with. */
+  readonly accounts?: readonly GenesisAccount[];
   /** Names, besides localhost and IP addresses, under which clients may call. */
   readonly allowedHosts?: readonly string[];
 }
@@ -34,6 +43,7 @@ export const LOCALNET_DEFAULTS = {
   maxTransactions: 200_000,
   maxEmptyBlocks: 432_000,
   programs: [],
+  accounts: [],
   allowedHosts: [],
 } as const satisfies Partial<LocalnetOptions>;
 

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { SystemClock } from '../../lib/clock.ts';
 import { SystemRandom } from '../../lib/random.ts';
@@ -34,6 +34,11 @@ const options = z.strictObject({
     .default(LOCALNET_DEFAULTS.slotMs)
     .describe('length of a slot in ms')
     .meta({ placeholder: 'MS' }),
+  account: z
+    .array(z.string())
+    .default([])
+    .describe('a new chain begins with the account in this file, as `solana account --output json` writes it')
+    .meta({ placeholder: 'FILE' }),
   reset: z.boolean().default(false).describe('throw the chain of this folder away and begin a new one'),
 });
 type LocalnetCommandOptions = z.output<typeof options>;
@@ -66,18 +71,21 @@ export const localnet = defineCommand({
 });
 
 async function startChain(given: LocalnetCommandOptions, context: CliContext): Promise<LocalChain> {
-  const [{ LiteLocalChain }, { PinoLogger }, { readPrograms }] = await Promise.all([
+  const [{ LiteLocalChain }, { PinoLogger }, { readPrograms }, { readAccountFile }] = await Promise.all([
     import('../../localnet/lite-local-chain.ts'),
     import('../../telemetry/pino-logger.ts'),
     import('./read-programs.ts'),
+    import('./read-account-file.ts'),
   ]);
-  const { port, host, slotMs, reset, allowHost } = given;
+  const { port, host, slotMs, reset, allowHost, account } = given;
   const directory = join(findLocations(context).home, 'localnet');
+  const programs = await readPrograms();
+  const accounts = await Promise.all(account.map((file) => readAccountFile(resolve(context.workingDirectory, file))));
   if (reset) await LiteLocalChain.reset(directory);
   const logger = await PinoLogger.open({ level: 'warn', file: null, stream: toLogStream(context) });
   const chain = new LiteLocalChain(
     { clock: new SystemClock(), random: new SystemRandom(), logger },
-    { directory, host, port, slotMs, allowedHosts: allowHost, programs: await readPrograms() },
+    { directory, host, port, slotMs, allowedHosts: allowHost, programs, accounts },
   );
   try {
     await chain.start({ signal: context.signal });

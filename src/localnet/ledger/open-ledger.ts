@@ -9,6 +9,7 @@ import {
 } from '../constants.ts';
 import { LocalnetError } from '../errors.ts';
 import type { GenesisProgram } from '../interface.ts';
+import type { GenesisAccount } from '../options.ts';
 import { decodeAccount, decodeGenesis, decodeHeader, encodeJson, type StoredGenesis } from '../store/codecs.ts';
 import type { ChainStore } from '../store/interface.ts';
 import { ACCOUNT_RANGE, BLOCK_RANGE, blockKey, GENESIS_KEY } from '../store/keys.ts';
@@ -28,6 +29,7 @@ export interface OpenLedgerOptions {
   readonly maxTransactions: number;
   readonly maxEmptyBlocks: number;
   readonly programs: readonly GenesisProgram[];
+  readonly accounts: readonly GenesisAccount[];
 }
 
 /** A chain as it was left, with every transaction that was acknowledged in a closed block. */
@@ -55,7 +57,7 @@ export async function openLedger(
   const history = new History(store, options);
   await history.load();
   const state = {
-    genesis: await loadGenesis(modules, options.directory),
+    genesis: await loadGenesis(modules, options),
     machine: new SvmMachine(),
     table: new AccountTable(),
     blocks: new BlockQueue(),
@@ -73,7 +75,7 @@ export async function openLedger(
 
 async function loadGenesis(
   modules: { readonly store: ChainStore; readonly clock: Clock; readonly random: Random },
-  directory: string,
+  { directory, accounts }: OpenLedgerOptions,
 ): Promise<StoredGenesis> {
   const stored = await modules.store.get(GENESIS_KEY);
   if (stored !== undefined) {
@@ -94,7 +96,12 @@ async function loadGenesis(
   await modules.store.write(
     [
       { key: GENESIS_KEY, value: encodeJson(genesis) },
-      ...encodeAccountChanges(new Map([[addressOf(genesis.faucetSeed), faucet]])),
+      ...encodeAccountChanges(
+        new Map([
+          [addressOf(genesis.faucetSeed), faucet],
+          ...accounts.map(({ address, state }) => [address as string, state] as const),
+        ]),
+      ),
     ],
     { durable: true },
   );

@@ -26,6 +26,7 @@ import {
   SYSVAR_OWNER,
   SYSVAR_RECENT_BLOCKHASHES,
   SYSVAR_SLOT_HASHES,
+  TOKEN_2022_NATIVE_MINT,
   TOKEN_2022_PROGRAM,
   TOKEN_PROGRAM,
   UPGRADEABLE_LOADER,
@@ -65,6 +66,7 @@ export class SvmMachine {
     this.#vm.setBlockhashCheck(false);
     this.#vm.setTransactionHistory(0n);
     this.#vm.withNativeMints();
+    this.write(TOKEN_2022_NATIVE_MINT, undefined);
     this.#vm.setEpochSchedule(new EpochSchedule(BigInt(SLOTS_PER_EPOCH), BigInt(SLOTS_PER_EPOCH), false, 0n, 0n));
     this.#vm.setClock(new Clock(0n, 0n, 0n, 1n, 0n));
     this.#removeLiteSvmFaucet();

@@ -33,7 +33,7 @@ const transactionConfigSchema = z.union([
   }),
 ]);
 
-const getTransaction = defineMethod({
+export const getTransaction = defineMethod({
   name: 'getTransaction',
   params: z.tuple([signatureSchema, transactionConfigSchema.optional()]),
   run: async ({ ledger }, signature, config) => {
@@ -46,7 +46,7 @@ const getTransaction = defineMethod({
   },
 });
 
-const getSignaturesForAddress = defineMethod({
+export const getSignaturesForAddress = defineMethod({
   name: 'getSignaturesForAddress',
   params: z.tuple([
     addressSchema,
@@ -98,7 +98,7 @@ async function readHeader(ledger: Ledger, slot: number, maxSlot: number): Promis
   return header;
 }
 
-const getBlock = defineMethod({
+export const getBlock = defineMethod({
   name: 'getBlock',
   params: z.tuple([slotSchema, blockConfigSchema.optional()]),
   run: async ({ ledger }, slot, config) => {
@@ -119,7 +119,7 @@ async function readTransactions(
     : await ledger.history.transactionsOf(slot);
 }
 
-const getBlocks = defineMethod({
+export const getBlocks = defineMethod({
   name: 'getBlocks',
   params: z.tuple([slotSchema, z.union([slotSchema, contextSchema]).optional(), contextSchema.optional()]),
   run: async ({ ledger }, first, second, third) => {
@@ -134,7 +134,7 @@ const getBlocks = defineMethod({
   },
 });
 
-const getBlocksWithLimit = defineMethod({
+export const getBlocksWithLimit = defineMethod({
   name: 'getBlocksWithLimit',
   params: z.tuple([slotSchema, z.int().nonnegative(), contextSchema.optional()]),
   run: async ({ ledger }, first, limit, config) => {

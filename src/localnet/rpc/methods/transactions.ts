@@ -4,6 +4,7 @@ import { MAX_AIRDROP_LAMPORTS, MAX_SIGNATURE_STATUSES, MAX_TRANSACTION_BYTES } f
 import { LocalnetError } from '../../errors.ts';
 import { buildAirdrop } from '../../ledger/airdrop.ts';
 import { computeFee } from '../../ledger/fees.ts';
+import type { SignatureStatus } from '../../ledger/interface.ts';
 import type { Ledger } from '../../ledger/ledger.ts';
 import { areSignaturesValid } from '../../ledger/signatures.ts';
 import type { Simulation } from '../../svm/interface.ts';
@@ -206,7 +207,7 @@ const getSignatureStatuses = defineMethod({
     const statuses = await Promise.all(
       signatures.map(async (signature) => {
         const recent = ledger.recentStatus(signature);
-        if (recent !== undefined) return encodeSignatureStatus(ledger, recent);
+        if (recent !== undefined) return isTold(ledger, recent) ? encodeSignatureStatus(ledger, recent) : null;
         const record = isSearched ? await ledger.history.transaction(signature) : undefined;
         return record === undefined
           ? null
@@ -217,10 +218,16 @@ const getSignatureStatuses = defineMethod({
   },
 });
 
-function encodeSignatureStatus(
-  ledger: Ledger,
-  { slot, error }: { readonly slot: number; readonly error: TransactionErrorJson | null },
-): object {
+/**
+ * Transactions run here before sendTransaction answers; on a cluster they take a while. @solana/web3.js counts on that:
+ * it throws an error that it is told in answer to its first question, where it would hand over the one that it is
+ * notified of. So failures are told when their block is confirmed.
+ */
+function isTold(ledger: Ledger, { slot, error }: SignatureStatus): boolean {
+  return error === null || ledger.commitmentOf(slot) !== 'processed';
+}
+
+function encodeSignatureStatus(ledger: Ledger, { slot, error }: SignatureStatus): object {
   const confirmationStatus = ledger.commitmentOf(slot);
   const confirmations = confirmationStatus === 'finalized' ? null : ledger.slotAt('processed') - slot;
   return { slot, confirmations, err: error, status: encodeStatus(error), confirmationStatus };
@@ -291,8 +298,9 @@ const requestAirdrop = defineMethod({
       const wire = parseWireTransaction(buildAirdrop(one));
       const submission = await ledger.submit(wire);
       if (submission.kind === 'refused' && submission.error === 'AlreadyProcessed') continue;
-      const error = submission.kind === 'refused' ? submission.error : submission.transaction.record.meta.error;
-      if (error === null) return wire.signature;
+      // What became of it, the client learns from its status, as on a node.
+      if (submission.kind === 'executed') return wire.signature;
+      const { error } = submission;
       throw new RpcFault('internal', `airdrop request failed: ${describeTransactionError(error)}`, { err: error });
     }
     throw new RpcFault('internal', 'airdrop request failed: ask again');
