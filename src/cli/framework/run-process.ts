@@ -6,6 +6,8 @@ import { runCli } from './run-cli.ts';
 
 /** How long handles may hold the process open, ms, after the command has ended. */
 const WATCHDOG_MS = 10_000;
+/** The longest interval that there is, ms. */
+const LONGEST_INTERVAL_MS = 2_147_483_647;
 
 /** The command line of this process. A first SIGINT or SIGTERM stops in order, a second one at once. */
 export async function runProcess(process: NodeJS.Process): Promise<ExitCode> {
@@ -26,6 +28,8 @@ export async function runProcess(process: NodeJS.Process): Promise<ExitCode> {
       interruption.abort(new DOMException('the output was closed', 'AbortError'));
     });
   }
+  // The timers of our clock hold nothing open: a command that waits for one alone would end in the middle.
+  const hold = setInterval(() => {}, LONGEST_INTERVAL_MS);
   const exitCode = await runCli(
     process.argv.slice(2),
     {
@@ -37,7 +41,7 @@ export async function runProcess(process: NodeJS.Process): Promise<ExitCode> {
       readSecret: (prompt) => readSecret({ stdin, stderr }, prompt),
     },
     { version: VERSION },
-  );
+  ).finally(() => clearInterval(hold));
   setTimeout(() => reportHandles(process), WATCHDOG_MS).unref();
   return isPipeClosed ? EXIT_CODES.ok : exitCode;
 }

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { Keypair } from '@solana/web3.js';
 import { base58btc } from 'multiformats/bases/base58';
 import { CID } from 'multiformats/cid';
@@ -24,6 +27,7 @@ import { startTamperingEndpoint, type Tampering } from '../../support/tampering-
 
 const SEED = new Uint8Array(32).fill(3);
 const OTHER_LEAVES = 500;
+const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 
 let net: TestLocalnet;
 let node: AnchoringNode;
@@ -246,6 +250,17 @@ describe('an endpoint that does not tell', () => {
     const run = await verify('--rpc-url', stalling.url, '--timeout', '400ms');
     expect(run.exitCode, run.stdout).toBe(3);
     expect(performance.now() - startedAtMs).toBeLessThan(5_000);
+  });
+
+  it('leaves it unchecked where nobody listens, in a process that nothing else holds open', async () => {
+    const gone = await startTamperingEndpoint(net.url, (_request, answer) => answer);
+    await gone[Symbol.asyncDispose]();
+    const argv = [MAIN, 'bundle', 'verify', pathOf('job.bundle'), '--rpc-url', gone.url];
+    const child = spawn(process.execPath, argv, { env: { PATH: process.env['PATH'], HOME: folder } });
+    const output: Buffer[] = [];
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => output.push(chunk));
+    const [exitCode]: unknown[] = await once(child, 'close');
+    expect(exitCode, Buffer.concat(output).toString()).toBe(3);
   });
 
   it('leaves it unchecked where it answers with garbage', async () => {
