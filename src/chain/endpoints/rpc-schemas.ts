@@ -12,8 +12,13 @@ export const lamportsSchema = z
 
 export const contextSchema = z.object({ slot: countSchema });
 
+/** Levels of `{ "InstructionError": [0, { "Custom": 6010 }] }`, and some more: deeper, JSON.stringify would overflow. */
+const MAX_ERROR_DEPTH = 16;
+
 /** `"AccountNotFound"` or `{ "InstructionError": [0, { "Custom": 6010 }] }`. */
-export const transactionErrorSchema = z.union([z.string().max(200), z.record(z.string().max(200), z.unknown())]);
+export const transactionErrorSchema = z
+  .union([z.string().max(200), z.record(z.string().max(200), z.unknown())])
+  .refine((error) => isAsShallowAs(error, MAX_ERROR_DEPTH), 'expected an error of a transaction, not nested deeply');
 export type TransactionErrorJson = z.output<typeof transactionErrorSchema>;
 
 export const signatureStatusesSchema = z.object({
@@ -72,3 +77,8 @@ export const accountSchema = z.object({
   context: contextSchema,
   value: z.object({ data: z.instanceof(Uint8Array), owner: solanaAddressSchema, lamports: lamportsSchema }).nullable(),
 });
+
+function isAsShallowAs(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true;
+  return depth > 0 && Object.values(value).every((inner) => isAsShallowAs(inner, depth - 1));
+}

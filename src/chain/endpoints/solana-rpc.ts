@@ -159,11 +159,12 @@ export class SolanaRpc {
     );
   }
 
+  /** An answer from before `minSlot` is refused: behind one address there may be several nodes. */
   async signatureStatuses(
     signatures: readonly TransactionSignature[],
-    options: CallOptions & { readonly searchTransactionHistory: boolean },
+    options: CallOptions & { readonly searchTransactionHistory: boolean; readonly minSlot?: number },
   ): Promise<readonly (SignatureStatus | null)[]> {
-    const { searchTransactionHistory } = options;
+    const { searchTransactionHistory, minSlot = 0 } = options;
     const { context, value } = await this.#transport.ask(
       {
         method: 'getSignatureStatuses',
@@ -173,6 +174,7 @@ export class SolanaRpc {
       options,
     );
     this.#modules.onSlot(context.slot);
+    if (context.slot < minSlot) throw this.#behind(`it is at slot ${context.slot}, before ${minSlot}`);
     if (value.length !== signatures.length) throw this.#transport.bad('getSignatureStatuses', 'statuses are missing');
     return value.map((status) => {
       if (status === null) return null;

@@ -14,7 +14,7 @@ export interface Surveyed {
 
 /**
  * What one endpoint knows for sure of these attempts. The order matters: a status that is asked for after the final
- * height was told is one of a chain that has at least that height.
+ * height was told is one of a chain that has at least that height, if it comes from a node that is as far.
  */
 export async function surveyAttempts(
   rpc: SolanaRpc,
@@ -25,7 +25,11 @@ export async function surveyAttempts(
   const { slot: finalSlot, blockHeight: finalHeight } = await rpc.height('finalized', { signal });
   const firstSlot = await rpc.firstAvailableBlock({ signal });
   const signatures = attempts.map(({ signature }) => signature);
-  const statuses = await rpc.signatureStatuses(signatures, { signal, searchTransactionHistory: true });
+  const statuses = await rpc.signatureStatuses(signatures, {
+    signal,
+    searchTransactionHistory: true,
+    minSlot: finalSlot,
+  });
   return {
     expiryHeight: newestHeight + BLOCK_HASH_LIFETIME,
     statuses: new Map(
