@@ -80,8 +80,14 @@ export class NodeChain implements ChainControl {
   async flushAnchors(options: { readonly signal: AbortSignal }): Promise<AnchorView | null> {
     const { anchoring, outbox } = this.#modules;
     await outbox.settle();
-    const sealed = await anchoring.flush();
+    const sealed = (await anchoring.flush()) ?? (await this.#newestOnTheWay());
     return sealed === null ? null : await this.#untilFinal(sealed.batch, options);
+  }
+
+  /** Batches go one after the other: when the newest is final, all are. */
+  async #newestOnTheWay(): Promise<AnchorView | null> {
+    const [newest] = await this.#modules.anchoring.list({ limit: 1 });
+    return newest === undefined || newest.state === 'finalized' ? null : newest;
   }
 
   /** What only waits for its time is waited for; what something is in the way of is told. */

@@ -26,7 +26,9 @@ export class TransactionWatch {
     for (;;) {
       using turn = createDeadline(PROGRESS_INTERVAL_MS, options.signal);
       try {
-        return await this.#sender.wait(key, { ...options, signal: turn.signal });
+        const transaction = await this.#sender.wait(key, { ...options, signal: turn.signal });
+        if (isLanded(transaction)) this.#onProblem(null);
+        return transaction;
       } catch (error) {
         options.signal.throwIfAborted();
         if (!turn.signal.aborted || !isAbortError(error)) throw error;

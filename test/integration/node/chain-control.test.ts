@@ -69,6 +69,17 @@ describe('the chain of a daemon', () => {
       code: 'NODE_ANCHOR_WAITS',
       info: { batch: 0, problem: 'CHAIN_INSUFFICIENT_FUNDS' },
     });
+    // The batch is sealed by now and still waits.
+    await expect(control.flushAnchors({ signal: AbortSignal.timeout(20_000) })).rejects.toMatchObject({
+      code: 'NODE_ANCHOR_WAITS',
+    });
+    await control.airdrop(Lamports(1_000_000_000n), { signal: NEVER });
+    expect(await control.flushAnchors({ signal: NEVER })).toMatchObject({
+      batch: 0,
+      state: 'finalized',
+      problem: null,
+    });
+    expect(await control.flushAnchors({ signal: NEVER })).toBeNull();
   });
 
   it('knows no balance while the chain is away, and gives up an airdrop when asked to', async () => {
