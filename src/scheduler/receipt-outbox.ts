@@ -4,10 +4,10 @@ import type { SignedWire } from '../domain/signed.ts';
 import { sha256 } from '../lib/cid.ts';
 import type { Clock } from '../lib/clock.ts';
 import { readSignedPayload } from '../proofs/signed-object.ts';
+import { StorageError } from '../storage/errors.ts';
 import type { Database, Repository, WriteOperation } from '../storage/interface.ts';
 import type { Logger } from '../telemetry/interface.ts';
 import { OUTBOX_BATCH, OUTBOX_RETRY_MS } from './constants.ts';
-import { SchedulerError } from './errors.ts';
 import type { ReceiptAnchors } from './interface.ts';
 import { JobStore } from './job-store.ts';
 import { LeaseStore } from './provider/leases/lease-store.ts';
@@ -96,6 +96,7 @@ export class ReceiptOutbox implements ReceiptNotes {
       }
     } catch (error) {
       this.#modules.logger.warn({ error }, 'receipts could not be handed to anchoring; they are kept and tried again');
+      if (!this.#isRunning) return;
       this.#retry = this.#modules.clock.schedule(OUTBOX_RETRY_MS, () => {
         this.#retry = undefined;
         this.wake();
@@ -108,9 +109,7 @@ export class ReceiptOutbox implements ReceiptNotes {
     const leaves: AnchorLeaf[] = [];
     for await (const [key] of this.#entries.entries({ limit: OUTBOX_BATCH })) {
       keys.push(key);
-      for (const receipt of await this.#readReceipts(key)) {
-        leaves.push({ kind: 'receipt', digest: sha256(readSignedPayload(receipt)) });
-      }
+      for (const digest of await this.#readDigests(key)) leaves.push({ kind: 'receipt', digest });
     }
     if (leaves.length > 0) await this.#modules.anchors.add(leaves);
     if (keys.length > 0) await this.#modules.database.write(keys.map((key) => this.#entries.deleteOperation(key)));
@@ -118,19 +117,25 @@ export class ReceiptOutbox implements ReceiptNotes {
   }
 
   /** What cannot be read any more must not keep the rest waiting. */
-  async #readReceipts(key: string): Promise<readonly SignedWire[]> {
-    const [kind, id = ''] = key.split('/');
+  async #readDigests(key: string): Promise<readonly Uint8Array[]> {
     try {
-      if (kind === 'provided') {
-        const receipt = (await this.#leases.get(id as LeaseId))?.receipt;
-        return receipt ? [receipt] : [];
-      }
-      const objects = await this.#jobs.loadObjects(id as JobId);
-      return objects.flatMap((object) => (object.kind === 'receipt' ? [object.wire] : []));
+      const receipts = await this.#readReceipts(key);
+      return receipts.map((receipt) => sha256(readSignedPayload(receipt)));
     } catch (error) {
-      if (!(error instanceof SchedulerError)) throw error;
+      // A disk that fails may be read later; what it gives and is damaged never can.
+      if (error instanceof StorageError && error.code !== 'STORAGE_CORRUPT') throw error;
       this.#modules.logger.error({ error, entry: key }, 'a receipt cannot be read and is not anchored');
       return [];
     }
+  }
+
+  async #readReceipts(key: string): Promise<readonly SignedWire[]> {
+    const [kind, id = ''] = key.split('/');
+    if (kind === 'provided') {
+      const receipt = (await this.#leases.get(id as LeaseId))?.receipt;
+      return receipt ? [receipt] : [];
+    }
+    const objects = await this.#jobs.loadObjects(id as JobId);
+    return objects.flatMap((object) => (object.kind === 'receipt' ? [object.wire] : []));
   }
 }

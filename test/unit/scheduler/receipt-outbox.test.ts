@@ -4,7 +4,9 @@ import { RECEIPT } from '../../../src/domain/receipt.ts';
 import { encodeHex } from '../../../src/lib/bytes.ts';
 import { sha256 } from '../../../src/lib/cid.ts';
 import { openSigned } from '../../../src/proofs/signed-object.ts';
+import { encodeEntry } from '../../../src/scheduler/job-records.ts';
 import { ReceiptOutbox, type ReceiptOutboxOptions } from '../../../src/scheduler/receipt-outbox.ts';
+import type { NamespaceName } from '../../../src/storage/namespaces.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import type { MemoryDatabase } from '../../support/memory-database.ts';
@@ -113,6 +115,26 @@ describe('the outbox of receipts', () => {
     expect(key).toContain('received/');
     expect(anchors.digests).toEqual(expected);
     expect(left(rig.database)).toEqual([]);
+  });
+
+  it.each([
+    ['a lease record that is damaged', 'provided/bad', 'leases', 'bad', Uint8Array.of(1, 2, 3)],
+    [
+      'an envelope that is none',
+      'received/bad',
+      'job-objects',
+      'bad/lease/receipt',
+      encodeEntry({ kind: 'envelope', envelope: Uint8Array.of(0xff, 0xff, 0xff) }),
+    ],
+  ])('does not let %s keep the others', async (_, entry, namespace, key, value) => {
+    const { outbox, anchors, clock, rig, expected } = await completeJob(1);
+    rig.database.rows('receipt-outbox').set(entry, new Uint8Array(0));
+    rig.database.rows(namespace as NamespaceName).set(key, value);
+    outbox.start();
+    await outbox.settle();
+    expect(anchors.digests).toEqual(expected);
+    expect(left(rig.database)).toEqual([]);
+    expect(clock.pending).toBe(0);
   });
 
   it('notes nothing that it was not asked for', async () => {
