@@ -47,11 +47,13 @@ export class ScriptedChain {
   readonly blocks: ScriptedBlock[] = [];
   readonly balances = new Map<string, bigint>();
   /** Transactions that were accepted and are in no block yet. */
-  #queue: VersionedTransaction[] = [];
+  #queue: { readonly transaction: VersionedTransaction; readonly dueHeight: number }[] = [];
   readonly #name: string;
   readonly #startTime: number;
   /** For tests that lose what is sent. */
   accepts: (transaction: VersionedTransaction) => boolean = () => true;
+  /** Blocks that what is sent waits for, besides the next. */
+  delay: () => number = () => 0;
   secondsPerSlot = 0.4;
   firstAvailableSlot = 0;
   isHistoryKept = true;
@@ -123,8 +125,10 @@ export class ScriptedChain {
     const [bytes] = transaction.signatures;
     if (payer === undefined || bytes === undefined) throw new Error('no signature');
     if (!isSignatureValid(bytes, transaction.message.serialize(), payer.toBytes())) throw new Error('bad signature');
-    const isQueued = this.#queue.some((queued) => readSignature(queued) === signature);
-    if (!isQueued && this.find(signature) === undefined && this.accepts(transaction)) this.#queue.push(transaction);
+    const isQueued = this.#queue.some((queued) => readSignature(queued.transaction) === signature);
+    if (!isQueued && this.find(signature) === undefined && this.accepts(transaction)) {
+      this.#queue.push({ transaction, dueHeight: this.head.height + 1 + this.delay() });
+    }
     return signature;
   }
 
@@ -138,11 +142,11 @@ export class ScriptedChain {
     this.#forks += 1;
     const blockHash = BlockHash(encodeBase58(sha256(encodeUtf8(`${this.#name} ${slot} ${this.#forks}`))));
     const time = this.#startTime + Math.floor(slot * this.secondsPerSlot);
-    const queue = this.#queue;
-    this.#queue = [];
+    const due = this.#queue.filter(({ dueHeight }) => dueHeight <= height);
+    this.#queue = this.#queue.filter(({ dueHeight }) => dueHeight > height);
     const transactions: ScriptedTransaction[] = [];
     this.blocks.push({ slot, height, blockHash, time, transactions });
-    for (const transaction of queue) {
+    for (const { transaction } of due) {
       if (!this.isValidHash(transaction.message.recentBlockhash)) continue;
       const { error, logs, balances } = this.#execute(transaction);
       if (typeof error === 'string') continue;

@@ -133,8 +133,9 @@ export class JournalTransactionSender implements TransactionSender, AsyncDisposa
       if (record === undefined) throw new ChainError({ code: 'CHAIN_NO_INTENT', key });
       if (isTerminal(record) || (until === 'confirmed' && record.state === 'confirmed'))
         return toTransactionRecord(record);
-      // Taken in the same turn as the record was found, so that no change is missed.
-      const change = open === undefined ? Promise.resolve() : this.#open.nextChange(key);
+      // Found and taken in one turn, so that no change is missed; what is only on disk yet has to be read once more.
+      const change = this.#open.nextChange(key);
+      if (open === undefined && (await this.#find(key))?.state !== record.state) continue;
       await raceSignal(raceSignal(change, this.#stopping.signal), signal);
     }
   }

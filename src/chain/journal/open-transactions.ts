@@ -31,7 +31,9 @@ export class OpenTransactions {
   /** Takes in what is on disk. */
   async load(): Promise<void> {
     for await (const record of this.#store.open()) {
-      if (!this.#records.has(record.key)) this.#records.set(record.key, record);
+      if (this.#records.has(record.key)) continue;
+      this.#records.set(record.key, record);
+      this.#announce(record.key);
     }
   }
 
@@ -40,8 +42,7 @@ export class OpenTransactions {
     await this.#store.put(record);
     if (isTerminal(record)) this.#records.delete(record.key);
     else this.#records.set(record.key, record);
-    this.#changes.get(record.key)?.resolve();
-    this.#changes.delete(record.key);
+    this.#announce(record.key);
     return record;
   }
 
@@ -67,5 +68,10 @@ export class OpenTransactions {
       resolve();
       if (this.#tails.get(key) === tail) this.#tails.delete(key);
     }
+  }
+
+  #announce(key: string): void {
+    this.#changes.get(key)?.resolve();
+    this.#changes.delete(key);
   }
 }

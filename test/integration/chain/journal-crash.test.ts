@@ -132,6 +132,8 @@ test(`killed anywhere, each of ${RUNS} intents lands exactly once`, { timeout: 3
   const chance = createChance(seed);
   // A third of what is sent is lost on the way: block hashes expire, and are replaced.
   chain.accepts = () => chance() > 0.33;
+  // And some of it lands when hardly anybody expects it any more.
+  chain.delay = () => (chance() < 0.3 ? Math.floor(chance() * LIFETIME) : 0);
   let deaths = 0;
   const seen = new Set<string>();
   try {

@@ -107,6 +107,22 @@ describe('one endpoint', () => {
     expect(chain.landed).toHaveLength(1);
   });
 
+  test('what waits before the journal is started goes on when it is', async () => {
+    const chain = makeChain();
+    run(chain);
+    const endpoint = await openEndpoint(chain);
+    const database = new MemoryDatabase();
+    const first = await startSender(chain, [endpoint], { database });
+    await first.stop();
+    await first.submit(transferIntent('pay/1'), { signal: signal() });
+    const pool = stack.use(createPool([endpoint.url], chain.genesis));
+    const second = stack.use(createSender(pool, chain.genesis, { database }));
+    const waiting = second.wait('pay/1', { signal: signal(), until: 'finalized' });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await second.start();
+    expect(await waiting).toMatchObject({ state: 'finalized' });
+  });
+
   test('the same key is the same intent, however often and whatever it holds', async () => {
     const chain = makeChain();
     run(chain);
