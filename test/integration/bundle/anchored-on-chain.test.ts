@@ -294,11 +294,13 @@ describe('an anchor that was changed in the file', () => {
     expect(words(run)).toContain('anchored: INVALID');
   });
 
-  it('to a transaction that is not there is not said to be in it', async () => {
+  it('to a transaction that is not there is invalid, and the one that is there is named', async () => {
     const anchors = (bundle.anchors ?? []).map((anchor) => ({ ...anchor, transaction: flip(anchor.transaction) }));
     await writeFile(pathOf('changed.bundle'), await packBundle({ ...bundle, anchors }));
     const run = await runCommandLine(['bundle', 'verify', 'changed.bundle', '--rpc-url', net.url], folder);
-    expect(words(run)).not.toMatch(/transaction \w+ succeeded/);
+    expect(run.exitCode).toBe(1);
+    const [real = new Uint8Array()] = (bundle.anchors ?? []).map(({ transaction }) => transaction);
+    expect(words(run)).toContain(`entry 0 was written by transaction ${encodeBase58(real)}`);
   });
 });
 

@@ -187,11 +187,38 @@ async function judgeWithoutTransaction(
     const missing = `${HISTORY}: this one has not the transaction, and the log shows its last entries only`;
     return { transaction: unchecked(name, missing) };
   }
+  const writer = await findWriter(reader, claim, signal);
+  if (writer !== undefined && writer !== claim.transaction) {
+    return {
+      transaction: invalid(name, 'OTHER_TRANSACTION', `entry ${claim.entry} was written by transaction ${writer}`),
+    };
+  }
   return {
     entry: valid(
       `entry ${claim.entry} of log ${claim.log}, generation ${claim.generation}, has this root and slot ${claim.slot}, as the log's account shows; the endpoint does not have transaction ${claim.transaction} itself`,
     ),
   };
+}
+
+/** Of the claimed entry, where the history reaches back to it: the transaction that is named must be that one. */
+async function findWriter(
+  reader: ChainReader,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<TransactionSignature | undefined> {
+  try {
+    const { found } = await new AnchorLog({ reader }, claim).findAppend(claim, {
+      signal,
+      sinceSlot: claim.slot,
+      from: claim,
+    });
+    const isOfEntry = found?.generation === claim.generation && found.entry === claim.entry;
+    return isOfEntry ? found.transaction.signature : undefined;
+  } catch (error) {
+    // An endpoint may keep no history at all.
+    if (error instanceof ChainError || error instanceof AnchoringError) return undefined;
+    throw error;
+  }
 }
 
 function findTime(claim: Claim, answer: LogAnswer): number | null {

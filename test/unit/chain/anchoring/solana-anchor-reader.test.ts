@@ -146,6 +146,7 @@ describe('an anchor that claims what is not so', () => {
     ['another program', ({ program }) => ({ program: flip(program) }), 'NO_PROGRAM NOT_APPENDED BAD_LOG'],
     ['another log', ({ log }) => ({ log: flip(log) }), 'NOT_APPENDED'],
     ['another owner', ({ owner }) => ({ owner: flip(owner) }), 'BAD_LOG'],
+    ['a transaction that never was', ({ transaction }) => ({ transaction: flip(transaction) }), 'OTHER_TRANSACTION'],
   ];
   it.each(wrong)('is invalid with %s', async (_name, change, codes) => {
     expect(verdictOf(await read({ ...anchor, ...change(anchor) }))).toBe(codes);
