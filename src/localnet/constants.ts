@@ -35,6 +35,8 @@ export const MAX_BATCH = 1_000;
 export const MAX_CONNECTIONS = 512;
 /** Time a client may take to send a request, in ms. */
 export const REQUEST_TIMEOUT_MS = 30_000;
+/** An idle connection is kept for as long, in ms: @solana/web3.js reuses one for 19 s, counting on 20 s of a node. */
+export const KEEP_ALIVE_MS = 30_000;
 /** At the end: how long requests may still take, and how often it is looked whether they are answered, in ms. */
 export const CLOSE_TIMEOUT_MS = 1_000;
 export const CLOSE_INTERVAL_MS = 10;

@@ -15,7 +15,8 @@ export function isAllowedOrigin(origin: string | undefined, allowedHosts: readon
   if (origin === undefined) return true;
   if (!URL.canParse(origin)) return false;
   const { hostname } = new URL(origin);
-  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || hostname.startsWith('127.');
+  const isLoopback =
+    hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && hostname.startsWith('127.'));
   return isLoopback || allowedHosts.some((allowed) => allowed.toLowerCase() === hostname.toLowerCase());
 }
 

@@ -8,6 +8,7 @@ import type { Logger } from '../../telemetry/interface.ts';
 import {
   CLOSE_INTERVAL_MS,
   CLOSE_TIMEOUT_MS,
+  KEEP_ALIVE_MS,
   MAX_BODY_BYTES,
   MAX_BUFFERED_BYTES,
   MAX_CONNECTIONS,
@@ -174,7 +175,14 @@ export class RpcServer implements AsyncDisposable {
 }
 
 function createHttpServer(onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server {
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: REQUEST_TIMEOUT_MS }, onRequest);
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    },
+    onRequest,
+  );
   server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', (_, socket) => socket.destroy());
   return server;
