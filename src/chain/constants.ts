@@ -10,7 +10,7 @@ export const ROUND_BACKOFF_MS = 250;
 
 /** Pause of an endpoint after its first failure, doubled with each further one up to the longest, in ms. */
 export const ENDPOINT_BACKOFF_MS = 500;
-export const ENDPOINT_BACKOFF_MAX_MS = 60_000;
+export const ENDPOINT_BACKOFF_MAX_MS = 20_000;
 
 /** Longest `Retry-After` that is obeyed, in ms: an endpoint must not switch itself off for a day. */
 export const RETRY_AFTER_MAX_MS = 120_000;

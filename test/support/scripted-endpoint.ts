@@ -87,6 +87,12 @@ export class ScriptedEndpoint implements AsyncDisposable {
     for (const socket of this.#sockets.clients) socket.terminate();
   }
 
+  /** No subscriptions any more; HTTP goes on. */
+  async closeSockets(): Promise<void> {
+    this.dropSubscribers();
+    await new Promise<void>((resolve) => this.#sockets.close(() => resolve()));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.dropSubscribers();
     this.#sockets.close();

@@ -1,4 +1,6 @@
 import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -111,6 +113,22 @@ describe('failover', () => {
     });
   });
 
+  test('a redirect is not followed: it would take credentials elsewhere', async () => {
+    let visits = 0;
+    const elsewhere = createServer((_, response) => {
+      visits += 1;
+      response.end('{}');
+    });
+    await new Promise<void>((resolve) => elsewhere.listen(0, '127.0.0.1', resolve));
+    stack.defer(() => void elsewhere.close());
+    const { port } = elsewhere.address() as AddressInfo;
+    const endpoint = await openOne();
+    endpoint.misbehave({ kind: 'http', status: 307, headers: { location: `http://127.0.0.1:${port}/` } });
+    const pool = poolOf([endpoint], { rounds: 1 });
+    await expect(pool.first(askSlot, { signal: signal() })).rejects.toMatchObject({ code: 'CHAIN_UNREACHABLE' });
+    expect(visits).toBe(0);
+  });
+
   test('what passes is tried again at the same endpoint', async () => {
     const endpoint = await openOne();
     let failures = 2;
@@ -132,7 +150,8 @@ describe('failover', () => {
     const asked = first.count('getSlot');
     first.behave();
     await clock.advance(29_000);
-    await pool.first(askSlot, { signal: signal() });
+    // A probe beside them would have come by the last of these.
+    for (let call = 0; call < 20; call += 1) await pool.first(askSlot, { signal: signal() });
     expect(first.count('getSlot')).toBe(asked);
     await clock.advance(2_000);
     await pool.first(askSlot, { signal: signal() });

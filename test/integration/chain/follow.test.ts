@@ -132,6 +132,18 @@ test('what a lost WebSocket missed comes from history, each once', async () => {
   expect(seen).toEqual(sent);
 });
 
+test('a WebSocket that does not come back is polled for at once, not when the long pause is over', async () => {
+  const endpoint = await openEndpoint();
+  const { seen } = follow([endpoint], createCursors());
+  await expect.poll(() => endpoint.subscribers).toBe(1);
+  land(1);
+  endpoint.notify();
+  await expect.poll(() => seen.length).toBe(1);
+  await endpoint.closeSockets();
+  land(1);
+  await expect.poll(() => seen.length).toBe(2);
+});
+
 test('without any WebSocket it is polled', async () => {
   const endpoint = await openEndpoint();
   const { seen } = follow([endpoint], createCursors(), { pollMs: 5 });

@@ -114,18 +114,25 @@ describe('external program', () => {
   });
 
   test.each([
-    ['signs something else', `if (verb === 'sign') output = Buffer.alloc(64, 1).toString('base64');`],
-    ['prints nothing', `if (verb === 'sign') output = '';`],
-    ['prints garbage', `if (verb === 'sign') output = 'no thanks';`],
-    ['prints without end', `if (verb === 'sign') output = 'x'.repeat(1e6);`],
-    ['fails', `if (verb === 'sign') process.exit(3);`],
-    ['hangs', `if (verb === 'sign') await new Promise((resolve) => setTimeout(resolve, 60_000));`],
-  ])('that %s is not believed', async (_, change) => {
-    const signer = await ExternalSigner.open(
-      { command: await writeSigner(change), timeoutMs: 1_500 },
-      { signal: signal() },
-    );
+    [
+      'signs something else',
+      `if (verb === 'sign') output = Buffer.alloc(64, 1).toString('base64');`,
+      'no signature of',
+    ],
+    ['prints nothing', `if (verb === 'sign') output = '';`, 'no signature of'],
+    ['prints garbage', `if (verb === 'sign') output = 'no thanks';`, 'no signature of'],
+    [
+      'prints without end',
+      `while (verb === 'sign') await new Promise((r) => process.stdout.write('x', r));`,
+      'prints more than',
+    ],
+    ['fails', `if (verb === 'sign') process.exit(3);`, 'exits with code 3'],
+    ['hangs', `if (verb === 'sign') await new Promise((resolve) => setTimeout(resolve, 60_000));`, 'no answer within'],
+  ])('that %s is not believed', async (_, change, reason) => {
+    const command = await writeSigner(change);
+    const signer = await ExternalSigner.open({ command, timeoutMs: 3_000 }, { signal: signal() });
     await expect(signer.sign(MESSAGE, { signal: signal() })).rejects.toMatchObject({
+      message: expect.stringContaining(reason),
       code: 'CHAIN_SIGNER_FAILED',
       retryable: true,
       hint: expect.stringContaining('chain.signerCommand'),
