@@ -31,6 +31,10 @@ export const MAX_AIRDROP_LAMPORTS = 100_000n * 1_000_000_000n;
 export const MAX_BODY_BYTES = 512 * 1024;
 /** Calls of one JSON-RPC batch. */
 export const MAX_BATCH = 1_000;
+/** Characters of the answer to a batch after which the calls that are left are refused. */
+export const MAX_BATCH_ANSWER = 16 * 1024 * 1024;
+/** Bytes of accounts in one answer: in base64 a third more, and a string of V8 has 512 Mi characters at most. */
+export const MAX_ANSWERED_ACCOUNT_BYTES = 64 * 1024 * 1024;
 /** Connections of each port. */
 export const MAX_CONNECTIONS = 512;
 /** Time a client may take to send a request, in ms. */

@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { describeError, isDaemonError } from '../../lib/errors.ts';
 import type { Logger } from '../../telemetry/interface.ts';
-import { MAX_BATCH } from '../constants.ts';
+import { MAX_BATCH, MAX_BATCH_ANSWER } from '../constants.ts';
 import { RpcFault } from './faults.ts';
 import { stringifyJson } from './json.ts';
 
@@ -27,11 +28,21 @@ export async function answer(text: string, handle: CallHandler, logger: Logger):
     return failure(null, new RpcFault('invalidRequest', `Invalid request: a batch holds 1 to ${MAX_BATCH} calls`));
   }
   const answers: string[] = [];
+  let room = MAX_BATCH_ANSWER;
   for (const call of parsed as unknown[]) {
-    const one = await answerOne(call, handle, logger);
-    if (one !== undefined) answers.push(one);
+    const one = await answerOne(call, room > 0 ? handle : refuseForSize, logger);
+    if (one === undefined) continue;
+    answers.push(one);
+    room -= one.length;
+    // Slots and other clients go on between two calls.
+    await setImmediate();
   }
   return answers.length === 0 ? undefined : `[${answers.join(',')}]`;
+}
+
+async function refuseForSize(): Promise<never> {
+  const reason = `Internal error: the answers to this batch have more than ${MAX_BATCH_ANSWER} characters`;
+  throw new RpcFault('internal', `${reason}: send this call by itself`);
 }
 
 async function answerOne(value: unknown, handle: CallHandler, logger: Logger): Promise<string | undefined> {

@@ -114,7 +114,7 @@ export class RpcServer implements AsyncDisposable {
       respond(response, 200, this.#modules.isHealthy() ? 'ok' : 'unhealthy');
     } else if (request.method !== 'POST') {
       respond(response, 405, 'Used HTTP Method is not allowed. POST is required\n');
-    } else if (!/\bjson\b/i.test(request.headers['content-type'] ?? '')) {
+    } else if (!isJson(request.headers['content-type'])) {
       // A page of another site can send text without asking first, and JSON not.
       respond(response, 415, 'Supplied content type is not allowed. Content-Type: application/json is required\n');
     } else await this.#answer(request, response);
@@ -186,6 +186,11 @@ function createHttpServer(onRequest: (request: IncomingMessage, response: Server
   server.maxConnections = MAX_CONNECTIONS;
   server.on('clientError', (_, socket) => socket.destroy());
   return server;
+}
+
+/** By its essence alone: `text/plain; a=json` is text to a browser (Fetch standard, section 2.2.2). */
+function isJson(contentType = ''): boolean {
+  return /^\s*application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(contentType);
 }
 
 function respond(response: ServerResponse, status: number, text: string): void {

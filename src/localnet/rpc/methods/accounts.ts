@@ -1,10 +1,13 @@
 import { z } from 'zod';
-import { MAX_MULTIPLE_ACCOUNTS } from '../../constants.ts';
+import { MAX_ANSWERED_ACCOUNT_BYTES, MAX_MULTIPLE_ACCOUNTS } from '../../constants.ts';
+import type { AccountState } from '../../svm/interface.ts';
 import { slotFor, withContext } from '../commitments.ts';
 import { defineMethod } from '../define-method.ts';
 import { encodeAccount, matchesFilters } from '../encode-account.ts';
+import { RpcFault } from '../faults.ts';
 import type { RpcContext, RpcMethod } from '../interface.ts';
 import {
+  type AccountConfig,
   accountConfigSchema,
   accountFields,
   addressSchema,
@@ -17,6 +20,15 @@ const LARGEST_ACCOUNTS = 20;
 
 function readerAt({ ledger }: RpcContext, slot: number) {
   return (address: string) => ledger.account(address, slot);
+}
+
+/** @throws RpcFault before an answer is made that would not fit into a string */
+function assertFits(states: readonly (AccountState | undefined)[], dataSlice: AccountConfig['dataSlice']): void {
+  const sizes = states.map((state) => Math.min(state?.data.length ?? 0, dataSlice?.length ?? Infinity));
+  const total = sizes.reduce((sum, size) => sum + size, 0);
+  if (total <= MAX_ANSWERED_ACCOUNT_BYTES) return;
+  const reason = `${total} bytes of accounts, and one answer holds ${MAX_ANSWERED_ACCOUNT_BYTES}`;
+  throw new RpcFault('invalidParams', `${reason}: ask for fewer accounts, or for a dataSlice of them`);
 }
 
 const getAccountInfo = defineMethod({
@@ -41,8 +53,10 @@ const getMultipleAccounts = defineMethod({
     const config = { ...given, encoding: given?.encoding ?? ('base64' as const) };
     const slot = slotFor(context.ledger, given);
     const read = readerAt(context, slot);
-    const accounts = addresses.map((address) => {
-      const state = read(address);
+    const states = addresses.map(read);
+    assertFits(states, given?.dataSlice);
+    const accounts = addresses.map((address, index) => {
+      const state = states[index];
       return state === undefined
         ? null
         : encodeAccount(address, state, { config: { ...config, dataSlice: given?.dataSlice }, read });
@@ -61,8 +75,14 @@ const getProgramAccounts = defineMethod({
     const slot = slotFor(context.ledger, config);
     const read = readerAt(context, slot);
     const filters = config?.filters ?? [];
-    const accounts = [...context.ledger.programAccounts(program, slot)]
-      .filter(([, state]) => matchesFilters(state, filters))
+    const found = [...context.ledger.programAccounts(program, slot)].filter(([, state]) =>
+      matchesFilters(state, filters),
+    );
+    assertFits(
+      found.map(([, state]) => state),
+      config?.dataSlice,
+    );
+    const accounts = found
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([pubkey, state]) => ({ pubkey, account: encodeAccount(pubkey, state, { config, read }) }));
     return config?.withContext === true ? withContext(slot, accounts) : accounts;

@@ -1,0 +1,89 @@
+import { Keypair, SystemProgram, sendAndConfirmTransaction, Transaction } from '@solana/web3.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startLocalnet, type TestLocalnet } from '../../support/localnet.ts';
+
+const MOST_BYTES = 40 * 1024 * 1024;
+const INTERNAL = -32603;
+
+interface Answer {
+  readonly id: number;
+  readonly result?: unknown;
+  readonly error?: { readonly code: number };
+}
+
+let net: TestLocalnet;
+
+beforeAll(async () => {
+  net = await startLocalnet();
+});
+afterAll(async () => await net[Symbol.asyncDispose]());
+
+const call = (id: number, method: string, params: readonly unknown[] = []) => ({ jsonrpc: '2.0', id, method, params });
+
+async function post(body: unknown, contentType: string): Promise<Response> {
+  const headers = { 'content-type': contentType, origin: 'https://attacker.example' };
+  return await fetch(net.url, { method: 'POST', headers, body: JSON.stringify(body) });
+}
+
+describe('a page of another site', () => {
+  // The essence of these is one of the three that a browser sends anywhere without asking first (Fetch, section 2.2.2).
+  it.each([
+    'text/plain; a=json',
+    'text/plain;charset=json',
+    'text/plain; x="application/json"',
+    'application/x-www-form-urlencoded; json',
+    'multipart/form-data; boundary=json',
+  ])('cannot have the faucet pay with %s', async (contentType) => {
+    const before = net.chain.status().transactions;
+    const order = call(1, 'requestAirdrop', ['11111111111111111111111111111112', 1_000_000_000]);
+    expect((await post(order, contentType)).status).toBe(415);
+    expect(net.chain.status().transactions).toBe(before);
+  });
+
+  it.each(['application/json', 'application/json; charset=utf-8', 'Application/JSON;charset=UTF-8'])(
+    'is not what %s is refused for',
+    async (contentType) => {
+      expect(await (await post(call(1, 'getHealth'), contentType)).json()).toMatchObject({ result: 'ok' });
+    },
+  );
+});
+
+describe('a batch of small questions with large answers', () => {
+  it('is answered as far as there is room, and the rest with errors', async () => {
+    const batch = Array.from({ length: 1_000 }, (_, id) => call(id, 'getLeaderSchedule'));
+    const response = await post(batch, 'application/json');
+    const text = await response.text();
+    expect(text.length).toBeLessThan(MOST_BYTES);
+    const answers = JSON.parse(text) as readonly Answer[];
+    expect(answers.map(({ id }) => id)).toEqual(batch.map(({ id }) => id));
+    expect(answers[0]).toHaveProperty('result');
+    expect(answers.at(-1)).toMatchObject({ error: { code: INTERNAL } });
+  });
+
+  it('does not keep slots from being made', async () => {
+    const heavy = Array.from({ length: 4 }, (_, id) => call(id + 1, 'getLeaderSchedule'));
+    const slot = call(0, 'getSlot', [{ commitment: 'processed' }]);
+    const answers = (await (await post([slot, ...heavy, slot], 'application/json')).json()) as readonly Answer[];
+    expect(Number(answers.at(-1)?.result)).toBeGreaterThan(Number(answers[0]?.result));
+  });
+});
+
+it('one account of 10 MiB that is asked for a hundred times is refused, before the answer is made', async () => {
+  const space = 10 * 1024 * 1024;
+  const payer = await net.fund(90_000_000_000);
+  const big = Keypair.generate();
+  const lamports = await net.connection.getMinimumBalanceForRentExemption(space);
+  const accounts = { fromPubkey: payer.publicKey, newAccountPubkey: big.publicKey, programId: SystemProgram.programId };
+  const creation = new Transaction().add(SystemProgram.createAccount({ ...accounts, lamports, space }));
+  await sendAndConfirmTransaction(net.connection, creation, [payer, big]);
+  const ask = async (times: number, dataSlice?: { readonly offset: number; readonly length: number }) => {
+    const addresses = Array.from({ length: times }, () => big.publicKey.toBase58());
+    const config = { encoding: 'base64', commitment: 'confirmed', ...(dataSlice === undefined ? {} : { dataSlice }) };
+    return (await (
+      await post(call(1, 'getMultipleAccounts', [addresses, config]), 'application/json')
+    ).json()) as Answer;
+  };
+  expect(await ask(100)).toMatchObject({ error: { code: -32602, message: expect.stringContaining('dataSlice') } });
+  expect(await ask(100, { offset: 0, length: 8 })).toHaveProperty('result');
+  expect(await ask(1)).toHaveProperty('result');
+});
