@@ -37,6 +37,11 @@ export class SubscriptionHub implements Disposable {
     });
   }
 
+  /** Subscriptions of all connections. */
+  get size(): number {
+    return this.#count;
+  }
+
   /** One for each connection; `send` must not throw. */
   open(send: (text: string) => void): SubscriptionSession {
     const session = new SubscriptionSession(this.#modules, {

@@ -1,15 +1,12 @@
 import { Keypair } from '@solana/web3.js';
 import { describe, expect, it } from 'vitest';
-import { SystemRandom } from '../../../src/lib/random.ts';
 import { buildAirdrop } from '../../../src/localnet/ledger/airdrop.ts';
 import type { LedgerListener } from '../../../src/localnet/ledger/interface.ts';
-import { Ledger } from '../../../src/localnet/ledger/ledger.ts';
-import { openLedger } from '../../../src/localnet/ledger/open-ledger.ts';
+import type { Ledger } from '../../../src/localnet/ledger/ledger.ts';
 import type { ChainStore, StoreChange } from '../../../src/localnet/store/interface.ts';
 import { MemoryChainStore } from '../../../src/localnet/store/memory-chain-store.ts';
 import { parseWireTransaction, type WireTransaction } from '../../../src/localnet/svm/wire-transaction.ts';
-import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
-import { ManualClock } from '../../support/manual-clock.ts';
+import { openTestLedger } from '../../support/ledger.ts';
 
 /** Writes wait until they are let through; each that must reach the disk is counted. */
 class GatedStore implements ChainStore {
@@ -32,18 +29,6 @@ class GatedStore implements ChainStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-async function openTestLedger(store: ChainStore): Promise<Ledger> {
-  const clock = new ManualClock();
-  const limits = { directory: 'memory', maxTransactions: 100, maxEmptyBlocks: 1_000, programs: [], accounts: [] };
-  const state = await openLedger({ store, clock, random: new SystemRandom() }, limits);
-  const ledger = new Ledger(
-    { state, clock, logger: new NoopLogger() },
-    { slotMs: 400, confirmedLag: 1, finalizedLag: 2 },
-  );
-  for (let count = 0; count < 3; count += 1) await ledger.advance();
-  return ledger;
 }
 
 function airdrop(ledger: Ledger, lamports = 1_000_000n, to = Keypair.generate().publicKey.toBase58()): WireTransaction {

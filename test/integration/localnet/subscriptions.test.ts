@@ -67,16 +67,6 @@ class RawSocket implements AsyncDisposable {
     this.#socket.send(text);
   }
 
-  /** Stops reading, or goes on. */
-  set isReading(isReading: boolean) {
-    if (isReading) this.#socket.resume();
-    else this.#socket.pause();
-  }
-
-  get isClosed(): Promise<unknown> {
-    return once(this.#socket, 'close');
-  }
-
   async nextBatch(): Promise<readonly Message[]> {
     const batch: unknown = await this.next((message) => Array.isArray(message));
     return batch as readonly Message[];
@@ -276,23 +266,6 @@ describe('the protocol', () => {
     // What web3.js sends to keep the connection: no answer is due.
     socket.send('{"jsonrpc":"2.0","method":"ping"}');
     expect(await socket.call('slotSubscribe')).toMatchObject({ result: expect.any(Number) });
-  });
-
-  it('drops a client that does not read, and nobody else', async () => {
-    await using other = await RawSocket.open(net.webSocketUrl);
-    const { result: slots } = await other.call('slotSubscribe');
-    await using slow = await RawSocket.open(net.webSocketUrl);
-    const calls = Array.from({ length: 900 }, (_, id) => ({ jsonrpc: '2.0', id, method: 'slotsUpdatesSubscribe' }));
-    for (const _ of [1, 2]) slow.send(JSON.stringify(calls));
-    await slow.nextBatch();
-    await slow.nextBatch();
-    slow.isReading = false;
-    // About 1 MB a slot; 16 MiB and what the kernel takes may wait.
-    for (let count = 0; count < 60; count += 1) await other.next(isOf(slots));
-    const closed = slow.isClosed;
-    slow.isReading = true;
-    await closed;
-    await other.next(isOf(slots));
   });
 
   it('bounds the subscriptions of a connection', async () => {

@@ -130,6 +130,24 @@ describe('sending', () => {
     expect({ paid, fee, asked }).toEqual({ paid: 5_000, fee: 5_000, asked: 5_000 });
   });
 
+  it('tells a failure when its block is confirmed, so that web3.js hands it over', async () => {
+    await using slow = await startLocalnet({ slotMs: 300 });
+    const from = await slow.fund();
+    const latest = await slow.connection.getLatestBlockhash();
+    const poor = SystemProgram.transfer({
+      fromPubkey: from.publicKey,
+      toPubkey: payer.publicKey,
+      lamports: 10n ** 17n,
+    });
+    const transaction = new Transaction({ ...latest, feePayer: from.publicKey }).add(poor);
+    transaction.sign(from);
+    const signature = await slow.connection.sendRawTransaction(transaction.serialize(), { skipPreflight: true });
+    expect((await slow.connection.getSignatureStatus(signature)).value).toBeNull();
+    const { value } = await slow.connection.confirmTransaction({ signature, ...latest }, 'confirmed');
+    expect(value.err).toEqual({ InstructionError: [0, { Custom: 1 }] });
+    expect((await slow.connection.getSignatureStatus(signature)).value?.err).toEqual(value.err);
+  });
+
   it('charges for priority what the machine charges', async () => {
     const price = ComputeBudgetProgram.setComputeUnitPrice({ microLamports: 1_234_567 });
     const limit = ComputeBudgetProgram.setComputeUnitLimit({ units: 30_001 });
