@@ -131,8 +131,15 @@ describe('sending', () => {
   });
 
   it('tells a failure when its block is confirmed, so that web3.js hands it over', async () => {
-    await using slow = await startLocalnet({ slotMs: 300 });
+    await using slow = await startLocalnet({ slotMs: 1_500 });
     const from = await slow.fund();
+    // At the beginning of a slot, so that all of it is left.
+    await new Promise<void>((resolve) => {
+      const id = slow.connection.onSlotChange(() => {
+        void slow.connection.removeSlotChangeListener(id);
+        resolve();
+      });
+    });
     const latest = await slow.connection.getLatestBlockhash();
     const poor = SystemProgram.transfer({
       fromPubkey: from.publicKey,
