@@ -3,6 +3,7 @@ import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import type { Brand } from '../lib/brand.ts';
 import { DAG_CBOR_CODE, RAW_CODE } from '../lib/cid.ts';
+import { registerLink } from './compiled-schema.ts';
 import { DomainError } from './errors.ts';
 
 /** CIDv1 (dag-cbor, sha2-256) of a canonical job, as a base32 string. */
@@ -100,10 +101,8 @@ function linkSchema<Id extends string>(codec: number, name: string) {
     error: `expected a CIDv1 link to ${name}`,
   });
   const memory = z.custom<Id>((value) => typeof value === 'string', { error: `expected ${name}` });
-  return z.codec(wire, memory, {
-    decode: (cid) => writeLink(cid) as Id,
-    encode: readLink,
-  });
+  const link = z.codec(wire, memory, { decode: (cid) => writeLink(cid) as Id, encode: readLink });
+  return registerLink(link, codec);
 }
 
 export const jobLink = linkSchema<JobId>(DAG_CBOR_CODE, 'a job id');

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { decodeCanonical, encodeCanonical } from '../lib/canonical-cbor.ts';
+import { decodeFast, encodeFast } from './compiled-schema.ts';
 import { DomainError } from './errors.ts';
 
 /** A versioned kind of object: its `type` string, its schema (wire in, memory out) and its size limit in bytes. */
@@ -14,6 +15,8 @@ export function encodeObject<Value extends { readonly type: string }>(
   objectType: ObjectType<Value>,
   value: Value,
 ): Uint8Array {
+  const written = encodeFast(objectType.schema, value);
+  if (written !== undefined) return written;
   const result = z.safeEncode(objectType.schema, value);
   if (!result.success) throw badObject(objectType.type, result.error);
   return encodeCanonical(result.data);
@@ -27,6 +30,8 @@ export function decodeObject<Value extends { readonly type: string }>(
   objectType: ObjectType<Value>,
   bytes: Uint8Array,
 ): Value {
+  const value = decodeFast(objectType.schema, bytes, objectType.maxBytes);
+  if (value?.type === objectType.type) return value;
   const wire = decodeCanonical(bytes, { maxBytes: objectType.maxBytes });
   const found = typeof wire === 'object' && wire !== null && 'type' in wire ? wire.type : undefined;
   if (found !== objectType.type) {

@@ -1,6 +1,6 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import { findFormFault } from './canonical-form.ts';
-import { NOT_READ, readCanonical } from './canonical-read.ts';
+import { NOT_READ, readCanonical, readCanonicalLinks } from './canonical-read.ts';
 import { writeCanonical } from './canonical-write.ts';
 import { DaemonError, describeError, type ErrorTable } from './errors.ts';
 
@@ -73,6 +73,15 @@ export function decodeCanonical(bytes: Uint8Array, options: DecodeOptions): unkn
   if (!isCanonical) throw new CborError({ code: 'CBOR_NOT_CANONICAL' });
   if (options.floats !== 'allow') assertNoFloats(value);
   return value;
+}
+
+/**
+ * The value of canonical bytes with a `Link` for each CID; NOT_READ for what is rare and for all that `decodeCanonical`
+ * refuses, which is for it to read or to refuse.
+ */
+export function decodeLinks(bytes: Uint8Array, maxBytes: number): unknown {
+  if (bytes.length > maxBytes || findFormFault(bytes) !== null) return NOT_READ;
+  return readCanonicalLinks(bytes);
 }
 
 function assertNoFloats(value: unknown): void {

@@ -1,10 +1,12 @@
 import { CID } from 'multiformats/cid';
+import { readLinkBytes } from './link.ts';
 
 /** Thrown by the reader and caught at its entry. */
 const BEYOND = new RangeError('left to the general decoder');
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Up to this length ASCII is put together here: cheaper than a call of the decoder. */
-const SHORT_TEXT_BYTES = 32;
+const SHORT_TEXT_BYTES = 64;
+const SHORT_BYTES = 64;
 
 export const NOT_READ = Symbol('not read');
 
@@ -19,6 +21,48 @@ export function readCanonical(bytes: Uint8Array): unknown {
     if (error === BEYOND) return NOT_READ;
     throw error;
   }
+}
+
+/**
+ * The same with a `Link` for each CID, for a reader that wants texts. NOT_READ also for a CID of another form and for a
+ * float.
+ */
+export function readCanonicalLinks(bytes: Uint8Array): unknown {
+  try {
+    return new LinkReader(bytes).readItem();
+  } catch (error) {
+    if (error === BEYOND) return NOT_READ;
+    throw error;
+  }
+}
+
+/** Short texts are the same few keys and names again and again: a table of what was read, by a hash of the bytes. */
+const INTERN_SLOTS = 2048;
+const interned: string[] = new Array<string>(INTERN_SLOTS).fill('');
+
+/** Null if a byte is no ASCII. */
+function readShortText(bytes: Uint8Array, start: number, end: number): string | null {
+  let hash = end - start;
+  let all = 0;
+  for (let offset = start; offset < end; offset++) {
+    const byte = bytes[offset] as number;
+    all |= byte;
+    hash = Math.imul(hash ^ byte, 0x0100_0193);
+  }
+  if (all > 127) return null;
+  const slot = (hash ^ (hash >>> 15)) & (INTERN_SLOTS - 1);
+  const known = interned[slot] as string;
+  if (isTextAt(known, bytes, start, end)) return known;
+  let text = '';
+  for (let offset = start; offset < end; offset++) text += String.fromCharCode(bytes[offset] as number);
+  interned[slot] = text;
+  return text;
+}
+
+function isTextAt(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) !== bytes[start + index]) return false;
+  return true;
 }
 
 class Reader {
@@ -77,23 +121,19 @@ class Reader {
   #readBytes(length: number): Uint8Array {
     const start = this.#offset;
     this.#offset = start + length;
-    return new Uint8Array(this.#bytes.subarray(start, this.#offset));
+    const copy = new Uint8Array(length);
+    // A view costs more than the copy of the hashes and nonces that most are.
+    if (length > SHORT_BYTES) copy.set(this.#bytes.subarray(start, this.#offset));
+    else for (let index = 0; index < length; index++) copy[index] = this.#bytes[start + index] as number;
+    return copy;
   }
 
   #readText(length: number): string {
     const start = this.#offset;
     const end = start + length;
     this.#offset = end;
-    if (length <= SHORT_TEXT_BYTES) {
-      let text = '';
-      let offset = start;
-      for (; offset < end; offset++) {
-        const byte = this.#bytes[offset] as number;
-        if (byte > 127) break;
-        text += String.fromCharCode(byte);
-      }
-      if (offset === end) return text;
-    }
+    const short = length <= SHORT_TEXT_BYTES ? readShortText(this.#bytes, start, end) : null;
+    if (short !== null) return short;
     return UTF8.decode(this.#bytes.subarray(start, end));
   }
 
@@ -114,18 +154,40 @@ class Reader {
   }
 
   /** Tag 42 around a byte string whose first byte is zero. */
-  #readLink(info: number): CID {
+  #readLink(info: number): unknown {
     this.#readArgument(info);
-    const link = this.#readBytes(this.#readArgument((this.#bytes[this.#offset++] as number) & 31));
-    return CID.decode(link.subarray(1));
+    const length = this.#readArgument((this.#bytes[this.#offset++] as number) & 31);
+    const start = this.#offset + 1;
+    this.#offset += length;
+    return this.createLink(this.#bytes, start, this.#offset);
+  }
+
+  createLink(bytes: Uint8Array, start: number, end: number): unknown {
+    return CID.decode(new Uint8Array(bytes.subarray(start, end)));
   }
 
   #readSimple(initial: number): boolean | null | number {
     if (initial === 0xf4) return false;
     if (initial === 0xf5) return true;
     if (initial === 0xf6) return null;
+    return this.readFloat();
+  }
+
+  readFloat(): number {
     const start = this.#offset;
     this.#offset = start + 8;
     return this.#view.getFloat64(start);
+  }
+}
+
+class LinkReader extends Reader {
+  override createLink(bytes: Uint8Array, start: number, end: number): unknown {
+    const link = readLinkBytes(bytes, start, end);
+    if (link === null) throw BEYOND;
+    return link;
+  }
+
+  override readFloat(): number {
+    throw BEYOND;
   }
 }

@@ -1,33 +1,48 @@
 import { CID } from 'multiformats/cid';
+import { LINK_BYTES, Link, writeLinkBytes } from './link.ts';
 
-/** What is written here is at most this long, in bytes; longer objects are rare and go to the general encoder. */
+/** Room to begin with; it doubles as far as a frame of a batch needs. */
 const SCRATCH_BYTES = 16 * 1024;
+/** What is written here is at most this long, in bytes; longer objects go to the general encoder. */
+const MAX_SCRATCH_BYTES = 8 * 1024 * 1024;
+/** Larger ones are not kept for the next. */
+const MAX_SPARE_BYTES = 256 * 1024;
 const MAX_DEPTH = 64;
 const MAX_HEAD_BYTES = 9;
+/** Insertion takes the square of the number; what a peer may choose the number of is sorted. */
+const MAX_INSERTED_KEYS = 32;
 
 /** One is kept; a writer that is entered again, by a getter of what it writes, takes a new one. */
 let spare: Uint8Array | null = null;
 
 /**
  * Canonical dag-cbor of what most messages are made of: plain objects with ASCII keys, arrays, ASCII text, safe integers,
- * bytes, booleans, null and CIDs. Null for anything else, which the general encoder writes or refuses.
+ * bytes, booleans, null, CIDs and links. Null for anything else, which the general encoder writes or refuses.
  */
 export function writeCanonical(value: unknown): Uint8Array | null {
   const scratch = spare ?? new Uint8Array(SCRATCH_BYTES);
   spare = null;
   const writer = new Writer(scratch);
   const isWritten = writer.writeItem(value, MAX_DEPTH);
-  const bytes = isWritten ? scratch.slice(0, writer.end) : null;
-  spare = scratch;
+  const bytes = isWritten ? writer.copy() : null;
+  if (writer.bytes.length <= MAX_SPARE_BYTES) spare = writer.bytes;
   return bytes;
 }
 
 class Writer {
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   end = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
+  }
+
+  get bytes(): Uint8Array {
+    return this.#bytes;
+  }
+
+  copy(): Uint8Array {
+    return this.#bytes.slice(0, this.end);
   }
 
   /** False if the item must be left to the general encoder. */
@@ -47,7 +62,15 @@ class Writer {
   }
 
   #hasRoom(size: number): boolean {
-    return this.end + size + MAX_HEAD_BYTES <= SCRATCH_BYTES;
+    return this.end + size + MAX_HEAD_BYTES <= this.#bytes.length || this.#grow(this.end + size + MAX_HEAD_BYTES);
+  }
+
+  #grow(sizeBytes: number): boolean {
+    if (sizeBytes > MAX_SCRATCH_BYTES) return false;
+    const larger = new Uint8Array(2 ** Math.ceil(Math.log2(sizeBytes)));
+    larger.set(this.#bytes.subarray(0, this.end));
+    this.#bytes = larger;
+    return true;
   }
 
   #writeByte(byte: number): boolean {
@@ -85,11 +108,14 @@ class Writer {
     const { length } = text;
     if (!this.#hasRoom(length)) return false;
     this.#writeHead(3, length);
+    const bytes = this.#bytes;
+    let end = this.end;
     for (let index = 0; index < length; index++) {
       const code = text.charCodeAt(index);
       if (code > 127) return false;
-      this.#bytes[this.end++] = code;
+      bytes[end++] = code;
     }
+    this.end = end;
     return true;
   }
 
@@ -105,6 +131,7 @@ class Writer {
     if (depth === 0) return false;
     if (Array.isArray(value)) return this.#writeArray(value, depth);
     if (value instanceof Uint8Array) return this.#writeBytes(value);
+    if (value instanceof Link) return this.#writeLinkText(value);
     if (value instanceof CID) return this.#writeLink((value as CID).bytes);
     const prototype: unknown = Object.getPrototypeOf(value);
     return prototype === Object.prototype && this.#writeMap(value as Record<string, unknown>, depth);
@@ -121,15 +148,25 @@ class Writer {
     if (!this.#hasRoom(0)) return false;
     // What looks like a CID of another copy of the library is its business to recognize.
     if ('/' in map || 'asCID' in map) return false;
-    const keys = Object.keys(map).sort(compareKeys);
+    const keys = sortKeys(Object.keys(map));
     this.#writeHead(5, keys.length);
     for (const key of keys) if (!this.#writeText(key) || !this.writeItem(map[key], depth)) return false;
     return true;
   }
 
+  #writeLinkText(link: Link): boolean {
+    if (!this.#hasRoom(LINK_BYTES + 5)) return false;
+    this.#writeHead(6, 42);
+    this.#writeHead(2, LINK_BYTES + 1);
+    this.#bytes[this.end++] = 0;
+    const isWritten = writeLinkBytes(this.#bytes, this.end, link);
+    this.end += LINK_BYTES;
+    return isWritten;
+  }
+
   /** Tag 42 over the bytes of a CID: a byte string whose first byte is the zero of the identity multibase. */
   #writeLink(bytes: Uint8Array): boolean {
-    if (!this.#hasRoom(bytes.length + 3)) return false;
+    if (!this.#hasRoom(bytes.length + 5)) return false;
     this.#writeHead(6, 42);
     this.#writeHead(2, bytes.length + 1);
     this.#bytes[this.end++] = 0;
@@ -137,6 +174,19 @@ class Writer {
     this.end += bytes.length;
     return true;
   }
+}
+
+/** In place, by insertion: keys come in order, or nearly so, and `sort` allocates 2 KB even for a few of them. */
+function sortKeys(keys: string[]): string[] {
+  if (keys.length > MAX_INSERTED_KEYS) return keys.sort(compareKeys);
+  for (let index = 1; index < keys.length; index++) {
+    const key = keys[index] as string;
+    let place = index;
+    for (; place > 0 && compareKeys(keys[place - 1] as string, key) > 0; place--)
+      keys[place] = keys[place - 1] as string;
+    keys[place] = key;
+  }
+  return keys;
 }
 
 /** By length, then by bytes. Keys that are not ASCII are never written here. */

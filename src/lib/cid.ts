@@ -4,6 +4,7 @@ import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import * as Digest from 'multiformats/hashes/digest';
 import { concatBytes } from './bytes.ts';
+import { formatDigest } from './link.ts';
 
 /** Multihash code of sha2-256. */
 export const SHA2_256 = 0x12;
@@ -49,3 +50,12 @@ export function createRawCid(digest: Uint8Array): CID {
 export function computeRawCid(bytes: Uint8Array): CID {
   return createRawCid(sha256(bytes));
 }
+
+/** `computeObjectCid(bytes).toString()`, at a tenth of its cost. */
+export const computeObjectId = (bytes: Uint8Array): string => formatDigest(DAG_CBOR_CODE, sha256(bytes));
+
+/** `createRawCid(digest).toString()`, at a tenth of its cost. */
+export const formatRawId = (digest: Uint8Array): string => formatDigest(RAW_CODE, digest);
+
+/** `computeRawCid(bytes).toString()`, at a tenth of its cost. */
+export const computeRawId = (bytes: Uint8Array): string => formatDigest(RAW_CODE, sha256(bytes));

@@ -4,11 +4,11 @@
  */
 import { CID } from 'multiformats/cid';
 import { COMMITMENT_PREFIX, type CommitmentSet } from '../domain/commitment.ts';
-import { type JobId, type LeaseId, ObjectId } from '../domain/ids.ts';
+import { type JobId, type LeaseId, type ObjectId } from '../domain/ids.ts';
 import { encodeObject } from '../domain/object-type.ts';
 import { RESULT, type Result } from '../domain/receipt.ts';
 import { encodeUtf8 } from '../lib/bytes.ts';
-import { computeObjectCid, sha256 } from '../lib/cid.ts';
+import { computeObjectId, sha256 } from '../lib/cid.ts';
 
 export interface CommitmentOpening {
   readonly lease: LeaseId;
@@ -22,7 +22,7 @@ export function computeCommitmentDigest({ lease, outputRoot, salt }: CommitmentO
 
 /** Id of the canonical result: what replicas commit to and compare. */
 export function computeOutputRoot(result: Result): ObjectId {
-  return ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString());
+  return computeObjectId(encodeObject(RESULT, result)) as ObjectId;
 }
 
 /** The set over commitments, in the one order that everybody signs: ascending by their ids. */

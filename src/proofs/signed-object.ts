@@ -18,7 +18,7 @@ import {
   type SignedWire,
 } from '../domain/signed.ts';
 import { areBytesEqual, decodeUtf8, encodeHex, encodeUtf8 } from '../lib/bytes.ts';
-import { computeObjectCid, sha256 } from '../lib/cid.ts';
+import { computeObjectId, sha256 } from '../lib/cid.ts';
 import { describeError } from '../lib/errors.ts';
 import { ProofsError } from './errors.ts';
 import type { EnvelopeSigner } from './interface.ts';
@@ -69,7 +69,7 @@ export async function signObjects<Value extends Typed>(
 
 function describeSigned<Value>(value: Value, signer: PeerKey, payload: Uint8Array, wire: SignedWire): Signed<Value> {
   // A CID of our own making needs no parsing.
-  return { value, signer, payload, wire, id: computeObjectCid(payload).toString() as ObjectId };
+  return { value, signer, payload, wire, id: computeObjectId(payload) as ObjectId };
 }
 
 /** The object's bytes, nothing verified: for what was verified before it was stored. */

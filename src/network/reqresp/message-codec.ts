@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { decodeFast, encodeFast } from '../../domain/compiled-schema.ts';
 import { CborError, decodeCanonical, encodeCanonical } from '../../lib/canonical-cbor.ts';
 import { NetworkError } from '../errors.ts';
 
@@ -10,9 +11,7 @@ interface MessageKind<Value> {
 
 /** @throws NetworkError NETWORK_BAD_MESSAGE, NETWORK_TOO_LARGE: our own caller's mistake */
 export function encodeMessage<Value>(kind: MessageKind<Value>, value: Value): Uint8Array {
-  const result = z.safeEncode(kind.schema, value);
-  if (!result.success) throw badMessage(kind.protocol, result.error);
-  const bytes = encodeCanonical(result.data);
+  const bytes = encodeFast(kind.schema, value) ?? encodeByZod(kind, value);
   if (bytes.length > kind.maxBytes) {
     const { protocol, maxBytes } = kind;
     throw new NetworkError({ code: 'NETWORK_TOO_LARGE', protocol, sizeBytes: bytes.length, maxBytes });
@@ -20,11 +19,19 @@ export function encodeMessage<Value>(kind: MessageKind<Value>, value: Value): Ui
   return bytes;
 }
 
+function encodeByZod<Value>(kind: MessageKind<Value>, value: Value): Uint8Array {
+  const result = z.safeEncode(kind.schema, value);
+  if (!result.success) throw badMessage(kind.protocol, result.error);
+  return encodeCanonical(result.data);
+}
+
 /**
  * A message as a peer sent it. Frames are neither signed nor hashed, so floats are a matter of the schema.
  * @throws NetworkError NETWORK_BAD_FRAME (not canonical dag-cbor), NETWORK_BAD_MESSAGE (not the schema)
  */
 export function decodeMessage<Value>(kind: MessageKind<Value>, bytes: Uint8Array): Value {
+  const value = decodeFast(kind.schema, bytes, kind.maxBytes);
+  if (value !== undefined) return value;
   const wire = decodeBody(bytes, kind.maxBytes);
   const result = z.safeDecode(kind.schema, wire as never);
   if (!result.success) throw badMessage(kind.protocol, result.error);

@@ -4,7 +4,7 @@ import type { Lease } from '../../domain/lease.ts';
 import type { InlineBlob, JobResponse, SequencedEvent } from '../../domain/messages.ts';
 import type { OutputFile, Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
-import { computeRawCid } from '../../lib/cid.ts';
+import { computeRawId } from '../../lib/cid.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { BATCH_GROUPS_IN_FLIGHT } from '../constants.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
@@ -342,7 +342,7 @@ function describeExpectation({ job, attempt, ledger }: BatchMember): ReceiptExpe
 function indexVerified(inlineBlobs: readonly InlineBlob[]): Map<BlobId, Uint8Array> {
   const files = new Map<BlobId, Uint8Array>();
   for (const { blob, bytes } of inlineBlobs) {
-    if (computeRawCid(bytes).toString() === (blob as string)) files.set(blob, bytes);
+    if (computeRawId(bytes) === (blob as string)) files.set(blob, bytes);
   }
   return files;
 }

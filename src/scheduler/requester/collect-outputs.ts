@@ -4,7 +4,7 @@ import type { PeerKey } from '../../domain/ids.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
 import type { OutputFile } from '../../domain/receipt.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
-import { computeRawCid } from '../../lib/cid.ts';
+import { computeRawId } from '../../lib/cid.ts';
 import { describeError } from '../../lib/errors.ts';
 import type { PeerTransport } from '../../network/interface.ts';
 import { fetchBlob } from '../blob-fetcher.ts';
@@ -74,7 +74,7 @@ async function collectOutput(
 function findInline(output: OutputFile, inlineBlobs: readonly InlineBlob[]): Uint8Array | undefined {
   const bytes = inlineBlobs.find((candidate) => candidate.blob === output.blob)?.bytes;
   if (bytes === undefined || bytes.length !== output.sizeBytes) return undefined;
-  return computeRawCid(bytes).toString() === (output.blob as string) ? bytes : undefined;
+  return computeRawId(bytes) === (output.blob as string) ? bytes : undefined;
 }
 
 /** Stores the outputs that came with a receipt, so that a crash does not lose what is not sent twice. */

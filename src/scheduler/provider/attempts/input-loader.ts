@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache';
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
-import { computeRawCid, createRawCid } from '../../../lib/cid.ts';
+import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { PeerTransport } from '../../../network/interface.ts';
 import type { InputFile } from '../../../sandbox/interface.ts';
 import { fetchBlob } from '../../blob-fetcher.ts';
@@ -98,7 +98,7 @@ export class InputLoader {
     if ((await blobs.stat(blob)) === undefined) return await blobs.receive(blob, sizeBytes, chunks);
     const hash = createHash('sha256');
     for await (const chunk of chunks) hash.update(chunk);
-    if (createRawCid(hash.digest()).toString() === blob) return;
+    if (formatRawId(hash.digest()) === blob) return;
     throw new ProviderError({ code: 'PROVIDER_INPUT_FORGED', blob });
   }
 }
@@ -113,5 +113,5 @@ function listNeeded(attempt: Attempt): readonly NeededBlob[] {
 }
 
 function isBlob(blob: BlobId, bytes: Uint8Array): boolean {
-  return computeRawCid(bytes).toString() === blob;
+  return computeRawId(bytes) === blob;
 }

@@ -1,10 +1,10 @@
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { IsolationLevel } from '../../../domain/capability.ts';
-import { BlobId, type JobId } from '../../../domain/ids.ts';
+import type { BlobId, JobId } from '../../../domain/ids.ts';
 import { MAX_JOB_INPUTS } from '../../../domain/job.ts';
 import type { InlineBlob } from '../../../domain/messages.ts';
 import { type Outcome, type OutputFile, type Receipt, type Result } from '../../../domain/receipt.ts';
-import { computeRawCid, createRawCid } from '../../../lib/cid.ts';
+import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 import type { StopReason } from '../attempts/attempt.ts';
 import { INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
@@ -70,7 +70,7 @@ export async function concludeExecution(
       fuel: toWhole(execution.fuel),
       steps: toWhole(execution.steps),
       metricsHash: execution.metricsHash,
-      instrumentedModule: digest === null ? null : BlobId(createRawCid(digest).toString()),
+      instrumentedModule: digest === null ? null : (formatRawId(digest) as BlobId),
       instrumenter: subject.instrumenter,
     },
     sandbox: execution.report,
@@ -95,7 +95,7 @@ function sortByPath(files: readonly InputFile[]): readonly InputFile[] {
 }
 
 function describeInline(file: InputFile): OutputFile {
-  return { path: file.path, blob: BlobId(computeRawCid(file.bytes).toString()), sizeBytes: file.bytes.length };
+  return { path: file.path, blob: computeRawId(file.bytes) as BlobId, sizeBytes: file.bytes.length };
 }
 
 async function storeAll(files: readonly InputFile[], blobs: Pick<BlobStore, 'put'>): Promise<OutputFile[]> {
