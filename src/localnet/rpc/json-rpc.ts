@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises';
 import { describeError, isDaemonError } from '../../lib/errors.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import { MAX_BATCH, MAX_BATCH_ANSWER } from '../constants.ts';
@@ -34,8 +33,6 @@ export async function answer(text: string, handle: CallHandler, logger: Logger):
     if (one === undefined) continue;
     answers.push(one);
     room -= one.length;
-    // Slots and other clients go on between two calls.
-    await setImmediate();
   }
   return answers.length === 0 ? undefined : `[${answers.join(',')}]`;
 }

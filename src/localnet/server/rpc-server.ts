@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { describeError } from '../../lib/errors.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
@@ -126,7 +127,12 @@ export class RpcServer implements AsyncDisposable {
       respond(response, 413, `Request is larger than ${MAX_BODY_BYTES} bytes\n`);
       return;
     }
-    const text = await answer(body, this.#modules.call, this.#modules.logger);
+    const call: CallHandler = async (request) => {
+      // Between two calls of a batch slots are made, and others are answered.
+      await setImmediate();
+      return await this.#modules.call(request);
+    };
+    const text = await answer(body, call, this.#modules.logger);
     response.writeHead(200, { 'content-type': 'application/json; charset=utf-8' });
     response.end(text ?? '');
   }
@@ -147,9 +153,10 @@ export class RpcServer implements AsyncDisposable {
     const { hub, logger } = this.#modules;
     const send = (text: string): void => {
       if (webSocket.readyState !== webSocket.OPEN) return;
-      // A client that does not read must not fill the memory.
-      if (webSocket.bufferedAmount > MAX_BUFFERED_BYTES) webSocket.terminate();
-      else webSocket.send(text, () => {});
+      if (webSocket.bufferedAmount <= MAX_BUFFERED_BYTES) return webSocket.send(text, () => {});
+      // A client that does not read must not fill the memory, nor have more notifications made for it.
+      webSocket.terminate();
+      session[Symbol.dispose]();
     };
     const session = hub.open(send);
     this.#alive.add(webSocket);
@@ -159,9 +166,10 @@ export class RpcServer implements AsyncDisposable {
     webSocket.on('message', (data: Buffer, isBinary: boolean) => {
       this.#alive.add(webSocket);
       if (isBinary) return webSocket.close(1003, 'text only');
-      void answer(data.toString('utf8'), (call) => session.call(call), logger).then((text) => {
+      const opened: number[] = [];
+      void answer(data.toString('utf8'), (call) => session.call(call, opened), logger).then((text) => {
         if (text !== undefined) send(text);
-        session.release();
+        session.release(opened);
       });
     });
   }

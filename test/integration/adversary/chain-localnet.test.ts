@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { Keypair, SystemProgram, sendAndConfirmTransaction, Transaction } from '@solana/web3.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { startLocalnet, type TestLocalnet } from '../../support/localnet.ts';
 
 const MOST_BYTES = 40 * 1024 * 1024;
@@ -68,22 +70,47 @@ describe('a batch of small questions with large answers', () => {
   });
 });
 
-it('one account of 10 MiB that is asked for a hundred times is refused, before the answer is made', async () => {
+describe('an account of 10 MiB', () => {
   const space = 10 * 1024 * 1024;
-  const payer = await net.fund(90_000_000_000);
-  const big = Keypair.generate();
-  const lamports = await net.connection.getMinimumBalanceForRentExemption(space);
-  const accounts = { fromPubkey: payer.publicKey, newAccountPubkey: big.publicKey, programId: SystemProgram.programId };
-  const creation = new Transaction().add(SystemProgram.createAccount({ ...accounts, lamports, space }));
-  await sendAndConfirmTransaction(net.connection, creation, [payer, big]);
-  const ask = async (times: number, dataSlice?: { readonly offset: number; readonly length: number }) => {
-    const addresses = Array.from({ length: times }, () => big.publicKey.toBase58());
-    const config = { encoding: 'base64', commitment: 'confirmed', ...(dataSlice === undefined ? {} : { dataSlice }) };
-    return (await (
-      await post(call(1, 'getMultipleAccounts', [addresses, config]), 'application/json')
-    ).json()) as Answer;
-  };
-  expect(await ask(100)).toMatchObject({ error: { code: -32602, message: expect.stringContaining('dataSlice') } });
-  expect(await ask(100, { offset: 0, length: 8 })).toHaveProperty('result');
-  expect(await ask(1)).toHaveProperty('result');
+  let payer: Keypair;
+  let big: Keypair;
+
+  beforeAll(async () => {
+    payer = await net.fund(90_000_000_000);
+    big = Keypair.generate();
+    const lamports = await net.connection.getMinimumBalanceForRentExemption(space);
+    const keys = { fromPubkey: payer.publicKey, newAccountPubkey: big.publicKey, programId: SystemProgram.programId };
+    const creation = new Transaction().add(SystemProgram.createAccount({ ...keys, lamports, space }));
+    await sendAndConfirmTransaction(net.connection, creation, [payer, big]);
+  });
+
+  it('that is asked for a hundred times in one call is refused before the answer is made', async () => {
+    const ask = async (times: number, dataSlice?: { readonly offset: number; readonly length: number }) => {
+      const addresses = Array.from({ length: times }, () => big.publicKey.toBase58());
+      const config = { encoding: 'base64', commitment: 'confirmed', ...(dataSlice === undefined ? {} : { dataSlice }) };
+      const response = await post(call(1, 'getMultipleAccounts', [addresses, config]), 'application/json');
+      return (await response.json()) as Answer;
+    };
+    expect(await ask(100)).toMatchObject({ error: { code: -32602, message: expect.stringContaining('dataSlice') } });
+    expect(await ask(100, { offset: 0, length: 8 })).toHaveProperty('result');
+    expect(await ask(1)).toHaveProperty('result');
+  });
+
+  it('that one client subscribed to a thousand times without reading does not hold up the others', async () => {
+    const socket = new WebSocket(net.webSocketUrl);
+    socket.on('error', () => {});
+    await once(socket, 'open');
+    const params = [big.publicKey.toBase58(), { encoding: 'base64', commitment: 'processed' }];
+    socket.send(JSON.stringify(Array.from({ length: 1_000 }, (_, id) => call(id, 'accountSubscribe', params))));
+    await once(socket, 'message');
+    socket.pause();
+    const gift = { fromPubkey: payer.publicKey, toPubkey: big.publicKey, lamports: 1_000_000 };
+    const startedAtMs = performance.now();
+    const transfer = new Transaction().add(SystemProgram.transfer(gift));
+    await net.connection.sendTransaction(transfer, [payer], { skipPreflight: true });
+    expect(performance.now() - startedAtMs).toBeLessThan(4_000);
+    const closed = once(socket, 'close', { signal: AbortSignal.timeout(8_000) });
+    socket.resume();
+    await closed;
+  });
 });
