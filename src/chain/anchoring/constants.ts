@@ -38,6 +38,9 @@ export const RING_ENTRIES = 64;
 export const RETRY_FIRST_MS = 1_000;
 export const RETRY_LONGEST_MS = 60_000;
 
+/** The longest after transactions that failed on the chain, each for a fee, in ms: some hundred fees a day at most. */
+export const PAID_RETRY_LONGEST_MS = 3_600_000;
+
 /** A log that others write to is read again at once so many times before there is a pause. */
 export const FREE_CONFLICTS = 3;
 

@@ -2,9 +2,14 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import type { BatchAppender } from './batch-appender.ts';
 import type { BatchRecord, BatchRecords } from './batch-record.ts';
+import { PAID_RETRY_LONGEST_MS } from './constants.ts';
+import type { AnchoringErrorInfo } from './errors.ts';
 import type { AnchoringMetrics } from './metrics.ts';
 import { describeProblem, type Problem } from './problem.ts';
 import { WakeUp } from './wake-up.ts';
+
+/** Whatever keeps a transaction from succeeding on the chain has it cost a fee each time. */
+const PAID_PROBLEM: AnchoringErrorInfo['code'] = 'ANCHORING_TRANSACTION_FAILED';
 
 export interface FlightModules {
   readonly appender: Pick<BatchAppender, 'bring'>;
@@ -98,6 +103,7 @@ export class Flight {
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
+    let paidFailures = 0;
     while (!signal.aborted) {
       const [batch] = this.#pending.keys();
       if (batch === undefined) {
@@ -109,11 +115,16 @@ export class Flight {
       this.setProblem(problem);
       if (problem === null) {
         failures = 0;
+        paidFailures = 0;
         continue;
       }
       const { retryFirstMs, retryLongestMs } = this.#options;
-      await this.#wakeUp.sleep(Math.min(retryFirstMs * 2 ** failures, retryLongestMs), signal);
+      const pauseMs = Math.min(retryFirstMs * 2 ** failures, retryLongestMs);
+      const paidPauseMs = Math.min(retryFirstMs * 2 ** paidFailures, PAID_RETRY_LONGEST_MS);
+      const isPaid = problem.code === PAID_PROBLEM;
+      await this.#wakeUp.sleep(isPaid ? Math.max(pauseMs, paidPauseMs) : pauseMs, signal);
       failures += 1;
+      if (isPaid) paidFailures += 1;
     }
   }
 
