@@ -6,7 +6,7 @@ import { AnchoringService } from '../chain/anchoring/anchoring-service.ts';
 import { InclusionCheck } from '../chain/anchoring/inclusion-check.ts';
 import { SolanaAnchorReader } from '../chain/anchoring/solana-anchor-reader.ts';
 import { EndpointPool } from '../chain/endpoints/endpoint-pool.ts';
-import type { ChainSigner } from '../chain/interface.ts';
+import type { CallOptions, ChainSigner } from '../chain/interface.ts';
 import { JournalTransactionSender } from '../chain/journal/journal-transaction-sender.ts';
 import { ChainBlockSource } from '../chain/reader/chain-block-source.ts';
 import { DatabaseCursorStore, MemoryCursorStore } from '../chain/reader/cursor-store.ts';
@@ -37,6 +37,9 @@ export interface ChainPartsModules {
   readonly metrics: MetricsRegistry;
 }
 
+const UNUSED_RPC_URLS =
+  'RPC endpoints are configured, and this network has no chain: nothing is asked of them, nothing is anchored.';
+
 /** Everything of the daemon that has to do with a chain. */
 export interface ChainParts extends AsyncDisposable {
   readonly control: ChainControl;
@@ -52,9 +55,15 @@ export interface ChainParts extends AsyncDisposable {
 }
 
 /** @throws ConfigError CONFIG_NO_RPC_URL, ChainError CHAIN_SIGNER_FAILED, CHAIN_BAD_KEYPAIR_FILE */
-export async function createChainParts(loaded: LoadedConfig, modules: ChainPartsModules): Promise<ChainParts> {
+export async function createChainParts(
+  loaded: LoadedConfig,
+  modules: ChainPartsModules,
+  { signal }: CallOptions,
+): Promise<ChainParts> {
   const chosen = resolveChain(loaded);
-  return chosen === null ? createTimeOnly(loaded, modules) : await createSolana(loaded, modules, chosen);
+  if (chosen === null) return createTimeOnly(loaded, modules);
+  const opened = await openSigner(loaded.config.chain, modules.identity, signal);
+  return await createSolana(loaded, { ...modules, ...opened }, chosen);
 }
 
 function rounds({ network }: LoadedConfig) {
@@ -69,7 +78,7 @@ function createTimeOnly(loaded: LoadedConfig, modules: ChainPartsModules): Chain
     anchors: null,
     anchorReader: null,
     receiptNotes: null,
-    remarks: [],
+    remarks: loaded.config.chain.rpcUrls.length === 0 ? [] : [UNUSED_RPC_URLS],
     start: async () => {},
     describe: async () => null,
     [Symbol.asyncDispose]: async () => {},
@@ -78,12 +87,12 @@ function createTimeOnly(loaded: LoadedConfig, modules: ChainPartsModules): Chain
 
 async function createSolana(
   loaded: LoadedConfig,
-  modules: ChainPartsModules,
+  modules: ChainPartsModules & OpenedSigner,
   chosen: ChosenChain,
 ): Promise<ChainParts> {
   const { chain: settings } = loaded.config;
+  const { signer, remarks } = modules;
   await using stack = new AsyncDisposableStack();
-  const { signer, remarks } = await openSigner(settings, modules.identity);
   const pool = stack.use(new EndpointPool(modules, chosen));
   const cursors = new DatabaseCursorStore(modules, chosen);
   const reader = new SolanaChainReader({ ...modules, pool, cursors }, chosen);
@@ -150,9 +159,9 @@ interface OpenedSigner {
 async function openSigner(
   { signerCommand, keypairFile }: LoadedConfig['config']['chain'],
   identity: WalletKeySource,
+  signal: AbortSignal,
 ): Promise<OpenedSigner> {
   if (signerCommand.length > 0) {
-    const signal = new AbortController().signal;
     return { signer: await ExternalSigner.open({ command: signerCommand }, { signal }), remarks: [] };
   }
   if (keypairFile !== null) return await openKeypairFile(keypairFile);

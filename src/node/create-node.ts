@@ -45,7 +45,11 @@ interface Common {
 }
 
 /** Builds the daemon from the bottom up. A failure half way closes what was opened; stopping is the same in reverse. */
-export async function createNode(loaded: LoadedConfig, modules: CreateNodeModules): Promise<FogproofNode> {
+export async function createNode(
+  loaded: LoadedConfig,
+  modules: CreateNodeModules,
+  options: { readonly signal: AbortSignal },
+): Promise<FogproofNode> {
   const { config, network: definition } = loaded;
   const paths = computeDataPaths(config.home);
   const common: Common = { ...modules, clock: new SystemClock(), random: new SystemRandom() };
@@ -66,7 +70,7 @@ export async function createNode(loaded: LoadedConfig, modules: CreateNodeModule
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(new WasmExecutor(common, { ...executorOptions, offers })),
   );
-  const chain = stack.use(await createChainParts(loaded, { ...common, database }));
+  const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
   const grants = new BlobGrants();
   const requester = createRequester(loaded, { ...common, network, blobs, grants, database, receiptNotes });

@@ -31,11 +31,9 @@ export async function runNode(options: RunNodeOptions): Promise<0> {
     file: config.log.file === null ? null : { path: config.log.file },
     stream: options.log === 'file' ? null : standardError(options.log, environment),
   });
-  await using node = await createNode(loaded, {
-    identity,
-    identityRemarks: remarks,
-    logger,
-    metrics: new PromMetricsRegistry(),
+  const modules = { identity, identityRemarks: remarks, logger, metrics: new PromMetricsRegistry() };
+  await using node = await createNode(loaded, modules, { signal }).catch((error: unknown) => {
+    throw signal.aborted && isAbortError(error) ? new NodeError({ code: 'NODE_START_ABORTED' }) : error;
   });
   await runUntilStopped(node, options);
   if (node.stopping.reason instanceof NodeError) throw node.stopping.reason;

@@ -97,7 +97,11 @@ function spawnSigner(options: ExternalSignerOptions, request: SignerRequest, sig
     reject(failed(options, `it prints more than ${SIGNER_MAX_OUTPUT_BYTES} bytes`));
     child.kill('SIGKILL');
   });
-  child.on('error', reject);
+  child.on('error', (error) => {
+    // What the program has started may hold its end for long.
+    child.stdout.destroy();
+    reject(error);
+  });
   // A program that does not read its input closes it: that alone is no failure.
   child.stdin.on('error', () => {});
   child.stdin.end(request.input);

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { NodeStatus } from '../../../src/rpc/interface.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
 import { createFakeModules } from '../../support/fake-rpc-modules.ts';
@@ -22,6 +23,8 @@ function start(argv: readonly string[], environment: Readonly<Record<string, str
   const ended = once(child, 'close').then(([exitCode]: unknown[]) => ({ exitCode, ...output }));
   return { child, ended };
 }
+
+type Three = [string, string, string];
 
 function killIfThere(pid: number): void {
   try {
@@ -59,14 +62,54 @@ describe('the program as a process', () => {
     expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'RPC_NO_DAEMON', retryable: true } });
   });
 
+  it('ends at once while a program that holds the wallet does not answer', async () => {
+    await using folder = await createTemporaryFolder();
+    const [home, signer, network] = ['home', 'signer', 'lab.json'].map((name) => join(folder.path, name)) as Three;
+    const key = '11111111111111111111111111111111';
+    const chain = { kind: 'solana', genesis: key, rpcUrls: ['http://127.0.0.1:1'], programs: { proofAnchor: key } };
+    const create = ['network', 'create', 'lab', '--no-join', '--output', network, '--home', home];
+    expect(await start(create).ended).toMatchObject({ exitCode: 0 });
+    const definition = JSON.parse(await readFile(network, 'utf8')) as object;
+    await writeFile(network, JSON.stringify({ ...definition, chain }));
+    // Its child holds the pipe when it is killed.
+    await writeFile(signer, `#!/bin/sh\ntouch ${folder.path}/asked\nsleep 30\n`, { mode: 0o700 });
+    const flags = ['--home', home];
+    const init = await start(['init', '--plain', '--no-backup', '--network', network, ...flags]).ended;
+    expect(init).toMatchObject({ exitCode: 0 });
+    const { child, ended } = start([
+      'node',
+      'start',
+      '--log',
+      'file',
+      '--set',
+      `chain.signerCommand=${signer}`,
+      ...flags,
+    ]);
+    await vi.waitFor(() => access(join(folder.path, 'asked')), { timeout: 20_000, interval: 50 });
+    const askedAtMs = performance.now();
+    child.kill('SIGTERM');
+    expect(await ended).toMatchObject({ exitCode: 5, stderr: expect.stringContaining('NODE_START_ABORTED') });
+    expect(performance.now() - askedAtMs).toBeLessThan(8_000);
+  });
+
   it('starts a daemon in the background, finds it, and stops it', async () => {
     await using folder = await createTemporaryFolder();
     const home = ['--home', join(folder.path, 'home')];
     expect(await start(['init', '--plain', '--no-backup', ...home]).ended).toMatchObject({ exitCode: 0 });
-    const flags = ['--listen', '/ip4/127.0.0.1/tcp/0', '--no-mdns', '--slots', '1', '--json'];
+    const flags = [
+      '--listen',
+      '/ip4/127.0.0.1/tcp/0',
+      '--no-mdns',
+      '--slots',
+      '1',
+      '--rpc-url',
+      'http://127.0.0.1:1',
+      '--json',
+    ];
     const started = await start(['node', 'start', '--detach', ...flags, ...home]).ended;
     expect(started).toMatchObject({ exitCode: 0, stderr: '' });
-    const { pid, provider } = JSON.parse(started.stdout) as NodeStatus;
+    const { pid, provider, remarks } = JSON.parse(started.stdout) as NodeStatus;
+    expect(remarks).toContainEqual(expect.stringContaining('this network has no chain'));
     try {
       expect(provider.slots.total).toBe(1);
       const again = await start(['node', 'start', '--detach', ...flags, ...home]).ended;
