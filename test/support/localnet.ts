@@ -44,6 +44,8 @@ export async function startLocalnet(options: Partial<LocalnetOptions> = {}): Pro
     return await answered;
   };
   const connection = new Connection(url, { commitment: 'confirmed', wsEndpoint: webSocketUrl, fetch: trackedFetch });
+  // It keeps a block hash for 30 s; with slots of 20 ms one lives for 3.
+  (connection as unknown as { _disableBlockhashCaching: boolean })._disableBlockhashCaching = true;
   const airdrop = async (address: PublicKey, lamports: number): Promise<void> => {
     const signature = await connection.requestAirdrop(address, lamports);
     const latest = await connection.getLatestBlockhash();

@@ -18,6 +18,8 @@ interface Entry {
   readonly kind: string;
   /** Notifications from before the client was told the number; null once it was. */
   early: string[] | null;
+  /** It ended by itself; kept until its early notifications were sent. */
+  isOver: boolean;
 }
 
 /** All subscriptions of all connections, fed by the ledger. */
@@ -84,8 +86,8 @@ export class SubscriptionSession implements Disposable {
     this.#ports = ports;
   }
 
-  /** `xSubscribe` gives a number, `xUnsubscribe` takes it. @throws RpcFault */
-  async call({ method, params }: JsonRpcRequest): Promise<unknown> {
+  /** `xSubscribe` gives a number, which is also put into `opened`; `xUnsubscribe` takes it. @throws RpcFault */
+  async call({ method, params }: JsonRpcRequest, opened: number[]): Promise<unknown> {
     const [, name = '', verb] = /^([a-zA-Z]+)(Subscribe|Unsubscribe)$/.exec(method) ?? [];
     const kind = SUBSCRIPTION_KINDS.get(name);
     if (kind === undefined) throw methodNotFound();
@@ -96,26 +98,31 @@ export class SubscriptionSession implements Disposable {
     const id = this.#ports.nextId();
     const subscription = kind.create(params, this.#modules.ledger, {
       emit: (result) => this.#emit(id, name, result),
-      end: () => this.#remove(id),
+      end: () => this.#end(id),
     });
-    this.#entries.set(id, { subscription, kind: name, early: [] });
+    this.#entries.set(id, { subscription, kind: name, early: [], isOver: false });
     this.#ports.count(1);
+    opened.push(id);
     return id;
   }
 
-  /** The answers with their numbers were sent: what happened since may follow. */
-  release(): void {
-    for (const entry of this.#entries.values()) {
+  /** The answers with these numbers were sent: what happened since may follow. */
+  release(opened: readonly number[]): void {
+    for (const id of opened) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined || entry.early === null) continue;
       const { early, subscription } = entry;
-      if (early === null) continue;
       entry.early = null;
       for (const text of early) this.#ports.send(text);
-      this.#guard(() => subscription.onReady?.());
+      if (entry.isOver) this.#remove(id);
+      else this.#guard(() => subscription.onReady?.());
     }
   }
 
   tell(visit: (subscription: Subscription) => void): void {
-    for (const { subscription } of this.#entries.values()) this.#guard(() => visit(subscription));
+    for (const { subscription, isOver } of this.#entries.values()) {
+      if (!isOver) this.#guard(() => visit(subscription));
+    }
   }
 
   [Symbol.dispose](): void {
@@ -131,6 +138,12 @@ export class SubscriptionSession implements Disposable {
     }
     this.#remove(id);
     return true;
+  }
+
+  #end(id: number): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined && entry.early !== null) entry.isOver = true;
+    else this.#remove(id);
   }
 
   #remove(id: number): void {
