@@ -65,6 +65,7 @@ export const bundleExport = defineCommand({
 function renderWritten(written: ExportedBundle, format: keyof typeof EXTENSIONS): string[] {
   const { path, sizeBytes, verdict, receipts, anchored, waitingInBatches } = written;
   const batches = `${waitingInBatches.length === 1 ? 'batch' : 'batches'} ${waitingInBatches.join(', ')}`;
+  const waiting = anchored === 0 ? 'waiting' : 'others wait';
   const asks = format === 'bundle' && anchored > 0 ? ' --rpc-url URL' : '';
   return [
     `wrote ${path} (${formatSize(sizeBytes)})`,
@@ -72,7 +73,7 @@ function renderWritten(written: ExportedBundle, format: keyof typeof EXTENSIONS)
     `anchored: ${anchored} of ${plural(receipts, 'receipt')}`,
     ...(waitingInBatches.length === 0
       ? []
-      : [`others wait in ${batches}: see \`fogproof anchor list\`, or export with --wait-for-anchor`]),
+      : [`${waiting} in ${batches}: see \`fogproof anchor list\`, or export with --wait-for-anchor`]),
     `check it with: fogproof bundle verify ${path}${asks}`,
   ];
 }

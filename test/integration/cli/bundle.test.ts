@@ -205,6 +205,15 @@ describe('bundle export', () => {
     }, anchors);
   });
 
+  it('says in which batch receipts wait of which none is anchored', async () => {
+    const anchors: AnchorSource = { proof: async () => undefined, batchOf: async () => 12 };
+    await withDaemon(async (socket, folder) => {
+      const argv = ['bundle', 'export', JOB, '--output', 'job.bundle', '--socket', socket];
+      const { stdout } = await runCommandLine(argv, folder);
+      expect(stdout).toContain('anchored: 0 of 3 receipts\nwaiting in batch 12');
+    }, anchors);
+  });
+
   it('does not wait for anchors where there will be none', async () => {
     await withDaemon(async (socket, folder) => {
       const argv = ['bundle', 'export', JOB, '--wait-for-anchor', '1s', '--socket', socket];
