@@ -33,11 +33,41 @@ export function createDeadline(timeoutMs: number, parent?: AbortSignal): Deadlin
 export async function raceSignal<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
+  using _waiter = onAbortOf(signal, () => reject(signal.reason));
+  return await Promise.race([promise, aborted]);
+}
+
+interface Waiters {
+  readonly callbacks: Set<() => void>;
+  readonly onAbort: () => void;
+}
+
+const waitersOf = new WeakMap<AbortSignal, Waiters>();
+
+/**
+ * Calls back when the signal aborts. One listener serves all who wait on a signal: an event target looks through its
+ * listeners for each that is added or removed, so thousands of waits on one connection took their number squared.
+ */
+function onAbortOf(signal: AbortSignal, callback: () => void): Disposable {
+  const waiters = waitersOf.get(signal) ?? listenTo(signal);
+  waiters.callbacks.add(callback);
+  return {
+    [Symbol.dispose]: () => {
+      waiters.callbacks.delete(callback);
+      if (waiters.callbacks.size > 0 || waitersOf.get(signal) !== waiters) return;
+      waitersOf.delete(signal);
+      signal.removeEventListener('abort', waiters.onAbort);
+    },
+  };
+}
+
+function listenTo(signal: AbortSignal): Waiters {
+  const callbacks = new Set<() => void>();
+  const onAbort = (): void => {
+    for (const callback of callbacks) callback();
+  };
+  const waiters = { callbacks, onAbort };
+  waitersOf.set(signal, waiters);
   signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  return waiters;
 }

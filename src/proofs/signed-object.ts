@@ -57,14 +57,28 @@ export async function signObjects<Value extends Typed>(
   const { wire } = await signObject(BATCH, statement, signer);
   if (wire.kind !== 'envelope') throw new TypeError('a batch statement is signed alone');
   return values.map((value, index) =>
-    describeSigned(value, signer.peer, payloads[index] as Uint8Array, {
-      kind: 'batch',
-      payload: payloads[index] as Uint8Array,
-      index,
-      path: tree.computeInclusionPath(index),
-      root: wire.envelope,
-    }),
+    describeLeaf(value, signer.peer, { payload: payloads[index] as Uint8Array, index, tree, root: wire.envelope }),
   );
+}
+
+interface Leaf {
+  readonly payload: Uint8Array;
+  readonly index: number;
+  readonly tree: MerkleTree;
+  readonly root: Uint8Array;
+}
+
+/** The path is computed when it is asked for: a whole batch travels without, and it is most of a leaf's garbage. */
+function describeLeaf<Value>(value: Value, signer: PeerKey, { payload, index, tree, root }: Leaf): Signed<Value> {
+  return describeSigned(value, signer, payload, {
+    kind: 'batch',
+    payload,
+    index,
+    get path() {
+      return tree.computeInclusionPath(index);
+    },
+    root,
+  });
 }
 
 function describeSigned<Value>(value: Value, signer: PeerKey, payload: Uint8Array, wire: SignedWire): Signed<Value> {
@@ -212,12 +226,6 @@ export async function openMany<Value extends Typed>(
     throw new ProofsError({ code: 'PROOFS_BATCH_MISMATCH', type: objectType.type, reason: 'another root' });
   }
   return many.payloads.map((payload, index) =>
-    describeSigned(decodeObject(objectType, payload), signer, payload, {
-      kind: 'batch',
-      payload,
-      index,
-      path: tree.computeInclusionPath(index),
-      root: many.root,
-    }),
+    describeLeaf(decodeObject(objectType, payload), signer, { payload, index, tree, root: many.root }),
   );
 }

@@ -147,8 +147,9 @@ export class JobDesk {
   }
 
   async #isOwn(lease: LeaseId, context: HandlerContext): Promise<boolean> {
-    const requester = this.#modules.table.endedRequester(lease) ?? (await this.#modules.store.get(lease))?.requester;
-    return requester === context.peer;
+    const { table, keeper, store } = this.#modules;
+    const remembered = keeper.requesterOf(lease) ?? table.endedRequester(lease);
+    return (remembered ?? (await store.get(lease))?.requester) === context.peer;
   }
 
   #refuse(refusal: Refusal): JobResponse {

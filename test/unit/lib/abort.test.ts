@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createDeadline, raceSignal } from '../../../src/lib/abort.ts';
 
@@ -42,5 +43,27 @@ describe('raceSignal', () => {
     controller.abort(new Error('stop'));
     await expect(never).rejects.toThrow('stop');
     await expect(raceSignal(Promise.resolve(1), controller.signal)).rejects.toThrow('stop');
+  });
+
+  it('listens once for all who wait on a signal, and no longer than one of them does', async () => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    const { promise: first, resolve } = Promise.withResolvers<number>();
+    const { promise: never } = Promise.withResolvers<number>();
+    const waits = [raceSignal(first, signal), raceSignal(never, signal), raceSignal(never, signal)];
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    resolve(1);
+    expect(await waits[0]).toBe(1);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+    controller.abort(new Error('stopping'));
+    const ends = await Promise.allSettled(waits.slice(1));
+    expect(ends).toMatchObject([{ reason: { message: 'stopping' } }, { reason: { message: 'stopping' } }]);
+
+    const other = new AbortController();
+    await raceSignal(first, other.signal);
+    expect(getEventListeners(other.signal, 'abort')).toHaveLength(0);
+    const again = raceSignal(never, other.signal);
+    other.abort('over');
+    await expect(again).rejects.toBe('over');
   });
 });

@@ -1,5 +1,5 @@
 import type { BlobStore } from '../../../blob/interface.ts';
-import type { LeaseId } from '../../../domain/ids.ts';
+import type { LeaseId, PeerKey } from '../../../domain/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { BlobGrants } from '../../blob-access.ts';
@@ -16,6 +16,7 @@ export interface ResultKeeperModules {
 }
 
 interface KeptResult {
+  readonly requester: PeerKey;
   readonly endedAtMs: number;
   readonly stored: LeaseRecord['stored'];
   readonly pins: readonly Disposable[];
@@ -41,6 +42,11 @@ export class ResultKeeper implements Disposable {
     return this.#kept.size;
   }
 
+  /** Whose result is kept under this lease, without a look at the disk; undefined if none is kept. */
+  requesterOf(lease: LeaseId): PeerKey | undefined {
+    return this.#kept.get(lease)?.requester;
+  }
+
   /** Commitments made after `sinceMs` that wait for their reveal. */
   countUnrevealed(sinceMs: number): number {
     return [...this.#kept.values()].filter((kept) => !kept.isRevealed && kept.endedAtMs > sinceMs).length;
@@ -51,7 +57,14 @@ export class ResultKeeper implements Disposable {
     this.#release(lease);
     const pins = record.stored.map((blob) => this.#modules.blobs.pin(blob));
     const endedAtMs = record.endedAtMs ?? this.#modules.clock.nowMs();
-    this.#kept.set(lease, { endedAtMs, stored: record.stored, pins, isRevealed: false, grant: null });
+    this.#kept.set(lease, {
+      requester: record.requester,
+      endedAtMs,
+      stored: record.stored,
+      pins,
+      isRevealed: false,
+      grant: null,
+    });
     if (record.receipt !== null) this.reveal(lease, record);
     if (this.#kept.size > MAX_KEPT_RESULTS) this.#dropOldest();
     this.#timer ??= this.#modules.clock.schedule(this.#sweepIntervalMs(), () => void this.#sweep());
