@@ -27,7 +27,7 @@ interface QuantityOptions {
 function quantity(options: QuantityOptions) {
   const { noun, pattern, parse, format, minimum, maximum } = options;
   const error = `expected ${noun}`;
-  return z.union([z.int().min(0), z.string().regex(pattern)], { error }).transform((given, context) => {
+  return z.union([z.int().min(0), z.string().regex(pattern, { error })], { error }).transform((given, context) => {
     const value = typeof given === 'number' ? given : parse(given);
     if (value !== undefined && value >= minimum && value <= maximum) return value;
     const range = `expected from ${format(minimum)} to ${format(maximum)}`;

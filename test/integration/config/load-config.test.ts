@@ -301,6 +301,12 @@ describe('settings of the chain', () => {
     await expect(load({ [variable]: value })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
+  it('say in words what a duration looks like', async () => {
+    await expect(load({ FOGPROOF_CHAIN_ANCHOR_MAX_WAIT_MS: '10000' })).rejects.toMatchObject({
+      message: expect.stringContaining('expected a duration such as 30s'),
+    });
+  });
+
   it('that are weaker than they could be are remarked on', async () => {
     const remarks = async (network: Partial<NetworkDefinition>, rpcUrls = '') =>
       collectChainRemarks(await loadOn(network, { environment: { FOGPROOF_CHAIN_RPC_URLS: rpcUrls } }));
