@@ -60,7 +60,9 @@ async function main(argv: readonly string[]): Promise<void> {
 }
 
 async function findSuites(checkout: string): Promise<{ readonly name: string; readonly suites: readonly Suite[] }> {
-  const manifest: unknown = JSON.parse(await readFile(join(checkout, 'package.json'), 'utf8'));
+  const path = join(checkout, 'package.json');
+  if (!existsSync(path)) throw new UsageError(`${path} is not there`, 'Give the folder of a checkout.');
+  const manifest: unknown = JSON.parse(await readFile(path, 'utf8'));
   const name = typeof manifest === 'object' && manifest !== null && 'name' in manifest ? String(manifest.name) : '';
   const suites = SUITES.filter(({ packageName }) => packageName === name);
   if (suites.length === 0) {
