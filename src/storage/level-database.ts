@@ -4,6 +4,7 @@ import { Level } from 'level';
 import { describeError } from '../lib/errors.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import type { Logger } from '../telemetry/interface.ts';
+import { beginLog, type Compactable } from './begin-log.ts';
 import { BLOCK_CACHE_BYTES, SCHEMA_VERSION } from './constants.ts';
 import { StorageError } from './errors.ts';
 import { GroupCommit } from './group-commit.ts';
@@ -35,6 +36,8 @@ export class LevelDatabase implements Database, ByteReader {
   readonly #store: Store;
   readonly #commits: GroupCommit;
   #closed: Promise<void> | undefined;
+  /** A write failed: the log may end with a piece of it, behind which nothing is found again. */
+  #isLogTorn = false;
 
   private constructor(store: Store, path: string) {
     this.path = path;
@@ -131,8 +134,12 @@ export class LevelDatabase implements Database, ByteReader {
         : { type: 'del' as const, key: `${operation.namespace}/${operation.key}` },
     );
     try {
+      if (this.#isLogTorn) await beginLog(this.#store as unknown as Compactable, this.path);
+      this.#isLogTorn = false;
       await this.#store.batch(batch, { sync: options.durable === true });
     } catch (error) {
+      this.#isLogTorn = true;
+      if (error instanceof StorageError) throw error;
       throw toStorageError(error, this.path, 'a write');
     }
   }

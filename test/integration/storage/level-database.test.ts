@@ -176,6 +176,14 @@ const MOUNTS: Need = {
   reason: 'unshare with user and mount namespaces',
 };
 
+/** In a program of its own, on a disk of its own. */
+function runOnDisk(size: string, body: string): unknown {
+  const mount = `mount -t tmpfs -o size=${size} none "$0" && exec "$@"`;
+  const options = ['--user', '--map-root-user', '--mount', 'sh', '-c', mount, folder];
+  const run = [...options, process.execPath, ...program(body), path];
+  return JSON.parse(execFileSync('unshare', run, { encoding: 'utf8' }));
+}
+
 describe('a full disk', () => {
   itIf(MOUNTS, 'is told as STORAGE_FULL, and what was saved before stays readable', () => {
     const body = `
@@ -187,22 +195,31 @@ describe('a full disk', () => {
       }
       console.log(JSON.stringify({ code, first: await jobs.get('first') }));
       await database[Symbol.asyncDispose]();`;
-    const out = execFileSync(
-      'unshare',
-      [
-        '--user',
-        '--map-root-user',
-        '--mount',
-        'sh',
-        '-c',
-        'mount -t tmpfs -o size=2m none "$0" && exec "$@"',
-        folder,
-        process.execPath,
-        ...program(body),
-        path,
-      ],
-      { encoding: 'utf8' },
-    );
-    expect(JSON.parse(out)).toEqual({ code: 'STORAGE_FULL', first: 'kept' });
+    expect(runOnDisk('2m', body)).toEqual({ code: 'STORAGE_FULL', first: 'kept' });
+  });
+
+  itIf(MOUNTS, 'that has room again keeps all that it acknowledges, over a restart too', () => {
+    const body = `
+      const { rm, writeFile } = await import('node:fs/promises');
+      const filler = process.argv[1] + '.filler';
+      const codes = [];
+      await jobs.put('first', 'kept', { durable: true });
+      await writeFile(filler, Buffer.alloc(128 * 1024 * 1024)).catch(() => {});
+      for (let index = 0; index < 3; index += 1) {
+        await jobs.put('lost' + index, 'x'.repeat(99999), { durable: true }).catch(({ code }) => codes.push(code));
+      }
+      await rm(filler);
+      for (let index = 0; index < 20; index += 1) await jobs.put('after' + index, 'kept', { durable: true });
+      await database[Symbol.asyncDispose]();
+      const again = await LevelDatabase.open(process.argv[1], { logger: new NoopLogger() });
+      const found = [];
+      for await (const [key] of again.repository('jobs', STRING_CODEC).entries()) found.push(key);
+      console.log(JSON.stringify({ codes, found: found.length, last: found.includes('after19') }));
+      await again[Symbol.asyncDispose]();`;
+    expect(runOnDisk('64m', body)).toEqual({
+      codes: ['STORAGE_FULL', 'STORAGE_FULL', 'STORAGE_FULL'],
+      found: 21,
+      last: true,
+    });
   });
 });
