@@ -51,14 +51,13 @@ export const localnet = defineCommand({
   arguments: [],
   options,
   examples: [
-    { line: 'fogproof localnet', does: 'Run it on port 8899 (WebSocket: 8900), where Solana tools look for one.' },
+    {
+      line: 'fogproof localnet',
+      does: 'Run it on port 8899 (WebSocket: 8900), where Solana tools look for one; `fogproof network create lab --rpc-url http://127.0.0.1:8899` makes a network that anchors on it.',
+    },
     {
       line: 'fogproof localnet --port 0 --json',
       does: 'Run it on free ports and print one line of JSON with its addresses, for scripts.',
-    },
-    {
-      line: 'fogproof network create lab --rpc-url http://127.0.0.1:8899',
-      does: 'Make a network that anchors its receipts on it.',
     },
     { line: 'fogproof localnet --reset', does: 'Forget everything and begin a new chain.' },
   ],
