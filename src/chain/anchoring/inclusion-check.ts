@@ -81,19 +81,19 @@ export class InclusionCheck {
 
   /** The log's tree from the batches of this node: complete unless somebody else appended to it. */
   async #describeLogged(anchor: Anchor, digest: Uint8Array, log: LogState): Promise<ChainInstruction> {
-    const entries: Uint8Array[] = [];
+    const entries = new Map<number, Uint8Array>();
     for await (const [, { landing, root, leaves }] of this.#records.oldestFirst()) {
       if (landing === null || root === null || !isSameLog(landing.place, anchor)) continue;
-      entries[landing.place.entry] = computeLeafHash(encodeLogEntry({ batchRoot: root, batchSize: leaves }));
+      const { entry } = landing.place;
+      if (entry >= log.size) continue;
+      entries.set(entry, computeLeafHash(encodeLogEntry({ batchRoot: root, batchSize: leaves })));
     }
-    const known = Array.from({ length: log.size }, (_, entry) => entries[entry]).flatMap((hash) => hash ?? []);
-    if (known.length < log.size) {
-      throw new AnchoringError({
-        code: 'ANCHORING_ENTRIES_MISSING',
-        entry: anchor.entry,
-        missing: log.size - known.length,
-      });
+    // The size is an endpoint's word: nothing of that length is made before the entries are there.
+    const missing = log.size - entries.size;
+    if (missing > 0) {
+      throw new AnchoringError({ code: 'ANCHORING_ENTRIES_MISSING', entry: anchor.entry, missing });
     }
+    const known = Array.from({ length: log.size }, (_, entry) => entries.get(entry)).flatMap((hash) => hash ?? []);
     return encodeVerifyLogged(
       SolanaAddress(encodeBase58(anchor.program)),
       { log: SolanaAddress(encodeBase58(anchor.log)) },
