@@ -214,7 +214,11 @@ export class TransactionDriver {
       const second = { url: highest.url, value: String(highest.height) };
       return this.setProblem(record, disagree('the height of its newest block', { first, second }));
     }
-    const change = { lastValidBlockHeight: highest.height, heightVotes: answers.length };
+    const told = findPending(record)?.attempt.lastValidBlockHeight ?? 0;
+    // Nodes behind give less than was told with the block hash; what is far above them was made up.
+    const isNear = told - highest.height <= MAX_HEIGHT_SPREAD;
+    const lastValidBlockHeight = isNear ? Math.max(told, highest.height) : highest.height;
+    const change = { lastValidBlockHeight, heightVotes: answers.length };
     await this.#modules.open.put(withLastAttempt(record, change));
   }
 }

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { BLOCK_HASH_LIFETIME } from '../../../src/chain/constants.ts';
 import type { TransactionRecord } from '../../../src/chain/interface.ts';
 import type { JournalTransactionSender } from '../../../src/chain/journal/journal-transaction-sender.ts';
 import { createPool, createSender, transferIntent, WALLET } from '../../support/chain-rig.ts';
@@ -77,6 +78,43 @@ test('of several nodes behind one address, one that has not seen the block yet p
   runChain();
   const ended = await sender.wait('pay/1', { until: 'finalized', signal: AbortSignal.timeout(8_000) });
   expect(ended).toMatchObject({ state: 'finalized', attempts: [{ outcome: 'landed' }] });
+  expect(chain.landed).toHaveLength(1);
+});
+
+test('a height that nodes behind tell later does not shorten what was told when it was signed', async () => {
+  chain.produce(BLOCK_HASH_LIFETIME);
+  const [one, other] = [await openEndpoint(), await openEndpoint()];
+  const { height, slot } = chain.head;
+  const behind = (call: RpcCallSeen) => {
+    const isNewest = (call.params[0] as { commitment?: string } | undefined)?.commitment === 'processed';
+    if (call.method !== 'getEpochInfo' || !isNewest) return undefined;
+    const result = { epoch: 0, slotIndex: 0, slotsInEpoch: 432_000, absoluteSlot: slot, blockHeight: height };
+    return { kind: 'result', result: { ...result, blockHeight: height + 12 - BLOCK_HASH_LIFETIME } } as const;
+  };
+  one.script = behind;
+  other.script = (call) =>
+    call.method === 'getLatestBlockhash' ? { kind: 'fault', code: -32_005, message: 'behind' } : behind(call);
+  let isOpen = false;
+  chain.accepts = () => isOpen;
+  const sender = await startSender([one, other]);
+  await sender.submit(transferIntent('pay/1'), { signal: AbortSignal.timeout(8_000) });
+  await untilRecord(sender, 'pay/1', (record) => record?.state === 'sent');
+  chain.produce(17);
+  expect(chain.headAt('finalized').height).toBeGreaterThan(height + 12);
+  const asked = one.count('getEpochInfo');
+  await until(
+    () => one.count('getEpochInfo'),
+    (count) => count > asked + 20,
+  );
+  expect((await sender.get('pay/1'))?.attempts).toMatchObject([{ outcome: 'pending' }]);
+  isOpen = true;
+  const sent = one.count('sendTransaction');
+  await until(
+    () => one.count('sendTransaction'),
+    (count) => count > sent + 1,
+  );
+  runChain();
+  await sender.wait('pay/1', { until: 'finalized', signal: AbortSignal.timeout(8_000) });
   expect(chain.landed).toHaveLength(1);
 });
 
