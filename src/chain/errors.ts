@@ -36,7 +36,8 @@ type EndpointErrorInfo =
     }
   | { readonly code: 'CHAIN_HISTORY_GONE'; readonly url: string; readonly slot: number; readonly firstSlot: number }
   | { readonly code: 'CHAIN_TRANSACTION_MISSING'; readonly signature: string; readonly slot: number }
-  | { readonly code: 'CHAIN_NO_FAUCET'; readonly reason: string };
+  | { readonly code: 'CHAIN_NO_FAUCET'; readonly reason: string }
+  | { readonly code: 'CHAIN_FAUCET_REFUSED'; readonly url: string; readonly reason: string };
 
 type JournalErrorInfo =
   | { readonly code: 'CHAIN_BAD_INTENT'; readonly key: string; readonly reason: string }
@@ -128,6 +129,12 @@ const ENDPOINT_ERRORS: ErrorTable<EndpointErrorInfo> = {
     retryable: false,
     message: (info) => `this chain gives nothing away: ${info.reason}`,
     hint: () => 'Send SOL to the address that `fogproof wallet show` prints.',
+  },
+  CHAIN_FAUCET_REFUSED: {
+    retryable: false,
+    message: (info) => `the faucet of ${info.url} refuses: ${info.reason}`,
+    hint: () =>
+      'Ask for another amount, such as `fogproof wallet airdrop 1`: an empty wallet takes no less than its rent, and public faucets give little at once.',
   },
 };
 

@@ -76,7 +76,7 @@ export interface ChainReader {
     signature: TransactionSignature,
     options: CallOptions & { readonly commitment: Commitment },
   ): Promise<ChainTransaction | undefined>;
-  /** Free lamports where the chain has a faucet: a local one, devnet, testnet. @throws ChainError CHAIN_NO_FAUCET */
+  /** Free lamports where the chain has a faucet: a local one, devnet, testnet. @throws ChainError CHAIN_NO_FAUCET, CHAIN_FAUCET_REFUSED */
   requestAirdrop(address: SolanaAddress, lamports: Lamports, options: CallOptions): Promise<TransactionSignature>;
   /** Lamports that keep an account of this size from being collected. */
   rentExemption(sizeBytes: number, options: CallOptions): Promise<Lamports>;

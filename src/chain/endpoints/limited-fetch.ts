@@ -30,6 +30,9 @@ const ENDPOINT_FAULTS: Readonly<Record<number, EndpointFault>> = {
   429: 'rate-limited',
 };
 
+/** What a faucet says to a wish that it does not grant, where other methods fail with the same codes (rpc requestAirdrop). */
+const FAUCET_REFUSALS: ReadonlySet<number> = new Set([-32_603, 429]);
+
 /**
  * The `fetch` that the Solana client is given: with a deadline and a limit on the size of the answer, without
  * redirects (they would take credentials elsewhere), and with every failure as a coded error.
@@ -102,7 +105,8 @@ export class LimitedFetch {
     if (!('error' in parsed.data)) return;
     const { code, message } = parsed.data.error;
     const reason = this.#url.redact(message).slice(0, MAX_REASON);
-    const fault = ENDPOINT_FAULTS[code];
+    const isFaucet = method === 'requestAirdrop' && FAUCET_REFUSALS.has(code);
+    const fault = isFaucet ? undefined : ENDPOINT_FAULTS[code];
     if (fault !== undefined) throw this.#failed(fault, `${reason} (${code})`);
     throw new ChainError({ code: 'CHAIN_RPC_ERROR', url: this.#url.label, method, rpcCode: code, reason });
   }

@@ -108,7 +108,9 @@ export class SolanaChainReader implements ChainReader {
       return await this.#pool.first((rpc, options) => rpc.airdrop(address, lamports, options), { signal });
     } catch (error) {
       if (isRpcError(error, METHOD_NOT_FOUND)) throw noFaucet('its endpoints have no requestAirdrop', { cause: error });
-      throw error;
+      if (!(error instanceof ChainError) || error.info.code !== 'CHAIN_RPC_ERROR') throw error;
+      const { url, reason } = error.info;
+      throw new ChainError({ code: 'CHAIN_FAUCET_REFUSED', url, reason }, { cause: error });
     }
   }
 

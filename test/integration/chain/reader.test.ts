@@ -273,6 +273,19 @@ describe('reads', () => {
     });
   });
 
+  test.each([-32_603, 429, -32_602])('what the faucet refuses with %d is told in its words', async (faultCode) => {
+    const { reader, endpoints } = await open();
+    await reader.slot({ signal: signal(), commitment: 'confirmed' });
+    const message = 'airdrop request failed: insufficient funds for rent';
+    endpoints[0]?.misbehave({ kind: 'fault', code: faultCode, message }, 'requestAirdrop');
+    await expect(reader.requestAirdrop(WALLET.address, Lamports(5n), { signal: signal() })).rejects.toMatchObject({
+      code: 'CHAIN_FAUCET_REFUSED',
+      message: expect.stringContaining(message),
+      hint: expect.stringContaining('fogproof wallet airdrop 1'),
+    });
+    expect(reader.status()).toMatchObject({ isReachable: true, endpoints: [{ problem: null }] });
+  });
+
   test('history, newest first, back to a slot', async () => {
     const { reader } = await open();
     const signatures = [land(), land(), land()];
