@@ -22,6 +22,7 @@ export class LevelChainStore implements ChainStore {
   readonly #directory: string;
   #pending: PendingWrite[] = [];
   #writing: Promise<void> | undefined;
+  #failure: LocalnetError | undefined;
 
   private constructor(level: Level<string, Uint8Array>, directory: string) {
     this.#level = level;
@@ -95,14 +96,16 @@ export class LevelChainStore implements ChainStore {
       ),
     );
     try {
+      // LevelDB forgets, when it opens again, what it wrote behind a piece of a record that did not fit the disk.
+      if (this.#failure !== undefined) throw this.#failure;
       await this.#level.batch(operations, { sync: batch.some(({ isDurable }) => isDurable) });
       for (const { done } of batch) done.resolve();
     } catch (error) {
-      const failure = new LocalnetError(
+      this.#failure ??= new LocalnetError(
         { code: 'LOCALNET_DISK', directory: this.#directory, reason: describeError(error) },
         { cause: error },
       );
-      for (const { done } of batch) done.reject(failure);
+      for (const { done } of batch) done.reject(this.#failure);
     }
   }
 }

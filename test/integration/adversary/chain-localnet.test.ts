@@ -1,9 +1,12 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { Keypair, SystemProgram, sendAndConfirmTransaction, Transaction } from '@solana/web3.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { startLocalnet, type TestLocalnet } from '../../support/localnet.ts';
+import { itIf, type Need } from '../../support/needs.ts';
 
+const NAMESPACE = ['--user', '--map-root-user', '--mount', 'sh', '-c'];
 const MOST_BYTES = 40 * 1024 * 1024;
 const INTERNAL = -32603;
 
@@ -113,4 +116,37 @@ describe('an account of 10 MiB', () => {
     socket.resume();
     await closed;
   });
+});
+
+const MOUNTS: Need = {
+  isMet: spawnSync('unshare', [...NAMESPACE, 'mount -t tmpfs none /mnt'], { stdio: 'ignore' }).status === 0,
+  kind: 'host',
+  reason: 'unshare with user and mount namespaces',
+};
+
+itIf(MOUNTS, 'a store whose disk was full acknowledges nothing that its next start would not find', async () => {
+  const module = new URL('../../../src/localnet/store/level-chain-store.ts', import.meta.url).href;
+  const source = `
+    const { rm, writeFile } = await import('node:fs/promises');
+    const { LevelChainStore } = await import(${JSON.stringify(module)});
+    const open = () => LevelChainStore.open('/mnt/chain');
+    const store = await open();
+    const put = (key, length) => store.write([{ key, value: Buffer.alloc(length) }], { durable: true }).then(() => true, () => false);
+    await put('first', 9);
+    await writeFile('/mnt/filler', Buffer.alloc(64 * 1024 * 1024)).catch(() => {});
+    const large = put('large', 300_000);
+    await rm('/mnt/filler', await large.then(() => ({})));
+    const told = [await large, await put('small', 9)];
+    await store[Symbol.asyncDispose]();
+    const again = await open();
+    console.log(JSON.stringify({ told, found: (await again.get('small')) !== undefined }));
+    await again[Symbol.asyncDispose]();`;
+  const mount = 'mount -t tmpfs -o size=32m none /mnt && exec "$0" "$@"';
+  const run = [...NAMESPACE, mount, process.execPath, '--input-type=module', '--eval', source];
+  const { told, found } = JSON.parse(execFileSync('unshare', run, { encoding: 'utf8' })) as {
+    readonly told: readonly [boolean, boolean];
+    readonly found: boolean;
+  };
+  expect(told[0]).toBe(false);
+  expect(found).toBe(told[1]);
 });
