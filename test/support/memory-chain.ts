@@ -55,6 +55,8 @@ export class MemoryChain {
   slot = 1_000;
   finalSlot = 1_000;
   isProgramThere = true;
+  /** Another program is at its address, which answers with this code. */
+  otherProgram: number | null | undefined;
   readonly logs = new Map<SolanaAddress, MemoryLog>();
   readonly transactions: ChainTransaction[] = [];
   readonly balances = new Map<SolanaAddress, bigint>();
@@ -73,6 +75,7 @@ export class MemoryChain {
   simulate(instructions: readonly ChainInstruction[], signer: SolanaAddress): TransactionFailure | null {
     const rent = instructions.some((each) => this.#decode(each)?.kind === 'createLog') ? RENT : 0n;
     if ((this.balances.get(signer) ?? 0n) < FEE + rent) return fail('InsufficientFundsForFee', null, null);
+    if (this.otherProgram !== undefined) return fail('InstructionError', 0, this.otherProgram);
     for (const [index, instruction] of instructions.entries()) {
       const code = this.#run(instruction, signer, { isDryRun: true });
       if (code !== null) return fail('InstructionError', index, code);

@@ -16,6 +16,7 @@ import { AnchoringError } from './errors.ts';
 import { LogCreation } from './log-creation.ts';
 import type { AnchoringMetrics } from './metrics.ts';
 import type { Problem } from './problem.ts';
+import { explainRefusal } from './refusal.ts';
 import { isLanded, type TransactionWatch } from './transaction-watch.ts';
 
 export interface BatchAppenderModules {
@@ -75,7 +76,7 @@ export class BatchAppender {
       record = next;
       if (record.landing !== null) continue;
       conflicts += 1;
-      if (!hasMoved || conflicts > FREE_CONFLICTS) return describeFailure(transaction);
+      if (!hasMoved || conflicts > FREE_CONFLICTS) return describeFailure(transaction, this.log.place.program);
     }
   }
 
@@ -265,8 +266,10 @@ function nameIntent(job: Job, record: BatchRecord): string {
   return `anchor/${job.batch}/${record.attempt}`;
 }
 
-function describeFailure({ key, problem, failure }: TransactionRecord): Problem {
+function describeFailure(transaction: TransactionRecord, program: SolanaAddress): Problem {
+  const problem = explainRefusal(transaction, program);
   if (problem !== null) return problem;
+  const { key, failure } = transaction;
   const error = new AnchoringError({
     code: 'ANCHORING_TRANSACTION_FAILED',
     key,

@@ -7,6 +7,7 @@ export type AnchoringErrorInfo =
   | { readonly code: 'ANCHORING_STOPPED' }
   | { readonly code: 'ANCHORING_DAMAGED'; readonly batch: number; readonly reason: string }
   | { readonly code: 'ANCHORING_NO_PROGRAM'; readonly program: string; readonly reason: string }
+  | { readonly code: 'ANCHORING_OTHER_PROGRAM'; readonly program: string; readonly reason: string }
   | { readonly code: 'ANCHORING_BAD_LOG'; readonly log: string; readonly reason: string }
   | { readonly code: 'ANCHORING_NOT_FINAL'; readonly batch: number; readonly transaction: string }
   | { readonly code: 'ANCHORING_HISTORY_GONE'; readonly batch: number; readonly log: string; readonly entry: number }
@@ -49,6 +50,12 @@ const ANCHORING_ERRORS: ErrorTable<AnchoringErrorInfo> = {
     message: (info) => `the program ${info.program} is not there on this chain: ${info.reason}`,
     hint: () =>
       'Compare chain.programs.proofAnchor of the network definition with the address where proof-anchor was deployed; `fogproof localnet` deploys it by itself.',
+  },
+  ANCHORING_OTHER_PROGRAM: {
+    retryable: true,
+    message: (info) => `the program ${info.program} does not behave as proof-anchor: it answers ${info.reason}`,
+    hint: () =>
+      'Nothing was sent and nothing was paid. Compare chain.programs.proofAnchor of the network definition with the address where proof-anchor was deployed.',
   },
   ANCHORING_BAD_LOG: {
     retryable: true,

@@ -5,6 +5,7 @@ import { CREATE_LOG_COMPUTE_UNITS, READ_TIMEOUT_MS } from './constants.ts';
 import { AnchoringError } from './errors.ts';
 import { ProblemError } from './problem.ts';
 import { findProgramFault } from './program-account.ts';
+import { explainRefusal } from './refusal.ts';
 import { isLanded, type TransactionWatch } from './transaction-watch.ts';
 
 export interface LogCreationModules {
@@ -41,8 +42,9 @@ export class LogCreation {
     const minSlot = isLanded(transaction) && transaction.slot !== null ? { minSlot: transaction.slot } : {};
     const made = await log.read({ signal, commitment: 'confirmed', ...minSlot });
     if (made !== undefined) return made;
-    const { problem, failure } = transaction;
+    const problem = explainRefusal(transaction, program);
     if (problem !== null) throw new ProblemError(problem);
+    const { failure } = transaction;
     // Closed again, or taken back by a fork: once this is settled, the next attempt has another key.
     if (isLanded(transaction)) await watch.wait(key, { signal, until: 'finalized' });
     const reason = failure?.detail ?? 'the log was made and is gone again';

@@ -335,6 +335,27 @@ describe('a batch that the chain does not take', () => {
     await until(() => rig.service.status().anchored === 1);
   });
 
+  it.each([12, null, 6018])('says of a program that answers with %j that it is no proof-anchor', async (answer) => {
+    const rig = await start();
+    rig.chain.otherProgram = answer;
+    await rig.service.add(receiptLeaves(1));
+    await rig.service.flush();
+    const expected = { code: 'ANCHORING_OTHER_PROGRAM', message: expect.stringContaining(PROGRAM) };
+    await until(() => rig.service.status().problem !== null);
+    expect(rig.service.status().problem).toMatchObject(expected);
+    expect(rig.service.status().problem?.message).toContain('Compare chain.programs.proofAnchor');
+    rig.chain.otherProgram = undefined;
+    await anchorNow(rig);
+    await rig.clock.advance(60_000);
+    expect(rig.service.status()).toMatchObject({ anchored: 1, problem: null });
+    // The log is there, and what is at the address was replaced.
+    rig.chain.otherProgram = answer;
+    await rig.service.add(receiptLeaves(2));
+    await rig.service.flush();
+    await until(() => rig.service.status().problem !== null);
+    expect(rig.service.status().problem).toMatchObject(expected);
+  });
+
   it('says that the program is not there', async () => {
     const rig = await start();
     rig.chain.isProgramThere = false;
