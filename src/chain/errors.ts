@@ -51,6 +51,8 @@ type JournalErrorInfo =
       readonly address: string;
       readonly has: string;
       readonly needs: string;
+      /** What the sum is made of, where that is not one transaction. */
+      readonly parts?: string;
       /** Whether the chain may have a faucet: it is none of the public ones. */
       readonly isLocal: boolean;
     }
@@ -173,7 +175,8 @@ const JOURNAL_ERRORS: ErrorTable<JournalErrorInfo> = {
   },
   CHAIN_INSUFFICIENT_FUNDS: {
     retryable: false,
-    message: (info) => `the wallet ${info.address} has ${info.has} lamports and needs ${info.needs}`,
+    message: ({ address, has, needs, parts }) =>
+      `the wallet ${address} has ${has} lamports and needs ${needs}${parts === undefined ? '' : `: ${parts}`}`,
     hint: (info) =>
       info.isLocal ? 'Run `fogproof wallet airdrop`.' : `Send SOL to ${info.address}, then it can be tried again.`,
   },

@@ -75,8 +75,8 @@ export class MemoryChainReader implements ChainReader {
     throw new ChainError({ code: 'CHAIN_NO_FAUCET', reason: 'it is in memory' });
   }
 
-  async rentExemption(): Promise<Lamports> {
-    return Lamports(35_635_200n);
+  async rentExemption(sizeBytes: number): Promise<Lamports> {
+    return Lamports(BigInt(128 + sizeBytes) * 6_960n);
   }
 
   async *follow(): AsyncGenerator<never> {

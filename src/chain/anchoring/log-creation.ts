@@ -1,4 +1,8 @@
+import { identifyCluster } from '../../domain/chain.ts';
 import { createDeadline } from '../../lib/abort.ts';
+import { SIGNATURE_FEE_LAMPORTS } from '../constants.ts';
+import { ChainError } from '../errors.ts';
+import { LOG_BYTES } from '../generated/proof-anchor.ts';
 import type { CallOptions, ChainReader, TransactionSender } from '../interface.ts';
 import { type AnchorLog, createLog, type LogState } from './anchor-log.ts';
 import { CREATE_LOG_COMPUTE_UNITS, READ_TIMEOUT_MS } from './constants.ts';
@@ -42,6 +46,7 @@ export class LogCreation {
     const minSlot = isLanded(transaction) && transaction.slot !== null ? { minSlot: transaction.slot } : {};
     const made = await log.read({ signal, commitment: 'confirmed', ...minSlot });
     if (made !== undefined) return made;
+    if (transaction.problem?.code === 'CHAIN_INSUFFICIENT_FUNDS') throw await this.#describeFunds(signal);
     const problem = explainRefusal(transaction, program);
     if (problem !== null) throw new ProblemError(problem);
     const { failure } = transaction;
@@ -60,6 +65,26 @@ export class LogCreation {
       if (known?.state === 'refused' || known?.state === 'failed') await sender.forget(key);
       if (known?.state !== 'finalized') return key;
     }
+  }
+
+  /** The whole sum until the first root is there: the fee of this transaction alone would lead to the next refusal. */
+  async #describeFunds(parent: AbortSignal): Promise<ChainError> {
+    const { reader, log } = this.#modules;
+    using deadline = createDeadline(READ_TIMEOUT_MS, parent);
+    const { signal } = deadline;
+    const { owner: address } = log.place;
+    const has = await reader.balance(address, { signal, commitment: 'confirmed' });
+    const rent = await reader.rentExemption(LOG_BYTES, { signal });
+    const remainder = await reader.rentExemption(0, { signal });
+    const fees = 2n * SIGNATURE_FEE_LAMPORTS;
+    return new ChainError({
+      code: 'CHAIN_INSUFFICIENT_FUNDS',
+      address,
+      has: String(has),
+      needs: String(rent + remainder + fees),
+      parts: `${rent} of rent for its log, given back when that is closed, ${fees} of fees for making it and for the first anchor (more where priority costs), and ${remainder} that stay in the wallet, the least that the chain keeps an account for`,
+      isLocal: identifyCluster(reader.status().expectedGenesis).name === null,
+    });
   }
 
   async #assertProgram(signal: AbortSignal): Promise<void> {

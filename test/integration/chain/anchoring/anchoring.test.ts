@@ -185,6 +185,21 @@ describe('anchoring on a real local chain', () => {
     expect(node.service.status()).toMatchObject({ anchored: 1, problem: null });
   });
 
+  it('names the whole sum that the first anchor takes, which is enough', async () => {
+    const node = await start();
+    await node.service.add([receiptLeaf(1)]);
+    await node.service.flush();
+    const message = (): string => node.service.status().problem?.message ?? '';
+    await expect.poll(message, { timeout: 10_000 }).toMatch(/has 0 lamports and needs \d+:/);
+    const needs = Number(/needs (\d+)/.exec(message())?.[1]);
+    // The first fee and one lamport less: making the log would leave too little.
+    await fund(needs - 5_001);
+    await expect.poll(message, { timeout: 10_000 }).toContain(`has ${needs - 5_001} lamports and needs ${needs}:`);
+    await fund(5_001);
+    await node.service.wait(0, { signal: AbortSignal.timeout(20_000) });
+    expect(await node.reader.balance(node.wallet, { signal: NEVER, commitment: 'confirmed' })).toBe(890_880n);
+  });
+
   it('takes up in another process what one left in flight', async () => {
     await fund();
     const database = new MemoryDatabase();

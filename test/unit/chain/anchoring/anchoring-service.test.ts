@@ -296,7 +296,11 @@ describe('a batch that the chain does not take', () => {
     await rig.service.add([receiptLeaf(1)]);
     const view = await rig.service.flush();
     await until(() => rig.service.status().problem !== null);
-    expect(rig.service.status().problem?.code).toBe('CHAIN_INSUFFICIENT_FUNDS');
+    // The log's rent, two fees, and what the wallet must keep.
+    expect(rig.service.status().problem).toMatchObject({
+      code: 'CHAIN_INSUFFICIENT_FUNDS',
+      message: expect.stringMatching(/needs 36536080: 35635200 of rent .* 10000 of fees .* 890880 .*wallet airdrop/),
+    });
     expect((await rig.service.list({ limit: 1 }))[0]).toMatchObject({
       state: 'waiting',
       problem: { code: 'CHAIN_INSUFFICIENT_FUNDS' },
