@@ -109,11 +109,14 @@ export function findAppends(
     if (instruction.program !== program) return [];
     const call = readCall(instruction);
     if (call?.kind !== 'append' || call.accounts.log !== log) return [];
+    const { authority } = call.accounts;
+    // The program demands it; a program that only looks like it must not write in somebody's name.
+    if (!instruction.accounts.some(({ address, isSigner }) => isSigner && address === authority)) return [];
     const { generation, expectedSize, batchRoot, batchSize } = call.args;
     return [
       {
         transaction,
-        authority: call.accounts.authority,
+        authority,
         generation: Number(generation),
         entry: Number(expectedSize),
         root: batchRoot,

@@ -168,6 +168,18 @@ describe('an anchor that claims what is not so', () => {
     expect(verdictOf(await read(anchor, [reader]))).toBe('TRANSACTION_FAILED');
   });
 
+  it('is invalid if whoever is named as its writer did not sign, whatever the program takes', async () => {
+    const reader = new MemoryChainReader(rig.chain);
+    reader.alter = (transaction) => ({
+      ...transaction,
+      instructions: transaction.instructions.map((instruction) => ({
+        ...instruction,
+        accounts: instruction.accounts.map((account) => ({ ...account, isSigner: false })),
+      })),
+    });
+    expect(verdictOf(await read(anchor, [reader]))).toBe('NOT_APPENDED');
+  });
+
   it('is invalid if its transaction wrote to another log', async () => {
     const reader = new MemoryChainReader(rig.chain);
     reader.alter = (transaction) => ({
