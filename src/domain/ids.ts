@@ -3,6 +3,7 @@ import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import type { Brand } from '../lib/brand.ts';
 import { DAG_CBOR_CODE, RAW_CODE } from '../lib/cid.ts';
+import { isLinkText } from '../lib/link.ts';
 import { registerLink } from './compiled-schema.ts';
 import { DomainError } from './errors.ts';
 
@@ -22,6 +23,7 @@ export type PeerKey = Brand<string, 'PeerKey'>;
 export type UnixMs = Brand<number, 'UnixMs'>;
 
 function parseCid(text: string, kind: string, codec: number): string {
+  if (isLinkText(codec, text)) return text;
   let cid: CID;
   try {
     cid = CID.parse(text);

@@ -71,6 +71,11 @@ function formatAt(bytes: Uint8Array, start: number): string {
   return nodeBuffer === undefined ? new TextDecoder().decode(text) : (text as Buffer).toString('latin1');
 }
 
+/** True for the text of a CIDv1 of this codec over SHA-256: parsing and printing it again would give the same. */
+export function isLinkText(codec: number, cidText: string): boolean {
+  return writeLinkBytes(block, 0, new Link(codec, cidText));
+}
+
 /** Bytes that `writeLinkBytes` writes. */
 export const LINK_BYTES = CID_BYTES;
 

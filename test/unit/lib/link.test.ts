@@ -9,7 +9,7 @@ import {
   DAG_CBOR_CODE,
   RAW_CODE,
 } from '../../../src/lib/cid.ts';
-import { LINK_BYTES, Link, readLinkBytes, writeLinkBytes } from '../../../src/lib/link.ts';
+import { isLinkText, LINK_BYTES, Link, readLinkBytes, writeLinkBytes } from '../../../src/lib/link.ts';
 
 const digests = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const cids = digests.chain((seed) => fc.constantFrom(computeRawCid(seed), computeObjectCid(seed)));
@@ -52,6 +52,7 @@ it('takes no text that the general library refuses, and none of another codec', 
       const original = cid.toString();
       const text = `${original.slice(0, at)}${changed}${original.slice(at + 1)}`;
       const bytes = writeText(cid.code, text);
+      expect(isLinkText(cid.code, text)).toBe(bytes !== null);
       if (bytes !== null) expect(bytes).toEqual(new Uint8Array(parseByLibrary(text)?.bytes ?? []));
       expect(writeText(cid.code === RAW_CODE ? DAG_CBOR_CODE : RAW_CODE, original)).toBeNull();
     }),

@@ -167,14 +167,18 @@ async function openPairs(requester: PeerKey, request: LeaseRequest): Promise<rea
 async function openStatements(jobs: readonly Signed<Job>[]): Promise<ReadonlyMap<ObjectId, ObjectId>> {
   const ids = new Map<string, ObjectId>();
   const statements = new Map<ObjectId, ObjectId>();
+  let last: { readonly root: Uint8Array; readonly id: ObjectId } | undefined;
   for (const job of jobs) {
     if (job.wire.kind !== 'batch') continue;
     const { root } = job.wire;
-    // Jobs that travel one by one each bring a copy of the statement: it is verified once.
-    const key = encodeHex(root);
-    const id = ids.get(key) ?? (await openSigned(BATCH, { kind: 'envelope', envelope: root }, job.signer)).id;
-    ids.set(key, id);
-    statements.set(job.id, id);
+    // Jobs of a whole batch share their statement; those that travel one by one each bring a copy, verified once.
+    if (last?.root !== root) {
+      const key = encodeHex(root);
+      const id = ids.get(key) ?? (await openSigned(BATCH, { kind: 'envelope', envelope: root }, job.signer)).id;
+      ids.set(key, id);
+      last = { root, id };
+    }
+    statements.set(job.id, last.id);
   }
   return statements;
 }
