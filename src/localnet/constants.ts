@@ -24,6 +24,8 @@ export const BUILTIN_INSTRUCTION_COMPUTE_UNITS = 3_000;
 
 /** What the faucet of a new chain holds: 500,000,000 SOL, as solana-test-validator's. */
 export const FAUCET_LAMPORTS = 500_000_000n * 1_000_000_000n;
+/** What the identity that makes the blocks holds: 500 SOL, as solana-test-validator's. */
+export const IDENTITY_LAMPORTS = 500n * 1_000_000_000n;
 /** One airdrop: 100,000 SOL. It keeps the faucet from being emptied by one mistyped number. */
 export const MAX_AIRDROP_LAMPORTS = 100_000n * 1_000_000_000n;
 

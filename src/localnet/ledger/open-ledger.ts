@@ -2,6 +2,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import {
   FAUCET_LAMPORTS,
+  IDENTITY_LAMPORTS,
   SLOT_HASHES_ENTRIES,
   SLOTS_PER_EPOCH,
   STATUS_CACHE_SLOTS,
@@ -86,19 +87,13 @@ async function loadGenesis(
     return genesis;
   }
   const genesis = createGenesis(modules);
-  const faucet = {
-    lamports: FAUCET_LAMPORTS,
-    owner: SYSTEM_PROGRAM,
-    data: new Uint8Array(),
-    executable: false,
-    rentEpoch: U64_MAX,
-  };
   await modules.store.write(
     [
       { key: GENESIS_KEY, value: encodeJson(genesis) },
       ...encodeAccountChanges(
         new Map([
-          [addressOf(genesis.faucetSeed), faucet],
+          [addressOf(genesis.faucetSeed), createWallet(FAUCET_LAMPORTS)],
+          [addressOf(genesis.identitySeed), createWallet(IDENTITY_LAMPORTS)],
           ...accounts.map(({ address, state }) => [address as string, state] as const),
         ]),
       ),
@@ -106,6 +101,10 @@ async function loadGenesis(
     { durable: true },
   );
   return genesis;
+}
+
+function createWallet(lamports: bigint): AccountState {
+  return { lamports, owner: SYSTEM_PROGRAM, data: new Uint8Array(), executable: false, rentEpoch: U64_MAX };
 }
 
 /** Programs come last: the machine loads them from their program data. */
