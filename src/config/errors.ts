@@ -91,7 +91,8 @@ const CONFIG_ERRORS: ErrorTable<ConfigErrorInfo> = {
   CONFIG_NETWORK_EXISTS: {
     retryable: false,
     message: (info) => `another network '${info.id}' was joined already: ${info.path}`,
-    hint: () => 'Nothing was changed. Remove that file first if you mean to replace it.',
+    hint: () =>
+      'Nothing was changed. If you mean to replace it, add --replace to `fogproof network create` or `fogproof network join`.',
   },
   CONFIG_NO_RPC_URL: {
     retryable: false,

@@ -10,7 +10,7 @@ import { describeError } from '../lib/errors.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
 import { ConfigError } from './errors.ts';
 import { computeDataPaths } from './paths.ts';
-import { readSmallFile, writeSmallFile } from './small-file.ts';
+import { readSmallFile, type SmallFileOptions, writeSmallFile } from './small-file.ts';
 
 /** The network until one is joined: this machine and, through mDNS, its neighbours. */
 export const LOCAL_NETWORK: NetworkDefinition = {
@@ -86,11 +86,15 @@ export class NetworkStore {
     }
   }
 
-  /** Keeps a network; the same one again is no change. @throws ConfigError CONFIG_NETWORK_EXISTS if another has its id */
-  async add(network: NetworkDefinition): Promise<string> {
+  /**
+   * Keeps a network; the same one again is no change.
+   * @param options what happens to another of its id; it is kept unless told otherwise
+   * @throws ConfigError CONFIG_NETWORK_EXISTS if another of its id is kept
+   */
+  async add(network: NetworkDefinition, options: SmallFileOptions = { existing: 'keep' }): Promise<string> {
     const path = this.pathOf(network.id);
     const text = formatNetwork(network);
-    if (await writeSmallFile(path, text, { existing: 'keep' })) return path;
+    if (await writeSmallFile(path, text, options)) return path;
     const existing = await readSmallFile(path);
     if (existing !== undefined && formatNetwork(parseNetwork(existing, path)) === text) return path;
     throw new ConfigError({ code: 'CONFIG_NETWORK_EXISTS', id: network.id, path });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { type EndpointUrl, parseEndpointUrl } from '../../chain/endpoints/endpoint-url.ts';
 import { LimitedFetch } from '../../chain/endpoints/limited-fetch.ts';
-import { type BlockHash, blockHashSchema, type SolanaAddress } from '../../domain/chain.ts';
+import { type BlockHash, blockHashSchema, type SolanaAddress, solanaAddressSchema } from '../../domain/chain.ts';
 import { createDeadline } from '../../lib/abort.ts';
 import { describeError, isDaemonError } from '../../lib/errors.ts';
 import { NetworkCommandError } from './errors.ts';
@@ -11,7 +11,8 @@ const ANSWER_TIMEOUT_MS = 10_000;
 /** Longest answer accepted, bytes: a hash, or an account without its data. */
 const MAX_ANSWER_BYTES = 16 * 1024;
 
-const accountSchema = z.object({ value: z.object({ executable: z.boolean() }).nullable() });
+const accountSchema = z.object({ value: z.object({ executable: z.boolean(), owner: z.string() }).nullable() });
+const simulationSchema = z.object({ value: z.object({ err: z.unknown() }) });
 
 export interface AskOptions {
   readonly signal: AbortSignal;
@@ -22,11 +23,27 @@ export async function askGenesis(url: string, options: AskOptions): Promise<Bloc
   return ask({ url, method: 'getGenesisHash', params: [], schema: blockHashSchema }, options);
 }
 
-/** Whether there is a program at that address. @throws NetworkCommandError CLI_RPC_FAILED */
-export async function askProgram(url: string, address: SolanaAddress, options: AskOptions): Promise<boolean> {
+/** The owner of the program at that address; null if there is none. @throws NetworkCommandError CLI_RPC_FAILED */
+export async function askProgram(url: string, address: SolanaAddress, options: AskOptions): Promise<string | null> {
   const params = [address, { encoding: 'base64', dataSlice: { offset: 0, length: 0 }, commitment: 'confirmed' }];
   const { value } = await ask({ url, method: 'getAccountInfo', params, schema: accountSchema }, options);
-  return value?.executable === true;
+  return value?.executable === true ? value.owner : null;
+}
+
+/** Who makes the block of now: its account pays for votes, so it holds SOL. @throws NetworkCommandError CLI_RPC_FAILED */
+export async function askSlotLeader(url: string, options: AskOptions): Promise<SolanaAddress> {
+  return ask({ url, method: 'getSlotLeader', params: [], schema: solanaAddressSchema }, options);
+}
+
+/**
+ * What the chain would say to a transaction that nobody signed and that is not sent: null for success, else its error.
+ * @throws NetworkCommandError CLI_RPC_FAILED
+ */
+export async function askSimulation(url: string, transaction: Uint8Array, options: AskOptions): Promise<unknown> {
+  const config = { encoding: 'base64', sigVerify: false, replaceRecentBlockhash: true, commitment: 'confirmed' };
+  const params = [Buffer.from(transaction).toString('base64'), config];
+  const { value } = await ask({ url, method: 'simulateTransaction', params, schema: simulationSchema }, options);
+  return value.err ?? null;
 }
 
 interface Question<Answer> {

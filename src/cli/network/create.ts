@@ -22,6 +22,7 @@ import { renderFields } from '../format.ts';
 import { defineCommand } from '../interface.ts';
 import { chooseChain } from './choose-chain.ts';
 import { joinNetwork } from './network-argument.ts';
+import { describeReplaced, findFile, findInStore, type ReplacedNetwork } from './replaced.ts';
 
 /** Bytes of a libp2p pre-shared key. */
 const PRE_SHARED_KEY_BYTES = 32;
@@ -55,6 +56,10 @@ const options = z.strictObject({
     .exactOptional()
     .describe('where to write the file (default: ID.network.json here)')
     .meta({ placeholder: 'FILE' }),
+  replace: z
+    .boolean()
+    .default(false)
+    .describe('if there is a network of that id in this data folder, or its file, replace them'),
   join: z.boolean().default(true).describe('do not make it the network of this data folder'),
   lease: duration('how long a lease lasts without progress (default: 2m)'),
   renewal: duration('how often progress renews a lease (default: a quarter of the lease)'),
@@ -87,6 +92,10 @@ export const networkCreate = defineCommand({
       does: 'Anchor receipts on the local chain that `fogproof localnet` runs.',
     },
     {
+      line: 'fogproof network create lab --rpc-url http://127.0.0.1:8899 --replace',
+      does: 'The same again after `fogproof localnet --reset`: a new chain needs a new definition.',
+    },
+    {
       line: 'fogproof network create open --preset production --rpc-url https://rpc.one.example --rpc-url https://rpc.two.example --proof-anchor ADDRESS',
       does: 'On a public cluster: two endpoints that must agree, and where the program was deployed.',
     },
@@ -95,34 +104,68 @@ export const networkCreate = defineCommand({
     const home = resolveHome(context.environment, context.home);
     const draft = describeNetwork(id, given);
     const file = resolve(context.workingDirectory, given.output ?? `${draft.id}.network.json`);
-    const taken = (): UsageError =>
-      new UsageError(`the file ${file} exists already`, 'Name another with --output, or remove it first.');
-    if ((await readSmallFile(file)) !== undefined) throw taken();
-    const network = { ...draft, chain: await chooseChain(given, context) };
-    const joined = given.join ? await joinNetwork(home, network) : null;
-    if (!(await writeSmallFile(file, formatNetwork(network), { existing: 'keep' }))) throw taken();
+    const replaced = given.replace ? await findReplaced({ home, file, id: draft.id, isJoined: given.join }) : [];
+    const isKept = !given.replace && (await readSmallFile(file)) !== undefined;
+    if (isKept) throw fileTaken(file);
+    const { chain, remarks } = await chooseChain(given, context);
+    const network = { ...draft, chain };
+    const existing = given.replace ? 'replace' : 'keep';
+    const joined = given.join ? await joinNetwork(home, network, { existing }) : null;
+    if (!(await writeSmallFile(file, formatNetwork(network), { existing }))) throw fileTaken(file);
     const invite = encodeInvite(network);
-    context.output.result({ network: network.id, chain: network.chain, file, joined, invite }, () => [
+    const result = { network: network.id, chain, file, joined, replaced: replaced.map(({ path }) => path), invite };
+    context.output.result(result, () => [
       ...renderFields([
         ['network', network.id],
-        ...renderChain(network.chain),
+        ...renderChain(chain),
         ['file', file],
         ['joined', joined === null ? 'no' : `yes, in ${home}`],
+        ...replaced.map((each) => ['replaced', describeReplaced(each)] as const),
       ]),
       '',
       'Others join with the file, or with this invite:',
       invite,
     ]);
-    if (given.private)
-      context.output.note('The file and the invite hold the key of the network: hand them over in private.');
-    if (given.bootstrap.length === 0 && given.preset !== 'local') {
-      context.output.note(
-        'No --bootstrap peer is in it: beyond one local network, start nodes with --bootstrap ADDR of one that runs.',
-      );
-    }
+    for (const remark of [...remarks, ...collectNotes(given, replaced)]) context.output.note(remark);
     return EXIT_CODES.ok;
   },
 });
+
+function fileTaken(file: string): UsageError {
+  return new UsageError(
+    `the file ${file} exists already`,
+    'Name another with --output, or replace the network with --replace.',
+  );
+}
+
+interface ReplacePlaces {
+  readonly home: string;
+  readonly file: string;
+  readonly id: string;
+  readonly isJoined: boolean;
+}
+
+/** @throws UsageError, ConfigError if one of them cannot be replaced */
+async function findReplaced({ home, file, id, isJoined }: ReplacePlaces): Promise<readonly ReplacedNetwork[]> {
+  const found = [isJoined ? await findInStore(home, id) : undefined, await findFile(file, id)];
+  return found.filter((each) => each !== undefined);
+}
+
+function collectNotes(given: CreateOptions, replaced: readonly ReplacedNetwork[]): readonly string[] {
+  const notes: string[] = [];
+  if (given.private) notes.push('The file and the invite hold the key of the network: hand them over in private.');
+  if (given.bootstrap.length === 0 && given.preset !== 'local') {
+    notes.push(
+      'No --bootstrap peer is in it: beyond one local network, start nodes with --bootstrap ADDR of one that runs.',
+    );
+  }
+  if (replaced.length > 0) {
+    notes.push(
+      'Who joined the old network is not in the new one: join it there with `fogproof network join FILE --replace`, and start running daemons again.',
+    );
+  }
+  return notes;
+}
 
 function renderChain(chain: NetworkChain): readonly (readonly [string, string])[] {
   if (chain.kind === 'none') return [['chain', 'none']];

@@ -6,7 +6,8 @@ export type NetworkCommandErrorInfo =
       readonly code: 'CLI_RPC_DISAGREE';
       readonly answers: readonly { readonly url: string; readonly genesis: string }[];
     }
-  | { readonly code: 'CLI_NO_PROGRAM'; readonly url: string; readonly address: string; readonly isLocal: boolean };
+  | { readonly code: 'CLI_NO_PROGRAM'; readonly url: string; readonly address: string; readonly isLocal: boolean }
+  | { readonly code: 'CLI_OTHER_PROGRAM'; readonly url: string; readonly address: string; readonly answer: string };
 
 const NETWORK_COMMAND_ERRORS: ErrorTable<NetworkCommandErrorInfo> = {
   CLI_RPC_FAILED: {
@@ -28,6 +29,12 @@ const NETWORK_COMMAND_ERRORS: ErrorTable<NetworkCommandErrorInfo> = {
       info.isLocal
         ? '`fogproof localnet` has it from its first slot; on another local chain deploy proof-anchor and name its address with --proof-anchor.'
         : 'Name with --proof-anchor where proof-anchor was deployed on that cluster.',
+  },
+  CLI_OTHER_PROGRAM: {
+    retryable: false,
+    message: (info) =>
+      `the program at ${info.address} is not proof-anchor: asked something that only proof-anchor understands, it answers otherwise (${info.answer}, says ${info.url})`,
+    hint: () => 'Name with --proof-anchor where proof-anchor was deployed; nothing was made.',
   },
 };
 

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { createConfigFile, setInConfigFile } from '../../config/config-file.ts';
 import { decodeInvite, isInvite } from '../../config/invite.ts';
 import { NetworkStore, parseNetwork } from '../../config/network-store.ts';
-import { readSmallFile } from '../../config/small-file.ts';
+import { readSmallFile, type SmallFileOptions } from '../../config/small-file.ts';
 import type { NetworkDefinition } from '../../domain/network-definition.ts';
 import { UsageError } from '../../lib/errors.ts';
 
@@ -25,8 +25,12 @@ export async function readNetworkArgument(text: string, places: NetworkPlaces): 
 }
 
 /** Keeps the network in the data folder and makes it the node's own. Gives the path of its file. @throws ConfigError */
-export async function joinNetwork(home: string, network: NetworkDefinition): Promise<string> {
-  const path = await new NetworkStore({ home }).add(network);
+export async function joinNetwork(
+  home: string,
+  network: NetworkDefinition,
+  options: SmallFileOptions = { existing: 'keep' },
+): Promise<string> {
+  const path = await new NetworkStore({ home }).add(network, options);
   await createConfigFile(home);
   await setInConfigFile(home, 'network', network.id);
   return path;

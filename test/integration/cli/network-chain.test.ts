@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,9 +28,16 @@ interface Endpoint {
 
 const PROGRAM_IS_THERE = {
   context: { slot: 1 },
-  value: { executable: true, lamports: 1, owner: 'x', data: ['', 'base64'] },
+  value: { executable: true, lamports: 1, owner: 'BPFLoaderUpgradeab1e11111111111111111111111', data: ['', 'base64'] },
 };
-const LOCAL: Answers = { getGenesisHash: LOCAL_GENESIS, getAccountInfo: PROGRAM_IS_THERE };
+const simulated = (err: unknown) => ({ context: { slot: 1 }, value: { err, logs: [], unitsConsumed: 1 } });
+const instructionError = (error: unknown) => simulated({ InstructionError: [0, error] });
+const LOCAL: Answers = {
+  getGenesisHash: LOCAL_GENESIS,
+  getAccountInfo: PROGRAM_IS_THERE,
+  getSlotLeader: PROGRAM,
+  simulateTransaction: instructionError({ Custom: 6001 }),
+};
 
 let folder: string;
 const servers: Server[] = [];
@@ -82,7 +89,12 @@ describe('network create --rpc-url', () => {
     expect((await readNetwork('lab')).chain).toEqual(chain);
     const { invite } = JSON.parse(stdout) as { invite: string };
     expect(decodeInvite(invite).chain).toEqual(chain);
-    expect(endpoint.requests.map(({ method }) => method)).toEqual(['getGenesisHash', 'getAccountInfo']);
+    expect(endpoint.requests.map(({ method }) => method)).toEqual([
+      'getGenesisHash',
+      'getAccountInfo',
+      'getSlotLeader',
+      'simulateTransaction',
+    ]);
     expect(endpoint.requests[1]?.params[0]).toBe(proofAnchor);
     const joined = await run(`network join ${invite} --home ${folder}/other`);
     expect(joined.exitCode).toBe(0);
@@ -130,9 +142,37 @@ describe('network create --rpc-url', () => {
     ['no program', { ...LOCAL, getAccountInfo: { value: null } }, {}, /CLI_NO_PROGRAM[^]*fogproof localnet/],
     [
       'an account that is no program',
-      { ...LOCAL, getAccountInfo: { value: { executable: false } } },
+      { ...LOCAL, getAccountInfo: { value: { executable: false, owner: PROGRAM } } },
       {},
       /CLI_NO_PROGRAM/,
+    ],
+    [
+      'a program that is built in',
+      {
+        ...LOCAL,
+        getAccountInfo: { value: { executable: true, owner: 'NativeLoader1111111111111111111111111111111' } },
+      },
+      {},
+      /CLI_OTHER_PROGRAM.*built into the validator/,
+    ],
+    ['success to what fails', { ...LOCAL, simulateTransaction: simulated(null) }, {}, /CLI_OTHER_PROGRAM.*it succeeds/],
+    [
+      'an error of another program',
+      { ...LOCAL, simulateTransaction: instructionError({ Custom: 12 }) },
+      {},
+      /CLI_OTHER_PROGRAM.*"Custom":12[^]*--proof-anchor/,
+    ],
+    [
+      'a refusal of the machine',
+      { ...LOCAL, simulateTransaction: instructionError('InvalidInstructionData') },
+      {},
+      /CLI_OTHER_PROGRAM/,
+    ],
+    [
+      'no program to run',
+      { ...LOCAL, simulateTransaction: simulated('InvalidProgramForExecution') },
+      {},
+      /CLI_OTHER_PROGRAM/,
     ],
     ['an account of another form', { ...LOCAL, getAccountInfo: [] }, {}, /CLI_RPC_FAILED.*getAccountInfo/],
   ];
@@ -142,6 +182,18 @@ describe('network create --rpc-url', () => {
     expect(stderr).toMatch(expected);
     expect({ exitCode, stdout }).toEqual({ exitCode: 5, stdout: '' });
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it.each([
+    ['no leader', { getSlotLeader: null }, 'getSlotLeader'],
+    ['no simulation', { simulateTransaction: undefined }, 'simulateTransaction'],
+    ['a payer without SOL', { simulateTransaction: simulated('AccountNotFound') }, 'AccountNotFound'],
+  ])('says that the program could not be tried where there is %s, and goes on', async (_, answers, reason) => {
+    const endpoint = await startEndpoint({ ...LOCAL, ...answers });
+    const { exitCode, stderr } = await run(`network create lab --preset local --rpc-url ${endpoint.url}`);
+    expect(exitCode).toBe(0);
+    expect(stderr).toContain('could not be tried');
+    expect(stderr).toContain(reason);
   });
 
   it('makes nothing when endpoints are on different chains, or one does not answer', async () => {
@@ -162,11 +214,68 @@ describe('network create --rpc-url', () => {
     ['--rpc-url ftp://127.0.0.1', '--rpc-url: expected the address'],
     ['--rpc-url http://127.0.0.1:1 --proof-anchor x', '--proof-anchor: expected a Solana address'],
     [`--proof-anchor ${PROGRAM}`, 'Name it with --rpc-url'],
+    ['--rpc-url http://127.0.0.1:1 --proof-anchor TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA', 'is SPL Token'],
+    ['--rpc-url http://127.0.0.1:1 --proof-anchor 11111111111111111111111111111111', 'is the system program'],
   ])('refuses %s before anything is asked', async (flags, reason) => {
     const { exitCode, stderr } = await run(`network create lab ${flags}`);
     expect(exitCode).toBe(2);
     expect(stderr).toContain(reason);
     expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+describe('network create --replace', () => {
+  const OTHER_GENESIS = '7YttLkHDoNj9wyDur5pM1ejNaAvT9X4eqaYcHQqtj2G5';
+
+  it('is needed for a chain that was begun anew, named by the error, and says what it replaced', async () => {
+    const old = await startEndpoint(LOCAL);
+    await run(`network create lab --rpc-url ${old.url}`);
+    const stored = join(folder, 'home', 'networks', 'lab.json');
+    const renewed = await startEndpoint({ ...LOCAL, getGenesisHash: OTHER_GENESIS });
+    const line = `network create lab --rpc-url ${renewed.url}`;
+    expect((await run(line)).stderr).toMatch(/lab\.network\.json exists already[^]*--replace/);
+    const refused = await run(`${line} --output other.json`);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toMatch(/CONFIG_NETWORK_EXISTS[^]*--replace/);
+    expect(refused.stderr).not.toContain('asked on this machine only');
+    expect((await readNetwork('lab')).chain).toMatchObject({ genesis: LOCAL_GENESIS });
+
+    const { exitCode, stdout, stderr } = await run(`${line} --replace`);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`${stored} (genesis ${LOCAL_GENESIS})`);
+    expect(stdout).toContain(`${join(folder, 'lab.network.json')} (genesis ${LOCAL_GENESIS})`);
+    expect(stderr).toContain('network join FILE --replace');
+    expect((await readNetwork('lab')).chain).toMatchObject({ genesis: OTHER_GENESIS });
+    expect(JSON.parse(await readFile(stored, 'utf8'))).toMatchObject({ chain: { genesis: OTHER_GENESIS } });
+    const fresh = JSON.parse((await run('network create new --preset local --replace --json')).stdout) as object;
+    expect(fresh).toMatchObject({ replaced: [] });
+  });
+
+  it('lets others join the new one in place of the old', async () => {
+    await run('network create lab --preset local --output old.json');
+    await run('network create lab --preset local --lease 4s --no-join --output new.json');
+    const refused = await run('network join new.json');
+    expect(refused.stderr).toMatch(/CONFIG_NETWORK_EXISTS[^]*network join/);
+    const { exitCode, stdout } = await run('network join new.json --replace');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/joined lab[^]*replaced .*lab\.json \(no chain\)/);
+  });
+
+  it('never writes over another file, and leaves the data folder alone with --no-join', async () => {
+    await run('network create lab --preset local');
+    const stored = join(folder, 'home', 'networks', 'lab.json');
+    const before = await readFile(stored, 'utf8');
+    await writeFile(join(folder, 'notes.txt'), 'precious');
+    await run('network create other --preset local --no-join --output other.json');
+    for (const name of ['notes.txt', 'other.json']) {
+      const { exitCode, stderr } = await run(`network create lab --preset local --replace --output ${name}`);
+      expect({ name, exitCode }).toEqual({ name, exitCode: 2 });
+      expect(stderr).toContain("does not define the network 'lab'");
+    }
+    expect(await readFile(join(folder, 'notes.txt'), 'utf8')).toBe('precious');
+    await run('network create lab --preset local --lease 4s --no-join --replace');
+    expect(await readFile(stored, 'utf8')).toBe(before);
+    expect((await readNetwork('lab')).parameters).toMatchObject({ leaseDurationMs: 4000 });
   });
 });
 
