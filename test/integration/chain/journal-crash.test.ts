@@ -7,7 +7,7 @@ import { ScriptedChain } from '../../support/scripted-chain.ts';
 import { ScriptedEndpoint } from '../../support/scripted-endpoint.ts';
 
 /** Each run dies once to three times. */
-const RUNS = 240;
+const RUNS = 150;
 const AT_ONCE = 8;
 const SLOT_MS = 4;
 const LIFETIME = 15;
