@@ -197,6 +197,10 @@ export interface AnchorView {
   /** Null while it is open. */
   readonly batchRoot: Uint8Array | null;
   readonly createdAtMs: UnixMs;
+  /** The chain that its root is on or is sent to, by genesis hash. */
+  readonly genesis: BlockHash;
+  /** It is final on a chain that is not the one of this network: an earlier network of this node had that one. */
+  readonly isOtherChain: boolean;
   readonly log: SolanaAddress;
   readonly generation: number | null;
   readonly entry: number | null;
@@ -228,6 +232,7 @@ export interface AnchoringStatus {
   /** Leaves that wait in the open batch. */
   readonly waiting: number;
   readonly batchesInFlight: number;
+  /** Leaves that are final on the chain of this network. */
   readonly anchored: number;
   readonly problem: { readonly code: string; readonly message: string } | null;
 }

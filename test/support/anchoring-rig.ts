@@ -40,6 +40,8 @@ export interface AnchoringRig {
   readonly database: MemoryDatabase;
   /** The process dies and another takes up what is on disk, in the journal and on the chain. */
   restart(): Promise<AnchoringRig>;
+  /** The same home on another chain: journals are kept by chain. */
+  moveTo(chain: MemoryChain, more?: Pick<RigOptions, 'isOff'>): Promise<AnchoringRig>;
 }
 
 interface Survivors {
@@ -49,7 +51,11 @@ interface Survivors {
   readonly database: MemoryDatabase;
 }
 
-export type RigOptions = Partial<AnchoringOptions> & { readonly lamports?: bigint };
+export type RigOptions = Partial<AnchoringOptions> & {
+  readonly lamports?: bigint;
+  /** The chain does not answer at first. */
+  readonly isOff?: boolean;
+};
 
 export async function createRig(options: RigOptions = {}): Promise<AnchoringRig> {
   const chain = new MemoryChain();
@@ -61,7 +67,8 @@ export async function createRig(options: RigOptions = {}): Promise<AnchoringRig>
 async function startRig(survivors: Survivors, options: RigOptions): Promise<AnchoringRig> {
   const { chain, journal, clock, database } = survivors;
   const reader = new MemoryChainReader(chain);
-  const { lamports: _, ...anchoring } = options;
+  const { lamports: _, isOff = false, ...anchoring } = options;
+  reader.isReachable = !isOff;
   const service = createService({ ...survivors, reader, database }, anchoring);
   await service.start(NEVER);
   return {
@@ -71,6 +78,13 @@ async function startRig(survivors: Survivors, options: RigOptions): Promise<Anch
     journal,
     clock,
     database,
+    moveTo: async (next, more = {}) => {
+      const copy = database.clone();
+      await service.stop();
+      if (!next.balances.has(WALLET)) next.balances.set(WALLET, 10_000_000_000n);
+      const journal = new MemoryJournal(next, WALLET);
+      return await startRig({ chain: next, journal, clock, database: copy }, { ...options, ...more });
+    },
     restart: async () => {
       const copy = database.clone();
       await service.stop();

@@ -1,4 +1,5 @@
 import type { Anchor, AnchorLeaf } from '../../domain/anchor.ts';
+import type { BlockHash } from '../../domain/chain.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Database } from '../../storage/interface.ts';
@@ -45,6 +46,7 @@ export interface AnchoringModules {
 export class AnchoringService implements AnchorService {
   readonly #modules: AnchoringModules;
   readonly #options: Required<AnchoringOptions>;
+  readonly #genesis: BlockHash;
   readonly #metrics: AnchoringMetrics;
   readonly #records: BatchRecords;
   readonly #trees: StoredTrees;
@@ -64,6 +66,7 @@ export class AnchoringService implements AnchorService {
     const { database, clock } = modules;
     this.#modules = modules;
     this.#options = { ...ANCHORING_DEFAULTS, ...options };
+    this.#genesis = modules.reader.status().expectedGenesis;
     this.#metrics = createAnchoringMetrics(modules.metrics);
     this.#records = new BatchRecords({ database });
     this.#trees = new StoredTrees({ database });
@@ -78,7 +81,7 @@ export class AnchoringService implements AnchorService {
     this.#appender = new BatchAppender({ ...counted, watch }, this.#options);
     this.#flight = new Flight(
       { ...counted, appender: this.#appender, onIdle: () => this.#timer.look() },
-      this.#options,
+      { ...this.#options, genesis: this.#genesis },
     );
     this.#intake = new LeafIntake(
       {
@@ -183,7 +186,8 @@ export class AnchoringService implements AnchorService {
     return this.#describe(batch, record);
   }
 
-  #describe(batch: number, record: BatchRecord): AnchorView {
+  #describe(batch: number, stored: BatchRecord): AnchorView {
+    const record = leaveOtherChain(stored, this.#genesis);
     const { landing, intent, leaves, receipts } = record;
     const problem = record.state === 'open' ? null : this.#flight.problemOf(batch);
     const place = landing?.place ?? intent;
@@ -194,6 +198,8 @@ export class AnchoringService implements AnchorService {
       checkpoints: leaves - receipts,
       batchRoot: record.root,
       createdAtMs: record.createdAtMs,
+      genesis: place?.genesis ?? this.#genesis,
+      isOtherChain: place !== null && place.genesis !== this.#genesis,
       log: place?.log ?? this.#appender.log.place.log,
       generation: place?.generation ?? null,
       entry: place?.entry ?? null,
@@ -226,6 +232,13 @@ export class AnchoringService implements AnchorService {
       this.#sweepOldBatches(),
     );
   }
+}
+
+/** What is not final on a former chain is anchored on this one: where it was to be there does not matter any more. */
+function leaveOtherChain(record: BatchRecord, genesis: BlockHash): BatchRecord {
+  const place = record.landing?.place ?? record.intent;
+  if (record.state === 'finalized' || place === null || place.genesis === genesis) return record;
+  return { ...record, state: 'sealed', intent: null, landing: null };
 }
 
 function describeState({ state, intent }: BatchRecord, hasProblem: boolean): AnchorState {

@@ -13,6 +13,7 @@ export type AnchoringErrorInfo =
   | { readonly code: 'ANCHORING_HISTORY_GONE'; readonly batch: number; readonly log: string; readonly entry: number }
   | { readonly code: 'ANCHORING_NO_ANSWER'; readonly timeoutMs: number }
   | { readonly code: 'ANCHORING_NOT_ANCHORED'; readonly digest: string }
+  | { readonly code: 'ANCHORING_OTHER_CHAIN'; readonly anchored: string; readonly network: string }
   | { readonly code: 'ANCHORING_LOG_CLOSED'; readonly log: string }
   | { readonly code: 'ANCHORING_ENTRIES_MISSING'; readonly entry: number; readonly missing: number }
   | { readonly code: 'ANCHORING_REFUSED'; readonly digest: string; readonly reason: string }
@@ -82,6 +83,13 @@ const ANCHORING_ERRORS: ErrorTable<AnchoringErrorInfo> = {
     retryable: true,
     message: (info) => `the receipt ${info.digest} is not under a root on the chain`,
     hint: () => '`fogproof anchor flush` anchors what waits; `fogproof anchor list` shows the batches.',
+  },
+  ANCHORING_OTHER_CHAIN: {
+    retryable: false,
+    message: (info) =>
+      `this was anchored on the chain with genesis ${info.anchored}, and the chain of this network has genesis ${info.network}`,
+    hint: () =>
+      'Export the job and ask an endpoint of that chain: `fogproof bundle verify FILE --rpc-url URL` reads the anchor there.',
   },
   ANCHORING_LOG_CLOSED: {
     retryable: false,

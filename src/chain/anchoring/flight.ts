@@ -1,3 +1,4 @@
+import type { BlockHash } from '../../domain/chain.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import type { BatchAppender } from './batch-appender.ts';
@@ -23,6 +24,8 @@ export interface FlightModules {
 }
 
 export interface FlightOptions {
+  /** The chain whose anchors count. */
+  readonly genesis: BlockHash;
   readonly retryFirstMs: number;
   readonly retryLongestMs: number;
 }
@@ -45,18 +48,13 @@ export class Flight {
 
   /** What a former run left. */
   async load(): Promise<void> {
-    const found: [batch: number, leaves: number][] = [];
-    let total = 0;
-    for await (const [batch, { state, leaves, total: upToHere }] of this.#modules.records.newestFirst()) {
-      if (total === 0) total = upToHere;
-      if (state === 'finalized') {
-        this.#anchored = upToHere;
-        break;
-      }
-      this.#anchored = upToHere - leaves;
-      if (state !== 'open') found.push([batch, leaves]);
+    let before = 0;
+    for await (const [batch, { state, leaves, total, landing }] of this.#modules.records.oldestFirst()) {
+      // What was forgotten before it was of the same chain: the last batch of each is kept.
+      if (state === 'finalized' && landing?.place.genesis === this.#options.genesis) this.#anchored += total - before;
+      if (state === 'sealed' || state === 'confirmed') this.#pending.set(batch, leaves);
+      before = total;
     }
-    for (const [batch, leaves] of found.reverse()) this.#pending.set(batch, leaves);
   }
 
   get batches(): number {
@@ -68,7 +66,7 @@ export class Flight {
     return [...this.#pending.values()].reduce((sum, leaves) => sum + leaves, 0);
   }
 
-  /** Leaves whose batch is final. */
+  /** Leaves whose batch is final on this chain. */
   get anchored(): number {
     return this.#anchored;
   }
@@ -160,7 +158,7 @@ export class Flight {
     this.#pending.delete(batch);
     this.#problem = null;
     if (record !== undefined) {
-      this.#anchored = record.total;
+      this.#anchored += record.leaves;
       if (record.sealedAtMs !== null) metrics.finality.observe((clock.nowMs() - record.sealedAtMs) / 1000);
       logger.info(
         { batch, leaves: record.leaves, entry: record.landing?.place.entry, slot: record.landing?.slot },

@@ -42,14 +42,15 @@ export class InclusionCheck {
 
   /**
    * Answers when the transaction is final.
-   * @throws AnchoringError ANCHORING_NOT_ANCHORED, ANCHORING_LOG_CLOSED, ANCHORING_ENTRIES_MISSING, ANCHORING_REFUSED,
-   * ChainError
+   * @throws AnchoringError ANCHORING_NOT_ANCHORED, ANCHORING_OTHER_CHAIN, ANCHORING_LOG_CLOSED,
+   * ANCHORING_ENTRIES_MISSING, ANCHORING_REFUSED, ChainError
    */
   async run(receiptDigest: Uint8Array, { signal }: CallOptions): Promise<CheckedInclusion> {
     const { anchoring, sender, random } = this.#modules;
     const digest = encodeHex(receiptDigest);
     const anchor = await anchoring.proof(receiptDigest);
     if (anchor === undefined) throw new AnchoringError({ code: 'ANCHORING_NOT_ANCHORED', digest });
+    this.#assertThisChain(anchor);
     const log = await this.#readLog(anchor, signal);
     const against = log.size - anchor.entry <= RING_ENTRIES ? 'recent' : 'logged';
     const instruction =
@@ -68,6 +69,13 @@ export class InclusionCheck {
     }
     const reason = problem?.message ?? failure?.detail ?? state;
     throw new AnchoringError({ code: 'ANCHORING_REFUSED', digest, reason });
+  }
+
+  /** A log of another chain is nowhere on this one, and was not closed for that. */
+  #assertThisChain({ genesis }: Anchor): void {
+    const anchored = encodeBase58(genesis);
+    const { expectedGenesis: network } = this.#modules.reader.status();
+    if (anchored !== network) throw new AnchoringError({ code: 'ANCHORING_OTHER_CHAIN', anchored, network });
   }
 
   async #readLog(anchor: Anchor, signal: AbortSignal): Promise<LogState> {

@@ -13,7 +13,8 @@ export interface OldBatchesModules {
 
 /**
  * Forgets final batches that were sealed before `beforeMs`, row by row: a leaf goes with the row that proves it. The
- * newest batch stays, since the number of the next one follows from it.
+ * newest batch stays, since the number of the next one follows from it, and the newest of each chain that was left,
+ * since what is anchored on which chain follows from those.
  * @returns how many went
  */
 export async function dropOldBatches(
@@ -21,13 +22,14 @@ export async function dropOldBatches(
   { beforeMs, signal }: { readonly beforeMs: number; readonly signal: AbortSignal },
 ): Promise<number> {
   const old: number[] = [];
-  let isNewestOld = false;
-  for await (const [batch, { state, sealedAtMs }] of modules.records.oldestFirst()) {
-    isNewestOld = state === 'finalized' && sealedAtMs !== null && sealedAtMs < beforeMs;
-    if (!isNewestOld) break;
-    old.push(batch);
+  let last: { readonly batch: number; readonly genesis: string | undefined } | undefined;
+  for await (const [batch, { state, sealedAtMs, landing }] of modules.records.oldestFirst()) {
+    if (state !== 'finalized') break;
+    const genesis = landing?.place.genesis;
+    if (last !== undefined && last.genesis === genesis) old.push(last.batch);
+    if (sealedAtMs === null || sealedAtMs >= beforeMs) break;
+    last = { batch, genesis };
   }
-  if (isNewestOld) old.pop();
   let dropped = 0;
   for (const batch of old) {
     if (signal.aborted) break;

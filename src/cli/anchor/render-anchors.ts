@@ -30,7 +30,7 @@ export function renderAnchors(anchors: readonly JsonForm<AnchorView>[], options:
   const short = (text: string): string => (isFull ? text : shortId(text));
   const rows = anchors.map((anchor) => [
     String(anchor.batch),
-    anchor.state,
+    anchor.isOtherChain ? 'other chain' : anchor.state,
     String(anchor.receipts),
     String(anchor.checkpoints),
     anchor.batchRoot === null ? '-' : short(formatRoot(anchor.batchRoot)),
@@ -44,7 +44,12 @@ export function renderAnchors(anchors: readonly JsonForm<AnchorView>[], options:
   const problems = anchors.flatMap(({ batch, problem }) =>
     problem === null ? [] : [`batch ${batch} waits: ${problem.code}: ${problem.message}`],
   );
-  return [...output.table(HEAD, rows), ...(problems.length === 0 ? [] : ['', ...problems])];
+  const others = [...new Set(anchors.filter(({ isOtherChain }) => isOtherChain).map(({ genesis }) => genesis))];
+  const remarks = [
+    ...others.map((genesis) => `other chain: final on the chain with genesis ${genesis}, of an earlier network`),
+    ...problems,
+  ];
+  return [...output.table(HEAD, rows), ...(remarks.length === 0 ? [] : ['', ...remarks])];
 }
 
 export function renderChecks(checks: readonly JsonForm<AnchorCheck>[], output: Pick<CliOutput, 'table'>): string[] {
@@ -69,6 +74,7 @@ export function renderAnchor(anchor: JsonForm<AnchorView>): string[] {
     ['receipts', String(anchor.receipts)],
     ['checkpoints', String(anchor.checkpoints)],
     ['root', batchRoot === null ? undefined : formatRoot(batchRoot)],
+    ['chain', anchor.isOtherChain ? `genesis ${anchor.genesis}, of an earlier network` : undefined],
     ['log', anchor.log],
     ['entry', anchor.entry === null ? undefined : String(anchor.entry)],
     ['transaction', anchor.transaction ?? undefined],

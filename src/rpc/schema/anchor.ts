@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { MAX_LIST_LIMIT } from '../constants.ts';
 import {
+  blockHashSchema,
   bytesSchema,
   EXAMPLE_ADDRESS,
   EXAMPLE_DIGEST,
+  EXAMPLE_HASH,
   EXAMPLE_JOB,
   EXAMPLE_SIGNATURE,
   jobIdSchema,
@@ -24,6 +26,8 @@ const anchorViewSchema = z.strictObject({
   checkpoints: wholeNumber('Checkpoint roots in it.'),
   batchRoot: bytesSchema(32, 32, 'RFC 6962 root of the batch').nullable(),
   createdAtMs: unixMsSchema,
+  genesis: blockHashSchema.describe('Genesis hash of the chain that the root is on or is sent to.'),
+  isOtherChain: z.boolean().describe('It is final on a chain of an earlier network of this node, not on this one.'),
   log: solanaAddressSchema.describe('Account of the log.'),
   generation: wholeNumber('Slot in which the log was created.').nullable(),
   entry: wholeNumber('Index in the log.').nullable(),
@@ -41,6 +45,8 @@ const EXAMPLE_ANCHOR = {
   checkpoints: 0,
   batchRoot: EXAMPLE_DIGEST,
   createdAtMs: 1_790_000_000_000,
+  genesis: EXAMPLE_HASH,
+  isOtherChain: false,
   log: EXAMPLE_ADDRESS,
   generation: 370_000_000,
   entry: 7,

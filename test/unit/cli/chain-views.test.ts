@@ -123,6 +123,17 @@ describe('anchors', () => {
     expect(lines.at(-1)).toBe('batch 8 waits: CHAIN_INSUFFICIENT_FUNDS: the wallet is empty');
     expect(renderAnchors([], { output, isFull: false })).toHaveLength(1);
     expect(renderAnchors([ANCHOR], { output, isFull: true }).join('\n')).toContain(ANCHOR.transaction);
+    expect(renderAnchor(ANCHOR).join('\n')).not.toContain(ANCHOR.genesis);
     expect(renderAnchor(ANCHOR).join('\n')).toMatch(/fee +5000 lamports \(0\.000005 SOL\)/);
+  });
+
+  it('of another chain are called so, with its genesis once', () => {
+    if (ANCHOR === undefined) throw new Error('the example has an anchor');
+    const other = { ...ANCHOR, isOtherChain: true, genesis: 'OtherGenesis' as typeof ANCHOR.genesis };
+    const text = renderAnchors([ANCHOR, other, other], { output, isFull: false }).join('\n');
+    expect(text.match(/7 +finalized/g)).toHaveLength(1);
+    expect(text.match(/7 +other chain/g)).toHaveLength(2);
+    expect(text.match(/genesis OtherGenesis/g)).toHaveLength(1);
+    expect(renderAnchor(other).join('\n')).toContain('genesis OtherGenesis');
   });
 });
