@@ -125,11 +125,11 @@ async function createSolana(
       outbox.start();
       await beacon.start({ signal });
     },
-    describe: async () => ({
-      ...reader.status(),
-      wallet: await control.wallet(),
-      anchoring: anchoring.status(),
-    }),
+    describe: async () => {
+      // Asks the chain: only then is known whether it answers.
+      const wallet = await control.wallet();
+      return { ...reader.status(), wallet, anchoring: anchoring.status() };
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

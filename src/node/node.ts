@@ -117,6 +117,8 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     const { config, network: definition } = this.#options;
     const nowMs = clock.nowMs();
     const status = network.status();
+    const chainStatus = await chain.describe();
+    const isolation = executors.flatMap((executor) => executor.isolation);
     return {
       peer: identity.peer,
       networkId: definition.id,
@@ -134,12 +136,12 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
       provider: provider.status(),
       jobs: requester.counts(),
       beacon: chain.beacon.status(),
-      chain: await chain.describe(),
+      chain: chainStatus,
       remarks: [
         ...identityRemarks,
         ...chain.remarks,
         ...collectChainRemarks({ config, network: definition }),
-        ...collectRemarks({ config, network: status, isolation: executors.flatMap(({ isolation }) => isolation) }),
+        ...collectRemarks({ config, network: status, isolation, chain: chainStatus }),
       ],
     };
   }

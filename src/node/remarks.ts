@@ -1,17 +1,27 @@
 import type { NodeConfig } from '../config/schema.ts';
 import { type IsolationLevel, satisfiesIsolation } from '../domain/capability.ts';
 import type { NetworkStatus } from '../network/interface.ts';
+import type { NodeStatus } from '../rpc/interface.ts';
 
 export interface RemarkFacts {
-  readonly config: Pick<NodeConfig, 'provide'>;
+  readonly config: Pick<NodeConfig, 'provide'> & { readonly chain: Pick<NodeConfig['chain'], 'anchor'> };
   readonly network: Pick<NetworkStatus, 'isDegraded' | 'bootstrap'>;
+  readonly chain: ChainFacts | null;
   /** Levels that work on this host. */
   readonly isolation: readonly IsolationLevel[];
 }
 
+type Chain = NonNullable<NodeStatus['chain']>;
+
+export interface ChainFacts extends Pick<Chain, 'isReachable' | 'cluster'> {
+  readonly wallet: Pick<Chain['wallet'], 'address' | 'lamports'>;
+}
+
 /** Plain sentences about what is weaker than it could be, for `node status`. */
-export function collectRemarks({ config, network, isolation }: RemarkFacts): readonly string[] {
+export function collectRemarks({ config, network, isolation, chain }: RemarkFacts): readonly string[] {
   const remarks: string[] = [];
+  const { received, provided } = config.chain.anchor;
+  if (chain !== null && (received || provided)) remarks.push(...collectAnchorRemarks(chain));
   if (network.isDegraded) {
     const reasons = network.bootstrap.map(({ address, reason }) => `${address} (${reason ?? 'no answer'})`);
     remarks.push(`No bootstrap peer answered; it goes on trying: ${reasons.join(', ')}.`);
@@ -29,4 +39,12 @@ export function collectRemarks({ config, network, isolation }: RemarkFacts): rea
     remarks.push("Strangers' jobs may run at the level process, which is no boundary against an engine exploit.");
   }
   return remarks;
+}
+
+/** What keeps receipts off the chain. */
+function collectAnchorRemarks({ isReachable, cluster, wallet }: ChainFacts): readonly string[] {
+  if (!isReachable) return ['The chain does not answer; receipts wait.'];
+  if (wallet.lamports !== 0n) return [];
+  const source = cluster?.name === 'mainnet-beta' ? 'send it some' : '`fogproof wallet airdrop`, or send it some';
+  return [`Nothing is anchored while the wallet ${wallet.address} has no SOL: ${source}.`];
 }

@@ -106,7 +106,7 @@ function announceReady(status: JsonForm<NodeStatus>, { output }: CliContext): vo
     return;
   }
   if (output.isJson) output.item(status, '');
-  else output.note(renderReady(status));
+  else for (const line of [renderReady(status), ...status.remarks]) output.note(line);
 }
 
 export function renderReady(status: JsonForm<NodeStatus>): string {

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { computeDefaults } from '../../../src/config/defaults.ts';
+import { nodeConfigSchema } from '../../../src/config/schema.ts';
+import { BlockHash, identifyCluster, Lamports, SolanaAddress } from '../../../src/domain/chain.ts';
+import { type ChainFacts, collectRemarks } from '../../../src/node/remarks.ts';
+
+const ADDRESS = SolanaAddress('7YttLkHDoNj9wyDur5pM1ejNaAvT9X4eqaYcHQqtj2G5');
+const MAINNET = BlockHash('5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d');
+const HOST = { cpus: 2, memoryBytes: 2 ** 33, diskBytes: 2 ** 40 };
+const config = nodeConfigSchema.parse({ ...computeDefaults('/home', HOST), home: '/home', socket: '/s' });
+
+const collect = (chain: ChainFacts | null, anchor = config.chain.anchor): readonly string[] =>
+  collectRemarks({
+    config: { ...config, chain: { anchor } },
+    network: { isDegraded: false, bootstrap: [] },
+    isolation: ['bubblewrap'],
+    chain,
+  });
+
+const facts = (lamports: bigint | null): ChainFacts => ({
+  isReachable: lamports !== null,
+  cluster: null,
+  wallet: { address: ADDRESS, lamports: lamports === null ? null : Lamports(lamports) },
+});
+
+describe('remarks about the chain', () => {
+  it('say that it does not answer, or that there is nothing to pay with', () => {
+    expect(collect(facts(null))).toEqual(['The chain does not answer; receipts wait.']);
+    const [empty] = collect(facts(0n));
+    expect(empty).toBe(
+      `Nothing is anchored while the wallet ${ADDRESS} has no SOL: \`fogproof wallet airdrop\`, or send it some.`,
+    );
+    expect(collect({ ...facts(0n), cluster: identifyCluster(MAINNET) })[0]).not.toContain('airdrop');
+  });
+
+  it('are none where all is well, there is no chain, or nothing is to be anchored', () => {
+    expect(collect(facts(1n))).toEqual([]);
+    expect(collect(null)).toEqual([]);
+    expect(collect(facts(0n), { ...config.chain.anchor, received: false, provided: false })).toEqual([]);
+    expect(collect(facts(0n), { ...config.chain.anchor, received: false, provided: true })).toHaveLength(1);
+  });
+});
