@@ -4,7 +4,7 @@ import type { AnchorService, AnchorView, ChainReader, ChainSigner, WalletView } 
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import { createDeadline } from '../lib/abort.ts';
 import { isDaemonError } from '../lib/errors.ts';
-import type { AnchorCheck, ChainControl } from '../rpc/interface.ts';
+import type { AnchorCheck, ChainControl, NodeStatus } from '../rpc/interface.ts';
 import type { ReceiptOutbox } from '../scheduler/receipt-outbox.ts';
 import { NodeError } from './errors.ts';
 
@@ -40,6 +40,13 @@ export class NodeChain implements ChainControl {
       lamports: await this.#readBalance(),
       cluster: reader.status().cluster,
     };
+  }
+
+  async describe(): Promise<NonNullable<NodeStatus['chain']>> {
+    const { reader, anchoring } = this.#modules;
+    // The question for the balance comes first: what the endpoints are like is known after it.
+    const wallet = await this.wallet();
+    return { ...reader.status(), wallet, anchoring: anchoring.status() };
   }
 
   /** Null if no endpoint answers: the status says why. */

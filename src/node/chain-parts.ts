@@ -125,11 +125,7 @@ async function createSolana(
       outbox.start();
       await beacon.start({ signal });
     },
-    describe: async () => {
-      // Asks the chain: only then is known whether it answers.
-      const wallet = await control.wallet();
-      return { ...reader.status(), wallet, anchoring: anchoring.status() };
-    },
+    describe: () => control.describe(),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }

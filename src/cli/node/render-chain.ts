@@ -1,3 +1,4 @@
+import { encodeBase58 } from '../../domain/chain.ts';
 import { formatDuration } from '../../lib/quantity.ts';
 import type { NodeStatus } from '../../rpc/interface.ts';
 import type { JsonForm } from '../../rpc/json-form.ts';
@@ -14,7 +15,7 @@ export function renderChain({ chain, beacon }: Pick<JsonForm<NodeStatus>, 'chain
 
 /** `devnet`, or what a chain is that is none of Solana's clusters. */
 export function describeCluster(cluster: Chain['cluster']): string {
-  if (cluster === null) return 'unknown: no endpoint answers';
+  if (cluster === null) return 'unknown: no endpoint of this chain answers';
   return cluster.name ?? `a chain of its own (genesis ${cluster.genesis})`;
 }
 
@@ -22,12 +23,19 @@ function renderChainFields({ cluster, expectedGenesis, endpoints, wallet, anchor
   const { lamports } = wallet;
   const onTheirWay = `${plural(anchoring.batchesInFlight, 'batch', 'batches')} on the way`;
   return [
-    ['chain', cluster === null ? `genesis ${expectedGenesis}: no endpoint answers` : describeCluster(cluster)],
+    ['chain', cluster === null ? `genesis ${expectedGenesis}: ${explainUnknown(endpoints)}` : describeCluster(cluster)],
     ...endpoints.map((endpoint) => ['endpoint', renderEndpoint(endpoint)] as const),
     ['wallet', `${wallet.address}, ${lamports === null ? 'balance unknown' : formatSol(BigInt(lamports))}`],
     ['anchoring', `${anchoring.anchored} anchored, ${anchoring.waiting} waiting, ${onTheirWay}`],
     ['', anchoring.problem === null ? undefined : `${anchoring.problem.code}: ${anchoring.problem.message}`],
   ];
+}
+
+/** An endpoint that is refused does answer: it is on another chain. */
+function explainUnknown(endpoints: Chain['endpoints']): string {
+  const refused = endpoints.filter(({ state }) => state === 'refused').length;
+  if (refused === 0) return 'no endpoint answers';
+  return refused === endpoints.length ? 'every endpoint is on another chain' : 'no endpoint of this chain answers';
 }
 
 function renderEndpoint({ url, state, slot, latencyMs, problem }: Chain['endpoints'][number]): string {
@@ -46,8 +54,15 @@ function renderBeacon(beacon: JsonForm<NodeStatus>['beacon']): readonly Field[] 
   const length = formatDuration(roundMs);
   const strength = isPredictable ? ', predictable' : '';
   const newest = latestKnown === null ? 'no value yet' : `newest value: round ${latestKnown.round}`;
+  const block = latestKnown?.block ?? null;
   return [
     ['beacon', `round ${currentRound} of ${length}, epoch ${currentEpoch}, ${SOURCES[source]}${strength}; ${newest}`],
+    ['', block === null ? undefined : `from block ${formatBlockHash(block.blockHash)} of slot ${block.slot}`],
     ['', problem === null ? undefined : `${problem.code}: ${problem.message}`],
   ];
+}
+
+/** As explorers write it; JSON has it as base64 like all bytes. */
+function formatBlockHash(base64: string): string {
+  return encodeBase58(Buffer.from(base64, 'base64'));
 }

@@ -84,7 +84,15 @@ describe('the chain of a daemon', () => {
 
   it('knows no balance while the chain is away, and gives up an airdrop when asked to', async () => {
     const { control } = await start();
+    expect(await control.describe()).toMatchObject({ isReachable: true, wallet: { lamports: 0n } });
     await net.chain[Symbol.asyncDispose]();
+    // What the endpoint is said to be like fits the balance that it did not tell.
+    expect(await control.describe()).toMatchObject({
+      isReachable: false,
+      cluster: null,
+      endpoints: [{ state: 'failing' }],
+      wallet: { lamports: null, cluster: null },
+    });
     expect(await control.wallet()).toMatchObject({ lamports: null });
     await expect(control.airdrop(Lamports(1n), { signal: AbortSignal.timeout(300) })).rejects.toThrow();
   });

@@ -53,6 +53,7 @@ describe('node status', () => {
       /wallet +7YttL\w+, 1\.999955 SOL/,
       /anchoring +812 anchored, 3 waiting, 0 batches on the way/,
       /beacon +round 59666667 of 30 s, epoch 497222, from the chain; newest value: round 59666666/,
+      /from block DULfJyE3WQqNxy3ymuhAChyNR3yufT88pmqvAazKFMG4 of slot 371000000/,
     ]) {
       expect(text).toMatch(part);
     }
@@ -88,6 +89,16 @@ describe('node status', () => {
       expect(text).toMatch(part);
     }
     expect(text.match(/CHAIN_UNREACHABLE: no RPC endpoint/g)).toHaveLength(2);
+  });
+
+  it('does not call an endpoint silent that is on another chain', () => {
+    const refused = { url: 'http://a', state: 'refused' as const, slot: null, latencyMs: 3, problem: 'genesis X' };
+    const failing = { ...refused, state: 'failing' as const };
+    const show = (endpoints: readonly (typeof refused | typeof failing)[]): string =>
+      renderStatus({ ...STATUS, chain: { ...chain, cluster: null, endpoints } }, output).join('\n');
+    expect(show([refused])).toMatch(/genesis 5eykt4\w+: every endpoint is on another chain/);
+    expect(show([refused, failing])).toMatch(/genesis 5eykt4\w+: no endpoint of this chain answers/);
+    expect(show([failing])).toMatch(/genesis 5eykt4\w+: no endpoint answers/);
   });
 
   it('says that a network has no chain', () => {
