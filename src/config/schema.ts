@@ -14,7 +14,12 @@ import {
   SIZE_PATTERN,
 } from '../lib/quantity.ts';
 
+/** What settings that may be written with a unit are amounts of. */
+export const QUANTITIES = ['size', 'duration', 'count'] as const;
+export type Quantity = (typeof QUANTITIES)[number];
+
 interface QuantityOptions {
+  readonly quantity: Quantity;
   readonly noun: string;
   readonly pattern: RegExp;
   readonly parse: (text: string) => number | undefined;
@@ -24,20 +29,24 @@ interface QuantityOptions {
 }
 
 /** A whole number, or text with a unit. */
-function quantity(options: QuantityOptions) {
+function withUnit(options: QuantityOptions) {
   const { noun, pattern, parse, format, minimum, maximum } = options;
   const error = `expected ${noun}`;
-  return z.union([z.int().min(0), z.string().regex(pattern, { error })], { error }).transform((given, context) => {
-    const value = typeof given === 'number' ? given : parse(given);
-    if (value !== undefined && value >= minimum && value <= maximum) return value;
-    const range = `expected from ${format(minimum)} to ${format(maximum)}`;
-    context.issues.push({ code: 'custom', message: value === undefined ? error : range, input: given });
-    return z.NEVER;
-  });
+  const schema = z.union([z.int().min(0), z.string().regex(pattern, { error })], { error });
+  return schema
+    .transform((given, context) => {
+      const value = typeof given === 'number' ? given : parse(given);
+      if (value !== undefined && value >= minimum && value <= maximum) return value;
+      const range = `expected from ${format(minimum)} to ${format(maximum)}`;
+      context.issues.push({ code: 'custom', message: value === undefined ? error : range, input: given });
+      return z.NEVER;
+    })
+    .meta({ quantity: options.quantity });
 }
 
 const size = (minimum: number, maximum: number) =>
-  quantity({
+  withUnit({
+    quantity: 'size',
     noun: 'a size such as 512MiB, or bytes',
     pattern: SIZE_PATTERN,
     parse: parseSize,
@@ -47,7 +56,8 @@ const size = (minimum: number, maximum: number) =>
   });
 
 const duration = (minimum: number, maximum: number) =>
-  quantity({
+  withUnit({
+    quantity: 'duration',
     noun: 'a duration such as 30s, or ms',
     pattern: DURATION_PATTERN,
     parse: parseDuration,
@@ -57,7 +67,8 @@ const duration = (minimum: number, maximum: number) =>
   });
 
 const count = (minimum: number) =>
-  quantity({
+  withUnit({
+    quantity: 'count',
     noun: 'a count such as 2e9',
     pattern: COUNT_PATTERN,
     parse: parseCount,

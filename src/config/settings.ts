@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { hideUrlSecrets } from '../lib/endpoint-address.ts';
 import { nearestName } from '../lib/nearest-name.ts';
-import { nodeConfigSchema } from './schema.ts';
+import { formatDuration, formatSize } from '../lib/quantity.ts';
+import { nodeConfigSchema, QUANTITIES, type Quantity } from './schema.ts';
 
 /** One setting: a leaf of the configuration's schema. */
 export interface Setting {
@@ -81,12 +82,27 @@ export function parseSettingText(schema: z.ZodType, text: string): unknown {
   if (schema instanceof z.ZodBoolean)
     return /^(true|1|yes|on)$/i.test(text) || (/^(false|0|no|off)$/i.test(text) ? false : text);
   if (schema instanceof z.ZodNumber) return /^-?\d+$/.test(text) ? Number(text) : text;
+  // As in the file, where a number needs no unit: milliseconds, bytes or instructions.
+  if (readQuantity(schema) !== undefined) return /^\d+$/.test(text) ? Number(text) : text;
   return text;
+}
+
+/** What a setting that may be written with a unit is an amount of. */
+function readQuantity(schema: z.ZodType): Quantity | undefined {
+  return QUANTITIES.find((quantity) => quantity === readSettingMeta(schema)['quantity']);
+}
+
+/** The value with its unit, such as `5 m`; undefined for what has none. */
+export function formatWithUnit({ schema }: Pick<Setting, 'schema'>, value: unknown): string | undefined {
+  if (typeof value !== 'number') return undefined;
+  const quantity = readQuantity(schema);
+  if (quantity === 'duration') return formatDuration(value);
+  return quantity === 'size' ? formatSize(value) : undefined;
 }
 
 /**
  * What `.meta({ … })` of a setting may say besides its description: `text: 'words'` for a list that is written as the
- * words of a command, `secret: 'url'` for addresses that may hold keys.
+ * words of a command, `secret: 'url'` for addresses that may hold keys, `quantity` for what may have a unit.
  */
 function readSettingMeta(schema: z.ZodType): Readonly<Record<string, unknown>> {
   return schema.meta() ?? {};

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EXIT_CODES } from '../../../src/cli/exit-codes.ts';
 import { runCli } from '../../../src/cli/framework/run-cli.ts';
 import { decodeInvite } from '../../../src/config/invite.ts';
+import { formatNetwork, LOCAL_NETWORK } from '../../../src/config/network-store.ts';
 import { SETTINGS } from '../../../src/config/settings.ts';
 
 let folder: string;
@@ -223,6 +224,31 @@ describe('config print', () => {
     expect(err).toContain('has no chain');
     const json = await cli('config print --json', environment);
     for (const text of [out, err, json.out, json.err]) expect(text).not.toMatch(/hunter2|secretkey|another/);
+  });
+
+  it('shows durations and sizes with their unit too, and takes what it shows', async () => {
+    const environment = { FOGPROOF_CHAIN_ANCHOR_MAX_WAIT_MS: '300000', FOGPROOF_PROVIDE_MAX_MEMORY_BYTES: '1048576' };
+    const { out } = await cli('config print', environment);
+    expect(out).toMatch(/chain\.anchor\.maxWaitMs +300000 \(5 m\) +environment/);
+    expect(out).toMatch(/provide\.maxMemoryBytes +1048576 \(1 MiB\) +environment/);
+    expect(out).toMatch(/results\.keepForMs +2592000000 \(30 d\) +default/);
+    const { json } = await cli('config print chain.anchor.maxWaitMs --json', environment);
+    expect(json()['settings']).toMatchObject([{ value: 300_000, readable: '5 m' }]);
+  });
+
+  it("says that the network's endpoints are in use, without their keys", async () => {
+    await mkdir(join(home, 'networks'), { recursive: true });
+    const address = '7YttLkHDoNj9wyDur5pM1ejNaAvT9X4eqaYcHQqtj2G5';
+    const rpcUrls = ['https://rpc.example/v2/secretkey', 'http://127.0.0.1:8899'];
+    const chain = { kind: 'solana', genesis: address, rpcUrls, programs: { proofAnchor: address } };
+    await writeFile(join(home, 'networks', 'lab.json'), formatNetwork({ ...LOCAL_NETWORK, id: 'lab', chain } as never));
+    const { out, err } = await cli('config print chain.rpcUrls', { FOGPROOF_NETWORK: 'lab' });
+    expect(out).toMatch(
+      /chain\.rpcUrls +those of the network lab: https:\/\/rpc\.example\/…, http:\/\/127\.0\.0\.1:8899/,
+    );
+    const json = await cli('config print --json', { FOGPROOF_NETWORK: 'lab' });
+    for (const text of [out, err, json.out]) expect(text).not.toContain('secretkey');
+    expect((await cli('config print chain.rpcUrls')).out).toContain('(empty)');
   });
 
   it('fails on a mistyped key with what was meant, and on a setting that is none', async () => {

@@ -302,7 +302,7 @@ describe('settings of the chain', () => {
   });
 
   it('say in words what a duration looks like', async () => {
-    await expect(load({ FOGPROOF_CHAIN_ANCHOR_MAX_WAIT_MS: '10000' })).rejects.toMatchObject({
+    await expect(load({ FOGPROOF_CHAIN_ANCHOR_MAX_WAIT_MS: 'ten seconds' })).rejects.toMatchObject({
       message: expect.stringContaining('expected a duration such as 30s'),
     });
   });

@@ -62,6 +62,19 @@ describe('variables', () => {
     expect(anyone.get('provide.allowRequesters')?.value).toBe('anyone');
   });
 
+  it.each([
+    ['FOGPROOF_CHAIN_ANCHOR_MAX_WAIT_MS', 'chain.anchor.maxWaitMs', '300000', 300_000],
+    ['FOGPROOF_PROVIDE_MAX_MEMORY_BYTES', 'provide.maxMemoryBytes', '1048576', 2 ** 20],
+    ['FOGPROOF_PROVIDE_MAX_FUEL', 'provide.maxFuel', '5000', 5_000],
+  ])('and flags take a whole number without a unit, as the file does: %s', (variable, path, text, value) => {
+    const schema = findSetting(path)?.schema;
+    const said = readEnvironmentLayer({ [variable]: text }).get(path)?.value;
+    expect(schema?.parse(said)).toBe(value);
+    expect(schema?.parse(readFlagLayer({ [path]: text }).get(path)?.value)).toBe(value);
+    for (const bad of ['-1', '1.5.5', 'much', '0x10', '99999999999999999999'])
+      expect(schema?.safeParse(readFlagLayer({ [path]: bad }).get(path)?.value).success).toBe(false);
+  });
+
   it('say lists of the chain: addresses with commas, a command as its words, or either as JSON', () => {
     const read = (text: string, variable = 'FOGPROOF_CHAIN_SIGNER_COMMAND'): unknown =>
       [...readEnvironmentLayer({ [variable]: text }).values()][0]?.value;
