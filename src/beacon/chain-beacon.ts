@@ -6,7 +6,7 @@ import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { computeChainBeacon } from './compute-beacon.ts';
 import { BLOCK_HASH_BYTES, POLL_GROWTH } from './constants.ts';
-import { BeaconError } from './errors.ts';
+import { BeaconError, type BeaconErrorInfo } from './errors.ts';
 import type { Beacon, BeaconBlock, BeaconStatus, BeaconValue, BlockSource } from './interface.ts';
 import { type BeaconMetrics, createBeaconMetrics } from './metrics.ts';
 import { CHAIN_BEACON_DEFAULTS, type ChainBeaconOptions } from './options.ts';
@@ -20,6 +20,9 @@ export interface ChainBeaconModules {
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
 }
+
+/** Of the beacon itself, where the chain answered. */
+const STALLED: BeaconErrorInfo['code'] = 'BEACON_UNAVAILABLE';
 
 /** One question to the chain, shared by all who wait for that round. */
 interface Asking {
@@ -172,6 +175,7 @@ export class ChainBeacon implements Beacon, AsyncDisposable {
     for (;;) {
       try {
         const block = await this.#findBlock(round, signal);
+        this.#forgetSilence();
         if (block !== undefined) return block;
         failures = 0;
       } catch (error) {
@@ -187,6 +191,11 @@ export class ChainBeacon implements Beacon, AsyncDisposable {
       signal.throwIfAborted();
       pollIntervalMs = Math.min(pollIntervalMs * POLL_GROWTH, maxPollIntervalMs);
     }
+  }
+
+  /** The chain answers, final block or not. That it makes no blocks is another problem, and stands until one comes. */
+  #forgetSilence(): void {
+    if (this.#problem?.code !== STALLED) this.#problem = null;
   }
 
   async #findBlock(round: number, signal: AbortSignal): Promise<BeaconBlock | undefined> {
@@ -209,6 +218,14 @@ export class ChainBeacon implements Beacon, AsyncDisposable {
     return new BeaconError({ code: 'BEACON_UNAVAILABLE', round, reason: describeError(error) }, { cause: error });
   }
 
+  /** Once for each outage for whoever runs it; a defect with where it is. */
+  #logFailure(error: unknown, { round, isNews }: { readonly round: number; readonly isNews: boolean }): void {
+    const { code, message: reason } = describeProblem(error);
+    const fields = { round, code, reason, ...(code === 'INTERNAL' ? { error } : {}) };
+    if (isNews) this.#logger.warn(fields, 'no value of the beacon: the last one stands');
+    else this.#logger.debug(fields, 'still no value of the beacon');
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     const { clock } = this.#modules;
     const { failurePauseMs, roundMs } = this.#options;
@@ -221,8 +238,7 @@ export class ChainBeacon implements Beacon, AsyncDisposable {
         isFailing = false;
       } catch (error) {
         if (signal.aborted) return;
-        if (isFailing) this.#logger.debug({ error, round }, 'still no value of the beacon');
-        else this.#logger.warn({ error, round }, 'no value of the beacon: the last one stands');
+        this.#logFailure(error, { round, isNews: !isFailing });
         isFailing = true;
       }
       const untilNextMs = Math.max(1, this.#schedule.startOfRound(round + 1) - clock.nowMs());

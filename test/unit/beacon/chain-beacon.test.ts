@@ -195,6 +195,31 @@ describe('a chain that cannot be asked', () => {
     expect(beacon.status().problem).toBeNull();
   });
 
+  it('is no problem any more as soon as it answers, though the block is not final yet', async () => {
+    const { beacon, blocks, clock } = createRig();
+    await using started = beacon;
+    blocks.failure = new FakeChainError('CHAIN_UNREACHABLE');
+    await started.start({ signal: options.signal });
+    await clock.advance(10_000);
+    expect(started.status().problem).toMatchObject({ code: 'CHAIN_UNREACHABLE' });
+    blocks.failure = undefined;
+    await clock.advance(15_000);
+    expect(started.status()).toMatchObject({ latestKnown: null, problem: null });
+  });
+
+  it('that answers and has no final block is a problem until it has one', async () => {
+    const { beacon, blocks, clock } = createRig({ blockWaitMs: 5_000 });
+    await using started = beacon;
+    await started.start({ signal: options.signal });
+    for (let times = 0; times < 5; times += 1) {
+      await clock.advance(12_000);
+      expect(started.status().problem).toMatchObject({ code: 'BEACON_UNAVAILABLE' });
+    }
+    for (let ahead = 0; ahead < 9; ahead += 1) blocks.add(START_MS + ahead * 30_000);
+    await clock.advance(30_000);
+    expect(started.status().problem).toBeNull();
+  });
+
   it('is forgiven one lost answer', async () => {
     const { beacon, blocks, clock } = createRig();
     blocks.failure = new FakeChainError('CHAIN_ENDPOINT_FAILED');
@@ -293,7 +318,10 @@ describe('a beacon that was started', () => {
       currentRound: ROUND + 3,
       problem: { code: 'CHAIN_UNREACHABLE' },
     });
-    expect(logger.lines.filter(({ level }) => level === 'warn')).toHaveLength(1);
+    const warnings = logger.lines.filter(({ level }) => level === 'warn');
+    expect(warnings.map(({ fields }) => fields)).toEqual([
+      { round: ROUND + 2, code: 'CHAIN_UNREACHABLE', reason: 'it is CHAIN_UNREACHABLE' },
+    ]);
     blocks.failure = undefined;
     await clock.advance(30_000);
     expect(beacon.status()).toMatchObject({ latestKnown: { round: ROUND + 4 }, problem: null });
