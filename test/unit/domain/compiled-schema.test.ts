@@ -141,3 +141,26 @@ it.each([
   expect(encodeFast(schema as z.ZodType, value)).toBeUndefined();
   expect(decodeFast(schema as z.ZodType, encodeCanonical(value), MAX_BYTES)).toBeUndefined();
 });
+
+const BOUNDED = z.strictObject({
+  list: z.array(z.string().min(1).max(2)).min(1).max(2),
+  record: z.record(z.string().regex(/^[a-z]+$/), z.int().min(0).max(9)),
+  maybe: z.enum(['x', 'y']).nullable(),
+});
+
+it.each([
+  ['no item', { list: [], record: {}, maybe: null }],
+  ['an item too many', { list: ['a', 'b', 'c'], record: {}, maybe: null }],
+  ['an item too long', { list: ['abc'], record: {}, maybe: null }],
+  ['a key of the wrong form', { list: ['a'], record: { A: 1 }, maybe: null }],
+  ['a value out of bounds', { list: ['a'], record: { a: 10 }, maybe: null }],
+  ['a value that is not listed', { list: ['a'], record: {}, maybe: 'z' }],
+  ['a field that is absent', { list: ['a'], record: {} }],
+  ['a field too many', { list: ['a'], record: {}, maybe: null, more: 1 }],
+])('does not take %s', (_name, value) => {
+  const good = { list: ['a', 'bc'], record: { a: 0, b: 9 }, maybe: 'x' as const };
+  expect(decodeFast(BOUNDED, encodeCanonical(good), MAX_BYTES)).toEqual(good);
+  expect(encodeFast(BOUNDED, good)).toEqual(encodeCanonical(good));
+  expect(decodeFast(BOUNDED, encodeCanonical(value), MAX_BYTES)).toBeUndefined();
+  expect(encodeFast(BOUNDED, value as never)).toBeUndefined();
+});
