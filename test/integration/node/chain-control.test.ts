@@ -45,6 +45,12 @@ describe('the chain of a daemon', () => {
   it('shows an empty wallet, fills it from the faucet, and pays for an anchor', async () => {
     const { control, anchoring, signer, settled } = await start();
     expect(await control.wallet()).toMatchObject({ address: signer.address, lamports: 0n, signer: 'of a test' });
+    // Less than the chain keeps an account for: the faucet refuses, and the chain is there all the same.
+    await expect(control.airdrop(Lamports(5_000n), { signal: NEVER })).rejects.toMatchObject({
+      code: 'CHAIN_FAUCET_REFUSED',
+      message: expect.stringContaining('rent'),
+    });
+    expect(await control.describe()).toMatchObject({ endpoints: [{ state: 'ok', problem: null }] });
     const { signature, lamports } = await control.airdrop(Lamports(1_000_000_000n), { signal: NEVER });
     expect(lamports).toBe(1_000_000_000n);
     expect((await net.connection.getSignatureStatus(signature)).value?.err).toBeNull();

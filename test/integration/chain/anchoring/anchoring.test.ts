@@ -1,6 +1,7 @@
 import { Keypair, PublicKey, Transaction, type TransactionInstruction } from '@solana/web3.js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AnchorLog, computeLogAddress } from '../../../../src/chain/anchoring/anchor-log.ts';
+import type { AnchoringOptions } from '../../../../src/chain/anchoring/options.ts';
 import { SolanaAnchorReader } from '../../../../src/chain/anchoring/solana-anchor-reader.ts';
 import {
   encodeAppend,
@@ -35,11 +36,15 @@ afterEach(async () => {
   await net[Symbol.asyncDispose]();
 });
 
-async function start(database = new MemoryDatabase()): Promise<AnchoringNode> {
+async function start(
+  database = new MemoryDatabase(),
+  anchoring: Partial<AnchoringOptions> = {},
+): Promise<AnchoringNode> {
   const node = await startAnchoringNode(database, {
     rpcUrl: net.url,
     genesis: net.status.genesis,
     seed: new Uint8Array(32).fill(3),
+    anchoring,
   });
   nodes.push(node);
   return node;
@@ -198,6 +203,26 @@ describe('anchoring on a real local chain', () => {
     await fund(5_001);
     await node.service.wait(0, { signal: AbortSignal.timeout(20_000) });
     expect(await node.reader.balance(node.wallet, { signal: NEVER, commitment: 'confirmed' })).toBe(890_880n);
+  });
+
+  it.each([
+    ['SPL Token', 'TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA', 'ANCHORING_OTHER_PROGRAM'],
+    ['SPL Token 2022', 'TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb', 'ANCHORING_OTHER_PROGRAM'],
+    ['SPL Memo', 'MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr', 'ANCHORING_OTHER_PROGRAM'],
+    ['the system program', '11111111111111111111111111111111', 'ANCHORING_NO_PROGRAM'],
+    ['the program of budgets', 'ComputeBudget111111111111111111111111111111', 'ANCHORING_NO_PROGRAM'],
+  ])('names %s where proof-anchor should be, and pays nothing', async (_name, address, code) => {
+    await fund();
+    const node = await start(new MemoryDatabase(), { program: SolanaAddress(address) });
+    await node.service.add([receiptLeaf(1)]);
+    await node.service.flush();
+    await expect
+      .poll(() => node.service.status().problem, { timeout: 10_000 })
+      .toMatchObject({
+        code,
+        message: expect.stringMatching(new RegExp(`${address}.*chain.programs.proofAnchor`)),
+      });
+    expect(await node.reader.balance(node.wallet, { signal: NEVER, commitment: 'confirmed' })).toBe(1_000_000_000n);
   });
 
   it('takes up in another process what one left in flight', async () => {
