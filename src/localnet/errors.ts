@@ -19,7 +19,8 @@ const LOCALNET_ERRORS: ErrorTable<LocalnetErrorInfo> = {
   LOCALNET_PORT_TAKEN: {
     retryable: true,
     message: ({ host, port }) => `port ${port} of ${host} is taken (a local chain needs it and the one above it)`,
-    hint: () => 'Choose another with --port, or --port 0 for any free pair.',
+    hint: () =>
+      'If a local chain runs there, use that one: several daemons may share it. Else choose another with --port, or --port 0 for any free pair.',
   },
   LOCALNET_BAD_ADDRESS: {
     retryable: false,

@@ -12,7 +12,7 @@ import { SubscriptionHub } from './pubsub/subscription-hub.ts';
 import { API_VERSION } from './rpc/commitments.ts';
 import type { RpcContext } from './rpc/interface.ts';
 import { callMethod } from './rpc/methods/methods.ts';
-import { type Endpoints, RpcServer } from './server/rpc-server.ts';
+import { assertListenable, type Endpoints, RpcServer } from './server/rpc-server.ts';
 import { SlotTicker } from './slot-ticker.ts';
 import type { ChainStore } from './store/interface.ts';
 import { LevelChainStore } from './store/level-chain-store.ts';
@@ -88,6 +88,8 @@ export class LiteLocalChain implements LocalChain {
   async #build(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#modules;
     const { slotMs, confirmedLag, finalizedLag, host, port, allowedHosts } = this.#options;
+    // What cannot be listened on is said before a folder is made, or what it holds is thrown away.
+    await assertListenable({ host, port });
     const store = this.#resources.use(await this.#openStore());
     signal.throwIfAborted();
     const state = await openLedger(
@@ -115,8 +117,10 @@ export class LiteLocalChain implements LocalChain {
   }
 
   async #openStore(): Promise<ChainStore> {
-    const { directory } = this.#options;
-    return directory === null ? new MemoryChainStore() : await LevelChainStore.open(join(directory, DATABASE));
+    const { directory, reset } = this.#options;
+    if (directory === null) return new MemoryChainStore();
+    if (reset) await LiteLocalChain.reset(directory);
+    return await LevelChainStore.open(join(directory, DATABASE));
   }
 
   #addresses(): { rpc: string; webSocket: string } {

@@ -10,6 +10,8 @@ export interface GenesisAccount {
 export interface LocalnetOptions {
   /** Folder of the state; null keeps it in memory. */
   readonly directory: string | null;
+  /** Begins a new chain: what the folder holds is thrown away, once the ports are known to be free. */
+  readonly reset?: boolean;
   readonly host?: string;
   /** HTTP; WebSocket is one above it. 0 takes a free pair. */
   readonly port?: number;
@@ -32,6 +34,7 @@ export interface LocalnetOptions {
 export type ResolvedLocalnetOptions = Required<LocalnetOptions>;
 
 export const LOCALNET_DEFAULTS = {
+  reset: false,
   host: '127.0.0.1',
   port: 8899,
   // Solana's target.

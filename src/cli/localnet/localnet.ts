@@ -5,6 +5,7 @@ import { SystemClock } from '../../lib/clock.ts';
 import { SystemRandom } from '../../lib/random.ts';
 import type { LocalChain, LocalChainStatus } from '../../localnet/interface.ts';
 import { LOCALNET_DEFAULTS, MAX_SLOT_MS, MIN_SLOT_MS } from '../../localnet/options.ts';
+import { isHostName } from '../../localnet/server/host-check.ts';
 import type { LogStream } from '../../telemetry/pino-logger.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { renderFields } from '../format.ts';
@@ -13,24 +14,23 @@ import { type CliContext, defineCommand } from '../interface.ts';
 
 const MAX_PORT = 65_534;
 
+function wholeNumber(minimum: number, maximum: number) {
+  const error = `expected a whole number from ${minimum} to ${maximum}`;
+  return z.int({ error }).min(minimum, { error }).max(maximum, { error });
+}
+
 const options = z.strictObject({
-  port: z
-    .int()
-    .min(0)
-    .max(MAX_PORT)
+  port: wholeNumber(0, MAX_PORT)
     .default(LOCALNET_DEFAULTS.port)
     .describe('port of the JSON-RPC; WebSocket is on the one above it; 0 takes a free pair')
     .meta({ placeholder: 'PORT' }),
   host: z.string().default(LOCALNET_DEFAULTS.host).describe('address to listen on').meta({ placeholder: 'ADDR' }),
   allowHost: z
-    .array(z.string())
+    .array(z.string().refine(isHostName, 'expected a host name such as box.example, without scheme, port or path'))
     .default([])
     .describe('name of this machine under which others may call, besides localhost and IP addresses')
     .meta({ placeholder: 'NAME' }),
-  slotMs: z
-    .int()
-    .min(MIN_SLOT_MS)
-    .max(MAX_SLOT_MS)
+  slotMs: wholeNumber(MIN_SLOT_MS, MAX_SLOT_MS)
     .default(LOCALNET_DEFAULTS.slotMs)
     .describe('length of a slot in ms')
     .meta({ placeholder: 'MS' }),
@@ -47,7 +47,7 @@ export const localnet = defineCommand({
   name: 'localnet',
   summary: 'run a local chain that speaks the Solana API',
   details:
-    'A chain for development on this machine: the real Solana virtual machine behind JSON-RPC and WebSocket, with our programs and SPL Token, and an airdrop for everybody. It is no cluster: its tokens have no value, and whoever runs it knows every block hash beforehand. It is kept in the data folder and goes on where it stopped; several daemons may share it. Needs no daemon; runs until Ctrl-C.',
+    'A chain for development on this machine: the real Solana virtual machine behind JSON-RPC and WebSocket, with our programs and SPL Token, and an airdrop for everybody. It is no cluster: its tokens have no value, and whoever runs it knows every block hash beforehand. It is kept in the data folder and goes on where it stopped; several daemons may share it. Needs no daemon; runs until Ctrl-C or SIGTERM, which is how it ends well: exit code 0.',
   arguments: [],
   options,
   examples: [
@@ -59,11 +59,19 @@ export const localnet = defineCommand({
       line: 'fogproof localnet --port 0 --json',
       does: 'Run it on free ports and print one line of JSON with its addresses, for scripts.',
     },
-    { line: 'fogproof localnet --reset', does: 'Forget everything and begin a new chain.' },
+    {
+      line: 'fogproof localnet --reset',
+      does: 'Forget everything and begin a new chain; networks made on the old one must be made again with `fogproof network create ID --replace`.',
+    },
   ],
   run: async ({ options: given }, context) => {
     await using chain = await startChain(given, context);
     announce(chain.status(), context);
+    if (given.reset) {
+      context.output.note(
+        `Networks made on the chain before must be made again: fogproof network create ID --rpc-url ${chain.status().url} --replace`,
+      );
+    }
     if (!context.signal.aborted) await once(context.signal, 'abort');
     return EXIT_CODES.ok;
   },
@@ -80,11 +88,10 @@ async function startChain(given: LocalnetCommandOptions, context: CliContext): P
   const directory = join(findLocations(context).home, 'localnet');
   const programs = await readPrograms();
   const accounts = await Promise.all(account.map((file) => readAccountFile(resolve(context.workingDirectory, file))));
-  if (reset) await LiteLocalChain.reset(directory);
   const logger = await PinoLogger.open({ level: 'warn', file: null, stream: toLogStream(context) });
   const chain = new LiteLocalChain(
     { clock: new SystemClock(), random: new SystemRandom(), logger },
-    { directory, host, port, slotMs, allowedHosts: allowHost, programs, accounts },
+    { directory, reset, host, port, slotMs, allowedHosts: allowHost, programs, accounts },
   );
   try {
     await chain.start({ signal: context.signal });

@@ -20,6 +20,14 @@ export function isAllowedOrigin(origin: string | undefined, allowedHosts: readon
   return isLoopback || allowedHosts.some((allowed) => allowed.toLowerCase() === hostname.toLowerCase());
 }
 
+const LABEL = '[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?';
+const HOST_NAME = new RegExp(`^${LABEL}(?:\\.${LABEL})*\\.?$`, 'i');
+
+/** Whether a Host header can hold that name: one with a scheme, a port or a path never matches. */
+export function isHostName(text: string): boolean {
+  return text.length <= 253 && HOST_NAME.test(text);
+}
+
 /** Without the port and the brackets of IPv6. */
 function readHostName(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;

@@ -182,6 +182,20 @@ export class RpcServer implements AsyncDisposable {
   }
 }
 
+/** Tries the ports and leaves them again. @throws LocalnetError LOCALNET_PORT_TAKEN, LOCALNET_BAD_ADDRESS */
+export async function assertListenable({ host, port }: Pick<RpcServerOptions, 'host' | 'port'>): Promise<void> {
+  for (const wanted of port === 0 ? [0] : [port, port + 1]) {
+    const server = createServer();
+    try {
+      await listenOn(server, host, wanted);
+    } catch (error) {
+      throw toListenError(error, host, port);
+    } finally {
+      await closeServer(server);
+    }
+  }
+}
+
 function createHttpServer(onRequest: (request: IncomingMessage, response: ServerResponse) => void): Server {
   const server = createServer(
     {

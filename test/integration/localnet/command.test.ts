@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection, Keypair, PublicKey } from '@solana/web3.js';
@@ -85,6 +87,57 @@ describe('fogproof localnet', () => {
     await running[Symbol.asyncDispose]();
     await using third = start('--reset', '--json');
     expect((await statusOf(third)).genesis).not.toBe(genesis);
+  });
+
+  it('says after --reset that networks must be made again, and how', async () => {
+    await using running = start('--reset');
+    await running.first;
+    const [, url = ''] = /RPC +(http:\S+)/.exec(running.output()) ?? [];
+    expect(url).not.toBe('');
+    expect(running.errors()).toContain(`must be made again: fogproof network create ID --rpc-url ${url} --replace`);
+    await using plain = start('--home', join(directory, 'other'));
+    await plain.first;
+    expect(plain.errors()).not.toContain('made again');
+  });
+
+  it('makes no folder, and throws no chain away, where it cannot listen', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1');
+    await once(blocker, 'listening');
+    const port = String((blocker.address() as AddressInfo).port);
+    try {
+      const home = join(directory, 'new');
+      const taken = start('--home', home, '--port', port);
+      expect(await taken.ended).toBe(5);
+      expect(taken.errors()).toMatch(/LOCALNET_PORT_TAKEN[^]*--port/);
+      const elsewhere = start('--home', home, '--host', '192.0.2.1');
+      expect(await elsewhere.ended).toBe(5);
+      expect(elsewhere.errors()).toContain('LOCALNET_BAD_ADDRESS');
+      expect(await readdir(directory)).toEqual([]);
+
+      const first = start('--json');
+      const { genesis } = await statusOf(first);
+      await first[Symbol.asyncDispose]();
+      expect(await start('--reset', '--port', port).ended).toBe(5);
+      await using again = start('--json');
+      expect((await statusOf(again)).genesis).toBe(genesis);
+    } finally {
+      blocker.close();
+    }
+  });
+
+  it.each([
+    ['--port 22.5', '--port: expected a whole number from 0 to 65534'],
+    ['--port 65535', '--port: expected a whole number from 0 to 65534'],
+    ['--port many', '--port: expected a whole number from 0 to 65534'],
+    ['--slot-ms 0.5', '--slot-ms: expected a whole number from 5 to 60000'],
+    ['--allow-host http://x/', '--allow-host: expected a host name'],
+    ['--allow-host x:8899', '--allow-host: expected a host name'],
+    ['--allow-host x/y', '--allow-host: expected a host name'],
+  ])('refuses %s in words', async (flags, message) => {
+    const refused = start(...flags.split(' '));
+    expect(await refused.ended).toBe(2);
+    expect(refused.errors()).toContain(message);
+    expect(await readdir(directory)).toEqual([]);
   });
 
   it('gives a new chain the accounts of files', async () => {

@@ -7,7 +7,7 @@ import { answer } from '../../../src/localnet/rpc/json-rpc.ts';
 import { METHODS } from '../../../src/localnet/rpc/methods/methods.ts';
 import { parseAccount } from '../../../src/localnet/rpc/parse-account.ts';
 import { parseInstruction } from '../../../src/localnet/rpc/parse-instruction.ts';
-import { isAllowedHost, isAllowedOrigin } from '../../../src/localnet/server/host-check.ts';
+import { isAllowedHost, isAllowedOrigin, isHostName } from '../../../src/localnet/server/host-check.ts';
 import type { AccountState } from '../../../src/localnet/svm/interface.ts';
 import {
   ASSOCIATED_TOKEN_PROGRAM,
@@ -201,6 +201,21 @@ describe('who may ask', () => {
   ])('host %s: %s', (host, isAllowed) => {
     expect(isAllowedHost(host, ['Box.example'])).toBe(isAllowed);
   });
+
+  it.each(['box', 'Box.example', 'a-b.c_d.example', 'box.example.', '192.0.2.1', 'xn--bcher-kva.example'])(
+    'the name %s is one that a client can send',
+    (name) => {
+      expect(isHostName(name)).toBe(true);
+      expect(isAllowedHost(`${name}:8899`, [name])).toBe(true);
+    },
+  );
+
+  it.each(['', '.', 'http://x/', 'x:1', 'x/', 'a..b', '-a', 'a b', 'bücher.example', 'a'.repeat(254)])(
+    'the name %s is none',
+    (name) => {
+      expect(isHostName(name)).toBe(false);
+    },
+  );
 
   it.each([
     [undefined, true],
