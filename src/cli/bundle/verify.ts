@@ -78,6 +78,12 @@ interface ChainOptions {
 
 function readChainOptions(given: { rpcUrl: readonly string[]; timeout?: string }): ChainOptions | undefined {
   const timeoutMs = readDuration('--timeout', given.timeout);
+  if (timeoutMs === 0) {
+    throw new UsageError(
+      '--timeout 0: no endpoint answers in no time',
+      'Write a duration such as 30s, or leave it out.',
+    );
+  }
   const wrong = given.rpcUrl.find((url) => !rpcUrlSchema.safeParse(url).success);
   if (wrong !== undefined) {
     const hint = 'Give the address of a Solana RPC endpoint such as http://127.0.0.1:8899.';

@@ -16,10 +16,18 @@ export function parseOptions<Options extends z.ZodObject>(
   if (result.success) return result.data;
   const issue = result.error.issues[0];
   const flag = toFlag(String(issue?.path[0] ?? ''));
-  const message = issue?.message.replace(/^Invalid input: /, '') ?? 'invalid value';
+  const message = issue === undefined ? 'invalid value' : describeIssue(issue);
   throw new UsageError(`option ${flag}: ${message}`, 'Run the command with --help for its options.', {
     cause: result.error,
   });
+}
+
+/** Zod's own words for a number with a fraction are `expected int, received number`. */
+function describeIssue(issue: z.core.$ZodIssue): string {
+  return issue.message
+    .replace(/^Invalid input: /, '')
+    .replace(/^expected int, received .*$/, 'expected a whole number')
+    .replace(/^expected number, received .*$/, 'expected a number');
 }
 
 /** Text that is no number stays text, for the schema to refuse. */

@@ -118,6 +118,12 @@ describe('bundle show', () => {
     expect((await runCommandLine(['bundle', 'show', 'job.bundle'], folder.path)).stdout).not.toContain('ANCHORED');
   });
 
+  it('refuses to wait no time for an endpoint', async () => {
+    const { exitCode, stderr } = await verify(await pack({}), '--rpc-url', 'http://127.0.0.1:1', '--timeout', '0s');
+    expect(exitCode).toBe(2);
+    expect(stderr).toMatch(/--timeout 0: [^]*30s/);
+  });
+
   it('exits 1 for a file that was changed, as verify does', async () => {
     await using folder = await createTemporaryFolder();
     const bytes = (await pack({})).slice();

@@ -91,9 +91,9 @@ describe('options', () => {
 
   it.each([
     ['thing show', /missing required argument 'first'/],
-    ['thing show a --max-depth x', /--max-depth: expected number/],
+    ['thing show a --max-depth x', /--max-depth: expected a number/],
     ['thing show a --max-depth 0', /--max-depth: .*1/],
-    ['thing show a --max-depth 1.5', /--max-depth/],
+    ['thing show a --max-depth 1.5', /--max-depth: expected a whole number/],
     ['thing show a --level x', /--level/],
     ['thing show a --kind huge', /--kind.*big, small/],
     ['thing show a --unknown', /unknown option '--unknown'/],
