@@ -3,6 +3,7 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import { z } from 'zod';
 import { areBytesEqual, concatBytes } from '../../lib/bytes.ts';
 import { describeError } from '../../lib/errors.ts';
+import { systemErrorCode } from '../../lib/system-error.ts';
 import { MAX_KEYPAIR_FILE_BYTES } from '../constants.ts';
 import { ChainError } from '../errors.ts';
 import { KeypairSigner } from './keypair-signer.ts';
@@ -54,7 +55,8 @@ async function readFile(path: string): Promise<{ readonly text: string; readonly
     return { text: buffer.toString('utf8', 0, bytesRead), mode: status.mode & 0o777 };
   } catch (error) {
     if (error instanceof ChainError) throw error;
-    throw badFile(path, describeError(error), { cause: error });
+    const isMissing = systemErrorCode(error) === 'ENOENT';
+    throw badFile(path, isMissing ? 'there is no such file' : describeError(error), { cause: error });
   }
 }
 

@@ -57,6 +57,12 @@ describe('keypair file', () => {
       hint: expect.stringContaining('solana-keygen'),
     });
   });
+
+  test('one that is not there is said to be so', async () => {
+    await expect(openKeypairFile(join(folder, 'absent.json'))).rejects.toMatchObject({
+      message: expect.stringMatching(/absent\.json .*: there is no such file$/),
+    });
+  });
 });
 
 describe('external program', () => {
