@@ -161,7 +161,7 @@ function collectNotes(given: CreateOptions, replaced: readonly ReplacedNetwork[]
   }
   if (replaced.length > 0) {
     notes.push(
-      'Who joined the old network is not in the new one: join it there with `fogproof network join FILE --replace`, and start running daemons again.',
+      'Who joined the old network is not in the new one: join it there with `fogproof network join FILE --replace`, and restart daemons that run.',
     );
   }
   return notes;
