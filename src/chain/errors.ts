@@ -37,7 +37,7 @@ type EndpointErrorInfo =
   | { readonly code: 'CHAIN_HISTORY_GONE'; readonly url: string; readonly slot: number; readonly firstSlot: number }
   | { readonly code: 'CHAIN_TRANSACTION_MISSING'; readonly signature: string; readonly slot: number }
   | { readonly code: 'CHAIN_NO_FAUCET'; readonly reason: string }
-  | { readonly code: 'CHAIN_FAUCET_REFUSED'; readonly url: string; readonly reason: string };
+  | { readonly code: 'CHAIN_FAUCET_REFUSED'; readonly reason: string };
 
 type JournalErrorInfo =
   | { readonly code: 'CHAIN_BAD_INTENT'; readonly key: string; readonly reason: string }
@@ -134,7 +134,7 @@ const ENDPOINT_ERRORS: ErrorTable<EndpointErrorInfo> = {
   },
   CHAIN_FAUCET_REFUSED: {
     retryable: false,
-    message: (info) => `the faucet of ${info.url} refuses: ${info.reason}`,
+    message: (info) => `the faucet gave nothing: ${info.reason}`,
     hint: () =>
       'Ask for another amount, such as `fogproof wallet airdrop 1`: an empty wallet takes no less than its rent, and public faucets give little at once.',
   },

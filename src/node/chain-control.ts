@@ -1,6 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { InclusionCheck } from '../chain/anchoring/inclusion-check.ts';
-import type { AnchorService, AnchorView, ChainReader, ChainSigner, WalletView } from '../chain/interface.ts';
+import { ChainError } from '../chain/errors.ts';
+import type {
+  AnchorService,
+  AnchorView,
+  ChainReader,
+  ChainSigner,
+  ChainTransaction,
+  WalletView,
+} from '../chain/interface.ts';
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import { createDeadline } from '../lib/abort.ts';
 import { isDaemonError } from '../lib/errors.ts';
@@ -70,13 +78,23 @@ export class NodeChain implements ChainControl {
     const { signal } = deadline;
     const signature = await reader.requestAirdrop(signer.address, lamports, { signal });
     try {
-      while ((await reader.transaction(signature, { commitment: 'confirmed', signal })) === undefined) {
-        await sleep(AIRDROP_POLL_MS, undefined, { signal });
+      const { failure } = await this.#awaitTransaction(signature, signal);
+      if (failure !== null) {
+        const reason = `its transaction ${signature} failed: ${failure.detail}`;
+        throw new ChainError({ code: 'CHAIN_FAUCET_REFUSED', reason });
       }
       return { signature, lamports: await reader.balance(signer.address, { commitment: 'confirmed', signal }) };
     } catch (error) {
       if (!signal.aborted || options.signal.aborted) throw error;
       throw new NodeError({ code: 'NODE_AIRDROP_LOST', signature }, { cause: error });
+    }
+  }
+
+  async #awaitTransaction(signature: TransactionSignature, signal: AbortSignal): Promise<ChainTransaction> {
+    for (;;) {
+      const found = await this.#modules.reader.transaction(signature, { commitment: 'confirmed', signal });
+      if (found !== undefined) return found;
+      await sleep(AIRDROP_POLL_MS, undefined, { signal });
     }
   }
 

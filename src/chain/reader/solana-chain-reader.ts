@@ -109,8 +109,8 @@ export class SolanaChainReader implements ChainReader {
     } catch (error) {
       if (isRpcError(error, METHOD_NOT_FOUND)) throw noFaucet('its endpoints have no requestAirdrop', { cause: error });
       if (!(error instanceof ChainError) || error.info.code !== 'CHAIN_RPC_ERROR') throw error;
-      const { url, reason } = error.info;
-      throw new ChainError({ code: 'CHAIN_FAUCET_REFUSED', url, reason }, { cause: error });
+      const reason = `${error.info.url} says: ${error.info.reason}`;
+      throw new ChainError({ code: 'CHAIN_FAUCET_REFUSED', reason }, { cause: error });
     }
   }
 
