@@ -58,6 +58,7 @@ export interface JobRequesterModules {
   readonly metrics: MetricsRegistry;
 }
 
+const TERMINAL_STATES: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled', 'expired']);
 /** The requester's side of jobs: submits, finds providers, follows, verifies, remembers. */
 export class JobRequester implements RequesterService {
   readonly #modules: JobRequesterModules;
@@ -269,7 +270,7 @@ export class JobRequester implements RequesterService {
     for await (const placed of follower.entries(options.signal)) {
       if (recorded.includes(placed)) continue;
       yield placed.event;
-      if (placed.event.kind === 'state' && isTerminal(placed.event.state)) return;
+      if (placed.event.kind === 'state' && TERMINAL_STATES.has(placed.event.state)) return;
     }
   }
 
@@ -396,8 +397,4 @@ export class JobRequester implements RequesterService {
     if (this.#catalog.has(job)) throw new SchedulerError({ code: 'SCHEDULER_JOB_HALTED', job });
     throw new SchedulerError({ code: 'SCHEDULER_UNKNOWN_JOB', job });
   }
-}
-
-function isTerminal(state: JobState): boolean {
-  return state === 'completed' || state === 'failed' || state === 'cancelled' || state === 'expired';
 }
