@@ -13,7 +13,7 @@ export interface RemarkFacts {
 
 type Chain = NonNullable<NodeStatus['chain']>;
 
-export interface ChainFacts extends Pick<Chain, 'isReachable' | 'cluster'> {
+export interface ChainFacts extends Pick<Chain, 'isReachable' | 'cluster' | 'endpoints'> {
   readonly wallet: Pick<Chain['wallet'], 'address' | 'lamports'>;
 }
 
@@ -42,7 +42,12 @@ export function collectRemarks({ config, network, isolation, chain }: RemarkFact
 }
 
 /** What keeps receipts off the chain. */
-function collectAnchorRemarks({ isReachable, cluster, wallet }: ChainFacts): readonly string[] {
+function collectAnchorRemarks({ isReachable, cluster, endpoints, wallet }: ChainFacts): readonly string[] {
+  if (!isReachable && endpoints.length > 0 && endpoints.every(({ state }) => state === 'refused')) {
+    return [
+      'Every endpoint is on another chain than this network; receipts wait. If the chain was begun anew, so must the network be: `fogproof network create ID --rpc-url URL --replace`.',
+    ];
+  }
   if (!isReachable) return ['The chain does not answer; receipts wait.'];
   if (wallet.lamports !== 0n) return [];
   const source = cluster?.name === 'mainnet-beta' ? 'send it some' : '`fogproof wallet airdrop`, or send it some';

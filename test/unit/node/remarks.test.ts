@@ -17,9 +17,12 @@ const collect = (chain: ChainFacts | null, anchor = config.chain.anchor): readon
     chain,
   });
 
+const endpoint = (state: 'ok' | 'failing' | 'refused') =>
+  ({ url: 'http://127.0.0.1:8899', state, slot: null, latencyMs: null, problem: null }) as const;
 const facts = (lamports: bigint | null): ChainFacts => ({
   isReachable: lamports !== null,
   cluster: null,
+  endpoints: [endpoint(lamports === null ? 'failing' : 'ok')],
   wallet: { address: ADDRESS, lamports: lamports === null ? null : Lamports(lamports) },
 });
 
@@ -31,6 +34,13 @@ describe('remarks about the chain', () => {
       `Nothing is anchored while the wallet ${ADDRESS} has no SOL: \`fogproof wallet airdrop\`, or send it some.`,
     );
     expect(collect({ ...facts(0n), cluster: identifyCluster(MAINNET) })[0]).not.toContain('airdrop');
+  });
+
+  it('say that it is another chain, and what to do where it was begun anew', () => {
+    const other = { ...facts(null), endpoints: [endpoint('refused'), endpoint('refused')] };
+    expect(collect(other)).toEqual([expect.stringMatching(/on another chain.*network create .*--replace/)]);
+    const [mixed] = collect({ ...other, endpoints: [endpoint('refused'), endpoint('failing')] });
+    expect(mixed).toBe('The chain does not answer; receipts wait.');
   });
 
   it('are none where all is well, there is no chain, or nothing is to be anchored', () => {
