@@ -6,7 +6,6 @@ import { sha256 } from '../../../src/lib/cid.ts';
 import { openSigned } from '../../../src/proofs/signed-object.ts';
 import { encodeEntry } from '../../../src/scheduler/job-records.ts';
 import { ReceiptOutbox, type ReceiptOutboxOptions } from '../../../src/scheduler/receipt-outbox.ts';
-import type { NamespaceName } from '../../../src/storage/namespaces.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import type { MemoryDatabase } from '../../support/memory-database.ts';
@@ -118,18 +117,24 @@ describe('the outbox of receipts', () => {
   });
 
   it.each([
-    ['a lease record that is damaged', 'provided/bad', 'leases', 'bad', Uint8Array.of(1, 2, 3)],
-    [
-      'an envelope that is none',
-      'received/bad',
-      'job-objects',
-      'bad/lease/receipt',
-      encodeEntry({ kind: 'envelope', envelope: Uint8Array.of(0xff, 0xff, 0xff) }),
-    ],
-  ])('does not let %s keep the others', async (_, entry, namespace, key, value) => {
+    {
+      what: 'a lease record that is damaged',
+      entry: 'provided/bad',
+      row: { namespace: 'leases', key: 'bad', value: Uint8Array.of(1, 2, 3) },
+    },
+    {
+      what: 'an envelope that is none',
+      entry: 'received/bad',
+      row: {
+        namespace: 'job-objects',
+        key: 'bad/lease/receipt',
+        value: encodeEntry({ kind: 'envelope', envelope: Uint8Array.of(0xff, 0xff, 0xff) }),
+      },
+    },
+  ] as const)('does not let $what keep the others', async ({ entry, row }) => {
     const { outbox, anchors, clock, rig, expected } = await completeJob(1);
     rig.database.rows('receipt-outbox').set(entry, new Uint8Array(0));
-    rig.database.rows(namespace as NamespaceName).set(key, value);
+    rig.database.rows(row.namespace).set(row.key, row.value);
     outbox.start();
     await outbox.settle();
     expect(anchors.digests).toEqual(expected);
