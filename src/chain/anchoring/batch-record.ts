@@ -56,6 +56,13 @@ const batchRecordSchema = z.strictObject({
 });
 export type BatchRecord = z.output<typeof batchRecordSchema>;
 
+/** What counting takes of a record: a start reads all of them, and checking each address would take four times as long. */
+const batchSummarySchema = batchRecordSchema
+  .pick({ state: true, leaves: true, total: true })
+  .extend({ landing: z.object({ place: z.object({ genesis: z.string() }) }).nullable() })
+  .strip();
+export type BatchSummary = z.output<typeof batchSummarySchema>;
+
 /** Keys of equal length: they are ordered as strings. */
 const KEY_DIGITS = 12;
 
@@ -66,9 +73,11 @@ export function encodeBatchKey(batch: number): string {
 /** The batches of this node by number. */
 export class BatchRecords {
   readonly #records: Repository<BatchRecord>;
+  readonly #summaries: Repository<BatchSummary>;
 
   constructor(modules: { readonly database: Database }) {
     this.#records = modules.database.repository('anchor-batches', createCborCodec(batchRecordSchema));
+    this.#summaries = modules.database.repository('anchor-batches', createCborCodec(batchSummarySchema));
   }
 
   async get(batch: number): Promise<BatchRecord | undefined> {
@@ -81,6 +90,10 @@ export class BatchRecords {
 
   async *oldestFirst(): AsyncIterable<readonly [batch: number, record: BatchRecord]> {
     for await (const [key, record] of this.#records.entries()) yield [Number(key), record];
+  }
+
+  async *summaries(): AsyncIterable<readonly [batch: number, summary: BatchSummary]> {
+    for await (const [key, summary] of this.#summaries.entries()) yield [Number(key), summary];
   }
 
   /** Durable when it resolves. */

@@ -49,7 +49,7 @@ export class Flight {
   /** What a former run left. */
   async load(): Promise<void> {
     let before = 0;
-    for await (const [batch, { state, leaves, total, landing }] of this.#modules.records.oldestFirst()) {
+    for await (const [batch, { state, leaves, total, landing }] of this.#modules.records.summaries()) {
       // What was forgotten before it was of the same chain: the last batch of each is kept.
       if (state === 'finalized' && landing?.place.genesis === this.#options.genesis) this.#anchored += total - before;
       if (state === 'sealed' || state === 'confirmed') this.#pending.set(batch, leaves);
