@@ -100,7 +100,7 @@ const ENDPOINT_ERRORS: ErrorTable<EndpointErrorInfo> = {
     retryable: false,
     message: (info) => `the RPC endpoint ${info.url} is on another chain: genesis ${info.found}, not ${info.expected}`,
     hint: () =>
-      'Name an endpoint of the chain that the network definition names, or join the network of this chain; a local chain that was begun anew has another genesis: create the network again.',
+      'Name an endpoint of the chain that the network definition names, or join the network of this chain; a local chain that was begun anew has another genesis: make the network again with `fogproof network create ID --rpc-url URL --replace`.',
   },
   CHAIN_ENDPOINTS_DISAGREE: {
     retryable: true,

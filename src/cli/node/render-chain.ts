@@ -1,4 +1,3 @@
-import { encodeBase58 } from '../../domain/chain.ts';
 import { formatDuration } from '../../lib/quantity.ts';
 import type { NodeStatus } from '../../rpc/interface.ts';
 import type { JsonForm } from '../../rpc/json-form.ts';
@@ -57,12 +56,7 @@ function renderBeacon(beacon: JsonForm<NodeStatus>['beacon']): readonly Field[] 
   const block = latestKnown?.block ?? null;
   return [
     ['beacon', `round ${currentRound} of ${length}, epoch ${currentEpoch}, ${SOURCES[source]}${strength}; ${newest}`],
-    ['', block === null ? undefined : `from block ${formatBlockHash(block.blockHash)} of slot ${block.slot}`],
+    ['', block === null ? undefined : `from the block of slot ${block.slot}`],
     ['', problem === null ? undefined : `${problem.code}: ${problem.message}`],
   ];
-}
-
-/** As explorers write it; JSON has it as base64 like all bytes. */
-function formatBlockHash(base64: string): string {
-  return encodeBase58(Buffer.from(base64, 'base64'));
 }
