@@ -44,7 +44,7 @@ export async function createChainParts(
 ): Promise<ChainParts> {
   const chosen = resolveChain(loaded);
   if (chosen === null) return createTimeOnly(loaded, modules);
-  // A daemon without a chain loads nothing of this: a sixth of its start.
+  // A daemon without a chain loads nothing of this.
   const { createSolanaParts } = await import('./solana-parts.ts');
   return await createSolanaParts({ config: loaded.config, rounds: describeRounds(loaded), chosen, signal }, modules);
 }
