@@ -77,7 +77,7 @@ async function openSocket(port: number): Promise<TLSSocket> {
 
 function createAsk(node: TestNode, peer: PeerKey): () => Promise<unknown> {
   const blob = BlobId(computeRawCid(new Uint8Array(MESSAGE_BYTES)).toString());
-  return () => node.network.request(peer, 'blob', { blob, offset: 0, maxBytes: MESSAGE_BYTES });
+  return () => node.network.request(peer, 'blob', { op: 'read', blob, offset: 0, maxBytes: MESSAGE_BYTES });
 }
 
 function median(values: readonly number[]): number {

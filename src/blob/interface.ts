@@ -2,7 +2,9 @@
  * blob owns content-addressed bytes on disk: verified when they come in, capped in size, pinned while in use.
  * It does not own how they travel (network) nor who may have them (scheduler, through BlobAccess).
  */
-import type { BlobId } from '../domain/ids.ts';
+import type { SnapshotReference } from '../domain/checkpoint.ts';
+import type { BlobId, JobId, LeaseId } from '../domain/ids.ts';
+import type { Snapshot } from '../domain/snapshot.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 
 export interface BlobStat {
@@ -24,4 +26,55 @@ export interface BlobStore {
   receive(blob: BlobId, sizeBytes: number, chunks: AsyncIterable<Uint8Array>): Promise<void>;
   /** A pinned blob is never evicted; pins are counted and do not outlive the process. */
   pin(blob: BlobId): Disposable;
+}
+
+/** Whose duty a snapshot is: the provider that made it, or a holder that fetched it. */
+export type SnapshotRole = 'provider' | 'holder';
+
+export interface SnapshotKey {
+  readonly role: SnapshotRole;
+  readonly lease: LeaseId;
+  readonly step: number;
+}
+
+export interface SnapshotEntry extends SnapshotKey {
+  readonly job: JobId;
+  readonly reference: SnapshotReference;
+  /** Bytes of all its items, and of those that no earlier snapshot had. */
+  readonly itemBytes: number;
+  readonly addedBytes: number;
+  readonly keptUntilMs: number;
+}
+
+/** A snapshot being written: nothing of it is seen before `commit`. Dispose to give up. */
+export interface SnapshotWriter extends AsyncDisposable {
+  /** Places in `snapshot.items` of which the bytes are not here yet. */
+  readonly missing: readonly number[];
+  /** @throws BlobError BLOB_MISMATCH unless the bytes hash to item `place`; BLOB_DISK_FULL, SNAPSHOT_STORE_FULL */
+  add(place: number, bytes: Uint8Array): Promise<void>;
+  /** Durable when it resolves. @throws BlobError SNAPSHOT_INCOMPLETE while items are missing */
+  commit(): Promise<SnapshotEntry>;
+}
+
+/**
+ * Snapshots and their items on disk, apart from the blob cache: an item is stored once however many snapshots hold it, a
+ * snapshot is whole or not there, what no kept snapshot needs is reclaimed. Capped; never evicts what is kept.
+ */
+export interface SnapshotStore extends AsyncDisposable {
+  /** @throws BlobError SNAPSHOT_STORE_FULL */
+  begin(key: SnapshotKey, snapshot: Snapshot, options: { readonly keptUntilMs: number }): Promise<SnapshotWriter>;
+  /** In ascending order of step. */
+  list(filter: { readonly role?: SnapshotRole; readonly lease?: LeaseId }): readonly SnapshotEntry[];
+  find(snapshot: BlobId): SnapshotEntry | undefined;
+  /** Of items by their SHA-256, which are not here: places in the list. */
+  findMissing(items: Uint8Array): readonly number[];
+  /** The encoded `fogproof/snapshot@1`; undefined if it is not here. @throws BlobError BLOB_CORRUPT */
+  readSnapshot(snapshot: BlobId): Promise<Uint8Array | undefined>;
+  /** One item of a snapshot, checked against its hash; undefined if it is not here. @throws BlobError BLOB_CORRUPT */
+  readItem(digest: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Keeps it until another time, if it is here. */
+  keepUntil(key: SnapshotKey, keptUntilMs: number): Promise<void>;
+  /** Lets go of it; its items go when nothing else needs them. */
+  release(key: SnapshotKey): Promise<void>;
+  usage(): { readonly snapshots: number; readonly bytes: number; readonly limitBytes: number };
 }

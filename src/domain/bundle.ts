@@ -1,13 +1,19 @@
 import { z } from 'zod';
 import { anchorSchema } from './anchor.ts';
+import { snapshotReferenceSchema } from './checkpoint.ts';
 import { commitmentSetSchema } from './commitment.ts';
-import { blobLink, integerSchema, unixMsSchema } from './ids.ts';
+import { blobLink, integerSchema, leaseLink, unixMsSchema } from './ids.ts';
 import { MAX_REPLICAS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 import { signedWireSchema } from './signed.ts';
 
 /** A receipt may be anchored by its provider and by its requester. */
 const MAX_BUNDLE_ANCHORS = 2 * MAX_REPLICAS;
+
+/** Longest line of attempts that one replica may have gone through and still be exported with all of them. */
+export const MAX_INHERITED_ATTEMPTS = 256;
+/** Signed checkpoints of one inherited attempt in a bundle: the last of them, if there were more. */
+export const MAX_INHERITED_CHECKPOINTS = 64;
 
 /** Everything about one attempt that a third party needs. */
 export const bundleAttemptSchema = z.strictObject({
@@ -18,6 +24,21 @@ export const bundleAttemptSchema = z.strictObject({
   setSignature: signedWireSchema.nullable(),
   /** The last signed progress: shows that the lease was renewed where the run outlasted its first term. */
   lastProgress: signedWireSchema.optional(),
+  /**
+   * Where it went on from, oldest first: each attempt that it inherited state from, with the checkpoint that was taken
+   * over. Absent: it began at the beginning.
+   */
+  inherited: z
+    .array(
+      z.strictObject({
+        lease: signedWireSchema,
+        acceptance: signedWireSchema,
+        /** Its first checkpoint and the one that was taken over, with all between that the requester has. */
+        checkpoints: z.array(signedWireSchema).min(1).max(MAX_INHERITED_CHECKPOINTS),
+      }),
+    )
+    .max(MAX_INHERITED_ATTEMPTS)
+    .optional(),
 });
 export type BundleAttempt = z.output<typeof bundleAttemptSchema>;
 
@@ -47,6 +68,11 @@ export const bundleSchema = z.strictObject({
     .array(z.strictObject({ replica: integerSchema(0, MAX_REPLICAS - 1), reason: z.string().max(300) }))
     .max(MAX_REPLICAS),
   blobs: z.array(z.strictObject({ blob: blobLink, sizeBytes: integerSchema(), included: z.boolean() })).max(1024),
+  /** Snapshots that are in the file with all of their items, for `job replay`. Absent is none. */
+  snapshots: z
+    .array(z.strictObject({ lease: leaseLink, step: integerSchema(), snapshot: snapshotReferenceSchema }))
+    .max(1024)
+    .optional(),
   /** For receipts of this bundle that were under a root on a chain when it was exported. Absent is none. */
   anchors: z.array(anchorSchema).max(MAX_BUNDLE_ANCHORS).optional(),
   exportedAtMs: unixMsSchema,

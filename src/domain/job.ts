@@ -43,6 +43,45 @@ export const resourcesSchema = z.strictObject({
   logBytes: integerSchema(0, 2 ** 30),
 });
 
+/**
+ * At which steps an attempt's state is committed to. Never at times: replicas have to do it at the same steps.
+ * `fuel`: at the first step boundary after every so many units of fuel. `steps`: after every so many steps. `rounds`: for
+ * training jobs that are not stepping modules, after every so many training rounds that they report.
+ */
+export const checkpointScheduleSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('fuel'), every: integerSchema(1_000_000) }),
+  z.strictObject({ kind: z.literal('steps'), every: integerSchema(1) }),
+  z.strictObject({ kind: z.literal('rounds'), every: integerSchema(1) }),
+]);
+export type CheckpointSchedule = z.output<typeof checkpointScheduleSchema>;
+
+export const checkpointsSchema = z.strictObject({
+  schedule: checkpointScheduleSchema,
+  /** Who is given each snapshot besides the provider that makes it; null is the requester itself. */
+  holder: peerKeySchema.nullable(),
+  /** Snapshots are sealed with a key that only requester and providers have. */
+  sealed: z.boolean(),
+});
+export type Checkpoints = z.output<typeof checkpointsSchema>;
+
+/** A difference that is allowed: |a - b| <= absolute + relative · max(|a|, |b|). Decimal, such as '0.001' or '1e-6'. */
+const toleranceSchema = z
+  .string()
+  .regex(/^[0-9]{1,16}(\.[0-9]{1,18})?(e-?[0-9]{1,2})?$/, "expected a decimal such as '1e-6'");
+
+/**
+ * For training jobs whose results are not the same to the last bit on every machine: the output files that are compared
+ * as numbers, and how far they may differ. Output files that are not named have to be equal byte for byte.
+ */
+export const comparisonSchema = z.strictObject({
+  path: jobPathSchema,
+  /** `f32`, `f64`: little-endian arrays. `text`: decimal numbers between white space, commas or semicolons. */
+  element: z.enum(['f32', 'f64', 'text']),
+  absolute: toleranceSchema,
+  relative: toleranceSchema,
+});
+export type Comparison = z.output<typeof comparisonSchema>;
+
 export const replicationSchema = z.strictObject({
   /** Providers that each run the whole job. */
   replicas: integerSchema(1, MAX_REPLICAS),
@@ -72,6 +111,10 @@ export const jobSchema = z.strictObject({
   market: z.literal('direct'),
   /** Most that one attempt may cost, in base units of the network's token; '0' is unpaid work. */
   priceCeiling: decimalSchema,
+  /** Absent: no checkpoints, so it cannot be paused, moved or replayed in part. */
+  checkpoints: checkpointsSchema.optional(),
+  /** Absent: results agree if they are byte-identical. Only where the schedule is by `rounds`. */
+  comparisons: z.array(comparisonSchema).min(1).max(MAX_JOB_INPUTS).optional(),
 });
 
 export type Job = z.output<typeof jobSchema>;

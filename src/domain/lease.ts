@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { snapshotReferenceSchema } from './checkpoint.ts';
 import {
   bytesSchema,
   decimalSchema,
@@ -10,6 +11,21 @@ import {
   unixMsSchema,
 } from './ids.ts';
 import type { ObjectType } from './object-type.ts';
+
+/** Highest number of an attempt: each pause ends one. */
+export const MAX_ATTEMPT_NUMBER = 4095;
+
+/** A checkpoint of an earlier attempt of the same replica, with the one who holds its snapshot. */
+export const resumePointSchema = z.strictObject({
+  lease: leaseLink,
+  step: integerSchema(),
+  /** H of that checkpoint: the parent of the new chain. */
+  head: bytesSchema(32),
+  stateRoot: bytesSchema(32),
+  snapshot: snapshotReferenceSchema,
+  holder: peerKeySchema,
+});
+export type ResumePoint = z.output<typeof resumePointSchema>;
 
 /** Signed by the requester: the right and the duty to run one attempt. */
 export const leaseSchema = z.strictObject({
@@ -23,7 +39,7 @@ export const leaseSchema = z.strictObject({
   /** Which of the job's replicas this attempt is for, from 0. */
   replica: integerSchema(0, 15),
   /** How often this replica was tried before. */
-  attempt: integerSchema(0, 64),
+  attempt: integerSchema(0, MAX_ATTEMPT_NUMBER),
   price: decimalSchema,
   issuedAtMs: unixMsSchema,
   /** The lease ends this long after it began or after the last signed progress. */
@@ -32,6 +48,10 @@ export const leaseSchema = z.strictObject({
   renewalMs: integerSchema(50),
   deadlineMs: unixMsSchema,
   commitReveal: z.boolean(),
+  /** Who is given each snapshot; absent where the job makes no checkpoints. */
+  snapshotHolder: peerKeySchema.optional(),
+  /** Where this attempt goes on from: a checkpoint of its own predecessor, never of another replica. */
+  resume: resumePointSchema.optional(),
 });
 export type Lease = z.output<typeof leaseSchema>;
 export const LEASE: ObjectType<Lease> = { type: 'fogproof/lease@1', schema: leaseSchema, maxBytes: 4 * 1024 };

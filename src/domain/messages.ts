@@ -7,6 +7,7 @@ import { commitmentSetSchema } from './commitment.ts';
 import {
   blobLink,
   boundedBytesSchema,
+  bytesSchema,
   integerSchema,
   leaseLink,
   objectLink,
@@ -16,6 +17,7 @@ import {
 import { jobTermsSchema } from './offer.ts';
 import { refusalSchema } from './refusal.ts';
 import { signedManyWireSchema, signedWireSchema } from './signed.ts';
+import { MAX_SNAPSHOT_PIECES, SEAL_TAG_BYTES, SNAPSHOT_PIECE_BYTES } from './snapshot.ts';
 
 /** Most blob bytes that ride inside one message rather than being fetched. */
 export const MAX_INLINE_BYTES = 256 * 1024;
@@ -48,6 +50,11 @@ export const jobRequestSchema = z.discriminatedUnion('op', [
     jobs: signedManyWireSchema,
     leases: signedManyWireSchema,
     inlineBlobs: inlineBlobsSchema,
+    /** Of jobs whose snapshots are sealed. */
+    snapshotKeys: z
+      .array(z.strictObject({ lease: leaseLink, key: bytesSchema(32) }))
+      .max(4096)
+      .optional(),
   }),
   /** Follows attempts again after a lost connection: events with a sequence above `fromSequence`. */
   z.strictObject({
@@ -58,6 +65,15 @@ export const jobRequestSchema = z.discriminatedUnion('op', [
       .max(4096),
   }),
   z.strictObject({ op: z.literal('cancel'), leases: z.array(leaseLink).min(1).max(4096), reason: z.string().max(200) }),
+  /** Ends the attempts at their next checkpoint, with a snapshot; they conclude with PAUSED. Answered by `done`. */
+  z.strictObject({ op: z.literal('pause'), leases: z.array(leaseLink).min(1).max(4096), reason: z.string().max(200) }),
+  /**
+   * From a provider to the holder that its lease names: there is a snapshot to be fetched from me. Answered by `done` once
+   * the holder has it, or by `refused`.
+   */
+  z.strictObject({ op: z.literal('hold'), lease: signedWireSchema, checkpoint: signedWireSchema }),
+  /** From a provider to the holder that its lease names in `resume`: let me read that snapshot. Answered by `done`. */
+  z.strictObject({ op: z.literal('claim'), lease: signedWireSchema }),
   /** Shows all commitments of the replicas; answered by `set-signed`. */
   z.strictObject({
     op: z.literal('sign-set'),
@@ -79,14 +95,22 @@ export type JobRequest = z.output<typeof jobRequestSchema>;
 export const LOG_STREAMS = ['stdout', 'stderr', 'log'] as const;
 export const attemptEventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('phase'), phase: z.enum(['queued', 'fetching', 'running', 'finished']) }),
-  z.strictObject({ kind: z.literal('log'), stream: z.enum(LOG_STREAMS), text: z.string().max(65_536) }),
+  z.strictObject({
+    kind: z.literal('log'),
+    stream: z.enum(LOG_STREAMS),
+    text: z.string().max(65_536),
+    /** Place among the program's own events, from 1: who goes on from a snapshot gives some of them again. */
+    ordinal: integerSchema(1).optional(),
+  }),
   /** `value` as the shortest decimal that gives the same 64-bit float, or NaN, Infinity, -Infinity. */
   z.strictObject({
     kind: z.literal('metric'),
     name: z.string().max(128),
     value: z.string().max(32),
     step: integerSchema(),
+    ordinal: integerSchema(1).optional(),
   }),
+  z.strictObject({ kind: z.literal('checkpoint'), checkpoint: signedWireSchema }),
   z.strictObject({ kind: z.literal('progress'), progress: signedWireSchema }),
   z.strictObject({ kind: z.literal('committed'), commitment: signedWireSchema }),
   /** Without commit and reveal, or for an attempt that failed: the receipt at once. Last event of its lease. */
@@ -116,17 +140,39 @@ export const jobResponseSchema = z.discriminatedUnion('kind', [
 ]);
 export type JobResponse = z.output<typeof jobResponseSchema>;
 
-// blob/1: one request, one response
-export const blobRequestSchema = z.strictObject({
-  blob: blobLink,
-  offset: integerSchema(),
-  maxBytes: integerSchema(1, MAX_BLOB_CHUNK_BYTES),
-});
+// blob/1: `read` is answered by one response, `items` by a stream
+/** Most items that one request may ask for: 4 MiB of pages. */
+export const MAX_ITEMS_PER_REQUEST = 64;
+export const blobRequestSchema = z.discriminatedUnion('op', [
+  z.strictObject({
+    op: z.literal('read'),
+    blob: blobLink,
+    offset: integerSchema(),
+    maxBytes: integerSchema(1, MAX_BLOB_CHUNK_BYTES),
+  }),
+  /** Items of a snapshot by their place in its list, in this order. */
+  z.strictObject({
+    op: z.literal('items'),
+    snapshot: blobLink,
+    items: z
+      .array(integerSchema(0, MAX_SNAPSHOT_PIECES - 1))
+      .min(1)
+      .max(MAX_ITEMS_PER_REQUEST),
+  }),
+]);
 export const blobResponseSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('chunk'),
     sizeBytes: integerSchema(),
     bytes: boundedBytesSchema(MAX_BLOB_CHUNK_BYTES),
+  }),
+  /** The next items that were asked for, at least one. */
+  z.strictObject({
+    kind: z.literal('items'),
+    items: z
+      .array(boundedBytesSchema(SNAPSHOT_PIECE_BYTES + SEAL_TAG_BYTES))
+      .min(1)
+      .max(8),
   }),
   z.strictObject({ kind: z.literal('not-found') }),
 ]);

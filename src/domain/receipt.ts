@@ -37,6 +37,8 @@ export const ATTEMPT_FAILURES = [
   'INPUT_UNAVAILABLE',
   'CANCELLED',
   'LEASE_EXPIRED',
+  'PAUSED',
+  'STATE_MISMATCH',
   'INTERNAL',
 ] as const;
 
@@ -69,7 +71,7 @@ export const resultSchema = z.strictObject({
   outputs: z.array(outputFileSchema).max(MAX_JOB_INPUTS),
   fuel: integerSchema(),
   steps: integerSchema(),
-  /** SHA-256 over the metrics in order (see docs/job-spec.md). */
+  /** Hash chain over the metrics in order (docs/stepping.md section 3.4). */
   metricsHash: bytesSchema(32),
   /** The module as it ran, after instrumentation. */
   instrumentedModule: blobLink.nullable(),
@@ -101,7 +103,10 @@ export const receiptSchema = z.strictObject({
   /** Opens the commitment; null where nothing was committed. */
   salt: bytesSchema(32).nullable(),
   commitmentSet: objectLink.nullable(),
+  /** Merkle root over H_1..H_N of the attempt's checkpoint chain; null where the job makes no checkpoints. */
   checkpointRoot: bytesSchema(32).nullable(),
+  /** The chain itself (domain/checkpoint.ts); absent where `checkpointRoot` is null. */
+  checkpointChain: z.strictObject({ blob: blobLink, sizeBytes: integerSchema(1), links: integerSchema() }).optional(),
   sandbox: sandboxReportSchema,
   usage: z.strictObject({
     cpuTimeMs: integerSchema(),

@@ -5,8 +5,9 @@
  */
 import type { ExecutorKind, IsolationLevel } from '../domain/capability.ts';
 import type { PeerKey } from '../domain/ids.ts';
-import type { Resources, Workload } from '../domain/job.ts';
+import type { CheckpointSchedule, Resources, Workload } from '../domain/job.ts';
 import type { Outcome, SandboxReport } from '../domain/receipt.ts';
+import type { SnapshotState } from '../domain/snapshot.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 
 export interface InputFile {
@@ -23,15 +24,56 @@ export interface ExecutionTask {
   readonly module: Uint8Array;
   readonly inputs: readonly InputFile[];
   readonly resources: Resources;
+  /** At which steps `ExecutionSink.checkpoint` is called; null is never. */
+  readonly checkpoints: CheckpointSchedule | null;
+  /** Goes on from this state; null begins at the beginning. */
+  readonly resume: ResumeState | null;
+}
+
+/** A state to go on from. What it gives is checked against nothing here: the first checkpoint's state root tells. */
+export interface ResumeState {
+  readonly step: number;
+  readonly state: SnapshotState;
+  /** The state's distinct pieces in the order of `listPieces` (src/proofs/state-pieces.ts), unsealed; read once. */
+  readonly pieces: AsyncIterable<Uint8Array>;
+}
+
+/** The state of a program at a checkpoint. It waits until the order that answers it has been carried out. */
+export interface StateCheckpoint {
+  readonly step: number;
+  readonly fuel: number;
+  /** `start`: before the first step, or as it was resumed. `end`: it is done; no other follows. */
+  readonly place: 'start' | 'middle' | 'end';
+  readonly stateRoot: Uint8Array;
+  readonly metricsHash: Uint8Array;
+  /** Logs and metrics that the program has given so far. */
+  readonly ordinal: number;
+  readonly state: SnapshotState;
+  /** Distinct pieces of the state, without the page of zeros: their SHA-256, one after the other. */
+  readonly pieces: Uint8Array;
+}
+
+export interface CheckpointOrder {
+  /** Pieces to be given, by their place in `StateCheckpoint.pieces`, ascending; empty if none. */
+  readonly wanted: readonly number[];
+  /** Called in order, each piece once; the program goes on when the last has resolved. Not yet hashed by the host. */
+  readonly receive: (place: number, bytes: Uint8Array) => Promise<void>;
+  /** Called once all were received; a rejection is the attempt's failure, as one of `receive` is. */
+  readonly complete: () => Promise<void>;
+  /** `halt` ends the run with `attempt-failed` PAUSED. */
+  readonly then: 'continue' | 'halt';
 }
 
 /** What a running program gives before it ends. Calls come in program order. */
 export interface ExecutionSink {
-  log(stream: 'stdout' | 'stderr' | 'log', text: string): void;
+  /** `ordinal` counts the program's logs and metrics from 1; a resumed program goes on where its state was. */
+  log(stream: 'stdout' | 'stderr' | 'log', text: string, ordinal: number): void;
   /** `value` in the form of the `metric` event (domain/messages.ts). */
-  metric(name: string, value: string, step: number): void;
+  metric(name: string, value: string, step: number, ordinal: number): void;
   /** At least every 250 ms of run time while the program makes steps or the engine can tell. */
   progress(progress: { readonly fuel: number; readonly step: number; readonly cpuTimeMs: number }): void;
+  /** Called where the task names a schedule: at the start, at its steps, at the end. Its rejection ends the attempt. */
+  checkpoint(checkpoint: StateCheckpoint): Promise<CheckpointOrder>;
 }
 
 export interface ExecutionResult {

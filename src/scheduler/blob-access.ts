@@ -47,11 +47,15 @@ export function serveBlobs(
   grants: BlobGrants,
 ): Disposable {
   return transport.handle('blob', async function* (request, { peer }) {
+    if (request.op === 'items') return yield { kind: 'not-found' };
     yield grants.isAllowed(peer, request.blob) ? await readChunk(blobs, request) : { kind: 'not-found' };
   });
 }
 
-async function readChunk(blobs: Pick<BlobStore, 'read' | 'stat'>, request: BlobRequest): Promise<BlobResponse> {
+async function readChunk(
+  blobs: Pick<BlobStore, 'read' | 'stat'>,
+  request: Extract<BlobRequest, { op: 'read' }>,
+): Promise<BlobResponse> {
   const [stat, bytes] = await Promise.all([
     blobs.stat(request.blob),
     blobs.read(request.blob, request.offset, request.maxBytes),

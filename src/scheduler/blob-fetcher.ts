@@ -65,8 +65,13 @@ async function requestChunk(
 ): Promise<Uint8Array> {
   const { peer, blob, sizeBytes, offset } = request;
   const wanted = Math.min(MAX_BLOB_CHUNK_BYTES, sizeBytes - offset);
-  const response = await modules.transport.request(peer, 'blob', { blob, offset, maxBytes: wanted }, options);
-  if (response.kind === 'not-found') throw new SchedulerError({ code: 'SCHEDULER_BLOB_NOT_SERVED', blob, peer });
+  const response = await modules.transport.request(
+    peer,
+    'blob',
+    { op: 'read', blob, offset, maxBytes: wanted },
+    options,
+  );
+  if (response.kind !== 'chunk') throw new SchedulerError({ code: 'SCHEDULER_BLOB_NOT_SERVED', blob, peer });
   if (response.sizeBytes !== sizeBytes || response.bytes.length !== wanted) {
     throw new SchedulerError({
       code: 'SCHEDULER_BLOB_SIZE',

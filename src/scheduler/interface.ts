@@ -14,7 +14,16 @@ import type { Refusal } from '../domain/refusal.ts';
 import type { Signed } from '../domain/signed.ts';
 
 /** Terminal states are the last four; a job never leaves them. */
-export const JOB_STATES = ['seeking', 'running', 'revealing', 'completed', 'failed', 'cancelled', 'expired'] as const;
+export const JOB_STATES = [
+  'seeking',
+  'running',
+  'paused',
+  'revealing',
+  'completed',
+  'failed',
+  'cancelled',
+  'expired',
+] as const;
 export type JobState = (typeof JOB_STATES)[number];
 
 export const ATTEMPT_STATES = [
@@ -27,6 +36,8 @@ export const ATTEMPT_STATES = [
   'failed',
   'lost',
   'cancelled',
+  /** Ended at a checkpoint because its requester paused the job. */
+  'paused',
 ] as const;
 export type AttemptState = (typeof ATTEMPT_STATES)[number];
 
@@ -41,13 +52,17 @@ export interface AttemptView {
   readonly progress: { readonly fuel: number; readonly step: number; readonly cpuTimeMs: number } | null;
   /** Why it ended, where it did not end well. */
   readonly reason: string | null;
+  /** Its newest checkpoint, and the newest step of which a snapshot is held by the holder. Absent: it makes none. */
+  readonly checkpoint?: { readonly step: number; readonly head: string; readonly heldStep: number | null };
+  /** The attempt and step that it went on from. */
+  readonly resumedFrom?: { readonly lease: LeaseId; readonly step: number };
 }
 
 export interface JobView {
   readonly job: JobId;
   readonly name: string;
   readonly state: JobState;
-  readonly desired: 'run' | 'cancel';
+  readonly desired: 'run' | 'pause' | 'cancel';
   readonly createdAtMs: UnixMs;
   readonly deadlineMs: UnixMs;
   readonly endedAtMs: UnixMs | null;
@@ -91,6 +106,16 @@ export type JobEvent =
   | { readonly kind: 'state'; readonly job: JobId; readonly atMs: UnixMs; readonly state: JobState }
   | { readonly kind: 'attempt'; readonly job: JobId; readonly atMs: UnixMs; readonly attempt: AttemptView }
   | {
+      readonly kind: 'checkpoint';
+      readonly job: JobId;
+      readonly lease: LeaseId;
+      readonly replica: number;
+      readonly atMs: UnixMs;
+      readonly step: number;
+      readonly stateRoot: string;
+      readonly snapshot: CheckpointView['snapshot'];
+    }
+  | {
       readonly kind: 'log';
       readonly job: JobId;
       readonly lease: LeaseId;
@@ -109,6 +134,21 @@ export type JobEvent =
       readonly value: string;
       readonly step: number;
     };
+
+/** One checkpoint of an attempt as its requester knows it: signed by the provider, its chain checked up to here. */
+export interface CheckpointView {
+  readonly lease: LeaseId;
+  readonly provider: PeerKey;
+  readonly replica: number;
+  readonly step: number;
+  readonly fuel: number;
+  readonly atMs: UnixMs;
+  /** Hex. */
+  readonly head: string;
+  readonly stateRoot: string;
+  /** `held`: all of it is on the holder's disk; `announced`: only the provider has it. */
+  readonly snapshot: 'held' | 'announced' | 'none';
+}
 
 /** What a submitter describes; the requester fills in identity, network, nonce and times. Blobs are stored already. */
 export type JobDraft = Omit<Job, 'type' | 'network' | 'requester' | 'nonce' | 'createdAtMs'>;
@@ -140,6 +180,12 @@ export interface RequesterService {
   /** Newest first. */
   list(filter: { readonly state?: JobState; readonly limit: number }): Promise<readonly JobView[]>;
   cancel(job: JobId): Promise<JobView>;
+  /** Its attempts end at their next checkpoint; it waits until `resume`. @throws SchedulerError SCHEDULER_NOT_PAUSABLE, SCHEDULER_JOB_ENDED */
+  pause(job: JobId): Promise<JobView>;
+  /** Goes on from the newest snapshots. As good as done if it is not paused. @throws SchedulerError SCHEDULER_JOB_ENDED */
+  resume(job: JobId): Promise<JobView>;
+  /** Of each attempt the newest 1,024, ascending by replica, attempt and step. @throws SchedulerError SCHEDULER_JOB_UNKNOWN */
+  checkpoints(job: JobId): Promise<readonly CheckpointView[]>;
   /** The recorded events of a job, then (with `follow`) live ones until it ends. */
   events(job: JobId, options: { readonly follow: boolean; readonly signal: AbortSignal }): AsyncIterable<JobEvent>;
   /** Resolves when the job is in a terminal state. */

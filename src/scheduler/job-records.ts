@@ -46,7 +46,7 @@ const jobViewSchema = z.strictObject({
   job: id,
   name: z.string(),
   state: z.enum(JOB_STATES),
-  desired: z.enum(['run', 'cancel']),
+  desired: z.enum(['run', 'pause', 'cancel']),
   createdAtMs: unixMsSchema,
   deadlineMs: unixMsSchema,
   endedAtMs: unixMsSchema.nullable(),

@@ -6,11 +6,13 @@ import { SystemClock } from '../../src/lib/clock.ts';
 import type { ChildTask } from '../../src/sandbox/executors/wasm/sandbox-child.ts';
 import { createWasmExecutor, type WasmExecutor } from '../../src/sandbox/executors/wasm/wasm-executor.ts';
 import type {
+  CheckpointOrder,
   ExecutionResult,
   ExecutionSink,
   ExecutionTask,
   Executor,
   InputFile,
+  StateCheckpoint,
 } from '../../src/sandbox/interface.ts';
 import type { ChildProgram } from '../../src/sandbox/isolation/child-program.ts';
 import { createBubblewrapPlan, createProcessPlan, type LaunchPlan } from '../../src/sandbox/isolation/launch-plan.ts';
@@ -73,12 +75,21 @@ export function createTask(parts: TaskParts): ExecutionTask {
     ...parts.resources,
   };
   const { requester = ALICE, isolation, module, inputs = [] } = parts;
-  return { requester, isolation, workload, module, inputs, resources };
+  return { requester, isolation, workload, module, inputs, resources, checkpoints: null, resume: null };
 }
+
+/** Wants nothing of a checkpoint. */
+export const GO_ON: CheckpointOrder = {
+  wanted: [],
+  receive: () => Promise.resolve(),
+  complete: () => Promise.resolve(),
+  then: 'continue',
+};
 
 export class RecordingSink implements ExecutionSink {
   readonly events: string[] = [];
   readonly progressAtMs: number[] = [];
+  readonly checkpoints: StateCheckpoint[] = [];
   cpuTimeMs = 0;
   /** Called on each progress. */
   onProgress: () => void = () => {};
@@ -95,6 +106,11 @@ export class RecordingSink implements ExecutionSink {
     this.progressAtMs.push(performance.now());
     this.cpuTimeMs = progress.cpuTimeMs;
     this.onProgress();
+  }
+
+  checkpoint(checkpoint: StateCheckpoint): Promise<CheckpointOrder> {
+    this.checkpoints.push(checkpoint);
+    return Promise.resolve(GO_ON);
   }
 }
 

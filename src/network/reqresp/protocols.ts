@@ -71,8 +71,8 @@ export const PROTOCOLS = {
   },
   blob: {
     major: 1,
-    purpose: 'a piece of a content-addressed blob',
-    answer: 'one response',
+    purpose: 'a piece of a content-addressed blob, or items of a snapshot',
+    answer: 'one or many responses',
     maxRequestBytes: 1024,
     maxResponseBytes: MAX_BLOB_CHUNK_BYTES + 4096,
     firstResponseMs: 15_000,

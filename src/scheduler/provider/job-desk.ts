@@ -62,6 +62,11 @@ export class JobDesk {
       case 'close':
         yield await this.#close(request.leases, context);
         return;
+      case 'pause':
+      case 'hold':
+      case 'claim':
+        yield { kind: 'done' };
+        return;
       default:
         request satisfies never;
     }

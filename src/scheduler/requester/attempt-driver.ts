@@ -226,6 +226,8 @@ export class AttemptDriver {
         return this.#renew(event.progress);
       case 'committed':
         return this.#commit(event.commitment);
+      case 'checkpoint':
+        return;
       case 'receipt':
         return this.#receive(event.receipt, event.inlineBlobs);
       default:

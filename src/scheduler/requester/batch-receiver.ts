@@ -260,6 +260,7 @@ export class BatchReceiver {
       case 'committed':
         return this.#fail(member, 'UNEXPECTED_ANSWER', 'it committed to what is not committed to', true);
       case 'phase':
+      case 'checkpoint':
         return;
       default:
         return event satisfies never;

@@ -214,7 +214,7 @@ it('blobs are read by those only to whom a lease names them', async () => {
   const [output] = view.result?.outputs ?? [];
   const { blob: module } = await mesh.requester.blobs.put(new TextEncoder().encode('\0asm module'));
   const read = async (peer: LiveNode, blob: BlobId) =>
-    await rogue.node.network.request(peer.peer, 'blob', { blob, offset: 0, maxBytes: 1 });
+    await rogue.node.network.request(peer.peer, 'blob', { op: 'read', blob, offset: 0, maxBytes: 1 });
   await rogue.node.network.connect(mesh.requester.address());
   for (const blob of [module, output?.blob ?? module]) {
     expect(await read(target, blob)).toEqual({ kind: 'not-found' });

@@ -58,7 +58,7 @@ async function startRogue(encrypter: 'tls' | 'noise' = 'tls') {
 const BLOB = BlobId(computeRawCid(new Uint8Array([1])).toString());
 const LEASE = LeaseId(computeObjectCid(encodeCanonical('lease')).toString());
 const attach: JobRequest = { op: 'attach', leases: [{ lease: LEASE, fromSequence: 0 }] };
-const blobRequest = { blob: BLOB, offset: 0, maxBytes: 512 * 1024 };
+const blobRequest = { op: 'read' as const, blob: BLOB, offset: 0, maxBytes: 512 * 1024 };
 const logEvent = (sequence: number, text: string): JobResponse => ({
   kind: 'events',
   events: [{ lease: LEASE, sequence, atMs: 1 as never, event: { kind: 'log', stream: 'stdout', text } }],

@@ -21,7 +21,7 @@ import {
 
 const BLOB = BlobId(computeRawCid(new Uint8Array([1])).toString());
 const LEASE = LeaseId(computeObjectCid(encodeCanonical('lease')).toString());
-const blobRequest = (offset = 0): BlobRequest => ({ blob: BLOB, offset, maxBytes: 1024 });
+const blobRequest = (offset = 0): BlobRequest => ({ op: 'read', blob: BLOB, offset, maxBytes: 1024 });
 const attach: JobRequest = { op: 'attach', leases: [{ lease: LEASE, fromSequence: 0 }] };
 const done: JobResponse = { kind: 'done' };
 const logEvent = (sequence: number, text = 'x'): JobResponse => ({
@@ -231,7 +231,7 @@ describe('a kept stream', () => {
 
   it('refuses to send what does not fit the protocol', async () => {
     const { alice } = createTransportPair({ clock: new SystemClock() });
-    const bad = { blob: BLOB, offset: -1, maxBytes: 1 };
+    const bad = { op: 'read', blob: BLOB, offset: -1, maxBytes: 1 };
     expect(await codeOf(alice.transport.request(BOB, 'blob', bad))).toBe('NETWORK_BAD_MESSAGE');
     const close: JobRequest = { op: 'close', leases: Array.from({ length: 4096 }, () => LEASE) };
     const small = createTransportPair({ clock: new SystemClock(), limits: { job: { maxRequestBytes: 1000 } } });

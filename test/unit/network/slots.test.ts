@@ -6,7 +6,7 @@ import { FRAME_KINDS, NULL_BODY } from '../../../src/network/reqresp/frame-codec
 import { ALICE, BOB, createTransportPair, ManualClock, openRawRequester } from '../../support/stream-harness.ts';
 
 const cid = computeRawCid(new Uint8Array([1]));
-const body = encodeCanonical({ blob: cid, offset: 0, maxBytes: 1 });
+const body = encodeCanonical({ op: 'read', blob: cid, offset: 0, maxBytes: 1 });
 
 it('a peer that cancels over and over cannot pile up handlers that do not end', async () => {
   const { bob } = createTransportPair({ clock: new ManualClock(), limits: { blob: { maxInFlight: 2 } } });

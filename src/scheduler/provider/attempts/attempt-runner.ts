@@ -73,7 +73,16 @@ export class AttemptRunner {
     }
     attempt.phase = 'running';
     if (!attempt.run.options.isBatch) this.#emitPhase(attempt, 'running');
-    const task = { requester: attempt.requester, isolation, workload, module, inputs, resources };
+    const task = {
+      requester: attempt.requester,
+      isolation,
+      workload,
+      module,
+      inputs,
+      resources,
+      checkpoints: null,
+      resume: null,
+    };
     return await executor.execute(task, this.#createSink(attempt), { signal: attempt.signal });
   }
 
@@ -99,6 +108,13 @@ export class AttemptRunner {
         attempt.hasLife = true;
         attempt.progress = progress;
       },
+      checkpoint: () =>
+        Promise.resolve({
+          wanted: [],
+          receive: () => Promise.resolve(),
+          complete: () => Promise.resolve(),
+          then: 'continue',
+        }),
     };
   }
 

@@ -112,6 +112,8 @@ function estimateContentBytes(event: AttemptEvent): number {
       return event.name.length * 3 + event.value.length;
     case 'progress':
       return estimateWireBytes(event.progress);
+    case 'checkpoint':
+      return estimateWireBytes(event.checkpoint);
     case 'committed':
       return estimateWireBytes(event.commitment);
     case 'receipt':
