@@ -18,6 +18,8 @@ export type SchedulerErrorInfo =
   | { readonly code: 'SCHEDULER_NOT_STARTED' }
   | { readonly code: 'SCHEDULER_UNKNOWN_JOB'; readonly job: string }
   | { readonly code: 'SCHEDULER_JOB_HALTED'; readonly job: string }
+  | { readonly code: 'SCHEDULER_JOB_ENDED'; readonly job: string; readonly state: string }
+  | { readonly code: 'SCHEDULER_NOT_PAUSABLE'; readonly job: string; readonly reason: string }
   | { readonly code: 'SCHEDULER_NO_RESULT'; readonly job: string; readonly state: string }
   | { readonly code: 'SCHEDULER_STORE_CORRUPT'; readonly key: string; readonly reason: string }
   | {
@@ -86,6 +88,18 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
     retryable: true,
     message: (info) => `job ${info.job} halted because this node could not store what became of it`,
     hint: () => 'See the log for the cause (a full disk, say), then restart the node: the job is taken up again.',
+  },
+  SCHEDULER_JOB_ENDED: {
+    retryable: false,
+    message: (info) => `job ${info.job} has ended: it is ${info.state}`,
+    hint: (info) => `See what became of it with \`fogproof job show ${info.job}\`; to run it again, submit it again.`,
+  },
+  SCHEDULER_NOT_PAUSABLE: {
+    retryable: false,
+    message: (info) => `job ${info.job} cannot be paused: ${info.reason}`,
+    hint: () =>
+      'Only a job with checkpoints can be paused, and only one that was submitted by itself: give its file ' +
+      '`checkpoints` (docs/job-spec.md) and submit it with `fogproof job submit`; or stop this one with `fogproof job stop`.',
   },
   SCHEDULER_NO_RESULT: {
     retryable: false,

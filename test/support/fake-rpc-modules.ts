@@ -81,6 +81,9 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       explain: async () => exampleResult('job.explain'),
       list: async () => [EXAMPLE_VIEW],
       cancel: view,
+      pause: view,
+      resume: view,
+      checkpoints: async () => [],
       async *events() {
         yield exampleLog('hello\n');
       },

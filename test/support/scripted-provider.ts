@@ -153,6 +153,11 @@ export class ScriptedProvider {
       case 'reveal':
         yield await this.#reveal(request.lease);
         return;
+      case 'pause':
+      case 'hold':
+      case 'claim':
+        yield { kind: 'done' };
+        return;
       default:
         request satisfies never;
     }

@@ -5,10 +5,12 @@ import type { CliOutput } from '../interface.ts';
 export interface FollowOptions {
   /** Of replicas that print the same, each line once (from whichever is first), or of each its own. */
   readonly replicas: 'merged' | 'each';
-  readonly shows: readonly ('state' | 'attempt' | 'log' | 'metric')[];
+  readonly shows: readonly JobEvent['kind'][];
 }
 
-const ENDED = ['revealed', 'failed', 'lost', 'cancelled'];
+type JobEventOf<Kind extends JobEvent['kind']> = Extract<JobEvent, { kind: Kind }>;
+
+const ENDED = ['revealed', 'failed', 'lost', 'cancelled', 'paused'];
 
 /** Turns the events of a job into lines for a person, and a progress line while it runs. */
 export class JobFollower {
@@ -62,6 +64,8 @@ export class JobFollower {
         return this.#isNew(event, `metric ${event.name}`)
           ? this.#prefix(event.replica, `step ${event.step}  ${event.name} ${event.value}`)
           : undefined;
+      case 'checkpoint':
+        return this.#describeCheckpoint(event);
       default:
         return event satisfies never;
     }
@@ -74,6 +78,11 @@ export class JobFollower {
     const { replica, provider, state, reason } = attempt;
     const retry = attempt.attempt === 0 ? '' : ` (try ${attempt.attempt + 1})`;
     return `• replica ${replica}${retry} on ${shortPeer(provider)}: ${state}${reason === null ? '' : `, ${reason}`}`;
+  }
+
+  #describeCheckpoint({ replica, step, stateRoot, snapshot }: JobEventOf<'checkpoint'>): string {
+    const held = snapshot === 'held' ? ', snapshot held' : '';
+    return `• replica ${replica}: checkpoint at step ${step}, state ${stateRoot.slice(0, 16)}…${held}`;
   }
 
   /** Replicas of a deterministic job give the same lines in the same order: the n-th of one is the n-th of all. */

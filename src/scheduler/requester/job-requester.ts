@@ -13,6 +13,7 @@ import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import { SchedulerError } from '../errors.ts';
 import type {
+  CheckpointView,
   JobDraft,
   JobEvent,
   JobEvidence,
@@ -255,6 +256,18 @@ export class JobRequester implements RequesterService {
     if (run === undefined) return this.show(job);
     await run.requestCancel();
     return this.show(job);
+  }
+
+  async pause(job: JobId): Promise<JobView> {
+    throw new SchedulerError({ code: 'SCHEDULER_NOT_PAUSABLE', job, reason: 'it makes no checkpoints' });
+  }
+
+  async resume(job: JobId): Promise<JobView> {
+    return this.show(job);
+  }
+
+  async checkpoints(): Promise<readonly CheckpointView[]> {
+    return [];
   }
 
   async *events(

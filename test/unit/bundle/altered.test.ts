@@ -10,8 +10,11 @@ import { decodeCanonical, encodeCanonical } from '../../../src/lib/canonical-cbo
 import { computeObjectCid } from '../../../src/lib/cid.ts';
 import { buildBundle } from '../../support/bundle-builder.ts';
 
+/** What of an attempt is one signed object. */
+type WireName = Exclude<keyof BundleAttempt, 'inherited'> | 'job';
+
 /** Every signed object of a bundle of two replicas: how to replace it, and the check that judges its signature. */
-const OBJECTS: Readonly<Record<string, keyof BundleAttempt | 'job'>> = {
+const OBJECTS: Readonly<Record<string, WireName>> = {
   'job signature': 'job',
   'attempt 1: lease signature': 'lease',
   'attempt 1: acceptance signature': 'acceptance',
@@ -24,13 +27,13 @@ const OBJECTS: Readonly<Record<string, keyof BundleAttempt | 'job'>> = {
 const { bundle: honest } = await buildBundle({ replicas: 2, withProgress: true });
 const strangerKey = (await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(99))).publicKey;
 
-function wireOf(bundle: Bundle, object: keyof BundleAttempt | 'job'): Extract<SignedWire, { kind: 'envelope' }> {
+function wireOf(bundle: Bundle, object: WireName): Extract<SignedWire, { kind: 'envelope' }> {
   const wire = object === 'job' ? bundle.job : bundle.attempts[0]?.[object];
   if (wire?.kind !== 'envelope') throw new TypeError(`no envelope of ${object}`);
   return wire;
 }
 
-function replaceWire(bundle: Bundle, object: keyof BundleAttempt | 'job', wire: SignedWire | null): Bundle {
+function replaceWire(bundle: Bundle, object: WireName, wire: SignedWire | null): Bundle {
   if (object === 'job') return wire === null ? bundle : { ...bundle, job: wire };
   return {
     ...bundle,
