@@ -28,6 +28,7 @@ const TEMPLATE = `# Settings of this node. \`fogproof config print\` shows every
 #   anchor: { received: true, provided: false, maxWaitMs: 5m }
 
 # blobs: { maxBytes: 20GiB }
+# snapshots: { maxBytes: 4GiB }
 # log: { level: info }
 `;
 

@@ -14,6 +14,9 @@ export const MAX_INVITE_LENGTH = 32 * 1024;
 export const BLOB_DISK_SHARE = 0.1;
 export const BLOB_MAX_BYTES = 20 * 2 ** 30;
 
+/** Largest default size of the snapshots' disk space, in bytes; its share of the disk is that of blobs. */
+export const SNAPSHOT_MAX_BYTES = 4 * 2 ** 30;
+
 /** Environment variables of ours that are no settings: each is read where it is needed. */
 export const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   'FOGPROOF_NODE',

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { BLOB_DISK_SHARE, BLOB_MAX_BYTES } from './constants.ts';
+import { BLOB_DISK_SHARE, BLOB_MAX_BYTES, SNAPSHOT_MAX_BYTES } from './constants.ts';
 import { computeDataPaths } from './paths.ts';
 import type { NodeConfigInput } from './schema.ts';
 
@@ -55,6 +55,13 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
     },
     request: { maxActiveJobs: 100_000 },
     blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },
+    snapshots: {
+      maxBytes: Math.max(MIB, Math.min(SNAPSHOT_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))),
+      timePercent: 10,
+      keepForMs: '1h',
+      maxPerAttempt: 64,
+      hold: { for: 'trusted', maxBytesPerRequester: GIB },
+    },
     results: { keepForMs: '30d' },
     chain: {
       rpcUrls: [],

@@ -12,6 +12,7 @@ export function computeDataPaths(home: string) {
     database: join(home, 'db'),
     peerstore: join(home, 'peerstore'),
     blobs: join(home, 'blobs'),
+    snapshots: join(home, 'snapshots'),
     log: join(home, 'node.log'),
   } as const;
 }

@@ -122,6 +122,20 @@ export const nodeConfigSchema = z.strictObject({
   }),
   request: z.strictObject({ maxActiveJobs: z.int().min(1).max(10_000_000).describe('own jobs not yet ended') }),
   blobs: z.strictObject({ maxBytes: size(2 ** 20, 2 ** 50).describe('disk that blobs may take') }),
+  snapshots: z.strictObject({
+    maxBytes: size(2 ** 20, 2 ** 50).describe("disk that snapshots of running jobs' states may take"),
+    timePercent: z.int().min(1).max(100).describe('most of the run time that making snapshots may take, percent'),
+    keepForMs: duration(0, 365 * DAY_MS).describe('how long after its end a run can still be challenged and replayed'),
+    maxPerAttempt: z.int().min(2).max(4096).describe('snapshots of one run that are kept, evenly apart'),
+    hold: z.strictObject({
+      for: z
+        .union([z.enum(['nobody', 'trusted', 'anyone']), peerList], {
+          error: "expected 'nobody', 'trusted', 'anyone' or a list of peer ids",
+        })
+        .describe('whose snapshots are held for them, when their jobs name this node as holder'),
+      maxBytesPerRequester: size(0, 2 ** 50).describe('disk for snapshots held for one of them'),
+    }),
+  }),
   results: z.strictObject({ keepForMs: duration(60_000, 3650 * DAY_MS).describe('how long ended jobs are kept') }),
   chain: z
     .strictObject({

@@ -25,6 +25,9 @@ export const CHECKPOINT_PREFIX = 'fogproof/checkpoint@1';
  */
 export const MAX_CHECKPOINTS = 65_536;
 
+/** Fuel between checkpoints where a job file names nothing else: half a second to a second (design section 12). */
+export const DEFAULT_CHECKPOINT_FUEL = 1_000_000_000;
+
 /** u64 step ‖ state root ‖ metrics hash ‖ u64 time in ms. */
 export const CHECKPOINT_LINK_BYTES = 80;
 

@@ -203,39 +203,48 @@ function compileRecord(keySchema: z.ZodType, valueSchema: z.ZodType): Compiled |
 interface Field {
   readonly name: string;
   readonly compiled: Compiled;
+  readonly isOptional: boolean;
 }
+
+type FieldRun = readonly [name: string, run: Run, isOptional: boolean];
 
 function compileObject(def: core.$ZodObjectDef): Compiled | null {
   const catchall = def.catchall as core.$ZodTypes | undefined;
   if (catchall?._zod.def.type !== 'never') return null;
   const fields: Field[] = [];
   for (const [name, schema] of Object.entries(def.shape)) {
-    const compiled = compile(schema as unknown as z.ZodType);
+    const { def: fieldDef } = (schema as unknown as core.$ZodTypes)._zod;
+    const isOptional = fieldDef.type === 'optional';
+    const compiled = compile((isOptional ? fieldDef.innerType : schema) as unknown as z.ZodType);
     if (compiled === null || name === '__proto__') return null;
-    fields.push({ name, compiled });
+    fields.push({ name, compiled, isOptional });
   }
   // In the order of the wire, so that whoever writes it need not sort.
   const inOrder = fields.toSorted((a, b) => a.name.length - b.name.length || (a.name < b.name ? -1 : 1));
   return {
-    decode: createObjectRun(fields.map(({ name, compiled }) => [name, compiled.decode])),
-    encode: createObjectRun(inOrder.map(({ name, compiled }) => [name, compiled.encode])),
+    decode: createObjectRun(fields.map(({ name, compiled, isOptional }) => [name, compiled.decode, isOptional])),
+    encode: createObjectRun(inOrder.map(({ name, compiled, isOptional }) => [name, compiled.encode, isOptional])),
   };
 }
 
-/** Every field and no other: a field that is absent is undefined, which none may be. */
-function createObjectRun(fields: readonly (readonly [name: string, run: Run])[]): Run {
+/** Every field that is not optional, and no other than these: a field that is there is never undefined. */
+function createObjectRun(fields: readonly FieldRun[]): Run {
   return (value) => {
     if (!isPlain(value)) return undefined;
-    let count = 0;
-    for (const _ in value) count += 1;
-    if (count !== fields.length) return undefined;
+    let unread = 0;
+    for (const _ in value) unread += 1;
     const object: Record<string, unknown> = {};
-    for (const [name, run] of fields) {
-      const made = Object.hasOwn(value, name) ? run(value[name]) : undefined;
+    for (const [name, run, isOptional] of fields) {
+      if (!Object.hasOwn(value, name)) {
+        if (isOptional) continue;
+        return undefined;
+      }
+      const made = run(value[name]);
       if (made === undefined) return undefined;
       object[name] = made;
+      unread -= 1;
     }
-    return object;
+    return unread === 0 ? object : undefined;
   };
 }
 

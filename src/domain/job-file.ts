@@ -15,7 +15,14 @@ import {
 } from '../lib/quantity.ts';
 import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
 import { decimalSchema } from './ids.ts';
-import { jobPathSchema, MAX_JOB_INPUTS, MAX_REPLICAS, replicationSchema, resourcesSchema } from './job.ts';
+import {
+  comparisonSchema,
+  jobPathSchema,
+  MAX_JOB_INPUTS,
+  MAX_REPLICAS,
+  replicationSchema,
+  resourcesSchema,
+} from './job.ts';
 
 /** Largest job file in bytes: inputs are named in it, never held. */
 export const MAX_JOB_FILE_BYTES = 256 * 1024;
@@ -146,6 +153,59 @@ const resourcesFileSchema = z.strictObject({
     .describe('Most log text: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
 });
 
+/** A PeerId of an Ed25519 key in base58btc, by its form alone: whether it is a key is checked where it is used. */
+const PEER_PATTERN = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
+
+const EVERY = {
+  everyFuel: 'At the first step boundary after every so many instructions: a count such as 1G.',
+  everySteps: 'After every so many steps: a whole number.',
+  everyRounds: 'After every so many training rounds that the program reports (abi wasi): a whole number.',
+};
+
+const checkpointsFileSchema = z
+  .strictObject({
+    everyFuel: quantitySchema({
+      noun: 'a count such as 1G',
+      pattern: COUNT_PATTERN,
+      parse: parseCount,
+      format: String,
+      minimum: 1_000_000,
+      maximum: Number.MAX_SAFE_INTEGER,
+      plainNumbers: 'accept',
+    })
+      .optional()
+      .describe(EVERY.everyFuel),
+    everySteps: z.int().min(1).optional().describe(EVERY.everySteps),
+    everyRounds: z.int().min(1).optional().describe(EVERY.everyRounds),
+    holder: z
+      .string()
+      .regex(PEER_PATTERN, 'expected a peer id, such as 12D3KooW…')
+      .optional()
+      .describe('Peer id of the node that is given each snapshot of the state; absent: the node that submits.'),
+    sealed: z
+      .boolean()
+      .default(false)
+      .describe('true: snapshots are encrypted with a key that only you and the providers have.'),
+  })
+  .refine(
+    ({ everyFuel, everySteps, everyRounds }) =>
+      [everyFuel, everySteps, everyRounds].filter((every) => every !== undefined).length <= 1,
+    'everyFuel, everySteps and everyRounds exclude each other',
+  );
+
+const comparisonFileSchema = z.strictObject({
+  path: jobPathSchema.describe('Path of the output file.'),
+  element: comparisonSchema.shape.element.describe('f32 or f64: little-endian arrays; text: decimal numbers.'),
+  absolute: comparisonSchema.shape.absolute
+    .default('0')
+    .describe(
+      "Allowed difference: |a - b| <= absolute + relative * max(|a|, |b|); a decimal in quotes, such as '1e-6'.",
+    ),
+  relative: comparisonSchema.shape.relative
+    .default('0')
+    .describe("Allowed relative difference: a decimal in quotes, such as '0.001'."),
+});
+
 export const jobFileSchema = z
   .strictObject({
     $schema: z.string().optional().describe('Address of this schema, for editors; it has no other effect.'),
@@ -184,6 +244,22 @@ export const jobFileSchema = z
     capabilityClass: capabilityClassSchema
       .default('cpu')
       .describe('What the provider must have: cpu, gpu-consumer, gpu-datacentre or tee.'),
+    checkpoints: z
+      .union([z.literal('none'), checkpointsFileSchema], {
+        error: "expected a map such as { everyFuel: 1G }, or 'none'",
+      })
+      .optional()
+      .describe(
+        'When the whole state is committed to, so that the job can be paused, moved to another provider and replayed: everyFuel, everySteps or everyRounds, holder, sealed; or none. Absent: everyFuel 1G with the abi fogproof, else none.',
+      ),
+    comparisons: z
+      .array(comparisonFileSchema)
+      .min(1)
+      .max(MAX_JOB_INPUTS)
+      .optional()
+      .describe(
+        'Output files that replicas may give with small differences (only with everyRounds): a list of path, element, absolute, relative. Others have to be equal byte for byte.',
+      ),
     deadline: durationSchema(1, 365 * 86_400_000)
       .prefault('1h')
       .describe('When it must be done, counted from submit: a number with ms, s, m, h or d, such as 10m.'),
@@ -205,7 +281,37 @@ export const jobFileSchema = z
     when: ({ value }) => typeof value === 'object' && value !== null,
     path: ['quorum'],
     error: 'a quorum is more than half of the replicas and at most all of them',
+  })
+  .superRefine((value, context) => {
+    for (const problem of findCheckpointProblems(value)) {
+      context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
+    }
   });
+
+interface CheckpointFields {
+  readonly workload: { readonly abi: string };
+  readonly checkpoints?: z.output<typeof checkpointsFileSchema> | 'none' | undefined;
+  readonly comparisons?: readonly unknown[] | undefined;
+}
+
+/** Which schedules go with which ABI (docs/stepping.md sections 2 and 7). */
+function findCheckpointProblems({ workload, checkpoints, comparisons }: CheckpointFields) {
+  const problems: { path: string[]; message: string }[] = [];
+  const rounds = typeof checkpoints === 'object' ? checkpoints.everyRounds : undefined;
+  if (workload.abi === 'fogproof' && rounds !== undefined) {
+    const message = 'a stepping module has steps, not rounds: use everySteps or everyFuel';
+    problems.push({ path: ['checkpoints', 'everyRounds'], message });
+  }
+  if (workload.abi === 'wasi' && typeof checkpoints === 'object' && rounds === undefined) {
+    const message = 'a wasi program has no steps: it reports training rounds, so use everyRounds';
+    problems.push({ path: ['checkpoints'], message });
+  }
+  if (comparisons !== undefined && rounds === undefined) {
+    const message = 'results of jobs without training rounds are compared byte for byte: remove it';
+    problems.push({ path: ['comparisons'], message });
+  }
+  return problems;
+}
 
 export type JobFile = z.output<typeof jobFileSchema>;
 

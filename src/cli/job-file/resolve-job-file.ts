@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { BlobId, UnixMs } from '../../domain/ids.ts';
-import type { WasmWorkload } from '../../domain/job.ts';
+import { DEFAULT_CHECKPOINT_FUEL, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
+import { BlobId, PeerKey, UnixMs } from '../../domain/ids.ts';
+import type { Job, WasmWorkload } from '../../domain/job.ts';
 import { type FileSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
 import { concatBytes, encodeU64 } from '../../lib/bytes.ts';
 import type { Random } from '../../lib/random.ts';
@@ -46,6 +47,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
       retries: jobFile.retries,
       market: 'direct',
       priceCeiling: jobFile.priceCeiling,
+      ...resolveCheckpoints(jobFile),
     },
     workload: {
       kind: 'wasm',
@@ -56,6 +58,28 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
     },
     files: sources.flatMap(({ source, ...place }) => planFile(source, place, context.directory)),
     knownBlobs: sources.flatMap(({ source, ...place }) => planBlob(source, place)),
+  };
+}
+
+/** A schedule by fuel never passes the longest chain before the fuel is used up (domain/checkpoint.ts). */
+function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'comparisons'> {
+  const { checkpoints, comparisons, workload, resources } = jobFile;
+  if (checkpoints === 'none' || (checkpoints === undefined && workload.abi !== 'fogproof')) return {};
+  const leastFuel = Math.ceil(resources.fuel / MAX_CHECKPOINTS);
+  const { everySteps, everyRounds, everyFuel = Math.max(DEFAULT_CHECKPOINT_FUEL, leastFuel) } = checkpoints ?? {};
+  const schedule =
+    everyRounds !== undefined
+      ? ({ kind: 'rounds', every: everyRounds } as const)
+      : everySteps !== undefined
+        ? ({ kind: 'steps', every: everySteps } as const)
+        : ({ kind: 'fuel', every: everyFuel } as const);
+  return {
+    checkpoints: {
+      schedule,
+      holder: checkpoints?.holder === undefined ? null : PeerKey(checkpoints.holder),
+      sealed: checkpoints?.sealed ?? false,
+    },
+    ...(comparisons === undefined ? {} : { comparisons }),
   };
 }
 

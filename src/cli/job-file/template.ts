@@ -22,6 +22,11 @@ resources:                      # hard limits of one run
   output: 64MiB
   logs: 1MiB
 
+# checkpoints:                  # abi fogproof has them by default; they let a job be paused, moved and replayed
+#   everyFuel: 1G               # or everySteps: 100; with abi wasi everyRounds: 10; or: checkpoints: none
+#   holder: 12D3KooW…           # node that is given each snapshot; absent: the one that submits
+#   sealed: false               # true: encrypted
+
 replicas: 1                     # providers that each run the whole job
 # quorum: 1                     # equal results needed; more than half of the replicas
 isolation: process              # weakest that you accept: process or bubblewrap

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { inputSchema, jobSchema, resourcesSchema, wasmWorkloadSchema } from '../../domain/job.ts';
-import { blobIdSchema, bytesSchema, EXAMPLE_BLOB, unixMsSchema } from './common.ts';
+import { checkpointsSchema, inputSchema, jobSchema, resourcesSchema, wasmWorkloadSchema } from '../../domain/job.ts';
+import { blobIdSchema, bytesSchema, EXAMPLE_BLOB, peerKeySchema, unixMsSchema } from './common.ts';
 
 /** `JobDraft` in JSON: domain's schemas where their form is JSON already, ids and bytes as text elsewhere. */
 export const jobDraftSchema = z.strictObject({
@@ -21,6 +21,8 @@ export const jobDraftSchema = z.strictObject({
   retries: jobSchema.shape.retries,
   market: jobSchema.shape.market,
   priceCeiling: jobSchema.shape.priceCeiling,
+  checkpoints: z.strictObject({ ...checkpointsSchema.shape, holder: peerKeySchema.nullable() }).optional(),
+  comparisons: jobSchema.shape.comparisons,
 });
 
 export const EXAMPLE_DRAFT = {
