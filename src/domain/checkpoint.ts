@@ -24,6 +24,8 @@ export const CHECKPOINT_PREFIX = 'fogproof/checkpoint@1';
  * every replica, since links are made at steps that the job names.
  */
 export const MAX_CHECKPOINTS = 65_536;
+/** With the one at the end. */
+export const MAX_CHAIN_LINKS = MAX_CHECKPOINTS + 1;
 
 /** Fuel between checkpoints where a job file names nothing else: half a second to a second (design section 12). */
 export const DEFAULT_CHECKPOINT_FUEL = 1_000_000_000;
@@ -44,7 +46,7 @@ export const checkpointSchema = z.strictObject({
   job: jobLink,
   lease: leaseLink,
   provider: peerKeySchema,
-  index: integerSchema(0, MAX_CHECKPOINTS),
+  index: integerSchema(0, MAX_CHAIN_LINKS),
   /** Steps done (training rounds, where the job reports those). */
   step: integerSchema(),
   previous: bytesSchema(32),
@@ -74,7 +76,7 @@ export const checkpointChainSchema = z.strictObject({
   inputRoot: bytesSchema(32),
   start: z.strictObject({ step: integerSchema(), parent: bytesSchema(32).nullable(), stateRoot: bytesSchema(32) }),
   /** Records of CHECKPOINT_LINK_BYTES each, in order. */
-  links: boundedBytesSchema(MAX_CHECKPOINTS * CHECKPOINT_LINK_BYTES),
+  links: boundedBytesSchema(MAX_CHAIN_LINKS * CHECKPOINT_LINK_BYTES),
 });
 export type CheckpointChain = z.output<typeof checkpointChainSchema>;
 export const CHECKPOINT_CHAIN: ObjectType<CheckpointChain> = {

@@ -6,7 +6,11 @@ export type ProofsErrorInfo =
   | { readonly code: 'PROOFS_WRONG_SIGNER'; readonly type: string; readonly expected: string; readonly found: string }
   | { readonly code: 'PROOFS_NOT_IN_BATCH'; readonly type: string; readonly index: number }
   | { readonly code: 'PROOFS_BATCH_MISMATCH'; readonly type: string; readonly reason: string }
-  | { readonly code: 'PROOFS_TOO_MANY_SIGNATURES'; readonly type: string; readonly max: number };
+  | { readonly code: 'PROOFS_TOO_MANY_SIGNATURES'; readonly type: string; readonly max: number }
+  | { readonly code: 'PROOFS_BAD_HOST_STATE'; readonly reason: string }
+  | { readonly code: 'PROOFS_BAD_STATE'; readonly reason: string }
+  | { readonly code: 'PROOFS_BAD_LINKS'; readonly reason: string }
+  | { readonly code: 'PROOFS_NO_DIGEST'; readonly id: string };
 
 const PROOFS_ERRORS: ErrorTable<ProofsErrorInfo> = {
   PROOFS_BAD_ENVELOPE: {
@@ -38,6 +42,26 @@ const PROOFS_ERRORS: ErrorTable<ProofsErrorInfo> = {
     retryable: false,
     message: (info) => `a list of ${info.type} carries more than ${info.max} signatures`,
     hint: () => 'Its maker must sign many objects as one batch.',
+  },
+  PROOFS_BAD_HOST_STATE: {
+    retryable: false,
+    message: (info) => `a host state is not valid: ${info.reason}`,
+    hint: () => 'The state was altered or made by a version with another format; go on from an earlier snapshot.',
+  },
+  PROOFS_BAD_STATE: {
+    retryable: false,
+    message: (info) => `the state of a program is not valid: ${info.reason}`,
+    hint: () => 'The snapshot was altered or made by a faulty provider; go on from an earlier one.',
+  },
+  PROOFS_BAD_LINKS: {
+    retryable: false,
+    message: (info) => `the links of a checkpoint chain are not valid: ${info.reason}`,
+    hint: () => 'The chain was altered or cut; ask its provider for it again.',
+  },
+  PROOFS_NO_DIGEST: {
+    retryable: false,
+    message: (info) => `the id ${info.id} does not hold a SHA-256`,
+    hint: () => 'Objects and blobs of this network are named by CIDv1 with sha2-256; its maker has to name it so.',
   },
 };
 
