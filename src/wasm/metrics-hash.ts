@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { encodeUtf8 } from '../lib/bytes.ts';
+import { concatBytes, encodeUtf8 } from '../lib/bytes.ts';
 import { encodeMetric } from './runtime/encode-metric.ts';
 
 export interface MetricValue {
@@ -8,9 +8,13 @@ export interface MetricValue {
   readonly value: number;
 }
 
-/** SHA-256 over the metrics in the order in which the program gave them: the `metricsHash` of a result. */
+/**
+ * The `metricsHash` of a result, from its metrics in the order in which the program gave them: m_0 = SHA-256 of no bytes,
+ * m_k = SHA-256(m_{k-1} ‖ metric_k) (docs/stepping.md section 3.4).
+ */
 export function computeMetricsHash(metrics: readonly MetricValue[]): Uint8Array {
-  const hash = sha256.create();
-  for (const metric of metrics) hash.update(encodeMetric(metric.step, encodeUtf8(metric.name), metric.value));
-  return hash.digest();
+  return metrics.reduce(
+    (head, metric) => sha256(concatBytes(head, encodeMetric(metric.step, encodeUtf8(metric.name), metric.value))),
+    sha256(new Uint8Array(0)),
+  );
 }

@@ -16,6 +16,8 @@ const DEFAULTS: ProgramTask = {
   fuel: 10_000_000,
   outputBytes: 1_000_000,
   logBytes: 10_000,
+  checkpoints: null,
+  resume: null,
 };
 
 /** Prepares and runs text as a program of an ABI. */
@@ -34,6 +36,7 @@ export function runWat(
       log: (stream, text) => logs.push(`${stream}: ${Buffer.from(text).toString('utf8')}`),
       metric: (step, name, value) => metrics.push(`${step} ${Buffer.from(name).toString('utf8')} ${value}`),
       tick: () => {},
+      checkpoint: () => 'continue',
     },
   );
   return { ...result, logs, metrics };

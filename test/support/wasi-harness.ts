@@ -27,6 +27,8 @@ export class WasiHarness {
       fuel: 1e9,
       outputBytes: 1e6,
       logBytes: 1e6,
+      checkpoints: null,
+      resume: null,
     };
     const context = new ProgramContext(
       { ...whole, ...task },
@@ -35,6 +37,7 @@ export class WasiHarness {
           this.logs.push(`${stream}: ${Buffer.from(text).toString('utf8')}`),
         metric: () => {},
         tick: () => {},
+        checkpoint: () => 'continue',
       },
     );
     this.program = WASI_ABI.create(context);

@@ -1,4 +1,5 @@
-import { createHash, type Hash } from 'node:crypto';
+import type { CheckpointSchedule } from '../../domain/job.ts';
+import type { CheckpointHost, ResumeImage } from '../stepping/interface.ts';
 import {
   COPY_BYTES_PER_FUEL,
   EVENT_FUEL,
@@ -9,8 +10,8 @@ import {
   METRIC_OVERHEAD_BYTES,
   RANDOM_FUEL_PER_BYTE,
 } from './constants.ts';
-import { encodeMetric } from './encode-metric.ts';
 import type { GuestMemory } from './guest-memory.ts';
+import { MetricsChain } from './metrics-chain.ts';
 import { halt } from './program-halt.ts';
 import { SeededRandom } from './seeded-random.ts';
 
@@ -31,24 +32,46 @@ export interface ProgramTask {
   readonly fuel: number;
   readonly outputBytes: number;
   readonly logBytes: number;
+  /** Where `ProgramSink.checkpoint` is called; null is nowhere. */
+  readonly checkpoints: CheckpointSchedule | null;
+  /** A state of the same job to go on from; null begins at the beginning. */
+  readonly resume: ResumeImage | null;
 }
 
-/** Receives what a program gives while it runs. Bytes are valid during the call only. */
+/**
+ * Receives what a program gives while it runs. Bytes are valid during the call only. `ordinal` counts logs and metrics
+ * from 1, those before a resumed state too.
+ */
 export interface ProgramSink {
-  log(stream: LogStream, text: Uint8Array): void;
-  metric(step: number, name: Uint8Array, value: number): void;
+  log(stream: LogStream, text: Uint8Array, ordinal: number): void;
+  metric(step: number, name: Uint8Array, value: number, ordinal: number): void;
   /** Called between steps and in host calls; asks for the figures only if it wants them. */
   tick(read: () => { readonly fuel: number; readonly step: number }): void;
+  /** Called where the task's schedule says; the program waits. */
+  readonly checkpoint: CheckpointHost;
+}
+
+/** What the context counts, to go on from. */
+export interface ProgramCounts {
+  readonly fuelUsed: number;
+  readonly step: number;
+  readonly randomBytes: number;
+  readonly logBytes: number;
+  readonly logs: number;
+  readonly metrics: number;
+  readonly metricsHash: Uint8Array;
 }
 
 /** What host functions share: memory, fuel, and what has been given so far. */
 export class ProgramContext {
   readonly task: ProgramTask;
   readonly random: SeededRandom;
+  readonly sink: ProgramSink;
   step = 0;
-  private readonly sink: ProgramSink;
-  private metricsHash: Hash | null = null;
+  private readonly metricsChain = new MetricsChain();
   private loggedBytes = 0;
+  private logs = 0;
+  private metrics = 0;
   private attached: { readonly memory: GuestMemory; readonly fuel: WebAssembly.Global } | null = null;
   private readonly readProgress = () => ({ fuel: this.fuelUsed, step: this.step });
 
@@ -62,6 +85,28 @@ export class ProgramContext {
   attach(memory: GuestMemory, fuel: WebAssembly.Global): void {
     fuel.value = BigInt(this.task.fuel);
     this.attached = { memory, fuel };
+  }
+
+  get counts(): ProgramCounts {
+    const { fuelUsed, step, logs, metrics } = this;
+    const { position: randomBytes } = this.random;
+    return { fuelUsed, step, randomBytes, logBytes: this.loggedBytes, logs, metrics, metricsHash: this.metricsHash };
+  }
+
+  /** Goes on from there; call once, after `attach`. */
+  restore(counts: ProgramCounts): void {
+    if (this.attached !== null) this.attached.fuel.value = BigInt(this.task.fuel - counts.fuelUsed);
+    this.step = counts.step;
+    this.random.seek(counts.randomBytes);
+    this.loggedBytes = counts.logBytes;
+    this.logs = counts.logs;
+    this.metrics = counts.metrics;
+    this.metricsChain.restore(counts.metricsHash);
+  }
+
+  /** Logs and metrics given so far. */
+  get ordinal(): number {
+    return this.logs + this.metrics;
   }
 
   get memory(): GuestMemory {
@@ -103,7 +148,8 @@ export class ProgramContext {
     for (let start = 0; start === 0 || start < text.length; start += MAX_LOG_EVENT_BYTES) {
       const part = text.subarray(start, start + MAX_LOG_EVENT_BYTES);
       this.takeLogBytes(part.length + LOG_OVERHEAD_BYTES);
-      this.sink.log(stream, part);
+      this.logs++;
+      this.sink.log(stream, part, this.ordinal);
     }
     this.tick();
   }
@@ -111,9 +157,9 @@ export class ProgramContext {
   metric(name: Uint8Array, value: number): void {
     if (name.length > MAX_METRIC_NAME_BYTES) halt('TRAP', 'the name of a metric is too long');
     this.takeLogBytes(name.length + METRIC_OVERHEAD_BYTES);
-    this.metricsHash ??= createHash('sha256');
-    this.metricsHash.update(encodeMetric(this.step, name, value));
-    this.sink.metric(this.step, name, value);
+    this.metrics++;
+    this.metricsChain.append(this.step, name, value);
+    this.sink.metric(this.step, name, value, this.ordinal);
     this.tick();
   }
 
@@ -122,8 +168,7 @@ export class ProgramContext {
     this.random.fill(target);
   }
 
-  /** Ends the hash; call once. */
-  digestMetrics(): Uint8Array {
-    return (this.metricsHash ?? createHash('sha256')).digest();
+  get metricsHash(): Uint8Array {
+    return this.metricsChain.head;
   }
 }

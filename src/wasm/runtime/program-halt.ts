@@ -1,7 +1,8 @@
 import type { Outcome } from '../../domain/receipt.ts';
 
 type ProgramFailure = Extract<Outcome, { kind: 'program-failed' }>;
-export type ProgramOutcome = Extract<Outcome, { kind: 'completed' }> | ProgramFailure;
+/** `paused`: the host answered a checkpoint with `halt`. */
+export type ProgramOutcome = Extract<Outcome, { kind: 'completed' }> | ProgramFailure | { readonly kind: 'paused' };
 
 /** Unwinds a program from inside a host function; it carries how the program ended. */
 export class ProgramHalt extends Error {

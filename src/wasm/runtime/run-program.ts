@@ -105,7 +105,7 @@ class ProgramRun {
       outputs: isOwnEnd ? (this.program?.outputs() ?? []) : [],
       fuel: this.context.fuelUsed,
       steps: this.context.step,
-      metricsHash: this.context.digestMetrics(),
+      metricsHash: this.context.metricsHash,
       memoryBytes: this.memory?.sizeBytes ?? 0,
     };
   }

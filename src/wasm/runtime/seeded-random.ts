@@ -10,7 +10,7 @@ export class SeededRandom {
   private readonly message: Uint8Array;
   private readonly counter: DataView;
   private block: Uint8Array = new Uint8Array(0);
-  position = 0;
+  private taken = 0;
 
   /** `seed` has 32 bytes. */
   constructor(seed: Uint8Array) {
@@ -19,20 +19,32 @@ export class SeededRandom {
     this.counter = new DataView(this.message.buffer, seed.length);
   }
 
+  /** Bytes taken so far. */
+  get position(): number {
+    return this.taken;
+  }
+
+  /** Goes on as if so many bytes had been taken. */
+  seek(position: number): void {
+    this.taken = position;
+    if (position % BLOCK_BYTES !== 0) this.readBlock();
+  }
+
   fill(target: Uint8Array): void {
     let done = 0;
     while (done < target.length) {
-      const within = this.position % BLOCK_BYTES;
-      if (within === 0) this.nextBlock();
+      const within = this.taken % BLOCK_BYTES;
+      if (within === 0) this.readBlock();
       const part = this.block.subarray(within, within + target.length - done);
       target.set(part, done);
       done += part.length;
-      this.position += part.length;
+      this.taken += part.length;
     }
   }
 
-  private nextBlock(): void {
-    this.counter.setBigUint64(0, BigInt(this.position / BLOCK_BYTES));
+  /** The block that the next byte is in. */
+  private readBlock(): void {
+    this.counter.setBigUint64(0, BigInt(Math.floor(this.taken / BLOCK_BYTES)));
     this.block = hash('sha256', this.message, 'buffer');
   }
 }

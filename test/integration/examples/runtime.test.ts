@@ -28,8 +28,18 @@ async function runJobFile(path: string, replace: Readonly<Record<string, string>
   const { fuel, output: outputBytes, logs: logBytes } = resources;
   return runProgram(
     prepareProgram(await read(workload.module), options),
-    { arguments: [], environment: [], seed: new Uint8Array(32), inputs: files, fuel, outputBytes, logBytes },
-    { log: () => {}, metric: () => {}, tick: () => {} },
+    {
+      arguments: [],
+      environment: [],
+      seed: new Uint8Array(32),
+      inputs: files,
+      fuel,
+      outputBytes,
+      logBytes,
+      checkpoints: null,
+      resume: null,
+    },
+    { log: () => {}, metric: () => {}, tick: () => {}, checkpoint: () => 'continue' },
   );
 }
 

@@ -10,13 +10,16 @@ describe('computeMetricsHash', () => {
     expect(hex(computeMetricsHash([]))).toBe(createHash('sha256').digest('hex'));
   });
 
-  it('hashes u64 step, u32 length, name and big-endian binary64', () => {
-    const expected = createHash('sha256')
-      .update(
-        Buffer.from('0000000000000007' + '00000004' + Buffer.from('loss').toString('hex') + '3fd0000000000000', 'hex'),
-      )
-      .digest('hex');
-    expect(hex(computeMetricsHash([{ step: 7, name: 'loss', value: 0.25 }]))).toBe(expected);
+  it('chains the hash before with u64 step, u32 length, name and big-endian binary64', () => {
+    const metric = Buffer.from(
+      '0000000000000007' + '00000004' + Buffer.from('loss').toString('hex') + '3fd0000000000000',
+      'hex',
+    );
+    const chain = (head: Uint8Array): Buffer => createHash('sha256').update(head).update(metric).digest();
+    const first = chain(createHash('sha256').digest());
+    const one = { step: 7, name: 'loss', value: 0.25 };
+    expect(hex(computeMetricsHash([one]))).toBe(hex(first));
+    expect(hex(computeMetricsHash([one, one]))).toBe(hex(chain(first)));
   });
 
   it('takes every NaN for the same and keeps zeros apart', () => {

@@ -120,7 +120,9 @@ function catchExit(start: () => void): ProgramHalt | null {
     return null;
   } catch (error) {
     if (!(error instanceof ProgramHalt)) throw error;
-    if (error.outcome.kind === 'completed' || error.outcome.code === 'EXIT_CODE') return error;
+    const { outcome } = error;
+    if (outcome.kind === 'completed' || (outcome.kind === 'program-failed' && outcome.code === 'EXIT_CODE'))
+      return error;
     throw error;
   }
 }

@@ -61,6 +61,10 @@ export class AnswerOutput implements ProgramSink {
     } else if (this.writer.length > 0 && now - this.flushedAtMs >= CHILD_FLUSH_MS) this.flush();
   }
 
+  checkpoint(): 'continue' {
+    return 'continue';
+  }
+
   outputs(files: readonly ProgramFile[]): void {
     for (const file of files) {
       writeOutput(this.writer, file.path, file.bytes.length);

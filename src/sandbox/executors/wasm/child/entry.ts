@@ -58,7 +58,7 @@ class TaskLoop {
       const nothing = { fuel: 0, steps: 0, metricsHash: this.noMetrics, memoryBytes: 0 };
       return this.finish({ ...nothing, outcome, moduleDigest: null });
     }
-    const result = runProgram(cached.program, { ...request, inputs }, this.output);
+    const result = runProgram(cached.program, { ...request, inputs, checkpoints: null, resume: null }, this.output);
     this.output.outputs(result.outputs);
     this.finish({ ...result, moduleDigest: cached.digest });
     if (result.memoryBytes > COLLECT_ABOVE_BYTES) globalThis.gc?.();
@@ -70,7 +70,7 @@ class TaskLoop {
       ...result,
       kind: outcome.kind,
       code: outcome.kind === 'program-failed' ? outcome.code : '',
-      detail: outcome.kind === 'completed' ? '' : outcome.detail,
+      detail: 'detail' in outcome ? outcome.detail : '',
       cpuMicros: this.output.cpuMicros,
     });
   }
