@@ -77,7 +77,7 @@ export async function createNode(
   stack.defer(() => requester.stop());
   const provider = createProvider(loaded, { ...common, network, blobs, grants, database, executors, receiptNotes });
   stack.defer(() => provider.stop());
-  stack.use(serveBlobs(network, blobs, grants));
+  stack.use(serveBlobs(network, { blobs }, grants));
 
   const node = new FogproofNode(
     {

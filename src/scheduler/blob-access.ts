@@ -1,11 +1,13 @@
-import type { BlobStore } from '../blob/interface.ts';
+import type { BlobStore, SnapshotStore } from '../blob/interface.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type { BlobRequest, BlobResponse } from '../domain/messages.ts';
 import type { PeerTransport } from '../network/interface.ts';
+import { SnapshotServer } from './snapshots/snapshot-server.ts';
 
 /**
  * Who may read which blob, counted: a blob stays readable for a peer until every grant that names it is disposed.
- * Requester and provider of one node share it. Each side bounds it: it grants for live leases only.
+ * Requester and provider of one node share it. Each side bounds it: it grants for live leases only. Whoever is granted a
+ * snapshot by the id of its object may read its items too.
  */
 export class BlobGrants {
   readonly #counts = new Map<PeerKey, Map<BlobId, number>>();
@@ -40,15 +42,22 @@ export class BlobGrants {
   }
 }
 
-/** Registers the one handler of the `blob` protocol; dispose to unregister. A blob not granted is `not-found`. */
-export function serveBlobs(
-  transport: PeerTransport,
-  blobs: Pick<BlobStore, 'read' | 'stat'>,
-  grants: BlobGrants,
-): Disposable {
-  return transport.handle('blob', async function* (request, { peer }) {
-    if (request.op === 'items') return yield { kind: 'not-found' };
-    yield grants.isAllowed(peer, request.blob) ? await readChunk(blobs, request) : { kind: 'not-found' };
+/** What a node hands out; without snapshots, those are `not-found`. */
+export interface ServedStores {
+  readonly blobs: Pick<BlobStore, 'read' | 'stat'>;
+  readonly snapshots?: Pick<SnapshotStore, 'find' | 'readSnapshot' | 'readItem'>;
+}
+
+/** Registers the one handler of the `blob` protocol; dispose to unregister. What is not granted is `not-found`. */
+export function serveBlobs(transport: PeerTransport, stores: ServedStores, grants: BlobGrants): Disposable {
+  const snapshots = stores.snapshots === undefined ? undefined : new SnapshotServer(stores.snapshots);
+  return transport.handle('blob', async function* (request, { peer, signal }) {
+    const named = request.op === 'items' ? request.snapshot : request.blob;
+    if (!grants.isAllowed(peer, named)) return yield { kind: 'not-found' };
+    if (request.op === 'read') {
+      yield (await snapshots?.readChunk(request)) ?? (await readChunk(stores.blobs, request));
+    } else if (snapshots === undefined) yield { kind: 'not-found' };
+    else yield* snapshots.readItems(request, { signal });
   });
 }
 

@@ -88,7 +88,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   await network.start({});
   stack.defer(() => requester.stop());
   stack.defer(() => provider.stop());
-  stack.use(serveBlobs(network, blobs, grants));
+  stack.use(serveBlobs(network, { blobs }, grants));
   await announce(network, options);
   await requester.start(new AbortController().signal);
   await provider.start();

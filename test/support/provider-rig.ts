@@ -128,7 +128,7 @@ export class ProviderRig {
 
   static async start(options: ProviderRigOptions = {}): Promise<ProviderRig> {
     const rig = new ProviderRig(await identityOf(options.seed ?? 1), options);
-    serveBlobs(rig.transport, rig.blobs, rig.grants);
+    serveBlobs(rig.transport, { blobs: rig.blobs }, rig.grants);
     await rig.provider.start();
     return rig;
   }
@@ -156,7 +156,7 @@ export class TestRequester {
     this.identity = identity;
     this.rig = rig;
     this.transport = rig.switchboard.join(identity.peer);
-    serveBlobs(this.transport, this.blobs, this.grants);
+    serveBlobs(this.transport, { blobs: this.blobs }, this.grants);
   }
 
   get peer() {

@@ -116,7 +116,7 @@ export class RequesterRig {
     this.providers = from?.providers ?? [];
     const transport = this.mesh.join(identity.peer);
     const { clock, database, blobs, grants, metrics, peers } = this;
-    this.#serving = serveBlobs(transport, blobs, grants);
+    this.#serving = serveBlobs(transport, { blobs }, grants);
     this.requester = new JobRequester(
       {
         identity,

@@ -79,7 +79,7 @@ export class ScriptedProvider {
     this.#clock = modules.clock;
     this.script = script;
     const { transport } = modules;
-    serveBlobs(transport, this.blobs, this.grants);
+    serveBlobs(transport, { blobs: this.blobs }, this.grants);
     transport.handle('offer', (request, { peer }) => this.#answerOffer(request, peer));
     transport.handle('job', (request) => this.#answer(request));
   }

@@ -43,7 +43,7 @@ async function start(providerCount: number) {
   const transport = switchboard.join(identity.peer);
   const [blobs, grants, peers] = [new HeapBlobStore(), new BlobGrants(), new FakePeerBook()];
   await blobs.put(MODULE);
-  serveBlobs(transport, blobs, grants);
+  serveBlobs(transport, { blobs }, grants);
   const rigs: ProviderRig[] = [];
   for (let index = 0; index < providerCount; index += 1) {
     const rig = await ProviderRig.start({ switchboard, seed: 11 + index, clock: new RunningClock() });

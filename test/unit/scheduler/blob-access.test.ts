@@ -15,7 +15,7 @@ async function pair() {
   const [server, client] = [(await identityOf(1)).peer, (await identityOf(2)).peer];
   const blobs = { server: new HeapBlobStore(), client: new HeapBlobStore() };
   const grants = new BlobGrants();
-  serveBlobs(mesh.join(server), blobs.server, grants);
+  serveBlobs(mesh.join(server), { blobs: blobs.server }, grants);
   const modules = { transport: mesh.join(client), blobs: blobs.client };
   return { mesh, server, client, blobs, grants, modules };
 }
