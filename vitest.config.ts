@@ -16,7 +16,7 @@ export default defineConfig({
       project('contract', 60_000),
       project('integration', 60_000),
       project('programs', 60_000),
-      project('e2e', 120_000, { fileParallelism: false }),
+      project('e2e', 120_000),
     ],
   },
 });

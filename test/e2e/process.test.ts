@@ -4,12 +4,12 @@ import { access, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, vi } from 'vitest';
-import type { NodeStatus } from '../../../src/rpc/interface.ts';
-import { createMethodTable } from '../../../src/rpc/method-table.ts';
-import { createFakeModules } from '../../support/fake-rpc-modules.ts';
-import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
+import type { NodeStatus } from '../../src/rpc/interface.ts';
+import { createMethodTable } from '../../src/rpc/method-table.ts';
+import { createFakeModules } from '../support/fake-rpc-modules.ts';
+import { createTemporaryFolder, startServer } from '../support/rpc-harness.ts';
 
-const MAIN = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
 /** The command line as a process of its own, which is where signals and pipes are. */
 function start(argv: readonly string[], environment: Readonly<Record<string, string>> = {}) {
