@@ -1,5 +1,5 @@
 /**
- * Compiles the examples' AssemblyScript to examples/<name>/build/<entry>.wasm. Does nothing where neither the sources
+ * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm. Does nothing where neither the sources
  * nor the compiler have changed; `--force` compiles anyway.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,21 +12,58 @@ const ROOT = join(import.meta.dirname, '..');
 const COMPILER = join(ROOT, 'node_modules/assemblyscript');
 
 /** The stub runtime imports nothing; `abort` becomes a trap; a declared maximum makes `memory.grow` deterministic. */
-const COMMON_OPTIONS = ['-O3', '--runtime', 'stub', '--use', 'abort=', '--noColors'];
-
-const EXAMPLES: readonly { readonly name: string; readonly entry: string; readonly options: readonly string[] }[] = [
-  { name: 'digits', entry: 'trainer', options: ['--initialMemory', '64', '--maximumMemory', '256'] },
-  { name: 'hello', entry: 'hello', options: ['--initialMemory', '1', '--maximumMemory', '256'] },
+const ASSEMBLYSCRIPT_OPTIONS = ['-O3', '--runtime', 'stub', '--use', 'abort=', '--noColors'];
+const C_OPTIONS = [
+  ...['--target=wasm32', '-O3', '-nostdlib', '-mbulk-memory', '-Wall', '-Wextra', '-Werror'],
+  ...['-Wl,--no-entry', '-Wl,--strip-all', '-Wl,-z,stack-size=65536'],
 ];
 
-/** Compiles what has changed. Returns the paths of all modules. */
+interface Example {
+  readonly name: string;
+  readonly entry: string;
+  readonly language: 'assemblyscript' | 'c';
+  readonly options: readonly string[];
+}
+
+const EXAMPLES: readonly Example[] = [
+  {
+    name: 'digits',
+    entry: 'trainer',
+    language: 'assemblyscript',
+    options: ['--initialMemory', '64', '--maximumMemory', '256'],
+  },
+  {
+    name: 'embeddings',
+    entry: 'embeddings',
+    language: 'assemblyscript',
+    options: ['--initialMemory', '1', '--maximumMemory', '2048'],
+  },
+  {
+    name: 'hello',
+    entry: 'hello',
+    language: 'assemblyscript',
+    options: ['--initialMemory', '1', '--maximumMemory', '256'],
+  },
+  { name: 'ising', entry: 'ising', language: 'c', options: ['-Wl,--max-memory=33554432'] },
+];
+
+const SOURCES = { assemblyscript: { folder: 'assembly', extension: 'ts' }, c: { folder: 'source', extension: 'c' } };
+
+/** Whether the compiler of the examples in C is here: clang with wasm-ld (Debian: clang, lld). */
+export function hasCCompiler(): boolean {
+  return ['clang', 'wasm-ld'].every((program) => spawnSync(program, ['--version']).status === 0);
+}
+
+/** Compiles what has changed. Returns the paths of all modules; without a C compiler those in C are left out. */
 export function buildExamples(request: { readonly isForced: boolean }): readonly string[] {
   const modules: string[] = [];
+  const isCHere = hasCCompiler();
   for (const example of EXAMPLES) {
+    if (example.language === 'c' && !isCHere) continue;
     const folder = join(ROOT, 'examples', example.name);
     const module = join(folder, 'build', `${example.entry}.wasm`);
     const stamp = `${module}.stamp`;
-    const digest = computeSourceDigest(folder, example.options);
+    const digest = computeSourceDigest(folder, example);
     const isFresh = existsSync(module) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest;
     if (!isFresh || request.isForced) {
       mkdirSync(join(folder, 'build'), { recursive: true });
@@ -38,22 +75,27 @@ export function buildExamples(request: { readonly isForced: boolean }): readonly
   return modules;
 }
 
-function computeSourceDigest(folder: string, options: readonly string[]): string {
+function computeSourceDigest(folder: string, { language, options }: Example): string {
   const hash = createHash('sha256').update(readFileSync(join(COMPILER, 'package.json')));
-  hash.update(JSON.stringify([COMMON_OPTIONS, options]));
-  for (const file of readdirSync(join(folder, 'assembly')).sort()) {
-    hash.update(`${file}\0`).update(readFileSync(join(folder, 'assembly', file)));
+  hash.update(JSON.stringify([ASSEMBLYSCRIPT_OPTIONS, C_OPTIONS, options]));
+  for (const sources of [join(folder, SOURCES[language].folder), join(ROOT, 'sdk', language)]) {
+    for (const file of readdirSync(sources).sort()) hash.update(`${file}\0`).update(readFileSync(join(sources, file)));
   }
   return hash.digest('hex');
 }
 
-function compile(example: (typeof EXAMPLES)[number], module: string): void {
-  const source = `examples/${example.name}/assembly/${example.entry}.ts`;
-  const { status, stderr } = spawnSync(
-    process.execPath,
-    [join(COMPILER, 'bin/asc.js'), source, ...COMMON_OPTIONS, ...example.options, '--outFile', relative(ROOT, module)],
-    { cwd: ROOT, encoding: 'utf8' },
-  );
+function compile(example: Example, module: string): void {
+  const { folder, extension } = SOURCES[example.language];
+  const source = `examples/${example.name}/${folder}/${example.entry}.${extension}`;
+  const output = relative(ROOT, module);
+  const [program, options] =
+    example.language === 'c'
+      ? (['clang', [...C_OPTIONS, ...example.options, '-o', output, source]] as const)
+      : ([
+          process.execPath,
+          [join(COMPILER, 'bin/asc.js'), source, ...ASSEMBLYSCRIPT_OPTIONS, ...example.options, '--outFile', output],
+        ] as const);
+  const { status, stderr } = spawnSync(program, options, { cwd: ROOT, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${source} does not compile:\n${stderr}`);
 }
 
@@ -62,5 +104,7 @@ if (import.meta.main) {
     console.log('Usage: scripts/node scripts/build-examples.ts [--force]');
   } else {
     for (const module of buildExamples({ isForced: process.argv.includes('--force') })) console.log(module);
+    if (!hasCCompiler())
+      console.error('examples in C were left out: they need clang and wasm-ld (Debian: apt install clang lld)');
   }
 }

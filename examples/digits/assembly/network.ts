@@ -1,5 +1,5 @@
 import { CLASSES, Dataset, PIXELS } from "./dataset";
-import { random64 } from "./host";
+import { random64, toUnit } from "../../../sdk/assemblyscript/fogproof";
 
 const SIDE: i32 = 8;
 
@@ -37,7 +37,7 @@ export class Network {
 
   private fill(from: i32, count: i32, bound: f64): void {
     for (let i = 0; i < count; i++) {
-      const unit = <f64>(random64() >> 11) / 9007199254740992.0;
+      const unit = toUnit(random64());
       this.parameters[from + i] = (2.0 * unit - 1.0) * bound;
     }
   }

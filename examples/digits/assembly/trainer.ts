@@ -2,14 +2,21 @@
  * A training job: learns to read handwritten digits. Inputs, in the order of the job file: settings, held-out rows,
  * training rows. One step is one training round. Output: a line of JSON, then the parameters as little-endian f64.
  */
+import {
+  DONE,
+  fail,
+  inputCount,
+  log,
+  metric,
+  MORE,
+  random64,
+  readInput,
+  writeOutput,
+  writeOutputText,
+} from "../../../sdk/assemblyscript/fogproof";
 import { CLASSES, Dataset, parseDataset, PIXELS } from "./dataset";
-import { inputCount, log, metric, outputWrite, random64, readInput } from "./host";
 import { Network } from "./network";
 import { parseSettings, Settings } from "./settings";
-
-const MORE: i32 = 0;
-const DONE: i32 = 1;
-const FAILED: i32 = -1;
 
 let settings: Settings | null = null;
 let held: Dataset | null = null;
@@ -62,12 +69,11 @@ function finish(loss: f64): i32 {
   metric("held_out_accuracy", <f64>correct / <f64>rows);
   log(`${correct} of ${rows} held-out rows read correctly after ${round} rounds`);
   const parameters = network!.parameters;
-  const head = String.UTF8.encode(
+  writeOutputText(
     `{"format":"fogproof-digits@1","layers":[${PIXELS},${network!.hidden},${CLASSES}],"rounds":${round},"loss":${loss},` +
       `"heldOut":{"rows":${rows},"correct":${correct}},"parameters":${parameters.length},"encoding":"f64le"}\n`,
   );
-  outputWrite(changetype<usize>(head), head.byteLength);
-  outputWrite(changetype<usize>(parameters), parameters.length << 3);
+  writeOutput(changetype<usize>(parameters), parameters.length << 3);
   return DONE;
 }
 
@@ -79,9 +85,4 @@ function shuffle(values: StaticArray<i32>): void {
     values[i] = values[j];
     values[j] = kept;
   }
-}
-
-function fail(reason: string): i32 {
-  log(reason);
-  return FAILED;
 }

@@ -1,39 +1,18 @@
 /** The smallest job: one step, a line of log, and its first input (or a greeting) as output. */
-// @ts-ignore: decorator
-@external("fogproof", "input_count")
-declare function inputCount(): i32;
-// @ts-ignore: decorator
-@external("fogproof", "input_len")
-declare function inputLength(index: i32): i32;
-// @ts-ignore: decorator
-@external("fogproof", "input_read")
-declare function inputRead(index: i32, target: usize, offset: i32, length: i32): i32;
-// @ts-ignore: decorator
-@external("fogproof", "output_write")
-declare function outputWrite(source: usize, length: i32): void;
-// @ts-ignore: decorator
-@external("fogproof", "log")
-declare function log(text: usize, length: i32): void;
-
-const DONE: i32 = 1;
-const FAILED: i32 = -1;
-/** "hello, fog\n", 11 bytes of static memory. */
-const GREETING = memory.data<u8>([0x68, 0x65, 0x6c, 0x6c, 0x6f, 0x2c, 0x20, 0x66, 0x6f, 0x67, 0x0a]);
-const GREETING_LENGTH: i32 = 11;
+import { DONE, FAILED, inputCount, log, MORE, readInput, writeOutput, writeOutputText } from "../../../sdk/assemblyscript/fogproof";
 
 export function fogproof_init(): i32 {
-  return 0;
+  return MORE;
 }
 
 export function fogproof_step(): i32 {
-  log(GREETING, GREETING_LENGTH - 1);
+  log("hello, fog");
   if (inputCount() == 0) {
-    outputWrite(GREETING, GREETING_LENGTH);
+    writeOutputText("hello, fog\n");
     return DONE;
   }
-  const length = inputLength(0);
-  const bytes = new Uint8Array(length);
-  if (inputRead(0, bytes.dataStart, 0, length) != length) return FAILED;
-  outputWrite(bytes.dataStart, length);
+  const bytes = readInput(0);
+  if (bytes === null) return FAILED;
+  writeOutput(bytes.dataStart, bytes.length);
   return DONE;
 }
