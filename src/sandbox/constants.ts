@@ -9,6 +9,8 @@ export const CHILD_MAX_FILES = 64;
 export const CHILD_MAX_TASKS = 32;
 /** Memory of a child besides what jobs are given: Node's own 60 MiB, the heap, compiled code, inputs and outputs. */
 export const CHILD_OVERHEAD_BYTES = 768 * 1024 * 1024;
+/** Memory of a task with checkpoints besides its own: a copy of its pages, to find those that have changed. */
+export const MAX_SHADOW_BYTES = 1024 * 1024 * 1024;
 
 /** How often and how long a child's group is tried to be removed: half a second together; a kill takes a few ms. */
 export const CGROUP_REMOVE_ATTEMPTS = 50;
@@ -22,6 +24,14 @@ export const CHILD_MAX_PROGRAMS = 16;
 
 /** Largest frame from a child; outputs come in chunks. */
 export const MAX_CHILD_FRAME_BYTES = 1024 * 1024;
+/** Largest checkpoint: digests of 4 GiB of memory and as much output (4 MiB), globals (576 KiB), or 256 paths. */
+export const MAX_CHECKPOINT_FRAME_BYTES = 5 * 1024 * 1024;
+/** Frames of a child that wait for an earlier one to be dealt with; with more, its pipe is not read for a while. */
+export const MAX_PARKED_BYTES = 1024 * 1024;
+/** What a parked frame counts for besides its bytes. */
+export const PARKED_FRAME_BYTES = 128;
+/** Pieces of a state that are written to a child at a time. */
+export const RESUME_BATCH_BYTES = 512 * 1024;
 export const OUTPUT_CHUNK_BYTES = 256 * 1024;
 /** What a child writes at a time. */
 export const CHILD_BUFFER_BYTES = 64 * 1024;

@@ -11,6 +11,7 @@ export type SandboxErrorInfo =
     }
   | { readonly code: 'SANDBOX_CHILD_START_FAILED'; readonly isolation: IsolationLevel; readonly reason: string }
   | { readonly code: 'SANDBOX_PROTOCOL'; readonly reason: string }
+  | { readonly code: 'SANDBOX_RESUME_STATE'; readonly reason: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -34,6 +35,11 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     retryable: false,
     message: (info) => `a sandboxed child broke the protocol: ${info.reason}`,
     hint: () => 'The child was killed. If it happens with a module you trust, report it with the module.',
+  },
+  SANDBOX_RESUME_STATE: {
+    retryable: false,
+    message: (info) => `a program cannot go on from the state that was given: ${info.reason}`,
+    hint: () => 'Go on from an earlier snapshot, or fetch this one again.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

@@ -49,14 +49,17 @@ export interface StateCheckpoint {
   /** Logs and metrics that the program has given so far. */
   readonly ordinal: number;
   readonly state: SnapshotState;
-  /** Distinct pieces of the state, without the page of zeros: their SHA-256, one after the other. */
+  /** Distinct pieces of the state, without the page of zeros: their SHA-256, one after the other. Found when first read. */
   readonly pieces: Uint8Array;
 }
 
 export interface CheckpointOrder {
   /** Pieces to be given, by their place in `StateCheckpoint.pieces`, ascending; empty if none. */
   readonly wanted: readonly number[];
-  /** Called in order, each piece once; the program goes on when the last has resolved. Not yet hashed by the host. */
+  /**
+   * Called in order, each piece once and after the one before has resolved; `bytes` may be kept. Not yet hashed by the
+   * host. The program goes on when it has handed out the last; what it gives then waits until `complete` has resolved.
+   */
   readonly receive: (place: number, bytes: Uint8Array) => Promise<void>;
   /** Called once all were received; a rejection is the attempt's failure, as one of `receive` is. */
   readonly complete: () => Promise<void>;
@@ -95,7 +98,11 @@ export interface Executor extends AsyncDisposable {
   readonly instrumenter: string;
   /** Starts a child ahead of need. */
   warm(requester: PeerKey, isolation: IsolationLevel): Promise<void>;
-  /** Runs a task to its end. An abort kills it and gives `attempt-failed` CANCELLED. @throws SandboxError */
+  /**
+   * Runs a task to its end. An abort kills it and gives `attempt-failed` CANCELLED.
+   * @throws SandboxError (SANDBOX_RESUME_STATE if the state to go on from is not whole or not of this job); whatever
+   * `checkpoint`, `receive` or `complete` of the sink rejects with
+   */
   execute(task: ExecutionTask, sink: ExecutionSink, options: AbortOptions): Promise<ExecutionResult>;
 }
 

@@ -52,6 +52,8 @@ export interface TaskParts {
   readonly inputs?: readonly InputFile[];
   readonly workload?: Partial<WasmWorkload>;
   readonly resources?: Partial<Resources>;
+  readonly checkpoints?: ExecutionTask['checkpoints'];
+  readonly resume?: ExecutionTask['resume'];
 }
 
 export function createTask(parts: TaskParts): ExecutionTask {
@@ -74,8 +76,8 @@ export function createTask(parts: TaskParts): ExecutionTask {
     logBytes: 100_000,
     ...parts.resources,
   };
-  const { requester = ALICE, isolation, module, inputs = [] } = parts;
-  return { requester, isolation, workload, module, inputs, resources, checkpoints: null, resume: null };
+  const { requester = ALICE, isolation, module, inputs = [], checkpoints = null, resume = null } = parts;
+  return { requester, isolation, workload, module, inputs, resources, checkpoints, resume };
 }
 
 /** Wants nothing of a checkpoint. */
@@ -121,7 +123,7 @@ export async function run(executor: Executor, parts: TaskParts): Promise<Executi
 /** A task as a child takes it, without an executor. */
 export function createChildTask(
   module: Uint8Array,
-  limits: { readonly fuel?: number; readonly outputBytes?: number; readonly logBytes?: number },
+  limits: Partial<Pick<ChildTask['request'], 'fuel' | 'outputBytes' | 'logBytes' | 'checkpoints'>>,
 ): ChildTask {
   const digest = createHash('sha256').update(module).digest();
   const request = {
@@ -135,9 +137,11 @@ export function createChildTask(
     arguments: [],
     environment: [],
     inputs: [],
+    checkpoints: null,
+    resume: null,
     ...limits,
   };
-  return { request, module, moduleKey: digest.toString('hex'), inputs: [], wallTimeMs: 60_000 };
+  return { request, module, moduleKey: digest.toString('hex'), inputs: [], pieces: null, wallTimeMs: 60_000 };
 }
 
 /** The launch of a level with another program in place of ours. */

@@ -1,11 +1,36 @@
 /** From a child to its parent. */
+import type { SnapshotState } from '../../domain/snapshot.ts';
 import type { FrameWriter } from './fields.ts';
+import { writeState } from './state-fields.ts';
 
-export const ANSWER = { ready: 1, log: 2, metric: 3, progress: 4, output: 5, chunk: 6, result: 7 } as const;
+export const ANSWER = {
+  ready: 1,
+  log: 2,
+  metric: 3,
+  progress: 4,
+  output: 5,
+  chunk: 6,
+  result: 7,
+  checkpoint: 8,
+  piece: 9,
+} as const;
 
 export const LOG_STREAM_NAMES = ['stdout', 'stderr', 'log'] as const;
 export type LogStreamName = (typeof LOG_STREAM_NAMES)[number];
-export const RESULT_KINDS = ['completed', 'program-failed', 'engine-failed'] as const;
+/** `paused` is what `halt` asked for; `resume-refused`: the state to go on from does not fit this module or these limits. */
+export const RESULT_KINDS = ['completed', 'program-failed', 'engine-failed', 'paused', 'resume-refused'] as const;
+export const CHECKPOINT_PLACES = ['start', 'middle', 'end'] as const;
+
+/** The program waits from here until its parent's order has been carried out. */
+export interface CheckpointAnswer {
+  readonly place: (typeof CHECKPOINT_PLACES)[number];
+  readonly step: number;
+  readonly fuel: number;
+  readonly ordinal: number;
+  readonly stateRoot: Uint8Array;
+  readonly metricsHash: Uint8Array;
+  readonly state: SnapshotState;
+}
 
 export interface ResultAnswer {
   readonly kind: (typeof RESULT_KINDS)[number];
@@ -60,6 +85,25 @@ export function writeChunk(writer: FrameWriter, bytes: Uint8Array): void {
   writer.begin(ANSWER.chunk);
   writer.raw(bytes);
   writer.end();
+}
+
+export function writeCheckpoint(writer: FrameWriter, checkpoint: CheckpointAnswer): void {
+  writer.begin(ANSWER.checkpoint);
+  writer.u8(CHECKPOINT_PLACES.indexOf(checkpoint.place));
+  writer.u64(checkpoint.step);
+  writer.u64(checkpoint.fuel);
+  writer.u64(checkpoint.ordinal);
+  writer.raw(checkpoint.stateRoot);
+  writer.raw(checkpoint.metricsHash);
+  writeState(writer, checkpoint.state);
+  writer.end();
+}
+
+/** The bytes of the piece follow the frame's head. */
+export function writePieceHead(writer: FrameWriter, place: number, sizeBytes: number): void {
+  writer.begin(ANSWER.piece);
+  writer.u32(place);
+  writer.end(sizeBytes);
 }
 
 export function writeResult(writer: FrameWriter, result: ResultAnswer): void {

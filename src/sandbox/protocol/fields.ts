@@ -74,27 +74,31 @@ export class FrameWriter {
     this.buffer.set(bytes, at);
   }
 
+  /** With their length before them. */
+  bytes(value: Uint8Array): void {
+    this.u32(value.length);
+    this.raw(value);
+  }
+
   text(value: string): void {
-    const bytes = ENCODER.encode(value);
-    this.u32(bytes.length);
-    this.raw(bytes);
+    this.bytes(ENCODER.encode(value));
   }
 }
 
 /** Reads the fields of one frame. What a child sends is untrusted: anything amiss is SANDBOX_PROTOCOL. */
 export class FieldReader {
-  private readonly bytes: Uint8Array;
+  private readonly frame: Uint8Array;
   private readonly data: DataView;
   private offset = 0;
 
   constructor(bytes: Uint8Array) {
-    this.bytes = bytes;
+    this.frame = bytes;
     this.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   private take(length: number): number {
     const at = this.offset;
-    if (length > this.bytes.length - at)
+    if (length > this.frame.length - at)
       throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a frame is short' });
     this.offset = at + length;
     return at;
@@ -124,24 +128,37 @@ export class FieldReader {
   /** A copy. */
   raw(length: number): Uint8Array {
     const at = this.take(length);
-    return this.bytes.slice(at, at + length);
+    return this.frame.slice(at, at + length);
+  }
+
+  /** A copy of bytes that have their length before them. */
+  bytes(): Uint8Array {
+    return this.raw(this.u32());
+  }
+
+  /** So many items as the count before them says. An item takes bytes, so a count beyond those that are there ends early. */
+  list<T>(read: () => T): T[] {
+    const count = this.u32();
+    const items: T[] = [];
+    for (let index = 0; index < count; index++) items.push(read());
+    return items;
   }
 
   /** A view of what is left. */
   rest(): Uint8Array {
-    return this.bytes.subarray(this.take(this.bytes.length - this.offset));
+    return this.frame.subarray(this.take(this.frame.length - this.offset));
   }
 
   text(maxBytes: number): string {
     const length = this.u32();
     if (length > maxBytes) throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a text is too long' });
     const at = this.take(length);
-    return DECODER.decode(this.bytes.subarray(at, at + length));
+    return DECODER.decode(this.frame.subarray(at, at + length));
   }
 
   /** @throws SandboxError SANDBOX_PROTOCOL if bytes are left */
   end(): void {
-    if (this.offset !== this.bytes.length) {
+    if (this.offset !== this.frame.length) {
       throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'a frame is too long' });
     }
   }

@@ -1,8 +1,16 @@
 import { type Outcome, PROGRAM_FAILURES } from '../../domain/receipt.ts';
-import { MAX_CHILD_FRAME_BYTES } from '../constants.ts';
+import { SNAPSHOT_PIECE_BYTES, snapshotBodySchema } from '../../domain/snapshot.ts';
 import { SandboxError } from '../errors.ts';
-import { ANSWER, LOG_STREAM_NAMES, type LogStreamName, RESULT_KINDS } from './answers.ts';
+import {
+  ANSWER,
+  CHECKPOINT_PLACES,
+  type CheckpointAnswer,
+  LOG_STREAM_NAMES,
+  type LogStreamName,
+  RESULT_KINDS,
+} from './answers.ts';
 import { FieldReader } from './fields.ts';
+import { MAX_PATH_BYTES, readState } from './state-fields.ts';
 
 export type Answer =
   | { readonly kind: 'ready' }
@@ -11,6 +19,9 @@ export type Answer =
   | { readonly kind: 'progress'; readonly fuel: number; readonly step: number; readonly cpuMicros: number }
   | { readonly kind: 'output'; readonly path: string; readonly sizeBytes: number }
   | { readonly kind: 'chunk'; readonly bytes: Uint8Array }
+  | ({ readonly kind: 'checkpoint' } & CheckpointAnswer)
+  | { readonly kind: 'piece'; readonly place: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'resume-refused'; readonly reason: string }
   | {
       readonly kind: 'result';
       readonly outcome: Outcome;
@@ -22,8 +33,6 @@ export type Answer =
       readonly moduleDigest: Uint8Array | null;
     };
 
-/** Longest path of an output, in bytes: 512 characters of at most 3 bytes in UTF-8 (domain/job.ts, jobPathSchema). */
-const MAX_PATH_BYTES = 1536;
 const MAX_METRIC_NAME_BYTES = 128;
 const MAX_DETAIL_BYTES = 1200;
 const MAX_DETAIL = 300;
@@ -35,7 +44,7 @@ function refuse(reason: string): never {
 }
 
 /**
- * Reads one frame (type and fields) of a child. Byte fields of `log` and `chunk` are views into it.
+ * Reads one frame (type and fields) of a child. Byte fields of `log`, `chunk` and `piece` are views into it.
  * @throws SandboxError SANDBOX_PROTOCOL
  */
 export function parseAnswer(frame: Uint8Array): Answer {
@@ -66,6 +75,14 @@ export function parseAnswer(frame: Uint8Array): Answer {
       return { kind: 'chunk', bytes: reader.rest() };
     case ANSWER.result:
       return parseResult(reader);
+    case ANSWER.checkpoint:
+      return parseCheckpoint(reader);
+    case ANSWER.piece: {
+      const place = reader.u32();
+      const bytes = reader.rest();
+      if (bytes.length === 0 || bytes.length > SNAPSHOT_PIECE_BYTES) refuse('a piece has a wrong size');
+      return { kind: 'piece', place, bytes };
+    }
     default:
       return refuse(`unknown answer ${type}`);
   }
@@ -77,6 +94,20 @@ function parseMetric(reader: FieldReader): Answer {
   const name = reader.rest();
   if (name.length > MAX_METRIC_NAME_BYTES) refuse('the name of a metric is too long');
   return { kind: 'metric', step, name: DECODER.decode(name), value };
+}
+
+function parseCheckpoint(reader: FieldReader): Answer {
+  const place = CHECKPOINT_PLACES[reader.u8()] ?? refuse('unknown place of a checkpoint');
+  const figures = {
+    step: reader.u64(),
+    fuel: reader.u64(),
+    ordinal: reader.u64(),
+    stateRoot: reader.raw(DIGEST_BYTES),
+    metricsHash: reader.raw(DIGEST_BYTES),
+  };
+  const state = snapshotBodySchema.shape.state.safeParse(readState(reader));
+  reader.end();
+  return state.success ? { kind: 'checkpoint', place, ...figures, state: state.data } : refuse('a state is malformed');
 }
 
 function parseResult(reader: FieldReader): Answer {
@@ -92,31 +123,16 @@ function parseResult(reader: FieldReader): Answer {
   const code = reader.text(MAX_DETAIL_BYTES);
   const detail = reader.text(MAX_DETAIL_BYTES).slice(0, MAX_DETAIL);
   reader.end();
+  if (kind === 'resume-refused') return { kind, reason: detail };
   return { kind: 'result', outcome: toOutcome(kind, code, detail), ...figures, moduleDigest };
 }
 
-function toOutcome(kind: (typeof RESULT_KINDS)[number], code: string, detail: string): Outcome {
+type ProgramEnd = Exclude<(typeof RESULT_KINDS)[number], 'resume-refused'>;
+
+function toOutcome(kind: ProgramEnd, code: string, detail: string): Outcome {
   if (kind === 'completed') return { kind };
+  if (kind === 'paused') return { kind: 'attempt-failed', code: 'PAUSED', detail: 'paused at a checkpoint' };
   if (kind === 'engine-failed') return { kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail };
   const known = PROGRAM_FAILURES.find((candidate) => candidate === code) ?? refuse('unknown failure code');
   return { kind, code: known, detail };
-}
-
-/** Cuts a byte stream into frames. */
-export class FrameSplitter {
-  private pending: Uint8Array = new Uint8Array(0);
-
-  /** Calls `use` with each whole frame; the bytes are valid during the call. @throws SandboxError SANDBOX_PROTOCOL */
-  push(bytes: Uint8Array, use: (frame: Uint8Array) => void): void {
-    let data = this.pending.length === 0 ? bytes : Buffer.concat([this.pending, bytes]);
-    this.pending = new Uint8Array(0);
-    while (data.length >= 4) {
-      const length = new DataView(data.buffer, data.byteOffset).getUint32(0);
-      if (length === 0 || length > MAX_CHILD_FRAME_BYTES) refuse('a frame is too long');
-      if (data.length < 4 + length) break;
-      use(data.subarray(4, 4 + length));
-      data = data.subarray(4 + length);
-    }
-    if (data.length > 0) this.pending = data.slice();
-  }
 }

@@ -23,9 +23,12 @@ export interface CapturedState {
 /** Answers a checkpoint: `halt` ends the run as paused. */
 export type CheckpointHost = (captured: CapturedState) => 'continue' | 'halt';
 
-/** A state to begin with. Pieces are in the order of `listPieces`. */
+/**
+ * A state to begin with. Pieces are in the order of `listPieces`, read once from the front; each is valid until the next
+ * one is asked for, so that a state of gigabytes is never in memory twice.
+ */
 export interface ResumeImage {
   readonly step: number;
   readonly state: SnapshotState;
-  readonly pieces: readonly Uint8Array[];
+  readonly pieces: Iterable<Uint8Array>;
 }

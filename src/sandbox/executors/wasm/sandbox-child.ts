@@ -9,7 +9,7 @@ import {
   CHILD_MAX_TASKS,
   CHILD_OVERHEAD_BYTES,
   CHILD_START_TIMEOUT_MS,
-  HEARTBEAT_MS,
+  MAX_SHADOW_BYTES,
   MAX_STDERR_BYTES,
 } from '../../constants.ts';
 import { SandboxError } from '../../errors.ts';
@@ -18,10 +18,22 @@ import { type LaunchedChild, launch } from '../../isolation/launch.ts';
 import type { LaunchPlan } from '../../isolation/launch-plan.ts';
 import { type Cgroup, type CgroupFactory, nameGroup } from '../../limits/cgroup.ts';
 import { FrameWriter } from '../../protocol/fields.ts';
-import { FrameSplitter, parseAnswer } from '../../protocol/parse-answer.ts';
-import { type RunRequest, writeDrop, writeModuleHead, writeRun } from '../../protocol/requests.ts';
-import { readProcessCpuMs } from './process-cpu.ts';
-import { type ResultAnswer, TaskAnswers } from './task-answers.ts';
+import { FrameSplitter } from '../../protocol/frame-splitter.ts';
+import { type Answer, parseAnswer } from '../../protocol/parse-answer.ts';
+import {
+  type OrderRequest,
+  type RunRequest,
+  writeDrop,
+  writeModuleHead,
+  writeOrder,
+  writeRun,
+} from '../../protocol/requests.ts';
+import { AnswerQueue } from './answer-queue.ts';
+import { CheckpointExchange, SinkRejection } from './checkpoint-exchange.ts';
+import { CpuHeartbeat } from './cpu-heartbeat.ts';
+import { PieceFeed } from './piece-feed.ts';
+import { readHost } from './state-check.ts';
+import { FRESH_START, type ResultAnswer, TaskAnswers, type TaskStart } from './task-answers.ts';
 
 export interface ChildLaunch {
   readonly plan: LaunchPlan;
@@ -35,6 +47,8 @@ export interface ChildTask {
   /** Hex of `request.digest`. */
   readonly moduleKey: string;
   readonly inputs: readonly InputFile[];
+  /** Of the state in `request.resume`. */
+  readonly pieces: AsyncIterable<Uint8Array> | null;
   readonly wallTimeMs: number;
 }
 
@@ -44,13 +58,16 @@ export type TaskEnd =
       readonly kind: 'killed';
       readonly outcome: Extract<Outcome, { kind: 'attempt-failed' }>;
       readonly answers: TaskAnswers;
-    };
+    }
+  /** Ended by what is outside of the sandbox: the receiver of its checkpoints, or the state that it was to go on from. */
+  | { readonly kind: 'refused'; readonly error: unknown };
 
 interface RunningTask {
   readonly answers: TaskAnswers;
+  readonly heartbeat: CpuHeartbeat;
   readonly resolve: (end: TaskEnd) => void;
-  heardAtMs: number;
-  cpuAtFirstBeatMs: number | null;
+  /** The state's pieces on their way to the child. */
+  readonly feed: PieceFeed | null;
 }
 
 let childCount = 0;
@@ -61,6 +78,7 @@ export class SandboxChild {
   private readonly launched: LaunchedChild;
   private readonly cgroup: Cgroup | null;
   private readonly splitter = new FrameSplitter();
+  private readonly queue: AnswerQueue;
   private readonly modules = new Set<string>();
   private readonly ready = Promise.withResolvers<void>();
   private readonly closed = Promise.withResolvers<void>();
@@ -77,11 +95,16 @@ export class SandboxChild {
     this.plan = options.plan;
     this.cgroup =
       options.cgroups?.create(nameGroup(++childCount), {
-        memoryBytes: options.maxMemoryBytes + CHILD_OVERHEAD_BYTES,
+        memoryBytes: computeChildMemory(options.maxMemoryBytes),
         tasks: CHILD_MAX_TASKS,
       }) ?? null;
     this.launched = launch(options.plan, this.cgroup?.procsFiles ?? []);
     this.ready.promise.catch(() => {});
+    this.queue = new AnswerQueue({
+      pipe: this.launched.answers,
+      handle: (frame) => this.takeFrame(frame),
+      fail: (error) => this.fail(error),
+    });
     this.listen();
   }
 
@@ -110,29 +133,55 @@ export class SandboxChild {
   /** Runs a task; the signal kills the child. Never rejects. */
   run(task: ChildTask, sink: ExecutionSink, signal: AbortSignal): Promise<TaskEnd> {
     const { promise, resolve } = Promise.withResolvers<TaskEnd>();
-    const answers = new TaskAnswers(sink, task.request);
-    this.task = { answers, resolve, heardAtMs: this.clock.monotonicMs(), cpuAtFirstBeatMs: null };
+    const over = new AbortController();
+    const running = this.createTask(task, sink, { resolve, signal: over.signal });
+    const { answers } = running;
+    this.task = running;
     const stop = (code: 'WALL_TIME' | 'CANCELLED', detail: string): void => {
       this.endTask({ kind: 'killed', outcome: { kind: 'attempt-failed', code, detail }, answers });
       this.kill(detail);
     };
     const onAbort = (): void => stop('CANCELLED', 'cancelled');
     const timer = this.clock.schedule(task.wallTimeMs, () => stop('WALL_TIME', `ran for ${task.wallTimeMs} ms`));
-    const heartbeat = this.scheduleHeartbeat();
     signal.addEventListener('abort', onAbort, { once: true });
     if (signal.aborted) onAbort();
-    else if (this.isAlive) this.send(task);
-    else this.endTask(this.describeCrash(answers));
+    else if (!this.isAlive) this.endTask(this.describeCrash(answers));
+    else if (running.feed === null) this.send(task);
+    else void this.sendResumed(task, running, running.feed);
     return promise.finally(() => {
       timer[Symbol.dispose]();
-      heartbeat[Symbol.dispose]();
+      running.heartbeat[Symbol.dispose]();
+      over.abort();
       signal.removeEventListener('abort', onAbort);
     });
+  }
+
+  private createTask(
+    task: ChildTask,
+    sink: ExecutionSink,
+    { resolve, signal }: { readonly resolve: (end: TaskEnd) => void; readonly signal: AbortSignal },
+  ): RunningTask {
+    const { request, pieces } = task;
+    const start = findStart(request);
+    const exchange =
+      request.checkpoints === null
+        ? null
+        : new CheckpointExchange(
+            { sink, sendOrder: (order) => this.sendOrder(order) },
+            { ...request, startStep: start.step, tellsEnd: request.abi === 'fogproof' },
+          );
+    const answers = new TaskAnswers(sink, { ...request, start }, exchange);
+    const feed =
+      request.resume === null || pieces === null
+        ? null
+        : new PieceFeed(pieces, { sizes: request.resume.pieceSizes, signal });
+    return { answers, resolve, feed, heartbeat: new CpuHeartbeat(this.clock, this.innerPid ?? 0, answers) };
   }
 
   /** Ends the process at once; what runs in it is lost. */
   kill(reason: string): void {
     this.fault ??= reason;
+    this.queue.close();
     if (!this.isEnded) this.launched.process.kill('SIGKILL');
   }
 
@@ -158,6 +207,30 @@ export class SandboxChild {
     requests.write(writer.view());
     for (const input of task.inputs) if (input.bytes.length > 0) requests.write(input.bytes);
     requests.uncork();
+  }
+
+  /** Nothing is sent before the first piece is at hand, so a source that gives nothing costs no child. */
+  private async sendResumed(task: ChildTask, running: RunningTask, feed: PieceFeed): Promise<void> {
+    let isSent = false;
+    try {
+      await feed.open();
+      if (this.task !== running) return;
+      isSent = true;
+      this.send(task);
+      await feed.writeTo(this.launched.requests);
+    } catch (error) {
+      if (this.task !== running) return;
+      this.endTask({ kind: 'refused', error });
+      if (isSent) this.kill('a state did not come whole');
+    } finally {
+      feed.close();
+    }
+  }
+
+  private sendOrder(order: OrderRequest): void {
+    const writer = new FrameWriter(16 + 4 * order.wanted.length);
+    writeOrder(writer, order);
+    this.launched.requests.write(writer.view());
   }
 
   private dropOldModules(writer: FrameWriter): void {
@@ -205,52 +278,58 @@ export class SandboxChild {
   private receive(bytes: Uint8Array): void {
     if (this.fault !== null) return;
     try {
-      this.splitter.push(bytes, (frame) => this.takeFrame(frame));
+      this.splitter.push(bytes, (frame) => {
+        this.task?.answers.assertNotAsking();
+        this.queue.push(frame);
+      });
     } catch (error) {
-      this.kill(describeError(error));
+      this.fail(error);
     }
   }
 
-  private takeFrame(frame: Uint8Array): void {
+  /** A child that broke the protocol, or a checkpoint that nobody takes. */
+  private fail(error: unknown): void {
+    if (error instanceof SinkRejection) this.endTask({ kind: 'refused', error: error.cause });
+    this.kill(describeError(error));
+  }
+
+  private takeFrame(frame: Uint8Array): Promise<void> | null {
+    if (this.fault !== null) return null;
     const answer = parseAnswer(frame);
     const { task } = this;
     if (task === null) {
       if (answer.kind !== 'ready') throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'an answer to nothing' });
-      return this.ready.resolve();
+      this.ready.resolve();
+      return null;
     }
-    task.heardAtMs = this.clock.monotonicMs();
-    const result = task.answers.take(answer);
-    if (result !== null) this.endTask({ kind: 'result', answer: result, outputs: task.answers.outputs });
+    task.heartbeat.hear();
+    if (task.feed?.isWhole === false) {
+      throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'an answer before its state has come' });
+    }
+    return this.takeAnswer(task, answer);
+  }
+
+  private takeAnswer(task: RunningTask, answer: Answer): Promise<void> | null {
+    switch (answer.kind) {
+      case 'checkpoint':
+      case 'piece':
+        return task.answers.takeSlow(answer).finally(() => task.heartbeat.hear());
+      case 'resume-refused':
+        this.endTask(refuseResume(task, answer.reason));
+        return null;
+      default: {
+        const result = task.answers.take(answer);
+        if (result !== null) this.endTask({ kind: 'result', answer: result, outputs: task.answers.outputs });
+        return null;
+      }
+    }
   }
 
   private endTask(end: TaskEnd): void {
     const { task } = this;
     this.task = null;
+    task?.answers.stop();
     task?.resolve(end);
-  }
-
-  /** While the program says nothing, CPU time that it takes is a sign of life. */
-  private scheduleHeartbeat(): Disposable {
-    let timer: Disposable | null = null;
-    const beat = (): void => {
-      this.beat();
-      timer = this.clock.schedule(HEARTBEAT_MS, beat);
-    };
-    timer = this.clock.schedule(HEARTBEAT_MS, beat);
-    return { [Symbol.dispose]: () => timer?.[Symbol.dispose]() };
-  }
-
-  private beat(): void {
-    const { task } = this;
-    if (task === null || this.innerPid === null) return;
-    const cpuMs = readProcessCpuMs(this.innerPid);
-    if (cpuMs === null) return;
-    task.cpuAtFirstBeatMs ??= cpuMs;
-    if (this.clock.monotonicMs() - task.heardAtMs < HEARTBEAT_MS) return;
-    const cpuTimeMs = cpuMs - task.cpuAtFirstBeatMs;
-    if (cpuTimeMs <= task.answers.cpuTimeMs) return;
-    task.answers.cpuTimeMs = Math.round(cpuTimeMs);
-    task.answers.giveProgress();
   }
 
   private describeCrash(answers: TaskAnswers): TaskEnd {
@@ -265,4 +344,22 @@ export class SandboxChild {
     const why = lines.find((line) => /Error|error|denied|bwrap|unshare|ulimit/.test(line)) ?? lines.at(-1);
     return (why === undefined ? how : `${how}: ${why.trim()}`).slice(0, 300);
   }
+}
+
+/** What a child may take: the largest job's memory, what is kept of it to find changed pages, and all that is not a job's. */
+function computeChildMemory(maxMemoryBytes: number): number {
+  return maxMemoryBytes + Math.min(maxMemoryBytes, MAX_SHADOW_BYTES) + CHILD_OVERHEAD_BYTES;
+}
+
+/** @throws SandboxError SANDBOX_PROTOCOL if there was nothing to refuse */
+function refuseResume(task: RunningTask, reason: string): TaskEnd {
+  if (task.feed === null) throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'no state was given to refuse' });
+  return { kind: 'refused', error: new SandboxError({ code: 'SANDBOX_RESUME_STATE', reason }) };
+}
+
+function findStart({ resume }: RunRequest): TaskStart {
+  if (resume === null) return FRESH_START;
+  const host = readHost(resume.state);
+  if (host === null) return { ...FRESH_START, step: resume.step };
+  return { step: resume.step, fuel: host.fuel, ordinal: host.logs + host.metrics, logBytes: host.logBytes };
 }

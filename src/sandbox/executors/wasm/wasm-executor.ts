@@ -5,15 +5,15 @@ import type { Outcome, SandboxReport } from '../../../domain/receipt.ts';
 import type { AbortOptions } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger, MetricsRegistry } from '../../../telemetry/interface.ts';
-import { INSTRUMENTER, MAX_PAGES, PAGE_BYTES } from '../../../wasm/constants.ts';
+import { INSTRUMENTER } from '../../../wasm/constants.ts';
 import { SandboxError } from '../../errors.ts';
-import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor, InputFile } from '../../interface.ts';
+import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor } from '../../interface.ts';
 import { type IsolationOffer, probeIsolation } from '../../isolation/probe-isolation.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../options.ts';
-import type { RunRequest } from '../../protocol/requests.ts';
 import { ChildPool, type PooledChild } from './child-pool.ts';
-import { SandboxChild, type TaskEnd } from './sandbox-child.ts';
+import { createChildTask } from './create-child-task.ts';
+import { type ChildTask, SandboxChild, type TaskEnd } from './sandbox-child.ts';
 import { Slots } from './slots.ts';
 
 export interface WasmExecutorModules {
@@ -25,6 +25,11 @@ export interface WasmExecutorModules {
 const ENGINE = `node ${process.version} v8 ${process.versions.v8}`;
 /** SHA-256 of no bytes: the hash of no metrics. */
 const NO_METRICS = new Uint8Array(hash('sha256', '', 'buffer'));
+
+interface TaskRun {
+  readonly task: ExecutionTask;
+  readonly childTask: ChildTask;
+}
 
 /** Runs `wasm` workloads in sandboxed children: per requester, warm, one task at a time. */
 export class WasmExecutor implements Executor {
@@ -81,9 +86,14 @@ export class WasmExecutor implements Executor {
     if (this.isClosed) throw new SandboxError({ code: 'SANDBOX_CLOSED' });
     this.requireOffer(task.isolation);
     this.assertLimits(task);
+    const childTask = createChildTask(task, this.digestOf(task.module));
     const signal = options.signal ?? new AbortController().signal;
     const startedAtMs = this.clock.monotonicMs();
-    const end = await this.runInSlot(task, sink, signal);
+    const end = await this.runInSlot({ task, childTask }, sink, signal);
+    if (end?.kind === 'refused') {
+      this.metrics.tasks.increment({ outcome: 'refused' });
+      throw end.error;
+    }
     const result = this.toResult(task, end, this.clock.monotonicMs() - startedAtMs);
     const { outcome } = result;
     this.metrics.tasks.increment({ outcome: outcome.kind === 'completed' ? 'completed' : outcome.code });
@@ -103,7 +113,8 @@ export class WasmExecutor implements Executor {
   }
 
   /** Null if it was cancelled before it had a child. */
-  private async runInSlot(task: ExecutionTask, sink: ExecutionSink, signal: AbortSignal): Promise<TaskEnd | null> {
+  private async runInSlot(run: TaskRun, sink: ExecutionSink, signal: AbortSignal): Promise<TaskEnd | null> {
+    const { task } = run;
     try {
       await this.slots.take(signal);
     } catch {
@@ -112,7 +123,7 @@ export class WasmExecutor implements Executor {
     try {
       const pooled = await this.pool.acquire(task.requester, task.isolation);
       try {
-        return signal.aborted ? null : await this.runInChild(task, pooled, sink, signal);
+        return signal.aborted ? null : await this.runInChild(run, pooled, sink, signal);
       } finally {
         this.pool.release(pooled);
       }
@@ -122,24 +133,12 @@ export class WasmExecutor implements Executor {
   }
 
   private async runInChild(
-    task: ExecutionTask,
+    { task, childTask }: TaskRun,
     pooled: PooledChild,
     sink: ExecutionSink,
     signal: AbortSignal,
   ): Promise<TaskEnd> {
-    const inputs = [...task.inputs].sort((a, b) => (a.path < b.path ? -1 : 1));
-    const digest = this.digestOf(task.module);
-    const end = await pooled.child.run(
-      {
-        request: createRequest(task, digest, inputs),
-        module: task.module,
-        moduleKey: digest.toString('hex'),
-        inputs,
-        wallTimeMs: task.resources.wallTimeMs,
-      },
-      sink,
-      signal,
-    );
+    const end = await pooled.child.run(childTask, sink, signal);
     if (end.kind === 'killed' && end.outcome.code === 'EXECUTOR_CRASHED') {
       this.metrics.childCrashes.increment({ isolation: task.isolation });
       this.logger.warn({ isolation: task.isolation, detail: end.outcome.detail }, 'a sandboxed child ended unasked');
@@ -155,7 +154,11 @@ export class WasmExecutor implements Executor {
     return digest;
   }
 
-  private toResult(task: ExecutionTask, end: TaskEnd | null, elapsedMs: number): ExecutionResult {
+  private toResult(
+    task: ExecutionTask,
+    end: Exclude<TaskEnd, { kind: 'refused' }> | null,
+    elapsedMs: number,
+  ): ExecutionResult {
     const wallTimeMs = Math.round(elapsedMs);
     const report = this.describeSandbox(task.isolation);
     if (end?.kind === 'result') {
@@ -193,23 +196,6 @@ export class WasmExecutor implements Executor {
     this.isClosed = true;
     await this.pool[Symbol.asyncDispose]();
   }
-}
-
-function createRequest(task: ExecutionTask, digest: Uint8Array, inputs: readonly InputFile[]): RunRequest {
-  const { workload, resources } = task;
-  return {
-    digest,
-    abi: workload.abi,
-    maxPages: Math.min(MAX_PAGES, Math.floor(resources.memoryBytes / PAGE_BYTES)),
-    fuel: resources.fuel,
-    outputBytes: resources.outputBytes,
-    logBytes: resources.logBytes,
-    seed: workload.seed,
-    arguments: workload.arguments,
-    // Ascending order: equal jobs give equal programs however their maps were built.
-    environment: Object.entries(workload.environment).sort(([a], [b]) => (a < b ? -1 : 1)),
-    inputs: inputs.map((input) => ({ path: input.path, sizeBytes: input.bytes.length })),
-  };
 }
 
 /** Tries what this host can isolate and builds the executor for it; `isolation` is empty if nothing works. */

@@ -1,5 +1,5 @@
-import { writeSync } from 'node:fs';
-import type { LogStream, ProgramFile, ProgramSink } from '../../../../wasm/runtime/program-context.ts';
+import { writeSync, writevSync } from 'node:fs';
+import type { LogStream, ProgramFile } from '../../../../wasm/runtime/program-context.ts';
 import {
   ANSWER_FD,
   CHILD_BUFFER_BYTES,
@@ -8,11 +8,14 @@ import {
   OUTPUT_CHUNK_BYTES,
 } from '../../../constants.ts';
 import {
+  type CheckpointAnswer,
   type ResultAnswer,
+  writeCheckpoint,
   writeChunk,
   writeLog,
   writeMetric,
   writeOutput,
+  writePieceHead,
   writeProgress,
   writeReady,
   writeResult,
@@ -20,7 +23,7 @@ import {
 import { FrameWriter } from '../../../protocol/fields.ts';
 
 /** Collects answers and writes them together: a small task costs one write(2). */
-export class AnswerOutput implements ProgramSink {
+export class AnswerOutput {
   private readonly writer = new FrameWriter(CHILD_BUFFER_BYTES * 2);
   private flushedAtMs = 0;
   private progressAtMs = 0;
@@ -61,8 +64,19 @@ export class AnswerOutput implements ProgramSink {
     } else if (this.writer.length > 0 && now - this.flushedAtMs >= CHILD_FLUSH_MS) this.flush();
   }
 
-  checkpoint(): 'continue' {
-    return 'continue';
+  checkpoint(checkpoint: CheckpointAnswer): void {
+    writeCheckpoint(this.writer, checkpoint);
+    this.flush();
+  }
+
+  /** Straight from the program's memory, without a copy. */
+  piece(place: number, bytes: Uint8Array): void {
+    writePieceHead(this.writer, place, bytes.length);
+    const head = this.writer.view();
+    const written = writevSync(ANSWER_FD, [head, bytes]);
+    this.writer.clear();
+    if (written < head.length) writeWhole(head.subarray(written));
+    writeWhole(bytes.subarray(Math.max(0, written - head.length)));
   }
 
   outputs(files: readonly ProgramFile[]): void {
@@ -85,9 +99,12 @@ export class AnswerOutput implements ProgramSink {
   }
 
   private flush(): void {
-    const bytes = this.writer.view();
-    for (let done = 0; done < bytes.length; ) done += writeSync(ANSWER_FD, bytes, done, bytes.length - done);
+    writeWhole(this.writer.view());
     this.writer.clear();
     this.flushedAtMs = performance.now();
   }
+}
+
+function writeWhole(bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(ANSWER_FD, bytes, done, bytes.length - done);
 }

@@ -4,20 +4,32 @@
  */
 import { hash } from 'node:crypto';
 import { InternalError } from '../../../../lib/errors.ts';
-import { createFailure } from '../../../../wasm/runtime/program-halt.ts';
+import { WasmError } from '../../../../wasm/errors.ts';
+import type { ProgramFile } from '../../../../wasm/runtime/program-context.ts';
 import { runProgram } from '../../../../wasm/runtime/run-program.ts';
 import { COLLECT_ABOVE_BYTES } from '../../../constants.ts';
+import type { ResultAnswer } from '../../../protocol/answers.ts';
 import { FieldReader } from '../../../protocol/fields.ts';
 import { REQUEST, type RunRequest, readRun } from '../../../protocol/requests.ts';
 import { AnswerOutput } from './answer-output.ts';
+import { PieceSource } from './piece-source.ts';
 import { ProgramCache } from './program-cache.ts';
 import { RequestInput } from './request-input.ts';
+import { TaskSink } from './task-sink.ts';
 
 const DIGEST_BYTES = 32;
+/** Longest detail of an outcome in characters (domain/receipt.ts). */
+const MAX_DETAIL = 300;
+
+interface TaskEnd {
+  readonly outputs: readonly ProgramFile[];
+  readonly result: Omit<ResultAnswer, 'cpuMicros'>;
+}
 
 class TaskLoop {
   private readonly input = new RequestInput();
   private readonly output = new AnswerOutput();
+  private readonly sink = new TaskSink(this.input, this.output);
   private readonly cache = new ProgramCache();
   private readonly noMetrics = hash('sha256', '', 'buffer');
 
@@ -43,36 +55,40 @@ class TaskLoop {
   }
 
   private runTask(request: RunRequest): void {
-    const inputs = request.inputs.map(({ path, sizeBytes }) => {
-      const bytes = this.input.read(sizeBytes);
-      if (bytes === null) throw new InternalError('the parent has gone');
-      return { path, bytes };
-    });
+    const inputs = request.inputs.map(({ path, sizeBytes }) => ({ path, bytes: this.input.read(sizeBytes) }));
     this.output.beginTask();
+    const pieces = request.resume === null ? null : new PieceSource(this.input, request.resume.pieceSizes);
+    const end = this.runProgram(request, inputs, pieces);
+    pieces?.drain();
+    this.output.outputs(end.outputs);
+    this.output.result({ ...end.result, cpuMicros: this.output.cpuMicros });
+    if (end.result.memoryBytes > COLLECT_ABOVE_BYTES) globalThis.gc?.();
+  }
+
+  private runProgram(request: RunRequest, inputs: readonly ProgramFile[], pieces: PieceSource | null): TaskEnd {
     const cached = this.cache.get(toHex(request.digest), request.abi, request.maxPages);
     if (cached === null) throw new InternalError('the module was never sent');
     if (cached.kind === 'refused') {
       const { code, message } = cached.error;
       const failure = code === 'WASM_MEMORY_LIMIT' ? 'MEMORY_LIMIT' : 'MODULE_REFUSED';
-      const outcome = createFailure(failure, `${code}: ${message}`);
-      const nothing = { fuel: 0, steps: 0, metricsHash: this.noMetrics, memoryBytes: 0 };
-      return this.finish({ ...nothing, outcome, moduleDigest: null });
+      return this.endEarly('program-failed', failure, `${code}: ${message}`.slice(0, MAX_DETAIL));
     }
-    const result = runProgram(cached.program, { ...request, inputs, checkpoints: null, resume: null }, this.output);
-    this.output.outputs(result.outputs);
-    this.finish({ ...result, moduleDigest: cached.digest });
-    if (result.memoryBytes > COLLECT_ABOVE_BYTES) globalThis.gc?.();
+    const resume = request.resume === null || pieces === null ? null : { ...request.resume, pieces };
+    try {
+      const { outputs, ...result } = runProgram(cached.program, { ...request, inputs, resume }, this.sink);
+      const { outcome } = result;
+      const code = outcome.kind === 'program-failed' ? outcome.code : '';
+      const detail = 'detail' in outcome ? outcome.detail : '';
+      return { outputs, result: { ...result, kind: outcome.kind, code, detail, moduleDigest: cached.digest } };
+    } catch (error) {
+      if (!(error instanceof WasmError)) throw error;
+      return this.endEarly('resume-refused', '', error.message);
+    }
   }
 
-  private finish(result: Omit<ReturnType<typeof runProgram>, 'outputs'> & { moduleDigest: Uint8Array | null }): void {
-    const { outcome } = result;
-    this.output.result({
-      ...result,
-      kind: outcome.kind,
-      code: outcome.kind === 'program-failed' ? outcome.code : '',
-      detail: 'detail' in outcome ? outcome.detail : '',
-      cpuMicros: this.output.cpuMicros,
-    });
+  private endEarly(kind: ResultAnswer['kind'], code: string, detail: string): TaskEnd {
+    const nothing = { fuel: 0, steps: 0, metricsHash: this.noMetrics, memoryBytes: 0, moduleDigest: null };
+    return { outputs: [], result: { ...nothing, kind, code, detail } };
   }
 }
 

@@ -27,7 +27,7 @@ export class ProgramCache {
     if (known !== undefined) return known;
     const bytes = this.modules.get(digest);
     if (bytes === undefined) return null;
-    const prepared = prepare(bytes, abi, maxPages);
+    const prepared = prepare(bytes, { abi, maxPages });
     for (const oldest of this.programs.keys()) {
       if (this.programs.size < CHILD_MAX_PROGRAMS) break;
       this.programs.delete(oldest);
@@ -37,9 +37,9 @@ export class ProgramCache {
   }
 }
 
-function prepare(bytes: Uint8Array, abi: AbiName, maxPages: number): CachedProgram {
+function prepare(bytes: Uint8Array, options: Parameters<typeof prepareProgram>[1]): CachedProgram {
   try {
-    const program = prepareProgram(bytes, { abi, maxPages });
+    const program = prepareProgram(bytes, options);
     return { kind: 'ready', program, digest: hash('sha256', program.instrumented.bytes, 'buffer') };
   } catch (error) {
     if (error instanceof WasmError) return { kind: 'refused', error };

@@ -1,4 +1,5 @@
 import { readSync } from 'node:fs';
+import { InternalError } from '../../../../lib/errors.ts';
 import { CHILD_BUFFER_BYTES, REQUEST_FD } from '../../../constants.ts';
 
 /** Blocking reads of the request pipe: between tasks the child sleeps in read(2) and runs no event loop. */
@@ -7,27 +8,27 @@ export class RequestInput {
   private start = 0;
   private end = 0;
 
-  /** A copy of the next `length` bytes; null if the parent has gone. */
-  read(length: number): Uint8Array | null {
-    const target = new Uint8Array(length);
-    const buffered = Math.min(length, this.end - this.start);
-    target.set(this.buffer.subarray(this.start, this.start + buffered));
-    this.start += buffered;
-    let done = buffered;
-    while (done < length) {
-      if (length - done >= this.buffer.length) {
-        const count = readSync(REQUEST_FD, target, done, length - done, null);
-        if (count === 0) return null;
+  /** Fills the target with the next bytes; false if the parent has gone. */
+  readInto(target: Uint8Array): boolean {
+    let done = this.takeBuffered(target);
+    while (done < target.length) {
+      if (target.length - done >= this.buffer.length) {
+        const count = readSync(REQUEST_FD, target, done, target.length - done, null);
+        if (count === 0) return false;
         done += count;
-        continue;
+      } else {
+        if (!this.fill()) return false;
+        done += this.takeBuffered(target.subarray(done));
       }
-      if (!this.fill()) return null;
-      const part = this.buffer.subarray(0, Math.min(this.end, length - done));
-      target.set(part, done);
-      this.start = part.length;
-      done += part.length;
     }
-    return target;
+    return true;
+  }
+
+  private takeBuffered(target: Uint8Array): number {
+    const part = this.buffer.subarray(this.start, Math.min(this.end, this.start + target.length));
+    target.set(part);
+    this.start += part.length;
+    return part.length;
   }
 
   private fill(): boolean {
@@ -36,10 +37,17 @@ export class RequestInput {
     return this.end > 0;
   }
 
-  /** The next frame: type and fields. */
+  /** The next bytes of a task that is under way. */
+  read(length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    if (!this.readInto(bytes)) throw new InternalError('the parent has gone');
+    return bytes;
+  }
+
+  /** The next frame: type and fields; null if the parent has gone. */
   readFrame(): Uint8Array | null {
-    const head = this.read(4);
-    if (head === null) return null;
+    const head = new Uint8Array(4);
+    if (!this.readInto(head)) return null;
     return this.read(new DataView(head.buffer).getUint32(0));
   }
 }
