@@ -1,5 +1,5 @@
 /** Name and version of the rewriting rules; equal across replicas, changed whenever an output byte may change. */
-export const INSTRUMENTER = 'fogproof-instrument/1';
+export const INSTRUMENTER = 'fogproof-instrument/2';
 
 /** Bytes of one page of linear memory (WebAssembly core specification, section 4.2.8). */
 export const PAGE_BYTES = 65_536;
@@ -16,6 +16,12 @@ export const STACK_EXPORT = 'fogproof:stack';
 export const START_EXPORT = 'fogproof:start';
 /** Followed by the index of each mutable global. */
 export const GLOBAL_EXPORT_PREFIX = 'fogproof:global:';
+/**
+ * Followed by the index of each mutable float global of a stepping module: functions () -> bits and (bits) -> (), since
+ * the JavaScript interface may change the bits of a NaN.
+ */
+export const READ_BITS_PREFIX = 'fogproof:read-bits:';
+export const WRITE_BITS_PREFIX = 'fogproof:write-bits:';
 
 /**
  * Stack slots (8 bytes each, roughly) that nested calls may take together. The sandbox gives the child a native stack
@@ -50,3 +56,5 @@ export const MAX_TABLE_ENTRIES = 1_048_576;
 export const MAX_SECTION_ITEMS = 1_000_000;
 /** Parameters or results of one function: V8's limit (kV8MaxWasmFunctionParams). */
 export const MAX_SIGNATURE = 1000;
+/** Mutable globals of a stepping module: all of them are in each snapshot (domain/snapshot.ts, MAX_GLOBALS_BYTES). */
+export const MAX_MUTABLE_GLOBALS = 65_536;

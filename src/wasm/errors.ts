@@ -13,7 +13,8 @@ export type WasmErrorInfo =
       readonly name: string;
       readonly reason: 'unknown-module' | 'unknown-function' | 'not-a-function' | 'wrong-signature';
     }
-  | { readonly code: 'WASM_EXPORT_MISSING'; readonly name: string; readonly expected: string };
+  | { readonly code: 'WASM_EXPORT_MISSING'; readonly name: string; readonly expected: string }
+  | { readonly code: 'WASM_RESUME_REFUSED'; readonly reason: string };
 
 const WASM_ERRORS: ErrorTable<WasmErrorInfo> = {
   WASM_MALFORMED: {
@@ -56,9 +57,14 @@ const WASM_ERRORS: ErrorTable<WasmErrorInfo> = {
     message: (info) => `the module does not export '${info.name}' as ${info.expected}`,
     hint: () => 'Export what the ABI of the job asks for (docs/job-spec.md).',
   },
+  WASM_RESUME_REFUSED: {
+    retryable: false,
+    message: (info) => `the state does not fit the module or the job: ${info.reason}`,
+    hint: () => 'Resume from another snapshot of the same job, or begin at the beginning.',
+  },
 };
 
-/** Why a module is refused. What it does when it runs is an Outcome, not an error. */
+/** Why a module, or a state to go on from, is refused. What a module does when it runs is an Outcome, not an error. */
 export class WasmError extends DaemonError<WasmErrorInfo> {
   constructor(info: WasmErrorInfo, options?: ErrorOptions) {
     super(WASM_ERRORS, info, options);

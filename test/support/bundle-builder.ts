@@ -232,7 +232,7 @@ function createResult(job: JobId): Result {
     steps: 10,
     metricsHash: new Uint8Array(32).fill(4),
     instrumentedModule: blobOf(encodeUtf8('instrumented')),
-    instrumenter: 'fogproof-instrument/1',
+    instrumenter: 'fogproof-instrument/2',
   };
 }
 

@@ -101,7 +101,7 @@ export const offers: fc.Arbitrary<Offer> = fc.record({
   attempts: fc.integer({ min: 1, max: 4096 }),
   price: prices,
   isolation,
-  instrumenter: fc.constant('fogproof-instrument/1'),
+  instrumenter: fc.constant('fogproof-instrument/2'),
   expiresAtMs: times,
 });
 
@@ -178,7 +178,7 @@ export const results: fc.Arbitrary<Result> = fc.record({
   steps: integers(),
   metricsHash: bytes(32),
   instrumentedModule: fc.option(blobIds),
-  instrumenter: fc.constant('fogproof-instrument/1'),
+  instrumenter: fc.constant('fogproof-instrument/2'),
 });
 
 export const receipts: fc.Arbitrary<Receipt> = fc.record({
@@ -232,7 +232,7 @@ export const nodeRecords: fc.Arbitrary<NodeRecord> = fc.record({
     fc.record({
       kind: fc.constant('wasm' as const),
       isolation: fc.uniqueArray(isolation, { maxLength: 2 }),
-      instrumenter: fc.constant('fogproof-instrument/1'),
+      instrumenter: fc.constant('fogproof-instrument/2'),
       slots: fc.nat({ max: 64 }),
     }),
     { maxLength: 1 },

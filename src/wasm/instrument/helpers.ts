@@ -1,5 +1,5 @@
 import { ByteWriter } from '../binary/byte-writer.ts';
-import { I32 } from '../binary/types.ts';
+import { F32, I32 } from '../binary/types.ts';
 import { BULK_BYTES_PER_FUEL_LOG2, GROW_FUEL, HOST_MEMORY_MARK, PAGE_FUEL } from '../constants.ts';
 import { OP } from './opcodes.ts';
 
@@ -78,4 +78,21 @@ export function createGrowBody(indices: HelperIndices, maxPages: number): Uint8A
     },
     [I32],
   );
+}
+
+/** () -> i32 or i64: the bits of a float global. */
+export function createReadBitsBody(global: number, type: number): Uint8Array {
+  return body((out) => {
+    op(out, OP.globalGet, global);
+    out.u8(type === F32 ? 0xbc : 0xbd);
+  });
+}
+
+/** (i32 or i64) -> (): sets a float global by its bits. */
+export function createWriteBitsBody(global: number, type: number): Uint8Array {
+  return body((out) => {
+    op(out, OP.localGet, 0);
+    out.u8(type === F32 ? 0xbe : 0xbf);
+    op(out, OP.globalSet, global);
+  });
 }

@@ -4,6 +4,8 @@ import { parseModule, SECTION } from '../binary/parse-module.ts';
 import {
   EXTERNREF,
   type ExportEntry,
+  F32,
+  F64,
   FUNCREF,
   type FunctionImport,
   type FunctionType,
@@ -18,15 +20,18 @@ import {
   FUEL_EXPORT,
   GLOBAL_EXPORT_PREFIX,
   MAX_BODY_BYTES,
+  MAX_MUTABLE_GLOBALS,
   MAX_PAGES,
   MAX_TABLE_ENTRIES,
+  READ_BITS_PREFIX,
   STACK_EXPORT,
   STACK_SLOTS,
   START_EXPORT,
+  WRITE_BITS_PREFIX,
 } from '../constants.ts';
 import { WasmError } from '../errors.ts';
 import { FunctionAnalyser } from './analyse-function.ts';
-import { createChargeBody, createGrowBody } from './helpers.ts';
+import { createChargeBody, createGrowBody, createReadBitsBody, createWriteBitsBody } from './helpers.ts';
 import { ModuleIndex } from './module-index.ts';
 import { type AddedIndices, FunctionRewriter } from './rewrite-function.ts';
 
@@ -46,9 +51,25 @@ export interface InstrumentedModule {
   readonly hasStart: boolean;
   /** Pages at start and the most there can be; null without memory. */
   readonly memory: { readonly minPages: number; readonly maxPages: number } | null;
-  /** Names of the exports of mutable globals, in order of index. */
-  readonly mutableGlobals: readonly string[];
+  /** In order of index. */
+  readonly mutableGlobals: readonly MutableGlobal[];
 }
+
+/** A global whose value is part of the state. */
+export interface MutableGlobal {
+  readonly index: number;
+  /** Type byte (binary/types.ts). */
+  readonly type: number;
+}
+
+interface AddedFunction {
+  readonly type: FunctionType;
+  readonly body: Uint8Array;
+  /** Null where only the module itself calls it. */
+  readonly exportName: string | null;
+}
+
+const IDENTITY: FunctionType = { params: [I32], results: [I32] };
 
 /** Types that are added behind the module's own. */
 class AddedTypes {
@@ -100,6 +121,15 @@ function assertConsistent(module: ParsedModule, options: InstrumentOptions): voi
     throw new WasmError({ code: 'WASM_TOO_LARGE', what: 'table entries', value: entries, limit: MAX_TABLE_ENTRIES });
   }
   if (!options.isStepping) return;
+  const mutable = module.globals.filter((global) => global.isMutable).length;
+  if (mutable > MAX_MUTABLE_GLOBALS) {
+    throw new WasmError({
+      code: 'WASM_TOO_LARGE',
+      what: 'number of mutable globals',
+      value: mutable,
+      limit: MAX_MUTABLE_GLOBALS,
+    });
+  }
   const isOutside = (type: number): boolean => type === V128 || type === FUNCREF || type === EXTERNREF;
   if (module.globals.some((global) => global.isMutable && isOutside(global.valueType))) {
     throw new WasmError({
@@ -116,8 +146,8 @@ class ModuleRewriter {
   private readonly index: ModuleIndex;
   private readonly added: AddedIndices;
   private readonly maxPages: number;
-  private readonly helperBodies: Uint8Array[];
-  private readonly helperTypes: number[];
+  private readonly helpers: readonly AddedFunction[];
+  private readonly helperTypes: readonly number[];
   private readonly out: ByteWriter;
 
   constructor(module: ParsedModule, options: InstrumentOptions) {
@@ -127,7 +157,6 @@ class ModuleRewriter {
     this.index = new ModuleIndex(module);
     this.maxPages = Math.min(module.memory?.max ?? MAX_PAGES, options.maxPages, MAX_PAGES);
     this.out = new ByteWriter(module.bytes.length * 2 + 1024);
-    const identityType = this.types.indexOf({ params: [I32], results: [I32] });
     const firstGlobal = module.globals.length;
     const firstHelper = this.index.functionCount;
     this.added = {
@@ -138,13 +167,18 @@ class ModuleRewriter {
       grow: firstHelper + 2,
       blockTypeOf: (type) => this.types.indexOf({ params: [], results: type.results }),
     };
+    this.helpers = this.createHelpers();
+    this.helperTypes = this.helpers.map(({ type }) => this.types.indexOf(type));
+  }
+
+  private createHelpers(): AddedFunction[] {
+    const { added } = this;
+    const inner = [createChargeBody(added, 'bytes'), createChargeBody(added, 'items')];
     // Without a memory memory.grow does not validate; nothing calls the helper then.
-    const hasMemory = module.memory !== null;
-    this.helperTypes = hasMemory ? [identityType, identityType, identityType] : [identityType, identityType];
-    this.helperBodies = [
-      createChargeBody(this.added, 'bytes'),
-      createChargeBody(this.added, 'items'),
-      ...(hasMemory ? [createGrowBody(this.added, this.maxPages)] : []),
+    if (this.module.memory !== null) inner.push(createGrowBody(added, this.maxPages));
+    return [
+      ...inner.map((body) => ({ type: IDENTITY, body, exportName: null })),
+      ...(this.options.isStepping ? this.mutableGlobals().flatMap(createBitsFunctions) : []),
     ];
   }
 
@@ -199,14 +233,14 @@ class ModuleRewriter {
       functionExports,
       hasStart: module.start !== null,
       memory: module.memory === null ? null : { minPages: module.memory.min, maxPages: this.maxPages },
-      mutableGlobals: this.mutableGlobals().map((index) => GLOBAL_EXPORT_PREFIX + index),
+      mutableGlobals: this.mutableGlobals(),
     };
   }
 
   private rewriteCode(): ByteWriter {
     const { module, options } = this;
     const section = new ByteWriter(module.bytes.length * 2);
-    section.u32(module.code.length + this.helperBodies.length);
+    section.u32(module.code.length + this.helpers.length);
     const reader = new ByteReader(module.bytes);
     module.code.forEach((range, position) => {
       const type = this.index.typeOfFunction(module.imports.length + position, reader);
@@ -215,7 +249,7 @@ class ModuleRewriter {
       const rewriter = new FunctionRewriter(module.bytes, type, analysis, this.added);
       this.appendBody(section, rewriter.rewrite());
     });
-    for (const helper of this.helperBodies) this.appendBody(section, helper);
+    for (const { body } of this.helpers) this.appendBody(section, body);
     return section;
   }
 
@@ -232,8 +266,10 @@ class ModuleRewriter {
     section.bytes(body);
   }
 
-  private mutableGlobals(): number[] {
-    return this.module.globals.flatMap((global, index) => (global.isMutable ? [index] : []));
+  private mutableGlobals(): MutableGlobal[] {
+    return this.module.globals.flatMap((global, index) =>
+      global.isMutable ? [{ index, type: global.valueType }] : [],
+    );
   }
 
   private addedExports(): ExportEntry[] {
@@ -243,9 +279,13 @@ class ModuleRewriter {
       { name: STACK_EXPORT, kind: KIND_GLOBAL, index: added.stackGlobal },
     ];
     if (module.start !== null) entries.push({ name: START_EXPORT, kind: KIND_FUNCTION, index: module.start });
-    for (const index of this.mutableGlobals()) {
+    for (const { index } of this.mutableGlobals()) {
       entries.push({ name: GLOBAL_EXPORT_PREFIX + index, kind: KIND_GLOBAL, index });
     }
+    this.helpers.forEach(({ exportName }, position) => {
+      const index = added.chargeBytes + position;
+      if (exportName !== null) entries.push({ name: exportName, kind: KIND_FUNCTION, index });
+    });
     return entries;
   }
 
@@ -310,4 +350,21 @@ class ModuleRewriter {
     this.out.u32(content.length);
     this.out.bytes(content.view());
   }
+}
+
+function createBitsFunctions({ index, type }: MutableGlobal): AddedFunction[] {
+  if (type !== F32 && type !== F64) return [];
+  const bits = type === F32 ? I32 : I64;
+  return [
+    {
+      type: { params: [], results: [bits] },
+      body: createReadBitsBody(index, type),
+      exportName: READ_BITS_PREFIX + index,
+    },
+    {
+      type: { params: [bits], results: [] },
+      body: createWriteBitsBody(index, type),
+      exportName: WRITE_BITS_PREFIX + index,
+    },
+  ];
 }

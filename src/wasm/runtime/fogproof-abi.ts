@@ -1,9 +1,16 @@
+import { CheckpointPlan } from '../stepping/checkpoint-plan.ts';
+import { Checkpointer } from '../stepping/checkpointer.ts';
+import { GlobalState } from '../stepping/global-state.ts';
+import { ProgramOutput } from '../stepping/program-output.ts';
+import { restoreState } from '../stepping/restore-state.ts';
+import { checkResumeImage } from '../stepping/resume-image.ts';
 import { FOGPROOF_OUTPUT, STEP_FUEL } from './constants.ts';
 import {
   chargeCalls,
   type HostAbi,
   type HostFunctions,
   type HostProgram,
+  type ProgramInstance,
   parseSignature,
   parseSignatures,
 } from './host-functions.ts';
@@ -32,9 +39,7 @@ export const FOGPROOF_ABI: HostAbi = {
 
 class FogproofProgram implements HostProgram {
   private readonly context: ProgramContext;
-  private output: Uint8Array = new Uint8Array(0);
-  private outputLength = 0;
-  private hasOutput = false;
+  private readonly output = new ProgramOutput();
 
   readonly functions: HostFunctions;
 
@@ -70,39 +75,50 @@ class FogproofProgram implements HostProgram {
 
   private writeOutput(bytes: Uint8Array): void {
     this.context.chargeCopy(bytes.length);
-    const length = this.outputLength + bytes.length;
     const { outputBytes } = this.context.task;
-    if (length > outputBytes) halt('OUTPUT_LIMIT', `more than ${outputBytes} bytes of output`);
-    if (length > this.output.length) {
-      const grown = new Uint8Array(Math.max(length, this.output.length * 2));
-      grown.set(this.output.subarray(0, this.outputLength));
-      this.output = grown;
-    }
-    this.output.set(bytes, this.outputLength);
-    this.outputLength = length;
-    this.hasOutput = true;
+    if (this.output.length + bytes.length > outputBytes)
+      halt('OUTPUT_LIMIT', `more than ${outputBytes} bytes of output`);
+    this.output.append(bytes);
   }
 
-  run(exports: Readonly<Record<string, unknown>>): void {
-    // Both exports were checked to be functions of this type before the module ran.
-    const init = exports['fogproof_init'] as () => number;
-    const step = exports['fogproof_step'] as () => number;
-    const started = init();
+  run({ exports, instrumented }: ProgramInstance): void {
+    const { context, output } = this;
+    const { checkpoints, resume } = context.task;
+    const plan = checkpoints === null ? null : new CheckpointPlan(checkpoints);
+    const globals = new GlobalState(instrumented.mutableGlobals, exports);
+    const image = resume === null ? null : checkResumeImage(resume, instrumented, context.task);
+    if (image === null) this.initialise(exports);
+    else restoreState(image, { context, globals, output, plan });
+    const isDone = image?.host.isDone ?? false;
+    const checkpointer = plan === null ? null : new Checkpointer({ context, globals, output, plan });
+    checkpointer?.start(isDone);
+    if (!isDone) this.stepUntilDone(exports, checkpointer);
+  }
+
+  private initialise(exports: ProgramInstance['exports']): void {
+    // Both entry points were checked to be functions of this type before the module ran.
+    const started = (exports['fogproof_init'] as () => number)();
     if (started < 0) halt('STEP_FAILED', `fogproof_init returned ${started}`);
+  }
+
+  private stepUntilDone(exports: ProgramInstance['exports'], checkpointer: Checkpointer | null): void {
+    const { context } = this;
+    const step = exports['fogproof_step'] as () => number;
     for (let result = 0; result === 0; ) {
-      this.context.step++;
-      this.context.charge(STEP_FUEL);
+      context.charge(STEP_FUEL);
+      context.step++;
       result = step();
-      if (result < 0 || result > 1) halt('STEP_FAILED', `step ${this.context.step} returned ${result}`);
-      this.context.tick();
+      if (result < 0 || result > 1) halt('STEP_FAILED', `step ${context.step} returned ${result}`);
+      context.tick();
+      checkpointer?.afterStep(result === 1);
     }
   }
 
   flush(): void {}
 
   outputs(): readonly ProgramFile[] {
-    if (!this.hasOutput) return [];
-    return [{ path: FOGPROOF_OUTPUT, bytes: this.output.subarray(0, this.outputLength) }];
+    if (!this.output.isWritten) return [];
+    return [{ path: FOGPROOF_OUTPUT, bytes: this.output.bytes }];
   }
 }
 

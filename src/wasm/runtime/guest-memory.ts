@@ -1,3 +1,4 @@
+import { PAGE_BYTES } from '../constants.ts';
 import { halt } from './program-halt.ts';
 
 /** The program's memory as host functions see it; a pointer out of bounds is a trap. */
@@ -26,6 +27,18 @@ export class GuestMemory {
   private get data(): DataView {
     if (this.currentBytes.length === 0) this.refresh();
     return this.currentData;
+  }
+
+  /** All of it; valid until it grows. */
+  get whole(): Uint8Array {
+    return this.bytes;
+  }
+
+  /** Grows to a size within its limit. @throws RangeError where the host has no memory */
+  growTo(sizeBytes: number): void {
+    const pages = (sizeBytes - this.sizeBytes) / PAGE_BYTES;
+    if (pages > 0) this.memory.grow(pages);
+    this.refresh();
   }
 
   get sizeBytes(): number {

@@ -1,4 +1,5 @@
 import { F64, type FunctionType, I32, I64 } from '../binary/types.ts';
+import type { InstrumentedModule } from '../instrument/instrument.ts';
 import { HOST_CALL_FUEL } from './constants.ts';
 import type { ProgramContext, ProgramFile } from './program-context.ts';
 
@@ -15,11 +16,16 @@ export interface HostAbi {
   create(context: ProgramContext): HostProgram;
 }
 
+export interface ProgramInstance {
+  readonly exports: Readonly<Record<string, unknown>>;
+  readonly instrumented: InstrumentedModule;
+}
+
 /** The host's side of one run. */
 export interface HostProgram {
   readonly functions: HostFunctions;
   /** Calls the module's entry points in order until it has ended. */
-  run(exports: Readonly<Record<string, unknown>>): void;
+  run(instance: ProgramInstance): void;
   /** Ends what is buffered; called however the program ended. */
   flush(): void;
   /** In ascending order of path. */

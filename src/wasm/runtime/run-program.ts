@@ -1,5 +1,6 @@
 import { InternalError } from '../../lib/errors.ts';
 import { FUEL_EXPORT, HOST_MEMORY_MARK, STACK_EXPORT, START_EXPORT } from '../constants.ts';
+import { WasmError } from '../errors.ts';
 import { GuestMemory } from './guest-memory.ts';
 import type { HostProgram } from './host-functions.ts';
 import type { PreparedProgram } from './prepare-program.ts';
@@ -31,7 +32,11 @@ const TRAPS: readonly (readonly [RegExp, string])[] = [
   [/table/, 'out of bounds table access'],
 ];
 
-/** Runs a program from instantiation to its end. Never throws for what the program does. */
+/**
+ * Runs a program from instantiation, or from the state that its task names, to its end. Never throws for what the program
+ * does.
+ * @throws WasmError WASM_RESUME_REFUSED for a state that does not fit; nothing has run then
+ */
 export function runProgram(prepared: PreparedProgram, task: ProgramTask, sink: ProgramSink): ProgramResult {
   const context = new ProgramContext(task, sink);
   const run = new ProgramRun(prepared, context);
@@ -55,8 +60,9 @@ class ProgramRun {
       const program = this.prepared.abi.create(this.context);
       this.program = program;
       const exports = this.instantiate(program);
-      if (this.prepared.instrumented.hasStart) (exports[START_EXPORT] as () => void)();
-      program.run(exports);
+      const { instrumented } = this.prepared;
+      if (instrumented.hasStart && this.context.task.resume === null) (exports[START_EXPORT] as () => void)();
+      program.run({ exports, instrumented });
       program.flush();
       return this.context.fuelLeft < 0n ? createFailure('OUT_OF_FUEL', '') : { kind: 'completed' };
     } catch (error) {
@@ -94,6 +100,7 @@ class ProgramRun {
       const trap = TRAPS.find(([pattern]) => pattern.test(error.message));
       return createFailure('TRAP', trap?.[1] ?? 'trap');
     }
+    if (error instanceof WasmError) throw error;
     if (error instanceof RangeError) return { kind: 'engine-failed', detail: error.message.slice(0, 200) };
     throw new InternalError('a host function failed', { cause: error });
   }

@@ -50,7 +50,7 @@ describe('instrument', () => {
       assembleWat('(module (global i32 (i32.const 1)) (global (mut i64) (i64.const 2)) (func $s) (start $s))'),
       OPTIONS,
     );
-    expect(module.mutableGlobals).toEqual(['fogproof:global:1']);
+    expect(module.mutableGlobals).toEqual([{ index: 1, type: 0x7e }]);
     expect(module.hasStart).toBe(true);
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module.bytes));
     expect(Object.keys(exports).sort()).toEqual([

@@ -4,6 +4,7 @@ import {
   type HostAbi,
   type HostFunctions,
   type HostProgram,
+  type ProgramInstance,
   parseSignature,
   parseSignatures,
 } from '../host-functions.ts';
@@ -85,7 +86,7 @@ class WasiProgram implements HostProgram {
     });
   }
 
-  run(exports: Readonly<Record<string, unknown>>): void {
+  run({ exports }: ProgramInstance): void {
     // Checked to be a function of this type before the module ran.
     const start = exports['_start'] as () => void;
     const exit = catchExit(start);
