@@ -20,8 +20,6 @@ export function createWasmChildProgram(): ChildProgram {
       at(`sandbox/constants.${extension}`),
       at(`sandbox/errors.${extension}`),
       at(`lib/errors.${extension}`),
-      at(`proofs/errors.${extension}`),
-      at(`proofs/host-state.${extension}`),
     ],
   };
 }

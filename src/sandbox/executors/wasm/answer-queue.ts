@@ -8,6 +8,10 @@ export interface AnswerQueueModules {
   readonly fail: (error: unknown) => void;
 }
 
+const TAKEN = new Uint8Array(0);
+/** Places of frames that were taken are given up so many at a time: taking the first of a long array copies the rest. */
+const COMPACT_AFTER = 256;
+
 /**
  * Deals with a child's frames one at a time and in order, though some take their time. What has come meanwhile is parked;
  * when that is much, the pipe is not read, so the child has to wait as well.
@@ -60,22 +64,27 @@ export class AnswerQueue {
   private goOn(): void {
     this.isBusy = false;
     while (!this.isBusy && !this.isClosed) {
-      const frame = this.parked[this.next++];
-      if (frame === undefined) return this.empty();
-      this.parkedBytes -= frame.length + PARKED_FRAME_BYTES;
+      const frame = this.takeParked();
+      if (frame === null) break;
       this.handle(frame);
     }
     this.resumeIfLow();
   }
 
-  private empty(): void {
-    this.parked = [];
-    this.next = 0;
-    this.resumeIfLow();
+  private takeParked(): Uint8Array | null {
+    const frame = this.parked[this.next];
+    if (frame === undefined) return null;
+    this.parked[this.next++] = TAKEN;
+    this.parkedBytes -= frame.length + PARKED_FRAME_BYTES;
+    if (this.next >= COMPACT_AFTER || this.next === this.parked.length) {
+      this.parked.splice(0, this.next);
+      this.next = 0;
+    }
+    return frame;
   }
 
   private resumeIfLow(): void {
-    if (!this.isPaused || this.parkedBytes > MAX_PARKED_BYTES / 2) return;
+    if (this.isClosed || !this.isPaused || this.parkedBytes > MAX_PARKED_BYTES / 2) return;
     this.isPaused = false;
     this.modules.pipe.resume();
   }

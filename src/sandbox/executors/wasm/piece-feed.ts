@@ -21,15 +21,16 @@ export class PieceFeed {
   private readonly options: PieceFeedOptions;
   private ahead: Uint8Array | null = null;
   private taken = 0;
+  private hasEnded = false;
 
   constructor(pieces: AsyncIterable<Uint8Array>, options: PieceFeedOptions) {
     this.source = pieces[Symbol.asyncIterator]();
     this.options = options;
   }
 
-  /** All pieces have come; the last may still have to be written. */
+  /** The source has ended where it should; the last piece may still have to be written. */
   get isWhole(): boolean {
-    return this.taken === this.options.sizes.length && this.ahead === null;
+    return this.hasEnded;
   }
 
   /** Takes the first piece, or sees that there is none. @throws SandboxError SANDBOX_RESUME_STATE */
@@ -37,7 +38,7 @@ export class PieceFeed {
     this.ahead = await this.take();
   }
 
-  /** @throws SandboxError SANDBOX_RESUME_STATE; the signal's reason */
+  /** @throws SandboxError SANDBOX_RESUME_STATE; AbortError or the signal's reason */
   async writeTo(requests: Writable): Promise<void> {
     let batchBytes = 0;
     requests.cork();
@@ -74,6 +75,7 @@ export class PieceFeed {
     const size = sizes[this.taken];
     if (next.done === true) {
       if (size !== undefined) return refuse(`it has ${sizes.length} pieces and only ${this.taken} came`);
+      this.hasEnded = true;
       return null;
     }
     if (size === undefined) return refuse(`more came than its ${sizes.length} pieces`);
