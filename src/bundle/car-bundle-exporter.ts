@@ -1,7 +1,8 @@
 import type { BlobStore } from '../blob/interface.ts';
-import type { Bundle, UnrevealedReplica } from '../domain/bundle.ts';
+import type { Bundle, BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import { COMMITMENT } from '../domain/commitment.ts';
-import { type BlobId, ObjectId, UnixMs } from '../domain/ids.ts';
+import { type BlobId, JobId, LeaseId, ObjectId, UnixMs } from '../domain/ids.ts';
+import { LEASE } from '../domain/lease.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { AbortOptions } from '../lib/abort.ts';
@@ -9,10 +10,13 @@ import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
+import { findChainBlobs } from './chain-blobs.ts';
 import { type CollectedAnchors, collectAnchors } from './collect-anchors.ts';
+import { type CollectedSnapshots, collectSnapshots, type LeaseLine, NO_SNAPSHOTS } from './collect-snapshots.ts';
 import { EXPORT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import { computePae, encodeDsse } from './dsse.ts';
 import { BundleError } from './errors.ts';
+import { fitRoot } from './fit-root.ts';
 import { encodeStatement, IN_TOTO_PAYLOAD_TYPE } from './in-toto.ts';
 import type {
   AnchorReader,
@@ -22,19 +26,23 @@ import type {
   BundleExportRequest,
   BundleMaterial,
   ExportedBundle,
+  SnapshotSource,
   StatementSigner,
 } from './interface.ts';
-import { type Assessment, assessEvidence } from './verify.ts';
+import type { EvidenceBlobs } from './open-chain.ts';
+import { type Assessment, assessEvidence, type FileContents } from './verify.ts';
 import { writeBlocks } from './write-blocks.ts';
 
 export interface CarBundleExporterModules {
-  readonly blobs: Pick<BlobStore, 'stat' | 'read' | 'pin'>;
+  readonly blobs: Pick<BlobStore, 'stat' | 'get' | 'read' | 'pin'>;
   readonly identity: StatementSigner;
   readonly clock: Clock;
   /** Absent where receipts are not anchored. */
   readonly anchors?: AnchorSource;
   /** Asked for the verdict that an export tells; without it anchors are unchecked. */
   readonly anchorReader?: AnchorReader;
+  /** Absent where no snapshots are held. */
+  readonly snapshots?: SnapshotSource;
 }
 
 /** Readable by others: a bundle is made to be shown. */
@@ -56,18 +64,24 @@ export class CarBundleExporter implements BundleExporter {
     if (material.attempts.length === 0) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
     const unrevealed = await selectUnrevealed(material);
     const listing = createBundle({ ...material, unrevealed }, UnixMs(this.#modules.clock.nowMs()));
-    const { accepted, receipts } = await assessEvidence(listing);
-    using _pins = this.#pinAll(material, receipts);
-    const blobs = await this.#listBlobs(
-      material,
-      accepted === undefined ? receipts : accepted.receipts,
-      request.content,
-    );
+    const chains = await findChainBlobs(listing);
+    using _chainPins = this.#pin([...chains.keys()]);
+    const contents = { blobs: await this.#readChains(chains), snapshots: [] };
+    const { accepted, receipts } = await assessEvidence(listing, {}, contents);
+    using _pins = this.#pin(nameBlobs(material, receipts).map(({ blob }) => blob));
+    const snapshots = await this.#findSnapshots(material, request);
+    const named = [...nameBlobs(material, accepted?.receipts ?? receipts), ...nameChains(chains)];
+    const blobs = await this.#listBlobs(named, request.content);
     const { anchors, waitingInBatches } = await this.#findAnchors(receipts, request, options);
-    const bundle = { ...listing, blobs, ...(anchors.length === 0 ? {} : { anchors: [...anchors] }) };
-    const assessment = await this.#assess(bundle, options);
+    const bundle = fitRoot({
+      ...listing,
+      blobs,
+      ...(snapshots.listed.length === 0 ? {} : { snapshots: [...snapshots.listed] }),
+      ...(anchors.length === 0 ? {} : { anchors: [...anchors] }),
+    });
+    const assessment = await this.#assess(bundle, contents, options);
     const content =
-      request.format === 'bundle' ? this.#writeBundle(bundle) : this.#writeStatement(material, assessment);
+      request.format === 'bundle' ? this.#writeBundle(bundle, snapshots) : this.#writeStatement(material, assessment);
     const sizeBytes = await writeCounted(request.path, content);
     return {
       path: request.path,
@@ -76,7 +90,29 @@ export class CarBundleExporter implements BundleExporter {
       receipts: receipts.length,
       anchored: anchors.length,
       waitingInBatches,
+      snapshots: snapshots.listed.length,
     };
+  }
+
+  /** Chains that are not here, or are of another size than stated, are named without being in the file. */
+  async #readChains(chains: ReadonlyMap<BlobId, number>): Promise<EvidenceBlobs> {
+    const { blobs } = this.#modules;
+    const found = new Map<BlobId, Uint8Array>();
+    for (const [blob, sizeBytes] of chains) {
+      if ((await blobs.stat(blob))?.sizeBytes === sizeBytes) found.set(blob, await blobs.get(blob, sizeBytes));
+    }
+    return found;
+  }
+
+  async #findSnapshots(
+    { job, attempts }: BundleMaterial,
+    { format, snapshots: choice = 'none' }: BundleExportRequest,
+  ): Promise<CollectedSnapshots> {
+    if (choice === 'none' || format !== 'bundle') return NO_SNAPSHOTS;
+    const { snapshots } = this.#modules;
+    if (snapshots === undefined) throw new BundleError({ code: 'BUNDLE_NO_SNAPSHOTS' });
+    const lines = await Promise.all(attempts.map(listLine));
+    return await collectSnapshots(snapshots, lines, { job: JobId(job.id), choice });
   }
 
   async #findAnchors(
@@ -93,19 +129,22 @@ export class CarBundleExporter implements BundleExporter {
     return await collectAnchors(anchors, ids, { forMs: waitForAnchorMs ?? 0, clock, signal });
   }
 
-  async #assess(bundle: Bundle, { signal }: AbortOptions): Promise<Assessment> {
+  async #assess(bundle: Bundle, contents: FileContents, { signal }: AbortOptions): Promise<Assessment> {
     const { anchorReader, clock } = this.#modules;
-    return await assessEvidence(bundle, {
+    const verifying = {
       nowMs: clock.nowMs(),
       chainTimeoutMs: EXPORT_CHAIN_TIMEOUT_MS,
       ...(anchorReader === undefined ? {} : { anchorReader }),
       ...(signal === undefined ? {} : { signal }),
-    });
+    };
+    return await assessEvidence(bundle, verifying, contents);
   }
 
-  #writeBundle(bundle: Bundle): AsyncIterable<Uint8Array> {
+  #writeBundle(bundle: Bundle, snapshots: CollectedSnapshots): AsyncIterable<Uint8Array> {
     const { blobs } = this.#modules;
-    return writeBlocks(bundle, (blob, offset, length) => blobs.read(blob, offset, length));
+    const present = new Set(bundle.blobs.flatMap(({ blob, included }) => (included ? [blob] : [])));
+    const read = (blob: BlobId, offset: number, length: number) => blobs.read(blob, offset, length);
+    return writeBlocks(bundle, read, snapshots.blocks(present));
   }
 
   async *#writeStatement(material: BundleMaterial, assessment: Assessment): AsyncIterable<Uint8Array> {
@@ -120,20 +159,16 @@ export class CarBundleExporter implements BundleExporter {
   }
 
   /** Blobs must not be evicted between listing and writing them. */
-  #pinAll(material: BundleMaterial, receipts: readonly Signed<Receipt>[]): Disposable {
+  #pin(blobs: readonly BlobId[]): Disposable {
     const stack = new DisposableStack();
-    for (const { blob } of nameBlobs(material, receipts)) stack.use(this.#modules.blobs.pin(blob));
+    for (const blob of blobs) stack.use(this.#modules.blobs.pin(blob));
     return stack;
   }
 
-  async #listBlobs(
-    material: BundleMaterial,
-    receipts: readonly Signed<Receipt>[],
-    content: BundleContent,
-  ): Promise<Bundle['blobs']> {
+  async #listBlobs(named: readonly NamedBlob[], content: BundleContent): Promise<Bundle['blobs']> {
     const listed = new Map<BlobId, Bundle['blobs'][number]>();
-    for (const { blob, sizeBytes, role } of nameBlobs(material, receipts)) {
-      const isWanted = content === 'everything' || (content === 'outputs' && role === 'output');
+    for (const { blob, sizeBytes, role } of named) {
+      const isWanted = role === 'chain' || content === 'everything' || (content === 'outputs' && role === 'output');
       const found = isWanted ? await this.#modules.blobs.stat(blob) : undefined;
       const included = found?.sizeBytes === sizeBytes || listed.get(blob)?.included === true;
       listed.set(blob, { blob, sizeBytes, included });
@@ -145,7 +180,7 @@ export class CarBundleExporter implements BundleExporter {
 interface NamedBlob {
   readonly blob: BlobId;
   readonly sizeBytes: number;
-  readonly role: 'module' | 'input' | 'output';
+  readonly role: 'module' | 'input' | 'output' | 'chain';
 }
 
 function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]): readonly NamedBlob[] {
@@ -155,6 +190,17 @@ function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]
     { blob: workload.module, sizeBytes: workload.moduleSizeBytes, role: 'module' },
     ...inputs.map((input) => ({ ...input, role: 'input' as const })),
   ];
+}
+
+/** Of every attempt, dissenting ones too. */
+function nameChains(chains: ReadonlyMap<BlobId, number>): readonly NamedBlob[] {
+  return [...chains].map(([blob, sizeBytes]) => ({ blob, sizeBytes, role: 'chain' }));
+}
+
+/** Leases that a replica's state went through, newest first. */
+async function listLine({ lease, inherited = [] }: BundleAttempt): Promise<LeaseLine> {
+  const wires = [lease, ...inherited.map((earlier) => earlier.lease).toReversed()];
+  return await Promise.all(wires.map(async (wire) => LeaseId((await openSigned(LEASE, wire)).id)));
 }
 
 /** A set that lost a member before the first reveal is void: those who signed that one have no part in the last. */

@@ -10,6 +10,9 @@ export type BundleErrorInfo =
   | { readonly code: 'BUNDLE_UNREFERENCED_BLOCK'; readonly block: string }
   | { readonly code: 'BUNDLE_MISSING_BLOCK'; readonly block: string }
   | { readonly code: 'BUNDLE_SIZE_MISMATCH'; readonly block: string; readonly expected: number; readonly found: number }
+  | { readonly code: 'BUNDLE_SNAPSHOT_DAMAGED'; readonly block: string; readonly step: number; readonly piece: string }
+  | { readonly code: 'BUNDLE_NO_SNAPSHOTS' }
+  | { readonly code: 'BUNDLE_SNAPSHOT_GONE'; readonly lease: string; readonly step: number; readonly reason: string }
   | { readonly code: 'BUNDLE_NO_RESULT'; readonly job: string }
   | { readonly code: 'BUNDLE_NO_ANCHORING' }
   | { readonly code: 'BUNDLE_WRITE_FAILED'; readonly path: string; readonly reason: string };
@@ -62,6 +65,21 @@ const BUNDLE_ERRORS: ErrorTable<BundleErrorInfo> = {
     message: (info) => `block ${info.block} has ${info.found} bytes where ${info.expected} are stated`,
     hint: askAgain,
   },
+  BUNDLE_SNAPSHOT_DAMAGED: {
+    retryable: false,
+    message: (info) => `${info.piece} of the snapshot at step ${info.step} does not hash to its name, ${info.block}`,
+    hint: askAgain,
+  },
+  BUNDLE_NO_SNAPSHOTS: {
+    retryable: false,
+    message: () => 'this node holds no snapshots of its jobs',
+    hint: () => 'Export without them: fogproof bundle export --snapshots none',
+  },
+  BUNDLE_SNAPSHOT_GONE: {
+    retryable: true,
+    message: (info) => `the snapshot at step ${info.step} of lease ${info.lease} cannot be exported: ${info.reason}`,
+    hint: () => 'Export again; if it stays so, export with --snapshots last or none.',
+  },
   BUNDLE_NO_RESULT: {
     retryable: false,
     message: (info) => `no attempt of job ${info.job} has a receipt`,
@@ -88,6 +106,7 @@ export class BundleError extends DaemonError<BundleErrorInfo> {
 /** Codes of a file that is a bundle and was changed: its verdict is `invalid`, where the others are no bundle at all. */
 const TAMPERED: ReadonlySet<string> = new Set<BundleErrorInfo['code']>([
   'BUNDLE_HASH_MISMATCH',
+  'BUNDLE_SNAPSHOT_DAMAGED',
   'BUNDLE_DUPLICATE_BLOCK',
   'BUNDLE_UNREFERENCED_BLOCK',
   'BUNDLE_MISSING_BLOCK',

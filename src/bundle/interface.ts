@@ -3,11 +3,12 @@
  * in-toto export. It does not own fetching anything: what is not in the file is `unchecked`.
  * Verification runs in a browser: no node: imports below verify.ts; clock and blob reading are injected.
  */
+import type { SnapshotStore } from '../blob/interface.ts';
 import type { Anchor } from '../domain/anchor.ts';
 import type { AssuranceReport, VerificationVerdict } from '../domain/assurance.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
-import type { PeerKey } from '../domain/ids.ts';
+import type { JobId, PeerKey } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import type { Signed } from '../domain/signed.ts';
 
@@ -58,6 +59,21 @@ export interface AnchorSource {
 /** Which blobs go into the file besides the signed objects. */
 export type BundleContent = 'evidence' | 'outputs' | 'everything';
 
+/** Which snapshots go into the file: none, the newest held of each replica, or all that are held. */
+export type SnapshotChoice = 'none' | 'last' | 'all';
+
+/** The requester's own snapshots; `node/` joins the store with the keys of its jobs. */
+export interface SnapshotSource {
+  readonly store: Pick<SnapshotStore, 'list' | 'readSnapshot' | 'readItem'>;
+  readonly keys: SnapshotKeys;
+}
+
+/** Opens sealed snapshots; `scheduler` provides it. */
+export interface SnapshotKeys {
+  /** Undefined where the job's snapshots are not sealed, or its key is not here. */
+  snapshotKey(job: JobId): Promise<Uint8Array | undefined>;
+}
+
 export interface BundleVerification {
   /** `invalid` if any assurance is, else `unchecked` if any is, else `valid`. */
   readonly verdict: 'valid' | 'invalid' | 'unchecked';
@@ -72,6 +88,8 @@ export interface BundleExportRequest {
   readonly path: string;
   readonly format: 'bundle' | 'in-toto';
   readonly content: BundleContent;
+  /** They are exported unsealed: whoever has the file can read the program's state. Absent is none. */
+  readonly snapshots?: SnapshotChoice | undefined;
   /** How long to wait until all receipts are anchored; what is not by then is exported without. Absent is not at all. */
   readonly waitForAnchorMs?: number | undefined;
 }
@@ -85,6 +103,8 @@ export interface ExportedBundle {
   readonly anchored: number;
   /** Batches in which others of them wait to be anchored, ascending. */
   readonly waitingInBatches: readonly number[];
+  /** Snapshots in the file. */
+  readonly snapshots: number;
 }
 
 export interface BundleExporter {

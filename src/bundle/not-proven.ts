@@ -18,10 +18,19 @@ export function listNotProven(
     isReplicated
       ? 'That the providers who agree are independent: peer identities are free, and one operator may have several.'
       : 'That the program ran at all: no second provider whose agreement is proven here gave the same result.',
+    ...describeStates(accepted),
     describeWhen(findings.dating),
     `That the program was isolated${isolation === undefined ? '' : ` ('${isolation}')`} and what it used: the sandbox report is the provider's word, and no hardware attests it.`,
     ...(job?.priceCeiling === '0' ? [] : ['That anything was paid: prices are agreed here, payments are not shown.']),
     'That the inputs were kept private: the provider read them.',
+  ];
+}
+
+function describeStates(accepted: AcceptedResult | undefined): readonly string[] {
+  const hasChain = accepted?.receipts.some(({ value }) => value.checkpointRoot !== null) ?? false;
+  if (!hasChain) return [];
+  return [
+    'That the states behind the checkpoints are those of the program: run an interval again to see (`fogproof job replay`).',
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { Bundle, BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
+import { CHECKPOINT, type Checkpoint } from '../domain/checkpoint.ts';
 import { COMMITMENT, COMMITMENT_SET, type Commitment, type CommitmentSet } from '../domain/commitment.ts';
 import { ObjectId } from '../domain/ids.ts';
 import { JOB, type Job } from '../domain/job.ts';
@@ -9,6 +10,7 @@ import type { Signed, SignedWire } from '../domain/signed.ts';
 import { computeObjectCid } from '../lib/cid.ts';
 import { isDaemonError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
+import { type AttemptChain, type EvidenceBlobs, openChain } from './open-chain.ts';
 
 /** A signed object whose signature holds, or why it was refused. */
 export type Opened<Value> =
@@ -24,6 +26,17 @@ export interface OpenedAttempt {
   readonly commitment: Opened<Commitment> | null;
   readonly setSignature: Opened<CommitmentSet> | null;
   readonly lastProgress: Opened<Progress> | null;
+  readonly chain: AttemptChain;
+  /** Oldest first; empty where the attempt began at the beginning. */
+  readonly inherited: readonly OpenedInherited[];
+}
+
+/** An earlier attempt that state was inherited from. */
+export interface OpenedInherited {
+  readonly label: string;
+  readonly lease: Opened<Lease>;
+  readonly acceptance: Opened<LeaseAcceptance>;
+  readonly checkpoints: readonly Opened<Checkpoint>[];
 }
 
 export interface OpenedUnrevealed {
@@ -44,11 +57,14 @@ export interface OpenedEvidence {
 
 export type Evidence = Pick<Bundle, 'job' | 'attempts' | 'unrevealed' | 'commitmentSet' | 'missingReplicas'>;
 
-export async function openEvidence(evidence: Evidence): Promise<OpenedEvidence> {
+export async function openEvidence(evidence: Evidence, blobs: EvidenceBlobs = new Map()): Promise<OpenedEvidence> {
   const { commitmentSet, missingReplicas } = evidence;
+  const job = await open(JOB, evidence.job);
   return {
-    job: await open(JOB, evidence.job),
-    attempts: await Promise.all(evidence.attempts.map(openAttempt)),
+    job,
+    attempts: await Promise.all(
+      evidence.attempts.map((attempt, index) => openAttempt(attempt, `attempt ${index + 1}`, { job, blobs })),
+    ),
     unrevealed: await Promise.all(evidence.unrevealed.map(openUnrevealed)),
     commitmentSet:
       commitmentSet === null
@@ -61,16 +77,41 @@ export async function openEvidence(evidence: Evidence): Promise<OpenedEvidence> 
   };
 }
 
-async function openAttempt(attempt: BundleAttempt, index: number): Promise<OpenedAttempt> {
+async function openAttempt(
+  attempt: BundleAttempt,
+  label: string,
+  { job, blobs }: { readonly job: Opened<Job>; readonly blobs: EvidenceBlobs },
+): Promise<OpenedAttempt> {
+  const lease = await open(LEASE, attempt.lease);
+  const receipt = await open(RECEIPT, attempt.receipt);
   return {
-    label: `attempt ${index + 1}`,
-    lease: await open(LEASE, attempt.lease),
+    label,
+    lease,
     acceptance: await open(LEASE_ACCEPTANCE, attempt.acceptance),
-    receipt: await open(RECEIPT, attempt.receipt),
+    receipt,
     commitment: attempt.commitment && (await open(COMMITMENT, attempt.commitment)),
     setSignature: attempt.setSignature && (await open(COMMITMENT_SET, attempt.setSignature)),
     lastProgress: attempt.lastProgress === undefined ? null : await open(PROGRESS, attempt.lastProgress),
+    chain: openChain({ job: signedOf(job), lease: signedOf(lease), receipt: signedOf(receipt)?.value }, blobs),
+    inherited: await Promise.all(
+      (attempt.inherited ?? []).map((inherited, place) => openInherited(inherited, `${label}: inherited ${place + 1}`)),
+    ),
   };
+}
+
+type InheritedWire = NonNullable<BundleAttempt['inherited']>[number];
+
+async function openInherited(inherited: InheritedWire, label: string): Promise<OpenedInherited> {
+  return {
+    label,
+    lease: await open(LEASE, inherited.lease),
+    acceptance: await open(LEASE_ACCEPTANCE, inherited.acceptance),
+    checkpoints: await Promise.all(inherited.checkpoints.map((checkpoint) => open(CHECKPOINT, checkpoint))),
+  };
+}
+
+function signedOf<Value>(opened: Opened<Value>): Signed<Value> | undefined {
+  return opened.kind === 'opened' ? opened.signed : undefined;
 }
 
 async function openUnrevealed(replica: UnrevealedReplica, index: number): Promise<OpenedUnrevealed> {

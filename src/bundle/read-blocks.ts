@@ -1,7 +1,7 @@
 /**
  * Reading of a bundle file: CARv1 (ipld.io/specs/transport/car/carv1) of one root, which is its first block, followed
- * by raw blocks. Stricter than CAR: sha2-256 CIDv1 only, each block once, each hashed. Blobs are hashed as they pass and
- * never held.
+ * by raw blocks. Stricter than CAR: sha2-256 CIDv1 only, each block once and named by the root or by a snapshot before
+ * it, each hashed. Blobs are hashed as they pass and not held, but for those that were asked for.
  */
 import { asyncIterableReader, readHeader } from '@ipld/car/decoder';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -10,21 +10,38 @@ import { CID } from 'multiformats/cid';
 import { BUNDLE, type Bundle } from '../domain/bundle.ts';
 import { type BlobId, BlobId as createBlobId } from '../domain/ids.ts';
 import { decodeObject } from '../domain/object-type.ts';
-import { areBytesEqual } from '../lib/bytes.ts';
-import { computeObjectCid, DAG_CBOR_CODE, RAW_CODE, SHA2_256 } from '../lib/cid.ts';
+import { SNAPSHOT_PIECE_BYTES } from '../domain/snapshot.ts';
+import { areBytesEqual, concatBytes } from '../lib/bytes.ts';
+import { computeObjectCid, DAG_CBOR_CODE, sha256 as hashAtOnce, RAW_CODE, SHA2_256 } from '../lib/cid.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
 import { BLOB_PIECE_BYTES, MAX_CAR_HEADER_BYTES } from './constants.ts';
 import { BundleError } from './errors.ts';
+import { type SnapshotInFile, SnapshotRegister } from './snapshot-register.ts';
 
 /** A whole file, or its pieces in order. */
 export type BundleSource = Uint8Array | AsyncIterable<Uint8Array>;
+
+/** Where the bytes of a block are in the file. */
+export interface BlockPlace {
+  readonly offset: number;
+  readonly sizeBytes: number;
+}
 
 export interface BundleBlocks {
   readonly bundle: Bundle;
   /** CID of the root block: names this file's evidence. */
   readonly rootId: string;
-  /** Size in bytes of each blob in the file; each hashes to its id. */
-  readonly included: ReadonlyMap<BlobId, number>;
+  /** Every raw block: blobs, snapshots and their items. Each hashes to its id. */
+  readonly included: ReadonlyMap<BlobId, BlockPlace>;
+  /** The bytes of those that were asked for and are there. */
+  readonly kept: ReadonlyMap<BlobId, Uint8Array>;
+  /** In the order of the root's list. */
+  readonly snapshots: readonly SnapshotInFile[];
+}
+
+export interface ReadOptions {
+  /** Blobs to be held, with the most bytes that each may have; by default none. */
+  readonly keep?: (bundle: Bundle) => Promise<ReadonlyMap<BlobId, number>>;
 }
 
 type Reader = ReturnType<typeof asyncIterableReader>;
@@ -38,20 +55,31 @@ const NO_HEADER = 'it does not begin with the header of a CARv1 file';
  * Reads a bundle file and checks every block against its name and the list in the root.
  * @throws BundleError
  */
-export async function readBlocks(source: BundleSource): Promise<BundleBlocks> {
+export async function readBlocks(source: BundleSource, { keep }: ReadOptions = {}): Promise<BundleBlocks> {
   const reader = asyncIterableReader(source instanceof Uint8Array ? toPieces(source) : source);
   const root = await readRoot(reader);
   const { bundle, rootId } = await readRootBlock(reader, root);
-  const included = new Map<BlobId, number>();
+  const wanted = (await keep?.(bundle)) ?? new Map<BlobId, number>();
+  const names = new BlockNames(bundle);
+  const included = new Map<BlobId, BlockPlace>();
+  const kept = new Map<BlobId, Uint8Array>();
   for (;;) {
     const head = await readBlockHead(reader);
     if (head === undefined) break;
-    const blob = await readBlob(reader, head);
+    const { sizeBytes } = head;
+    const blob = nameBlock(head);
     if (included.has(blob)) throw new BundleError({ code: 'BUNDLE_DUPLICATE_BLOCK', block: blob });
-    included.set(blob, head.sizeBytes);
+    const isSnapshot = names.admit(blob, sizeBytes);
+    const offset = reader.pos;
+    const isHeld = isSnapshot || sizeBytes <= (wanted.get(blob) ?? -1);
+    const bytes = await readBlob(reader, head, { isHeld, damage: () => names.describeDamage(blob) });
+    included.set(blob, { offset, sizeBytes });
+    names.snapshots.takeItem(blob);
+    if (isSnapshot) names.snapshots.take(blob, bytes, included);
+    else if (isHeld) kept.set(blob, bytes);
   }
-  assertListed(bundle, included);
-  return { bundle, rootId, included };
+  names.assertAllSeen(included);
+  return { bundle, rootId, included, kept, snapshots: names.snapshots.found };
 }
 
 async function* toPieces(bytes: Uint8Array): AsyncIterable<Uint8Array> {
@@ -136,18 +164,30 @@ function decodeCid(bytes: Uint8Array): CID {
   throw new BundleError({ code: 'BUNDLE_MALFORMED', reason: 'a block whose CID is not a CIDv1 with sha2-256' });
 }
 
-async function readBlob(reader: Reader, { cid, sizeBytes }: BlockHead): Promise<BlobId> {
+function nameBlock({ cid }: BlockHead): BlobId {
   if (cid.code !== RAW_CODE) throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: cid.toString() });
-  const hash = sha256.create();
+  return createBlobId(cid.toString());
+}
+
+/** The bytes of a block that is to be held, else none; small ones are hashed at once, which is faster. */
+async function readBlob(
+  reader: Reader,
+  { cid, sizeBytes }: BlockHead,
+  { isHeld, damage }: { readonly isHeld: boolean; readonly damage: () => BundleError },
+): Promise<Uint8Array> {
+  const held: Uint8Array[] = [];
+  const hash = sizeBytes > BLOB_PIECE_BYTES ? sha256.create() : undefined;
+  let digest: Uint8Array | undefined;
   for (let left = sizeBytes; left > 0; ) {
     const piece = await readExactly(reader, Math.min(left, BLOB_PIECE_BYTES));
-    hash.update(piece);
+    if (hash === undefined) digest = hashAtOnce(piece);
+    else hash.update(piece);
+    if (isHeld) held.push(piece.slice());
     left -= piece.length;
   }
-  if (!areBytesEqual(hash.digest(), cid.multihash.digest)) {
-    throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: cid.toString() });
-  }
-  return createBlobId(cid.toString());
+  digest ??= hash?.digest() ?? hashAtOnce(new Uint8Array());
+  if (!areBytesEqual(digest, cid.multihash.digest)) throw damage();
+  return concatBytes(...held);
 }
 
 async function readExactly(reader: Reader, length: number): Promise<Uint8Array> {
@@ -158,22 +198,42 @@ async function readExactly(reader: Reader, length: number): Promise<Uint8Array> 
 }
 
 /** What the root says is in the file is in the file, of that size, and nothing else is. */
-function assertListed(bundle: Bundle, included: ReadonlyMap<BlobId, number>): void {
-  const listed = new Map<BlobId, number | undefined>();
-  for (const { blob, sizeBytes, included: isIncluded } of bundle.blobs) {
-    if (listed.has(blob)) throw new BundleError({ code: 'BUNDLE_DUPLICATE_BLOCK', block: blob });
-    listed.set(blob, isIncluded ? sizeBytes : undefined);
+class BlockNames {
+  readonly snapshots: SnapshotRegister;
+  readonly #listed = new Map<BlobId, number | undefined>();
+
+  constructor(bundle: Bundle) {
+    this.snapshots = new SnapshotRegister(bundle.snapshots ?? []);
+    for (const { blob, sizeBytes, included } of bundle.blobs) {
+      if (this.#listed.has(blob)) throw new BundleError({ code: 'BUNDLE_DUPLICATE_BLOCK', block: blob });
+      this.#listed.set(blob, included ? sizeBytes : undefined);
+    }
   }
-  for (const [blob, sizeBytes] of included) {
-    const expected = listed.get(blob);
-    if (expected === undefined) throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: blob });
+
+  /** True if it is a snapshot. @throws BundleError for a block that nothing names, or that is named with another size */
+  admit(blob: BlobId, sizeBytes: number): boolean {
+    const asSnapshot = this.snapshots.sizeOf(blob);
+    const expected = asSnapshot ?? this.#listed.get(blob);
+    if (expected === undefined) {
+      if (this.snapshots.isItem(blob) && sizeBytes <= SNAPSHOT_PIECE_BYTES) return false;
+      throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: blob });
+    }
     if (expected !== sizeBytes) {
       throw new BundleError({ code: 'BUNDLE_SIZE_MISMATCH', block: blob, expected, found: sizeBytes });
     }
+    return asSnapshot !== undefined;
   }
-  for (const [blob, expected] of listed) {
-    if (expected !== undefined && !included.has(blob)) {
-      throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });
+
+  describeDamage(block: BlobId): BundleError {
+    return this.snapshots.describeDamage(block) ?? new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block });
+  }
+
+  assertAllSeen(included: ReadonlyMap<BlobId, BlockPlace>): void {
+    for (const [blob, expected] of this.#listed) {
+      if (expected !== undefined && !included.has(blob)) {
+        throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });
+      }
     }
+    this.snapshots.assertAllSeen();
   }
 }

@@ -8,6 +8,7 @@ import type { Bundle } from '../domain/bundle.ts';
 import type { Job } from '../domain/job.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
+import { findChainBlobs } from './chain-blobs.ts';
 import { type AcceptedResult, findAcceptedResult } from './checks/accepted-result.ts';
 import { type AnchoredContext, type AnchoredFindings, reportAnchored } from './checks/anchored.ts';
 import { verifiedReceipt } from './checks/attempt.ts';
@@ -17,8 +18,10 @@ import { describeOutcome, reportSigned } from './checks/signed.ts';
 import { DEFAULT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import type { AnchorReader, BundleVerification } from './interface.ts';
 import { listNotProven } from './not-proven.ts';
+import type { EvidenceBlobs } from './open-chain.ts';
 import { type OpenedEvidence, openEvidence } from './open-evidence.ts';
 import { type BundleSource, readBlocks } from './read-blocks.ts';
+import type { SnapshotInFile } from './snapshot-register.ts';
 
 export interface VerifyOptions {
   /** Time of this machine. Without it nothing is said of times in the future. */
@@ -36,9 +39,18 @@ export interface VerifyOptions {
  * @throws BundleError for what is no bundle, or was changed after it was written; the signal's reason
  */
 export async function verifyBundle(source: BundleSource, options: VerifyOptions = {}): Promise<BundleVerification> {
-  const { bundle } = await readBlocks(source);
-  return (await assessEvidence(bundle, options)).verification;
+  const { bundle, kept, snapshots } = await readBlocks(source, { keep: findChainBlobs });
+  return (await assessEvidence(bundle, options, { blobs: kept, snapshots })).verification;
 }
+
+/** What was read from the file besides its root. */
+export interface FileContents {
+  /** Checkpoint chains: without one its attempt is unchecked. */
+  readonly blobs: EvidenceBlobs;
+  readonly snapshots: readonly SnapshotInFile[];
+}
+
+const NO_CONTENTS: FileContents = { blobs: new Map(), snapshots: [] };
 
 export interface Assessment {
   readonly verification: BundleVerification;
@@ -49,14 +61,18 @@ export interface Assessment {
 }
 
 /** Judges the objects of a bundle, and gives with the verdict what an export needs of them. */
-export async function assessEvidence(bundle: Bundle, options: VerifyOptions = {}): Promise<Assessment> {
-  const evidence = await openEvidence(bundle);
+export async function assessEvidence(
+  bundle: Bundle,
+  options: VerifyOptions = {},
+  { blobs, snapshots }: FileContents = NO_CONTENTS,
+): Promise<Assessment> {
+  const evidence = await openEvidence(bundle, blobs);
   const job = evidence.job.kind === 'opened' ? evidence.job.signed : undefined;
   const replicas = job === undefined ? [] : collectReplicas(evidence, job);
   const receipts = collectReceipts(evidence, job);
   const committed = replicas.flatMap(({ standing, receipt }) => (standing === 'counted' && receipt ? [receipt] : []));
   const accepted = findAcceptedResult(committed.length > 0 ? committed : receipts);
-  const assurances = [reportSigned(evidence, { accepted, blobs: bundle.blobs, nowMs: options.nowMs })];
+  const assurances = [reportSigned(evidence, { accepted, blobs: bundle.blobs, snapshots, nowMs: options.nowMs })];
   if (job !== undefined && claimsReplication(evidence, job)) assurances.push(reportReplicated(evidence, job, replicas));
   const anchored = await judgeAnchored(bundle, { receipts, accepted, chain: accessChain(options) });
   if (anchored !== undefined) assurances.push(anchored.report);

@@ -6,7 +6,8 @@ import { BUNDLE, type Bundle } from '../domain/bundle.ts';
 import type { BlobId } from '../domain/ids.ts';
 import { encodeObject } from '../domain/object-type.ts';
 import { areBytesEqual, concatBytes } from '../lib/bytes.ts';
-import { computeObjectCid } from '../lib/cid.ts';
+import { computeObjectCid, computeRawId } from '../lib/cid.ts';
+import type { RawBlock } from './collect-snapshots.ts';
 import { BLOB_PIECE_BYTES } from './constants.ts';
 import { BundleError } from './errors.ts';
 
@@ -14,11 +15,15 @@ import { BundleError } from './errors.ts';
 export type BlobReader = (blob: BlobId, offset: number, length: number) => Promise<Uint8Array | undefined>;
 
 /**
- * The pieces of a bundle file in order: CARv1 header, root block, then each included blob, read piece by piece and
- * hashed on the way, so that a damaged store cannot give a damaged file.
+ * The pieces of a bundle file in order: CARv1 header, root block, each included blob, then each snapshot with its items;
+ * read piece by piece and hashed on the way, so that a damaged store cannot give a damaged file.
  * @throws BundleError BUNDLE_TOO_LARGE, BUNDLE_MISSING_BLOCK, BUNDLE_HASH_MISMATCH
  */
-export async function* writeBlocks(bundle: Bundle, read: BlobReader): AsyncIterable<Uint8Array> {
+export async function* writeBlocks(
+  bundle: Bundle,
+  read: BlobReader,
+  snapshots: AsyncIterable<RawBlock> | undefined = undefined,
+): AsyncIterable<Uint8Array> {
   const root = encodeObject(BUNDLE, bundle);
   if (root.length > BUNDLE.maxBytes) {
     const sizeBytes = root.length;
@@ -29,6 +34,15 @@ export async function* writeBlocks(bundle: Bundle, read: BlobReader): AsyncItera
   yield concatBytes(encodeVarint(header.length), header, encodeBlockHead(cid, root.length), root);
   for (const { blob, sizeBytes, included } of bundle.blobs) {
     if (included) yield* writeBlob(blob, sizeBytes, read);
+  }
+  if (snapshots !== undefined) yield* writeSnapshots(snapshots);
+}
+
+async function* writeSnapshots(blocks: AsyncIterable<RawBlock>): AsyncIterable<Uint8Array> {
+  for await (const { blob, bytes } of blocks) {
+    if (computeRawId(bytes) !== blob) throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: blob });
+    yield encodeBlockHead(CID.parse(blob), bytes.length);
+    yield bytes;
   }
 }
 

@@ -55,6 +55,29 @@ export function placePieces(state: SnapshotState): PiecePlaces {
   return { pieces: pieces.slice(0, count * DIGEST_BYTES), places };
 }
 
+/** Of a state, what it takes to name a piece: the lengths of its lists in bytes. */
+export type StateLayout =
+  | { readonly kind: 'memory'; readonly pages: { readonly length: number } }
+  | {
+      readonly kind: 'files';
+      readonly files: readonly { readonly path: string; readonly pieces: { readonly length: number } }[];
+    };
+
+/** Names the piece at a position of `places` for people: `page 7`. */
+export function locatePiece(state: StateLayout, position: number): string {
+  if (state.kind === 'memory') {
+    const pages = state.pages.length / DIGEST_BYTES;
+    return position < pages ? `page ${position}` : `piece ${position - pages} of the output`;
+  }
+  let left = position;
+  for (const { path, pieces } of state.files) {
+    const count = pieces.length / DIGEST_BYTES;
+    if (left < count) return `piece ${left} of ${path}`;
+    left -= count;
+  }
+  return `piece ${position}`;
+}
+
 /** @throws ProofsError PROOFS_BAD_STATE unless the list is made of whole digests */
 export function countDigests(list: Uint8Array): number {
   if (list.length % DIGEST_BYTES !== 0) {

@@ -150,6 +150,7 @@ export interface RpcMethods {
       readonly path: string;
       readonly format: 'bundle' | 'in-toto';
       readonly content: BundleContent;
+      readonly snapshots?: 'none' | 'last' | 'all' | undefined;
       readonly waitForAnchorMs?: number | undefined;
     };
     result: ExportedBundle;

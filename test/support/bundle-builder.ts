@@ -21,6 +21,7 @@ import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
 import { computeCommitmentDigest, computeOutputRoot, createCommitmentSet } from '../../src/proofs/commitment.ts';
 import { signObject, signObjects } from '../../src/proofs/signed-object.ts';
 import { type AnchorPlan, buildAnchors } from './anchor-builder.ts';
+import { type BuiltChain, buildChain, buildLine, type CheckpointPlan } from './checkpoint-builder.ts';
 
 /** Parties with fixed keys: 0 is the requester, the others are providers. */
 const PARTIES = await Promise.all(
@@ -84,12 +85,16 @@ export interface BuildOptions {
   readonly content?: 'evidence' | 'outputs' | 'everything';
   /** Batches that receipts are anchored in; by default none. */
   readonly anchors?: readonly AnchorPlan[];
+  /** Checkpoints of each attempt; by default none. */
+  readonly checkpoints?: CheckpointPlan;
   readonly lies?: Lies;
 }
 
 export interface BuiltBundle {
   readonly job: Signed<Job>;
   readonly bundle: Bundle;
+  /** Checkpoint chains that receipts name. */
+  readonly chains: ReadonlyMap<BlobId, Uint8Array>;
 }
 
 const keep = <Value>(value: Value): Value => value;
@@ -111,6 +116,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
   const attempts: BundleAttempt[] = [];
   const unrevealed: UnrevealedReplica[] = [];
   const receipts: ObjectId[] = [];
+  const chains = new Map<BlobId, Uint8Array>();
   for (const draft of drafts) {
     const hasCommitted = isCommitted && !late.includes(draft.replica);
     const setSignature = hasCommitted ? await signSet(draft, set, lies) : null;
@@ -120,6 +126,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
     }
     const receipt = await signReceipt(draft, { job, set: hasCommitted ? setId : null, lies });
     receipts.push(ObjectId(receipt.id));
+    if (draft.chain !== undefined) chains.set(draft.chain.checkpointChain.blob, draft.chain.bytes);
     attempts.push({
       lease: draft.lease.wire,
       acceptance: draft.acceptance.wire,
@@ -127,6 +134,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
       commitment: hasCommitted ? draft.commitment.wire : null,
       setSignature,
       ...(options.withProgress === true ? { lastProgress: draft.progress.wire } : {}),
+      ...(draft.inherited === undefined ? {} : { inherited: draft.inherited }),
     });
   }
   const bundle: Bundle = {
@@ -136,19 +144,23 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
     commitmentSet: isCommitted ? set : null,
     unrevealed,
     missingReplicas: [],
-    blobs: listBlobs(content),
+    blobs: [...listBlobs(content), ...[...chains].map(listChain)],
     ...(options.anchors === undefined ? {} : { anchors: anchorAll(receipts, options.anchors, lies) }),
     exportedAtMs: UnixMs(START_MS + 60_000),
   };
-  return { job, bundle: (lies.bundle ?? keep)(bundle, 0) };
+  return { job, bundle: (lies.bundle ?? keep)(bundle, 0), chains };
+}
+
+function listChain([blob, bytes]: readonly [BlobId, Uint8Array]): Bundle['blobs'][number] {
+  return { blob, sizeBytes: bytes.length, included: true };
 }
 
 function anchorAll(receipts: readonly ObjectId[], plans: readonly AnchorPlan[], lies: Lies): Anchor[] {
   return plans.flatMap((plan) => buildAnchors(receipts, plan)).map(lies.anchor ?? keep);
 }
 
-async function signJob({ replicas = 1, lies = {}, jobSigning }: BuildOptions): Promise<Signed<Job>> {
-  const job = (lies.job ?? keep)(createJob(replicas), 0);
+async function signJob({ replicas = 1, lies = {}, jobSigning, checkpoints }: BuildOptions): Promise<Signed<Job>> {
+  const job = (lies.job ?? keep)({ ...createJob(replicas), ...describeCheckpoints(checkpoints) }, 0);
   const signer = signerOf(lies, 'job', 0);
   if (jobSigning !== 'batch') return await signObject(JOB, job, signer);
   const [first] = await signObjects(JOB, [job, { ...job, name: 'another of the batch' }], signer);
@@ -156,11 +168,16 @@ async function signJob({ replicas = 1, lies = {}, jobSigning }: BuildOptions): P
   return first;
 }
 
+function describeCheckpoints(plan: CheckpointPlan | undefined): Pick<Job, 'checkpoints'> {
+  if (plan === undefined) return {};
+  return { checkpoints: { schedule: { kind: 'steps', every: plan.every }, holder: null, sealed: false } };
+}
+
 /** The bytes of a bundle file. */
-export async function packBundle(bundle: Bundle): Promise<Uint8Array> {
+export async function packBundle(bundle: Bundle, chains: BuiltBundle['chains'] = new Map()): Promise<Uint8Array> {
   const pieces: Uint8Array[] = [];
   const read = async (blob: BlobId, offset: number, length: number) =>
-    BLOBS.get(blob)?.subarray(offset, offset + length);
+    (BLOBS.get(blob) ?? chains.get(blob))?.subarray(offset, offset + length);
   for await (const piece of writeBlocks(bundle, read)) pieces.push(piece);
   return new Uint8Array(Buffer.concat(pieces));
 }
@@ -245,15 +262,31 @@ interface Draft {
   readonly result: Result;
   readonly salt: Uint8Array;
   readonly commitment: Signed<Commitment>;
+  readonly chain: BuiltChain | undefined;
+  readonly inherited: BundleAttempt['inherited'];
 }
 
-async function runReplica(job: Signed<Job>, replica: number, { providers, lies = {} }: BuildOptions): Promise<Draft> {
+async function createDraftLease(
+  job: Signed<Job>,
+  replica: number,
+  { provider, plan }: { readonly provider: number; readonly plan: CheckpointPlan | undefined },
+): Promise<{ readonly value: Lease; readonly inherited: BundleAttempt['inherited'] }> {
+  const value = createLease(job, replica, party(provider));
+  if (plan === undefined) return { value, inherited: undefined };
+  const held = { ...value, snapshotHolder: party(0).peer };
+  const line = await buildLine(job, held, { plan, requester: party(0), atMs: START_MS + 3_000 });
+  if (line.resume === undefined) return { value: held, inherited: line.inherited };
+  return { value: { ...held, attempt: plan.before?.length ?? 0, resume: line.resume }, inherited: line.inherited };
+}
+
+async function runReplica(
+  job: Signed<Job>,
+  replica: number,
+  { providers, checkpoints: plan, lies = {} }: BuildOptions,
+): Promise<Draft> {
   const provider = providers?.[replica] ?? replica + 1;
-  const lease = await signObject(
-    LEASE,
-    (lies.lease ?? keep)(createLease(job, replica, party(provider)), replica),
-    signerOf(lies, 'lease', 0),
-  );
+  const { value, inherited } = await createDraftLease(job, replica, { provider, plan });
+  const lease = await signObject(LEASE, (lies.lease ?? keep)(value, replica), signerOf(lies, 'lease', 0));
   const id = LeaseId(lease.id);
   const acceptance: LeaseAcceptance = {
     type: 'fogproof/lease-acceptance@1',
@@ -286,6 +319,8 @@ async function runReplica(job: Signed<Job>, replica: number, { providers, lies =
     lease,
     salt,
     result,
+    inherited,
+    chain: plan === undefined ? undefined : buildChain(job, lease, { plan, result, atMs: START_MS + 3_000 }),
     acceptance: await signObject(
       LEASE_ACCEPTANCE,
       (lies.acceptance ?? keep)(acceptance, replica),
@@ -328,7 +363,8 @@ async function signReceipt(
     outputRoot: computeOutputRoot(draft.result),
     salt: set === null ? null : draft.salt,
     commitmentSet: set,
-    checkpointRoot: null,
+    checkpointRoot: draft.chain?.checkpointRoot ?? null,
+    ...(draft.chain === undefined ? {} : { checkpointChain: draft.chain.checkpointChain }),
     sandbox: { executor: 'wasm', isolation: 'process', controls: ['permission-model'], engine: 'v8' },
     usage: { cpuTimeMs: 900, wallTimeMs: 1_000, peakMemoryBytes: 65_536 },
     startedAtMs: UnixMs(START_MS + 2_000),

@@ -11,7 +11,10 @@ import type { Signed } from '../../domain/signed.ts';
 import { computeOutputRoot } from '../../proofs/commitment.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt } from '../open-evidence.ts';
+import { checkChain } from './chain.ts';
 import { type Check, checkRules, checkSignature, type Rule, uncheckedCheck, VALID, valueOf } from './check.ts';
+import { checkAcceptance, checkLease } from './lease.ts';
+import { checkLine } from './line.ts';
 
 export function checkAttempt(attempt: OpenedAttempt, job: Signed<Job>): readonly Check[] {
   const { label } = attempt;
@@ -25,64 +28,17 @@ export function checkAttempt(attempt: OpenedAttempt, job: Signed<Job>): readonly
   if (attempt.lease.kind === 'opened' && attempt.acceptance.kind === 'opened') {
     checks.push(...checkAcceptance(label, attempt.acceptance.signed.value, attempt.lease.signed));
   }
+  if (attempt.lease.kind === 'opened') checks.push(...checkLine(attempt, attempt.lease.signed, job));
   if (attempt.lease.kind === 'opened' && attempt.receipt.kind === 'opened') {
     const receipt = attempt.receipt.signed.value;
     checks.push(
       ...checkReceipt(label, receipt, { lease: attempt.lease.signed, job }),
       checkReceiptTimes(label, receipt, { lease: attempt.lease.signed.value, acceptance: valueOf(attempt.acceptance) }),
       checkRenewal(attempt, attempt.lease.signed, receipt),
+      ...checkChain(attempt, { receipt, lease: attempt.lease.signed.value, job: job.value }),
     );
   }
   return checks;
-}
-
-/** Parties, terms and times of a lease. */
-export function checkLease(label: string, lease: Signed<Lease>, job: Signed<Job>): readonly Check[] {
-  const { value } = lease;
-  const terms = job.value;
-  return [
-    checkRules(`${label}: lease parties`, 'WRONG_PARTIES', [
-      [value.job === JobId(job.id), 'the lease is for another job'],
-      [value.requester === terms.requester, "the lease names another requester than the job's"],
-      [value.network === terms.network, "the lease is for another network than the job's"],
-      [value.provider !== terms.requester, 'the requester leased its own job to itself'],
-    ]),
-    checkRules(`${label}: lease terms`, 'WRONG_TERMS', [
-      [
-        value.replica < terms.replication.replicas,
-        `it is for replica ${value.replica} of ${terms.replication.replicas}`,
-      ],
-      [
-        BigInt(value.price) <= BigInt(terms.priceCeiling),
-        `its price ${value.price} is above the job's ceiling ${terms.priceCeiling}`,
-      ],
-      [value.renewalMs <= value.durationMs, 'it asks for renewal later than it ends'],
-      [
-        value.commitReveal === terms.replication.replicas > 1,
-        'it asks for a commitment where there is one replica, or for none where there are more',
-      ],
-    ]),
-    checkRules(`${label}: lease times`, 'WRONG_TIME', [
-      [value.deadlineMs <= terms.deadlineMs, "its deadline is after the job's"],
-      [value.issuedAtMs >= terms.createdAtMs - CLOCK_SKEW_MS, 'it was issued before the job was made'],
-      [value.issuedAtMs <= value.deadlineMs, 'it was issued after its deadline'],
-    ]),
-  ];
-}
-
-function checkAcceptance(label: string, acceptance: LeaseAcceptance, lease: Signed<Lease>): readonly Check[] {
-  const { issuedAtMs, durationMs, provider } = lease.value;
-  const { acceptedAtMs } = acceptance;
-  return [
-    checkRules(`${label}: acceptance parties`, 'WRONG_PARTIES', [
-      [acceptance.lease === LeaseId(lease.id), 'it accepts another lease'],
-      [acceptance.provider === provider, 'it names another provider than the lease'],
-    ]),
-    checkRules(`${label}: acceptance times`, 'WRONG_TIME', [
-      [acceptedAtMs >= issuedAtMs - CLOCK_SKEW_MS, 'the lease was accepted before it was issued'],
-      [acceptedAtMs <= issuedAtMs + durationMs + CLOCK_SKEW_MS, 'the lease was accepted after it had run out'],
-    ]),
-  ];
 }
 
 function checkReceipt(

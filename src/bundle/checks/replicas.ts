@@ -9,8 +9,10 @@ import { computeCommitmentDigest } from '../../proofs/commitment.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { Opened, OpenedAttempt, OpenedEvidence, OpenedUnrevealed } from '../open-evidence.ts';
 import { isResult } from './accepted-result.ts';
-import { checkLease, verifiedReceipt } from './attempt.ts';
+import { verifiedReceipt } from './attempt.ts';
 import { type Check, checkRules, checkSignature, shortPeer, uncheckedCheck } from './check.ts';
+import { checkLease } from './lease.ts';
+import { collectStateRoots, type StateRoots } from './state-roots.ts';
 
 type CommitmentSetWithId = NonNullable<OpenedEvidence['commitmentSet']>;
 
@@ -22,6 +24,8 @@ export interface Replica {
   readonly receipt: Signed<Receipt> | undefined;
   readonly commitment: ObjectId | undefined;
   readonly checks: readonly Check[];
+  /** Of its checkpoints; empty where it has none, or they do not hold. */
+  readonly stateRoots: StateRoots;
 }
 
 /** Every replica that gave a result or committed to one. Attempts whose lease is refused appear among the attempts. */
@@ -35,7 +39,7 @@ export function collectReplicas(evidence: OpenedEvidence, job: Signed<Job>): rea
 function collectAttempt(attempt: OpenedAttempt, job: Signed<Job>, set: CommitmentSetWithId | null): readonly Replica[] {
   const { label, lease, receipt, commitment } = attempt;
   if (lease.kind === 'refused' || (receipt.kind === 'opened' && !isResult(receipt.signed))) return [];
-  const base = { label, lease: lease.signed };
+  const base = { label, lease: lease.signed, stateRoots: collectStateRoots(attempt) };
   if (commitment === null) {
     return [{ ...base, standing: 'late', receipt: undefined, commitment: undefined, checks: [] }];
   }
@@ -70,6 +74,7 @@ function collectUnrevealed(
     {
       label,
       lease: lease.signed,
+      stateRoots: new Map(),
       standing: 'unrevealed',
       receipt: undefined,
       commitment: commitment.kind === 'opened' ? commitment.signed.id : undefined,

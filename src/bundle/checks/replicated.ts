@@ -11,6 +11,7 @@ import type { OpenedEvidence } from '../open-evidence.ts';
 import { type AcceptedResult, findAcceptedResult } from './accepted-result.ts';
 import { type Check, checkRules, combineChecks, listNames, shortPeer, uncheckedCheck } from './check.ts';
 import { providerOf, type Replica } from './replicas.ts';
+import { areComparable, compareStateRoots, describeInterval } from './state-roots.ts';
 
 const DIVERSITY_RULES: Readonly<Record<Replication['diversity'], string>> = {
   peer: "rule 'peer': no two replicas share a peer identity",
@@ -39,11 +40,15 @@ export function reportReplicated(
     checkDiversity(replicas),
     checkReplicaNumbers(counted),
     checkQuorum(job.value.replication, agreed),
+    ...checkStateRoots(job.value, findAgreeing(counted, agreed)),
     checkAccounted(evidence, job.value.replication, replicas),
   ];
   return {
     assurance: 'replicated',
-    statement: describeReplicated(job.value, agreed, describeOthers(evidence, replicas, agreed)),
+    statement: describeReplicated(job.value, agreed, [
+      ...describeCommonRoots(findAgreeing(counted, agreed)),
+      ...describeOthers(evidence, replicas, agreed),
+    ]),
     by: agreed?.receipts.map(({ value }) => value.provider as string) ?? [],
     assumes: [
       `not all of the providers that agree${agreed === undefined ? '' : ` (${agreed.receipts.length})`} collude: at least one of them kept its result to itself until it had signed the set of commitments`,
@@ -122,6 +127,38 @@ function checkAccounted(evidence: OpenedEvidence, { replicas: k }: Replication, 
   ]);
 }
 
+function findAgreeing(counted: readonly Replica[], agreed: AcceptedResult | undefined): readonly Replica[] {
+  return counted.filter(({ receipt }) => receipt !== undefined && receipt.value.outputRoot === agreed?.outputRoot);
+}
+
+/** Equal results by way of different states: one of the two did not run what it says that it ran. */
+function checkStateRoots({ comparisons }: Job, agreeing: readonly Replica[]): readonly Check[] {
+  const withRoots = agreeing.filter(({ stateRoots }) => stateRoots.size > 0);
+  const [first, ...others] = withRoots;
+  if (first === undefined || others.length === 0 || comparisons !== undefined) return [];
+  return [
+    checkRules(
+      'state roots',
+      'WRONG_STATE',
+      others.map((other) => {
+        const { difference } = compareStateRoots(first.stateRoots, other.stateRoots);
+        const where = difference === null ? '' : describeInterval(difference);
+        return [difference === null, `${first.label} and ${other.label} had different states ${where}`];
+      }),
+    ),
+  ];
+}
+
+function describeCommonRoots(agreeing: readonly Replica[]): readonly string[] {
+  const withRoots = agreeing.filter(({ stateRoots }) => stateRoots.size > 0);
+  const [first, ...others] = withRoots;
+  if (first === undefined || others.length === 0) return [];
+  const compared = others.map(({ stateRoots }) => compareStateRoots(first.stateRoots, stateRoots));
+  if (compared.some(({ difference }) => difference !== null)) return [];
+  const fewest = Math.min(...compared.map(({ common }) => common));
+  return [`${withRoots.length} of them committed to the same states at ${fewest} common checkpoints.`];
+}
+
 function describeReplicated(job: Job, agreed: AcceptedResult | undefined, others: readonly string[]): string {
   const { replicas, quorum, diversity } = job.replication;
   const head =
@@ -142,7 +179,7 @@ function describeOthers(
   agreed: AcceptedResult | undefined,
 ): readonly string[] {
   return [
-    ...replicas.flatMap((replica) => describeOther(replica, agreed)),
+    ...replicas.flatMap((replica) => describeOther(replica, agreed, replicas)),
     // Nobody has signed the reason.
     ...evidence.missingReplicas.map(
       ({ replica, reason }) =>
@@ -151,13 +188,29 @@ function describeOthers(
   ];
 }
 
-function describeOther(replica: Replica, agreed: AcceptedResult | undefined): readonly string[] {
+/** Where the states of a dissenting replica first differ from those of the accepted result. */
+function describeParting(replica: Replica, agreed: AcceptedResult | undefined, replicas: readonly Replica[]): string {
+  const reference = findAgreeing(replicas, agreed).find(({ stateRoots }) => stateRoots.size > 0);
+  const result = replica.receipt?.value.result;
+  if (reference === undefined || agreed === undefined || result === undefined) return '';
+  if (!areComparable(result, agreed.result) || replica.stateRoots.size === 0) return '';
+  const { difference } = compareStateRoots(reference.stateRoots, replica.stateRoots);
+  if (difference === null) return ' Its state is the same at every common checkpoint.';
+  return ` Its state first differs ${describeInterval(difference)}.`;
+}
+
+function describeOther(
+  replica: Replica,
+  agreed: AcceptedResult | undefined,
+  replicas: readonly Replica[],
+): readonly string[] {
   const name = `Replica ${replica.lease.value.replica + 1} (${shortPeer(providerOf(replica))})`;
   switch (replica.standing) {
     case 'counted': {
       const result = replica.receipt?.value.result;
       if (result === undefined || replica.receipt?.value.outputRoot === agreed?.outputRoot) return [];
-      return [`${name} dissents: ${describeDifference(result, agreed?.result)}.`];
+      const parted = describeParting(replica, agreed, replicas);
+      return [`${name} dissents: ${describeDifference(result, agreed?.result)}.${parted}`];
     }
     case 'late':
       return [`${name} did not commit before the others revealed and does not count.`];

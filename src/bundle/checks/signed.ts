@@ -7,6 +7,7 @@ import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt, OpenedEvidence } from '../open-evidence.ts';
+import type { SnapshotInFile } from '../snapshot-register.ts';
 import type { AcceptedResult } from './accepted-result.ts';
 import { checkAttempt, verifiedReceipt } from './attempt.ts';
 import {
@@ -19,37 +20,52 @@ import {
   uncheckedCheck,
   valueOf,
 } from './check.ts';
+import { describeChain } from './describe-chain.ts';
+import { checkSnapshots } from './snapshots.ts';
 
 export interface SignedContext {
   readonly accepted: AcceptedResult | undefined;
   readonly blobs: Bundle['blobs'];
+  readonly snapshots: readonly SnapshotInFile[];
   /** Time of the verifying machine, if it has one that it trusts. */
   readonly nowMs: number | undefined;
 }
 
 export function reportSigned(evidence: OpenedEvidence, context: SignedContext): AssuranceReport {
   const job = evidence.job.kind === 'opened' ? evidence.job.signed : undefined;
-  const receipts =
-    job === undefined
-      ? []
-      : evidence.attempts.map((attempt) => verifiedReceipt(attempt, job)).filter((receipt) => receipt !== undefined);
+  const sound = job === undefined ? [] : evidence.attempts.flatMap((attempt) => listSound(attempt, job));
   const checks = [
     checkSignature('job signature', evidence.job, job?.value.requester),
     ...(job === undefined ? [] : checkJobEvidence(evidence, job, context)),
   ];
   return {
     assurance: 'signed',
-    statement: describeSigned(job, receipts),
-    by: [...new Set(receipts.map(({ value }) => value.provider as string))],
+    statement: describeSigned(job, sound),
+    by: [...new Set(sound.map(({ receipt }) => receipt.provider as string))],
     assumes: ['the private key of each provider named here was in its hands alone when it signed'],
     doesNotClaim: [
       'that what the provider says is true: that it ran the program, or ran it unchanged',
       'who stands behind a key, or where the machine is',
       'that the sandbox, the usage and the times in the receipt are as stated',
+      ...(sound.some(({ receipt }) => receipt.checkpointRoot !== null)
+        ? [
+            'that one checkpoint follows from the one before: a replay of the interval (`fogproof job replay`) or a second replica shows that',
+          ]
+        : []),
     ],
     verdict: combineChecks(checks),
     checks,
   };
+}
+
+interface SoundAttempt {
+  readonly attempt: OpenedAttempt;
+  readonly receipt: Receipt;
+}
+
+function listSound(attempt: OpenedAttempt, job: Signed<Job>): readonly SoundAttempt[] {
+  const receipt = verifiedReceipt(attempt, job)?.value;
+  return receipt === undefined ? [] : [{ attempt, receipt }];
 }
 
 function checkJobEvidence(evidence: OpenedEvidence, job: Signed<Job>, context: SignedContext): readonly Check[] {
@@ -58,6 +74,7 @@ function checkJobEvidence(evidence: OpenedEvidence, job: Signed<Job>, context: S
     ...evidence.attempts.flatMap((attempt) => checkAttempt(attempt, job)),
     checkDistinct(evidence.attempts),
     checkListedBlobs(evidence, job.value, context.blobs),
+    ...checkSnapshots(evidence, job, context.snapshots),
     ...checkOutputs(context),
     ...checkClock(evidence, job.value, context.nowMs),
   ];
@@ -87,6 +104,9 @@ function checkListedBlobs(evidence: OpenedEvidence, job: Job, blobs: Bundle['blo
     ...job.inputs.map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
     ...evidence.attempts
       .flatMap(({ receipt }) => valueOf(receipt)?.result.outputs ?? [])
+      .map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
+    ...evidence.attempts
+      .flatMap(({ receipt }) => valueOf(receipt)?.checkpointChain ?? [])
       .map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
   ]);
   return checkRules(
@@ -138,10 +158,12 @@ function checkClock(evidence: OpenedEvidence, job: Job, nowMs: number | undefine
   return [uncheckedCheck('times past', `a clock that has reached ${new Date(latestMs).toISOString()}`)];
 }
 
-function describeSigned(job: Signed<Job> | undefined, receipts: readonly Signed<Receipt>[]): string {
+function describeSigned(job: Signed<Job> | undefined, sound: readonly SoundAttempt[]): string {
   if (job === undefined) return 'Nothing: the signature of the job does not hold.';
-  if (receipts.length === 0) return `Nothing: no receipt for job '${job.value.name}' (${job.id}) passes its checks.`;
-  return receipts.map(({ value }) => describeReceipt(job.value.name, value)).join('\n');
+  if (sound.length === 0) return `Nothing: no receipt for job '${job.value.name}' (${job.id}) passes its checks.`;
+  return sound
+    .map(({ attempt, receipt }) => [describeReceipt(job.value.name, receipt), ...describeChain(attempt)].join(' '))
+    .join('\n');
 }
 
 function describeReceipt(name: string, receipt: Receipt): string {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import type { ExportedBundle } from '../../bundle/interface.ts';
+import { UsageError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
@@ -14,7 +15,7 @@ export const bundleExport = defineCommand({
   name: 'bundle export',
   summary: 'write the evidence of a finished job to a file',
   details:
-    'A bundle holds every signed object of the job and, by default, its output files, so that anybody can check it with `bundle verify`. Receipts that are anchored by then carry their inclusion proofs. The in-toto format is a statement about the outputs, signed with the key of this node, for supply-chain tools; it holds no evidence itself.',
+    'A bundle holds every signed object of the job and, by default, its output files, so that anybody can check it with `bundle verify`. Receipts that are anchored by then carry their inclusion proofs. The in-toto format is a statement about the outputs, signed with the key of this node, for supply-chain tools; it holds no evidence itself. Snapshots are written unsealed, also where the job seals them: whoever has the file can read what the program had in its memory.',
   arguments: [JOB_ARGUMENT],
   options: z.strictObject({
     output: z
@@ -27,6 +28,10 @@ export const bundleExport = defineCommand({
       .enum(['evidence', 'outputs', 'everything'])
       .default('outputs')
       .describe('evidence alone, with the outputs, or with everything: module and inputs too'),
+    snapshots: z
+      .enum(['none', 'last', 'all'])
+      .default('none')
+      .describe('states that this node holds, for `job replay`: none, the newest of each replica, or all'),
     waitForAnchor: z
       .string()
       .exactOptional()
@@ -40,13 +45,20 @@ export const bundleExport = defineCommand({
     },
     { line: 'fogproof bundle export latest --content everything', does: 'Module and inputs too, to run it again.' },
     {
+      line: 'fogproof bundle export latest --content everything --snapshots all',
+      does: 'With the states in between, so that `job replay --from` need not begin at the beginning.',
+    },
+    {
       line: 'fogproof bundle export latest --wait-for-anchor 5m',
       does: 'Wait until the receipts are on the chain; what is not by then is exported without.',
     },
   ],
   run: async ({ arguments: [text = ''], options }, context) => {
     const { output, signal, workingDirectory } = context;
-    const { output: file, format, content } = options;
+    const { output: file, format, content, snapshots } = options;
+    if (format === 'in-toto' && snapshots !== 'none') {
+      throw new UsageError('--snapshots is for bundle files', 'An in-toto export holds no snapshots.');
+    }
     const waitForAnchorMs = readDuration('--wait-for-anchor', options.waitForAnchor);
     await using client = await context.connect();
     const job = await resolveJob(client, text, signal);
@@ -54,7 +66,7 @@ export const bundleExport = defineCommand({
     if (waitForAnchorMs !== undefined) output.note('waiting until the receipts are anchored');
     const written = await client.call(
       'bundle.export',
-      { job, path, format, content, ...(waitForAnchorMs === undefined ? {} : { waitForAnchorMs }) },
+      { job, path, format, content, snapshots, ...(waitForAnchorMs === undefined ? {} : { waitForAnchorMs }) },
       { signal },
     );
     output.result(written, () => renderWritten(written, format));
@@ -63,7 +75,7 @@ export const bundleExport = defineCommand({
 });
 
 function renderWritten(written: ExportedBundle, format: keyof typeof EXTENSIONS): string[] {
-  const { path, sizeBytes, verdict, receipts, anchored, waitingInBatches } = written;
+  const { path, sizeBytes, verdict, receipts, anchored, waitingInBatches, snapshots } = written;
   const batches = `${waitingInBatches.length === 1 ? 'batch' : 'batches'} ${waitingInBatches.join(', ')}`;
   const waiting = anchored === 0 ? 'waiting' : 'others wait';
   const asks = format === 'bundle' && anchored > 0 ? ' --rpc-url URL' : '';
@@ -74,6 +86,7 @@ function renderWritten(written: ExportedBundle, format: keyof typeof EXTENSIONS)
     ...(waitingInBatches.length === 0
       ? []
       : [`${waiting} in ${batches}: see \`fogproof anchor list\`, or export with --wait-for-anchor`]),
+    ...(snapshots === 0 ? [] : [`snapshots: ${snapshots}, unsealed; run it again with: fogproof job replay ${path}`]),
     `check it with: fogproof bundle verify ${path}${asks}`,
   ];
 }

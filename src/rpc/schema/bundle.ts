@@ -16,6 +16,12 @@ export const BUNDLE_METHODS = {
       content: z
         .enum(['evidence', 'outputs', 'everything'])
         .describe('Signed objects only, with the output blobs, or with the inputs and the module too.'),
+      snapshots: z
+        .enum(['none', 'last', 'all'])
+        .optional()
+        .describe(
+          "Snapshots that this node holds: the newest of each replica, or all, for `job replay`. They are unsealed: whoever has the file can read the program's state. By default none.",
+        ),
       waitForAnchorMs: z
         .int()
         .min(0)
@@ -32,6 +38,7 @@ export const BUNDLE_METHODS = {
       waitingInBatches: z
         .array(wholeNumber('Number of a batch, as `anchor.list` gives it.'))
         .describe('Where others of them wait to be anchored.'),
+      snapshots: wholeNumber('Snapshots in the file.'),
     }),
     example: {
       params: { job: EXAMPLE_JOB, path: '/home/me/result.bundle', format: 'bundle', content: 'outputs' },
@@ -42,6 +49,7 @@ export const BUNDLE_METHODS = {
         receipts: 3,
         anchored: 2,
         waitingInBatches: [7],
+        snapshots: 0,
       },
     },
   },

@@ -31,6 +31,12 @@ class MemoryBlobs {
     return this.blobs.get(blob)?.subarray(offset, offset + length);
   }
 
+  async get(blob: BlobId) {
+    const bytes = this.blobs.get(blob);
+    if (bytes === undefined) throw new RangeError(`no blob ${blob}`);
+    return bytes;
+  }
+
   pin(): Disposable {
     this.pins += 1;
     return { [Symbol.dispose]: () => void (this.pins -= 1) };
@@ -62,7 +68,9 @@ describe('export of a bundle', () => {
     const path = join(folder, 'job.bundle');
     const result = await exporter.exportFile(await material(), { path, format: 'bundle', content });
     const bytes = new Uint8Array(await readFile(path));
-    expect(result).toEqual({ path, sizeBytes: bytes.length, verdict, receipts: 3, anchored: 0, waitingInBatches: [] });
+    const sizeBytes = bytes.length;
+    const counts = { receipts: 3, anchored: 0, waitingInBatches: [], snapshots: 0 };
+    expect(result).toEqual({ path, sizeBytes, verdict, ...counts });
     expect((await verifyBundle(bytes)).verdict).toBe(verdict);
     expect((await readBlocks(bytes)).included.size).toBe(count);
     expect((await stat(path)).mode & 0o777).toBe(0o644);
