@@ -10,7 +10,12 @@ import {
   type FunctionType,
   type GlobalEntry,
   KIND_FUNCTION,
+  KIND_GLOBAL,
+  KIND_MEMORY,
+  KIND_TABLE,
+  KIND_TAG,
   type Limits,
+  type OtherImport,
   type ParsedModule,
   type TableType,
   VALUE_TYPES,
@@ -36,8 +41,26 @@ export const SECTION = {
 /** Sections stand in this order (core specification, section 5.5.16). */
 const ORDER = [1, 2, 3, 4, 5, 13, 6, 7, 8, 9, 12, 10, 11];
 
+/** Told of what is refused. One that throws ends the reading; one that does not gets all there is to be found. */
+export interface RefusalObserver {
+  refuse(error: WasmError): void;
+  /** Something could not be read because of the refusal before. */
+  hide(what: string): void;
+}
+
+const STRICT: RefusalObserver = {
+  refuse: (error) => {
+    throw error;
+  },
+  hide: () => {},
+};
+
 function unsupported(feature: string): never {
   throw new WasmError({ code: 'WASM_UNSUPPORTED', feature });
+}
+
+function refuseFeature(observer: RefusalObserver, feature: string): void {
+  observer.refuse(new WasmError({ code: 'WASM_UNSUPPORTED', feature }));
 }
 
 function readValueType(reader: ByteReader): number {
@@ -76,38 +99,57 @@ function readFunctionType(reader: ByteReader): FunctionType {
   };
 }
 
-function readLimits(reader: ByteReader): Limits {
+function readLimits(reader: ByteReader, observer: RefusalObserver): Limits {
   const flags = reader.u8();
-  if ((flags & 0x04) !== 0) unsupported('64-bit memory (memory64)');
-  if ((flags & 0x02) !== 0) unsupported('shared memory (threads)');
-  if (flags > 1) unsupported('custom page sizes');
+  if ((flags & 0x04) !== 0) refuseFeature(observer, '64-bit memory (memory64)');
+  if ((flags & 0x02) !== 0) refuseFeature(observer, 'shared memory (threads)');
+  if (flags > 7) unsupported('custom page sizes');
+  const hasMax = (flags & 0x01) !== 0;
+  if ((flags & 0x04) !== 0) {
+    reader.skipLeb(10);
+    if (hasMax) reader.skipLeb(10);
+    return { min: 0, max: null };
+  }
   const min = reader.u32();
-  return { min, max: flags === 1 ? reader.u32() : null };
+  return { min, max: hasMax ? reader.u32() : null };
 }
 
-function readTable(reader: ByteReader): TableType {
+function readTable(reader: ByteReader, observer: RefusalObserver): TableType {
   const elementType = reader.u8();
   if (elementType !== FUNCREF && elementType !== EXTERNREF) unsupported('typed function references');
-  return { elementType, ...readLimits(reader) };
+  return { elementType, ...readLimits(reader, observer) };
 }
 
-function readMemory(reader: ByteReader): Limits {
-  const limits = readLimits(reader);
+function readMemory(reader: ByteReader, observer: RefusalObserver): Limits {
+  const limits = readLimits(reader, observer);
   if (limits.min > MAX_PAGES || (limits.max ?? 0) > MAX_PAGES) reader.fail('memory is larger than 4 GiB');
   return limits;
 }
 
-function readImport(reader: ByteReader): FunctionImport {
+function readImport(reader: ByteReader, observer: RefusalObserver): FunctionImport | OtherImport {
   const module = reader.name();
   const name = reader.name();
-  if (reader.u8() !== KIND_FUNCTION) {
-    throw new WasmError({ code: 'WASM_IMPORT_REFUSED', module, name, reason: 'not-a-function' });
+  const kind = reader.u8();
+  if (kind === KIND_FUNCTION) return { module, name, typeIndex: reader.u32() };
+  observer.refuse(new WasmError({ code: 'WASM_IMPORT_REFUSED', module, name, reason: 'not-a-function' }));
+  switch (kind) {
+    case KIND_TABLE:
+      return { module, name, kind, table: readTable(reader, observer) };
+    case KIND_MEMORY:
+      return { module, name, kind, memory: readMemory(reader, observer) };
+    case KIND_GLOBAL:
+      return { module, name, kind, global: readGlobalType(reader) };
+    case KIND_TAG:
+      reader.skip(1);
+      reader.u32();
+      return { module, name, kind };
+    default:
+      return reader.fail('unknown kind of import');
   }
-  return { module, name, typeIndex: reader.u32() };
 }
 
 /** Passes over a constant expression (core specification, section 3.3.8.1). */
-function skipConstantExpression(reader: ByteReader): void {
+export function skipConstantExpression(reader: ByteReader): void {
   for (;;) {
     const opcode = reader.u8();
     if (opcode === 0x0b) return;
@@ -121,17 +163,22 @@ function skipConstantExpression(reader: ByteReader): void {
   }
 }
 
-function readGlobal(reader: ByteReader): GlobalEntry {
+function readGlobalType(reader: ByteReader): GlobalEntry {
   const valueType = readValueType(reader);
   const mutability = reader.u8();
   if (mutability > 1) unsupported('shared globals');
-  skipConstantExpression(reader);
   return { valueType, isMutable: mutability === 1 };
 }
 
-function readExport(reader: ByteReader): ExportEntry {
+function readGlobal(reader: ByteReader): GlobalEntry {
+  const global = readGlobalType(reader);
+  skipConstantExpression(reader);
+  return global;
+}
+
+function readExport(reader: ByteReader, observer: RefusalObserver): ExportEntry {
   const name = reader.name();
-  if (name.startsWith(RESERVED_PREFIX)) throw new WasmError({ code: 'WASM_RESERVED_NAME', name });
+  if (name.startsWith(RESERVED_PREFIX)) observer.refuse(new WasmError({ code: 'WASM_RESERVED_NAME', name }));
   return { name, kind: reader.u8(), index: reader.u32() };
 }
 
@@ -142,15 +189,21 @@ function readCode(reader: ByteReader): CodeRange {
   return { start, end: start + size };
 }
 
-/** Splits the module into its sections; refuses repeated and misplaced ones. */
-function readSections(bytes: Uint8Array): Map<number, { readonly start: number; readonly end: number }> {
-  const reader = new ByteReader(bytes);
+interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+function readHeader(reader: ByteReader): void {
   const magic = [0x00, 0x61, 0x73, 0x6d];
   if (!magic.every((byte) => reader.u8() === byte)) reader.fail('not a WebAssembly module');
   const version = reader.slice(4);
   if (version[2] === 1) unsupported('the component model');
   if (version[0] !== 1 || version[1] !== 0 || version[2] !== 0 || version[3] !== 0) reader.fail('unknown version');
-  const sections = new Map<number, { start: number; end: number }>();
+}
+
+/** Puts the sections of a module into `sections`; refuses repeated and misplaced ones. */
+function readSections(reader: ByteReader, sections: Map<number, Range>): void {
   let position = -1;
   while (!reader.isAtEnd) {
     const id = reader.u8();
@@ -164,48 +217,90 @@ function readSections(bytes: Uint8Array): Map<number, { readonly start: number; 
     position = place;
     sections.set(id, { start, end: start + size });
   }
-  return sections;
+}
+
+/** Runs a reading; where it fails the observer decides whether the rest of the module is looked at. */
+function attempt<T>(observer: RefusalObserver, what: string, read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WasmError)) throw error;
+    observer.refuse(error);
+    observer.hide(what);
+    return otherwise;
+  }
 }
 
 /**
- * Takes a module apart.
+ * Takes a module apart. Without an observer the first thing that is refused is thrown.
  * @throws WasmError WASM_MALFORMED, WASM_UNSUPPORTED, WASM_TOO_LARGE, WASM_RESERVED_NAME, WASM_IMPORT_REFUSED
  */
-export function parseModule(bytes: Uint8Array): ParsedModule {
+export function parseModule(bytes: Uint8Array, observer: RefusalObserver = STRICT): ParsedModule {
   if (bytes.length > MAX_MODULE_BYTES) {
-    throw new WasmError({
-      code: 'WASM_TOO_LARGE',
-      what: 'the module in bytes',
-      value: bytes.length,
-      limit: MAX_MODULE_BYTES,
-    });
+    const limits = { value: bytes.length, limit: MAX_MODULE_BYTES };
+    throw new WasmError({ code: 'WASM_TOO_LARGE', what: 'the module in bytes', ...limits });
   }
-  const sections = readSections(bytes);
-  if (sections.has(SECTION.tag)) unsupported('exception handling');
-  const items = <T>(id: number, what: string, read: (reader: ByteReader) => T): T[] => {
-    const range = sections.get(id);
+  const sections = new Map<number, Range>();
+  const start = new ByteReader(bytes);
+  readHeader(start);
+  attempt(observer, 'the sections that follow', () => readSections(start, sections), undefined);
+  if (sections.has(SECTION.tag)) refuseFeature(observer, 'exception handling');
+  return new ModuleParser(bytes, sections, observer).parse();
+}
+
+class ModuleParser {
+  private readonly bytes: Uint8Array;
+  private readonly sections: ReadonlyMap<number, Range>;
+  private readonly observer: RefusalObserver;
+
+  constructor(bytes: Uint8Array, sections: ReadonlyMap<number, Range>, observer: RefusalObserver) {
+    this.bytes = bytes;
+    this.sections = sections;
+    this.observer = observer;
+  }
+
+  parse(): ParsedModule {
+    const { bytes, observer, sections } = this;
+    const memories = this.items(SECTION.memory, 'memories', readMemory);
+    if (memories.length > 1) refuseFeature(observer, 'more than one memory');
+    const types = this.items(SECTION.type, 'types', readFunctionType);
+    const imports = this.items(SECTION.import, 'imports', readImport);
+    const others = imports.flatMap((entry) => ('kind' in entry ? [entry] : []));
+    const raw = new Map<number, Uint8Array>();
+    for (const [id, range] of sections) raw.set(id, bytes.subarray(range.start, range.end));
+    return {
+      bytes,
+      types,
+      imports: imports.flatMap((entry) => ('kind' in entry ? [] : [entry])),
+      otherImports: others,
+      functions: this.items(SECTION.function, 'functions', (reader) => reader.u32()),
+      tables: [...others.flatMap((entry) => entry.table ?? []), ...this.items(SECTION.table, 'tables', readTable)],
+      memory: others.find((entry) => entry.memory !== undefined)?.memory ?? memories[0] ?? null,
+      globals: [...others.flatMap((entry) => entry.global ?? []), ...this.items(SECTION.global, 'globals', readGlobal)],
+      exports: this.items(SECTION.export, 'exports', readExport),
+      start: this.readStart(),
+      code: this.items(SECTION.code, 'functions', readCode),
+      raw,
+    };
+  }
+
+  private readStart(): number | null {
+    const range = this.sections.get(SECTION.start);
+    if (range === undefined) return null;
+    const reader = new ByteReader(this.bytes, range.start, range.end);
+    return attempt(this.observer, 'the start function', () => reader.u32(), null);
+  }
+
+  private items<T>(id: number, what: string, read: (reader: ByteReader, observer: RefusalObserver) => T): T[] {
+    const range = this.sections.get(id);
     if (range === undefined) return [];
-    const reader = new ByteReader(bytes, range.start, range.end);
-    const result = readMany(reader, what, read);
-    if (!reader.isAtEnd) reader.fail('bytes left over in a section');
-    return result;
-  };
-  const memories = items(SECTION.memory, 'memories', readMemory);
-  if (memories.length > 1) unsupported('more than one memory');
-  const startRange = sections.get(SECTION.start);
-  const raw = new Map<number, Uint8Array>();
-  for (const [id, range] of sections) raw.set(id, bytes.subarray(range.start, range.end));
-  return {
-    bytes,
-    types: items(SECTION.type, 'types', readFunctionType),
-    imports: items(SECTION.import, 'imports', readImport),
-    functions: items(SECTION.function, 'functions', (reader) => reader.u32()),
-    tables: items(SECTION.table, 'tables', readTable),
-    memory: memories[0] ?? null,
-    globals: items(SECTION.global, 'globals', readGlobal),
-    exports: items(SECTION.export, 'exports', readExport),
-    start: startRange === undefined ? null : new ByteReader(bytes, startRange.start, startRange.end).u32(),
-    code: items(SECTION.code, 'functions', readCode),
-    raw,
-  };
+    const reader = new ByteReader(this.bytes, range.start, range.end);
+    const { observer } = this;
+    const readAll = (): T[] => {
+      const result = readMany(reader, what, (from) => read(from, observer));
+      if (!reader.isAtEnd) reader.fail('bytes left over in a section');
+      return result;
+    };
+    return attempt(observer, `the section of ${id === SECTION.code ? 'code' : what}`, readAll, []);
+  }
 }

@@ -42,8 +42,20 @@ export interface ExportEntry {
 
 /** Export kinds (core specification, section 5.5.10). */
 export const KIND_FUNCTION = 0;
+export const KIND_TABLE = 1;
 export const KIND_MEMORY = 2;
 export const KIND_GLOBAL = 3;
+export const KIND_TAG = 4;
+
+/** An import that is refused; its type keeps the places of what the module itself defines. */
+export interface OtherImport {
+  readonly module: string;
+  readonly name: string;
+  readonly kind: number;
+  readonly table?: TableType;
+  readonly memory?: Limits;
+  readonly global?: GlobalEntry;
+}
 
 /** Where a function's code stands in the module. */
 export interface CodeRange {
@@ -56,6 +68,8 @@ export interface ParsedModule {
   readonly bytes: Uint8Array;
   readonly types: readonly FunctionType[];
   readonly imports: readonly FunctionImport[];
+  /** Empty in a module that is accepted. */
+  readonly otherImports: readonly OtherImport[];
   /** Type indices of the functions that the module defines. */
   readonly functions: readonly number[];
   readonly tables: readonly TableType[];

@@ -21,6 +21,8 @@ export interface FunctionSource {
   readonly index: ModuleIndex;
   /** Refuses what a stepping module may not do (design section 6: nothing is outside the state). */
   readonly isStepping: boolean;
+  /** Gets what a stepping module may not do, instead of its being thrown. */
+  readonly refuse?: (error: WasmError) => void;
 }
 
 /** What rewriting a function needs to know; arrays are by instruction. */
@@ -66,12 +68,17 @@ const STEPPING_REFUSED: ReadonlySet<number> = new Set([
 
 const CONSUMED_AS = [DEMAND.bits, DEMAND.none, DEMAND.asF32x4, DEMAND.asF64x2, DEMAND.none] as const;
 
+function fail(error: WasmError): never {
+  throw error;
+}
+
 /** Reads one function body and follows its operand stack (core specification, appendix 7.3) by height alone. */
 export class FunctionAnalyser {
   private readonly reader: ByteReader;
   private readonly index: ModuleIndex;
   private readonly type: FunctionType;
   private readonly isStepping: boolean;
+  private readonly refuse: (error: WasmError) => void;
   private readonly flow = new NanFlow();
   private readonly blocks = new FuelBlocks();
   private readonly frames: Frame[] = [];
@@ -91,6 +98,7 @@ export class FunctionAnalyser {
     this.index = source.index;
     this.type = source.type;
     this.isStepping = source.isStepping;
+    this.refuse = source.refuse ?? fail;
   }
 
   /** @throws WasmError */
@@ -191,10 +199,8 @@ export class FunctionAnalyser {
     if (opcode !== OP.end && opcode !== OP.else && opcode !== OP.block && opcode !== OP.loop) this.blocks.add(1);
     if (opcode >= PREFIX_SIMD) this.hasSimd = true;
     if (this.isStepping && STEPPING_REFUSED.has(opcode)) {
-      throw new WasmError({
-        code: 'WASM_UNSUPPORTED',
-        feature: 'changing tables or passive segments in a stepping module',
-      });
+      const feature = 'changing tables or passive segments in a stepping module';
+      this.refuse(new WasmError({ code: 'WASM_UNSUPPORTED', feature }));
     }
     if (opcode < OP.drop && opcode !== 0x01) this.stepControl(opcode);
     else if (opcode === OP.selectTyped) this.stepTypedSelect();

@@ -2,11 +2,9 @@ import { ByteReader } from '../binary/byte-reader.ts';
 import { ByteWriter } from '../binary/byte-writer.ts';
 import { parseModule, SECTION } from '../binary/parse-module.ts';
 import {
-  EXTERNREF,
   type ExportEntry,
   F32,
   F64,
-  FUNCREF,
   type FunctionImport,
   type FunctionType,
   I32,
@@ -14,13 +12,11 @@ import {
   KIND_FUNCTION,
   KIND_GLOBAL,
   type ParsedModule,
-  V128,
 } from '../binary/types.ts';
 import {
   FUEL_EXPORT,
   GLOBAL_EXPORT_PREFIX,
   MAX_BODY_BYTES,
-  MAX_MUTABLE_GLOBALS,
   MAX_PAGES,
   MAX_TABLE_ENTRIES,
   READ_BITS_PREFIX,
@@ -31,9 +27,10 @@ import {
 } from '../constants.ts';
 import { WasmError } from '../errors.ts';
 import { FunctionAnalyser } from './analyse-function.ts';
+import { listInconsistencies } from './consistency.ts';
 import { createChargeBody, createGrowBody, createReadBitsBody, createWriteBitsBody } from './helpers.ts';
 import { ModuleIndex } from './module-index.ts';
-import { type AddedIndices, FunctionRewriter } from './rewrite-function.ts';
+import { type AddedIndices, FunctionRewriter, type InsertedCounts } from './rewrite-function.ts';
 
 export interface InstrumentOptions {
   /** Pages of memory that the job allows. */
@@ -53,6 +50,7 @@ export interface InstrumentedModule {
   readonly memory: { readonly minPages: number; readonly maxPages: number } | null;
   /** In order of index. */
   readonly mutableGlobals: readonly MutableGlobal[];
+  readonly inserted: Readonly<InsertedCounts>;
 }
 
 /** A global whose value is part of the state. */
@@ -98,45 +96,12 @@ class AddedTypes {
  */
 export function instrument(bytes: Uint8Array, options: InstrumentOptions): InstrumentedModule {
   const module = parseModule(bytes);
-  assertConsistent(module, options);
+  const [inconsistency] = listInconsistencies(module, options);
+  if (inconsistency !== undefined) throw new WasmError(inconsistency);
   const rewritten = new ModuleRewriter(module, options).rewrite();
   // Indices that the instrumenter adds are free in a valid module only: an invalid one might name the fuel counter.
   if (!WebAssembly.validate(new Uint8Array(bytes))) throw new WasmError({ code: 'WASM_INVALID' });
   return rewritten;
-}
-
-function assertConsistent(module: ParsedModule, options: InstrumentOptions): void {
-  if (module.code.length !== module.functions.length) {
-    throw new WasmError({ code: 'WASM_MALFORMED', offset: 0, reason: 'functions and code do not match' });
-  }
-  if (module.memory !== null && module.memory.min > options.maxPages) {
-    throw new WasmError({
-      code: 'WASM_MEMORY_LIMIT',
-      pages: module.memory.min,
-      limitPages: options.maxPages,
-    });
-  }
-  const entries = module.tables.reduce((sum, table) => sum + table.min, 0);
-  if (entries > MAX_TABLE_ENTRIES) {
-    throw new WasmError({ code: 'WASM_TOO_LARGE', what: 'table entries', value: entries, limit: MAX_TABLE_ENTRIES });
-  }
-  if (!options.isStepping) return;
-  const mutable = module.globals.filter((global) => global.isMutable).length;
-  if (mutable > MAX_MUTABLE_GLOBALS) {
-    throw new WasmError({
-      code: 'WASM_TOO_LARGE',
-      what: 'number of mutable globals',
-      value: mutable,
-      limit: MAX_MUTABLE_GLOBALS,
-    });
-  }
-  const isOutside = (type: number): boolean => type === V128 || type === FUNCREF || type === EXTERNREF;
-  if (module.globals.some((global) => global.isMutable && isOutside(global.valueType))) {
-    throw new WasmError({
-      code: 'WASM_UNSUPPORTED',
-      feature: 'mutable globals of vector or reference type in a stepping module',
-    });
-  }
 }
 
 class ModuleRewriter {
@@ -165,6 +130,7 @@ class ModuleRewriter {
       chargeBytes: firstHelper,
       chargeItems: firstHelper + 1,
       grow: firstHelper + 2,
+      inserted: { fuelCharges: 0, fuelChecks: 0, stackChecks: 0, canonicalNans: 0 },
       blockTypeOf: (type) => this.types.indexOf({ params: [], results: type.results }),
     };
     this.helpers = this.createHelpers();
@@ -234,6 +200,7 @@ class ModuleRewriter {
       hasStart: module.start !== null,
       memory: module.memory === null ? null : { minPages: module.memory.min, maxPages: this.maxPages },
       mutableGlobals: this.mutableGlobals(),
+      inserted: this.added.inserted,
     };
   }
 

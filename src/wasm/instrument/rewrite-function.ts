@@ -14,8 +14,18 @@ export interface AddedIndices {
   readonly chargeItems: number;
   /** (i32) -> (i32): memory.grow that fails by the limit alone. */
   readonly grow: number;
+  /** Counted up by each function that is rewritten. */
+  readonly inserted: InsertedCounts;
   /** Block type with the results of a function type and no operands. */
   readonly blockTypeOf: (type: FunctionType) => number;
+}
+
+/** How often the instrumenter put something in. */
+export interface InsertedCounts {
+  fuelCharges: number;
+  fuelChecks: number;
+  stackChecks: number;
+  canonicalNans: number;
 }
 
 const CANONICAL_TYPE: Readonly<Record<number, number>> = {
@@ -139,6 +149,9 @@ export class FunctionRewriter {
 
   private emitCharge(at: number, isChecked: boolean): void {
     const cost = this.analysis.blocks.costAt(at);
+    const { inserted } = this.added;
+    if (cost > 0) inserted.fuelCharges++;
+    if (isChecked) inserted.fuelChecks++;
     if (this.fuelLocal !== null) this.emitLocalCharge(this.fuelLocal, cost, isChecked);
     else this.emitGlobalCharge(cost, isChecked);
   }
@@ -175,6 +188,7 @@ export class FunctionRewriter {
   }
 
   private emitStackEntry(): void {
+    this.added.inserted.stackChecks++;
     this.emitStackChange(0x6b);
     this.op(OP.globalGet, this.added.stackGlobal);
     this.i32Constant(0);
@@ -253,6 +267,7 @@ export class FunctionRewriter {
 
   /** x, canonical NaN, x == x, select: the value itself unless it is a NaN; lane by lane for vectors. */
   private emitCanonical(gives: number): void {
+    this.added.inserted.canonicalNans++;
     const local = this.temporary(CANONICAL_TYPE[gives] ?? F64);
     this.op(OP.localTee, local);
     this.emitNan(gives);
