@@ -8,7 +8,15 @@ export type BlobErrorInfo =
   | { readonly code: 'BLOB_DISK_FULL'; readonly directory: string }
   | { readonly code: 'BLOB_NO_ROOM'; readonly sizeBytes: number; readonly maxBytes: number }
   | { readonly code: 'BLOB_SOURCE'; readonly path: string; readonly reason: string }
-  | { readonly code: 'BLOB_IO'; readonly directory: string; readonly reason: string };
+  | { readonly code: 'BLOB_IO'; readonly directory: string; readonly reason: string }
+  | {
+      readonly code: 'SNAPSHOT_STORE_FULL';
+      readonly what: 'bytes' | 'snapshots' | 'items';
+      readonly needed: number;
+      readonly used: number;
+      readonly limit: number;
+    }
+  | { readonly code: 'SNAPSHOT_INCOMPLETE'; readonly missing: number };
 
 const BLOB_ERRORS: ErrorTable<BlobErrorInfo> = {
   BLOB_NOT_FOUND: {
@@ -51,6 +59,17 @@ const BLOB_ERRORS: ErrorTable<BlobErrorInfo> = {
     retryable: true,
     message: (info) => `the blobs in ${info.directory} cannot be used: ${info.reason}`,
     hint: () => 'Check that the folder belongs to the user that runs the daemon and that the disk is healthy.',
+  },
+  SNAPSHOT_STORE_FULL: {
+    retryable: true,
+    message: (info) =>
+      `there is no room for a snapshot: it needs ${info.needed} ${info.what} beside the ${info.used} in use, of ${info.limit} allowed`,
+    hint: () => 'Wait for jobs to end, or raise snapshots.maxBytes.',
+  },
+  SNAPSHOT_INCOMPLETE: {
+    retryable: true,
+    message: (info) => `${info.missing} items of the snapshot are not here`,
+    hint: () => 'Add the items that are still missing, then commit it again.',
   },
 };
 

@@ -57,12 +57,27 @@ export interface SnapshotWriter extends AsyncDisposable {
 }
 
 /**
+ * A snapshot of which the items are known only as they come, such as sealed ones. Nothing of it is seen before `commit`.
+ * Dispose to give up.
+ */
+export interface SnapshotCollector extends AsyncDisposable {
+  /** True if this item is here or was added; it then stays until the snapshot is committed or given up. */
+  hold(digest: Uint8Array): boolean;
+  /** Takes an item and gives its SHA-256; one that is here is not stored again. @throws BlobError BLOB_DISK_FULL, SNAPSHOT_STORE_FULL */
+  add(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Durable when it resolves. @throws BlobError SNAPSHOT_INCOMPLETE unless all its items are held */
+  commit(snapshot: Snapshot): Promise<SnapshotEntry>;
+}
+
+/**
  * Snapshots and their items on disk, apart from the blob cache: an item is stored once however many snapshots hold it, a
  * snapshot is whole or not there, what no kept snapshot needs is reclaimed. Capped; never evicts what is kept.
  */
 export interface SnapshotStore extends AsyncDisposable {
   /** @throws BlobError SNAPSHOT_STORE_FULL */
   begin(key: SnapshotKey, snapshot: Snapshot, options: { readonly keptUntilMs: number }): Promise<SnapshotWriter>;
+  /** @throws BlobError SNAPSHOT_STORE_FULL */
+  collect(key: SnapshotKey, options: { readonly keptUntilMs: number }): Promise<SnapshotCollector>;
   /** In ascending order of step. */
   list(filter: { readonly role?: SnapshotRole; readonly lease?: LeaseId }): readonly SnapshotEntry[];
   find(snapshot: BlobId): SnapshotEntry | undefined;

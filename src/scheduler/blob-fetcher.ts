@@ -30,11 +30,21 @@ export async function fetchBlob(
 ): Promise<void> {
   const held = await modules.blobs.stat(request.blob);
   if (held?.sizeBytes === request.sizeBytes) return;
-  await pipe(
-    offsets(request.sizeBytes),
-    (source) => requestAhead(source, (offset) => requestChunk(modules, { ...request, offset }, options)),
-    (chunks) => modules.blobs.receive(request.blob, request.sizeBytes, chunks),
+  await pipe(fetchChunks(modules, request, options), (chunks) =>
+    modules.blobs.receive(request.blob, request.sizeBytes, chunks),
   );
+}
+
+/**
+ * The bytes of a blob in order, as many as `request.sizeBytes`; whether they are that blob is for the caller to see.
+ * @throws SchedulerError SCHEDULER_BLOB_NOT_SERVED, SCHEDULER_BLOB_SIZE; NetworkError
+ */
+export function fetchChunks(
+  modules: Pick<BlobFetchModules, 'transport'>,
+  request: BlobFetchRequest,
+  options: AbortOptions = {},
+): AsyncGenerator<Uint8Array> {
+  return requestAhead(offsets(request.sizeBytes), (offset) => requestChunk(modules, { ...request, offset }, options));
 }
 
 function* offsets(sizeBytes: number): Generator<number> {
@@ -59,7 +69,7 @@ async function* requestAhead(
 }
 
 async function requestChunk(
-  modules: BlobFetchModules,
+  modules: Pick<BlobFetchModules, 'transport'>,
   request: BlobFetchRequest & { readonly offset: number },
   options: AbortOptions,
 ): Promise<Uint8Array> {

@@ -44,15 +44,19 @@ export class SnapshotServer {
     options: AbortOptions,
   ): AsyncGenerator<BlobResponse, void> {
     const served = await this.#find(request.snapshot);
-    if (served === undefined) return yield { kind: 'not-found' };
     for (let first = 0; first < request.items.length; first += ITEMS_PER_FRAME) {
       options.signal?.throwIfAborted();
       const places = request.items.slice(first, first + ITEMS_PER_FRAME);
-      const items = await Promise.all(places.map((place) => this.#readItem(served, place)));
-      const found = items.filter((item) => item !== undefined);
-      if (found.length < items.length) return yield { kind: 'not-found' };
-      yield { kind: 'items', items: found };
+      const frame = served === undefined ? undefined : await this.#readFrame(served, places);
+      yield frame ?? { kind: 'not-found' };
+      if (frame === undefined) return;
     }
+  }
+
+  async #readFrame(served: ServedSnapshot, places: readonly number[]): Promise<BlobResponse | undefined> {
+    const items = await Promise.all(places.map((place) => this.#readItem(served, place)));
+    const found = items.filter((item) => item !== undefined);
+    return found.length < items.length ? undefined : { kind: 'items', items: found };
   }
 
   async #readItem(served: ServedSnapshot, place: number): Promise<Uint8Array | undefined> {
