@@ -31,7 +31,7 @@ const logEvent = (sequence: number, text = 'x'): JobResponse => ({
 
 function serveBlobs(end: TransportEnd): void {
   end.transport.handle('blob', async function* (request) {
-    yield { kind: 'chunk', sizeBytes: request.offset, bytes: new Uint8Array(4) };
+    yield { kind: 'chunk', sizeBytes: request.op === 'read' ? request.offset : 0, bytes: new Uint8Array(4) };
   });
 }
 
@@ -221,7 +221,7 @@ describe('a kept stream', () => {
     let asker = '';
     alice.transport.handle('blob', async function* (request, { peer }) {
       asker = peer;
-      yield { kind: 'chunk', sizeBytes: request.offset, bytes: new Uint8Array(1) };
+      yield { kind: 'chunk', sizeBytes: request.op === 'read' ? request.offset : 0, bytes: new Uint8Array(1) };
     });
     const answer = await alice.transport.request(ALICE, 'blob', blobRequest(9));
     expect(answer).toMatchObject({ sizeBytes: 9 });
@@ -231,7 +231,7 @@ describe('a kept stream', () => {
 
   it('refuses to send what does not fit the protocol', async () => {
     const { alice } = createTransportPair({ clock: new SystemClock() });
-    const bad = { op: 'read', blob: BLOB, offset: -1, maxBytes: 1 };
+    const bad = { op: 'read' as const, blob: BLOB, offset: -1, maxBytes: 1 };
     expect(await codeOf(alice.transport.request(BOB, 'blob', bad))).toBe('NETWORK_BAD_MESSAGE');
     const close: JobRequest = { op: 'close', leases: Array.from({ length: 4096 }, () => LEASE) };
     const small = createTransportPair({ clock: new SystemClock(), limits: { job: { maxRequestBytes: 1000 } } });
@@ -246,7 +246,7 @@ describe('a responder', () => {
     serveBlobs(bob);
     return { clock, bob, raw: await openRawRequester(bob, ALICE, 'blob') };
   };
-  const body = encodeCanonical({ blob: computeRawCid(new Uint8Array([1])), offset: 0, maxBytes: 1 });
+  const body = encodeCanonical({ op: 'read', blob: computeRawCid(new Uint8Array([1])), offset: 0, maxBytes: 1 });
 
   it('answers a well-formed request', async () => {
     const { bob, raw } = await setup();

@@ -36,7 +36,7 @@ it('a handler that cleans up slowly does not hold the slot of an answered reques
       await cleanup.promise;
     }
   });
-  const request = { blob: BlobId(cid.toString()), offset: 0, maxBytes: 1 };
+  const request = { op: 'read' as const, blob: BlobId(cid.toString()), offset: 0, maxBytes: 1 };
   await alice.transport.request(BOB, 'blob', request);
   await alice.transport.request(BOB, 'blob', request);
   expect(bob.breaches).toEqual([]);
