@@ -50,8 +50,25 @@ export const CLOSE_GATHER = { leases: 512, delayMs: 50 } as const;
 export const DEADLINE_RECHECK_MS = 250;
 /** Attempts of one job at one provider at most: one that offers and never delivers cannot use up the job's. */
 export const ATTEMPTS_PER_PROVIDER = 3;
-/** Attempts of one replica at most: `attempt` of a lease is at most 64 (domain/lease.ts). */
+/** Attempts of one replica at most, those not counted that ended in a pause. */
 export const MAX_ATTEMPTS_PER_REPLICA = 64;
+
+/** Newest snapshots of a replica that are kept: one to go on from, one in case it does not do. */
+export const SNAPSHOTS_HELD_PER_REPLICA = 2;
+/** Checkpoints of an attempt that come again, after its provider went down, and are compared at most. */
+export const REPEATED_CHECKPOINTS = 4 * 65_536;
+/** Checkpoints of one attempt that are listed and replayed to followers; the oldest are left out. */
+export const CHECKPOINTS_LISTED = 1_024;
+/** Attempts of one job that its view shows; of those that gave nothing the oldest are left out. */
+export const ATTEMPTS_VIEWED = 1_024;
+/** A provider that was told to pause is told again after this long, ms: it may have gone down meanwhile. */
+export const PAUSE_REPEAT_MS = { unconfirmed: 1_000, confirmed: 10_000 } as const;
+/** A snapshot under way when its attempt ended is waited for this long before the replica goes on without it, ms. */
+export const SNAPSHOT_PATIENCE_MS = { paused: 60_000, failed: 5_000 } as const;
+/** First and longest wait before a snapshot that did not arrive is fetched again, ms. */
+export const SNAPSHOT_BACKOFF_MS = { first: 500, longest: 10_000 } as const;
+/** Longest wait for the checkpoint chain of a result, ms. */
+export const CHAIN_TIMEOUT_MS = 60_000;
 
 /** Providers whose standing with this node is remembered for ranking; the longest unused is forgotten. */
 export const PROVIDERS_REMEMBERED = 4_096;

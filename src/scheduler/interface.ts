@@ -123,6 +123,8 @@ export type JobEvent =
       readonly atMs: UnixMs;
       readonly stream: 'stdout' | 'stderr' | 'log';
       readonly text: string;
+      /** Place among the logs and metrics of its replica, equal for all replicas; absent where the job does not step. */
+      readonly ordinal?: number | undefined;
     }
   | {
       readonly kind: 'metric';
@@ -133,6 +135,7 @@ export type JobEvent =
       readonly name: string;
       readonly value: string;
       readonly step: number;
+      readonly ordinal?: number | undefined;
     };
 
 /** One checkpoint of an attempt as its requester knows it: signed by the provider, its chain checked up to here. */

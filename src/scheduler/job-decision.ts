@@ -1,14 +1,15 @@
 import type { LeaseId, PeerKey } from '../domain/ids.ts';
 import { ATTEMPT_FAILURES } from '../domain/receipt.ts';
-import { ATTEMPTS_PER_PROVIDER, MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
+import { ATTEMPTS_PER_PROVIDER } from './constants.ts';
 import {
   type Attempt,
-  countAttempts,
-  findStanding,
-  isAbandoned,
   isEnded,
+  isExhausted,
+  isRunning,
   isStanding,
   type JobMachineState,
+  listOpenReplicas,
+  listOtherMakers,
 } from './job-machine-state.ts';
 
 /** What a job needs next. Deciding is pure, so a restarted node decides as the one before it did. */
@@ -16,6 +17,8 @@ export type Decision =
   | { readonly kind: 'ended' }
   | { readonly kind: 'cancel' }
   | { readonly kind: 'wait' }
+  /** Nothing new is begun; `leases` are to be told to stop at their next checkpoint. */
+  | { readonly kind: 'pause'; readonly leases: readonly LeaseId[] }
   /** `canShrink`: all others committed, and they suffice for the quorum. */
   | { readonly kind: 'seek'; readonly replicas: readonly number[]; readonly canShrink: boolean }
   | { readonly kind: 'abandon'; readonly replica: number; readonly reason: string }
@@ -31,14 +34,15 @@ export function decide(state: JobMachineState): Decision {
   if (state.kind === 'revealing') return { kind: 'reveal' };
   const standing = state.attempts.filter(isStanding);
   if (!state.facts.commitReveal && standing.some((attempt) => attempt.state === 'revealed')) return { kind: 'judge' };
-  return decideReplicas(state, standing);
+  const decision = decideReplicas(state, standing);
+  if (state.desired !== 'pause' || (decision.kind !== 'seek' && decision.kind !== 'wait')) return decision;
+  const asked = standing.filter((attempt) => isRunning(attempt) && attempt.isAccepted && attempt.isPauseAsked);
+  return { kind: 'pause', leases: asked.map(({ lease }) => lease) };
 }
 
 function decideReplicas(state: JobMachineState, standing: readonly Attempt[]): Decision {
   const { replicas, quorum } = state.facts;
-  const open = Array.from({ length: replicas }, (_, replica) => replica).filter(
-    (replica) => !isAbandoned(state, replica) && findStanding(state, replica) === undefined,
-  );
+  const open = listOpenReplicas(state);
   const exhausted = open.find((replica) => isExhausted(state, replica));
   if (exhausted !== undefined) {
     const reason = describeLastEnd(state, exhausted);
@@ -52,11 +56,6 @@ function decideReplicas(state: JobMachineState, standing: readonly Attempt[]): D
   if (!state.facts.commitReveal || !areAllCommitted) return { kind: 'wait' };
   if (state.set !== null) return { kind: 'sign-set' };
   return { kind: 'fix-set', leases: standing.map((attempt) => attempt.lease) };
-}
-
-function isExhausted(state: JobMachineState, replica: number): boolean {
-  const { counted, total } = countAttempts(state, replica);
-  return counted > state.facts.retries || total >= MAX_ATTEMPTS_PER_REPLICA;
 }
 
 /** Why the last attempt of a replica gave nothing. */
@@ -88,7 +87,10 @@ const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 
 /** True for a provider that holds a replica of the job, or had its chances. */
 export function isProviderExcluded(state: JobMachineState, provider: PeerKey): boolean {
   const own = state.attempts.filter((attempt) => attempt.provider === provider);
-  if (own.filter(({ end }) => end?.code !== 'SET_VOID').length >= ATTEMPTS_PER_PROVIDER) return true;
+  const tried = own.filter(({ end, state: kind }) => end?.code !== 'SET_VOID' && kind !== 'paused');
+  if (tried.length >= ATTEMPTS_PER_PROVIDER) return true;
+  // Whoever has its hand in a replica that stands gets no other one.
+  if (listOtherMakers(state, -1).has(provider)) return true;
   return own.some((attempt) => isStanding(attempt) || !isForgiven(state, attempt));
 }
 

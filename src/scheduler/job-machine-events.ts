@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { integerSchema, type LeaseId, peerKeySchema, unixMsSchema } from '../domain/ids.ts';
 import { MAX_REPLICAS } from '../domain/job.ts';
+import { MAX_ATTEMPT_NUMBER } from '../domain/lease.ts';
 import { PROGRAM_FAILURES } from '../domain/receipt.ts';
 
 /** Ids are kept as plain strings in the history: it is ours, and its entries are checked when they are read. */
@@ -17,10 +18,12 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     lease,
     provider: peerKeySchema,
     replica: integerSchema(0, MAX_REPLICAS - 1),
-    attempt: integerSchema(0, 64),
+    attempt: integerSchema(0, MAX_ATTEMPT_NUMBER),
     /** As the offer named it. */
     instrumenter: z.string().min(1).max(64),
     leaseEndsAtMs: unixMsSchema,
+    /** The attempt and step that it goes on from. Absent: the beginning. */
+    resumedFrom: z.strictObject({ lease, step: integerSchema() }).optional(),
   }),
   z.strictObject({ kind: z.literal('accepted'), ...at, lease, leaseEndsAtMs: unixMsSchema }),
   z.strictObject({
@@ -56,12 +59,16 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     reason: text,
     isCounted: z.boolean(),
   }),
+  /** It stopped at a checkpoint because it was asked to. */
+  z.strictObject({ kind: z.literal('attempt-paused'), ...at, lease, reason: text }),
   z.strictObject({
     kind: z.literal('replica-abandoned'),
     ...at,
     replica: integerSchema(0, MAX_REPLICAS - 1),
     reason: z.string().max(300),
   }),
+  z.strictObject({ kind: z.literal('pause-requested'), ...at }),
+  z.strictObject({ kind: z.literal('resume-requested'), ...at }),
   z.strictObject({ kind: z.literal('cancel-requested'), ...at }),
   z.strictObject({ kind: z.literal('attempt-cancelled'), ...at, lease, reason: text }),
   /** The result that the job accepts. */

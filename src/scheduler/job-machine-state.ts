@@ -1,5 +1,7 @@
 import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
+import { MAX_ATTEMPT_NUMBER } from '../domain/lease.ts';
+import { MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
 import type { AttemptState } from './interface.ts';
 
 /** What the machine must know of a job; none of it ever changes. */
@@ -11,6 +13,8 @@ export interface JobFacts {
   readonly deadlineMs: UnixMs;
   /** Results are committed to before any is revealed. */
   readonly commitReveal: boolean;
+  /** Its attempts make checkpoints: they can be paused, and gone on from. */
+  readonly hasCheckpoints: boolean;
 }
 
 export interface Attempt {
@@ -31,6 +35,10 @@ export interface Attempt {
     readonly step: number;
     readonly cpuTimeMs: number;
   } | null;
+  /** The attempt of the same replica and the step that it goes on from; null began at the beginning. */
+  readonly resumedFrom: { readonly lease: LeaseId; readonly step: number } | null;
+  /** It may have been asked to stop at its next checkpoint. */
+  readonly isPauseAsked: boolean;
   /** Set in `revealed`. */
   readonly outputRoot: string | null;
   /** Set where it ended without a result. */
@@ -40,7 +48,7 @@ export interface Attempt {
 interface JobCore {
   readonly facts: JobFacts;
   /** What the requester wants; the attempts say what is. */
-  readonly desired: 'run' | 'cancel';
+  readonly desired: 'run' | 'pause' | 'cancel';
   readonly attempts: readonly Attempt[];
   /** Leases whose commitments stand in the set, once it is fixed. */
   readonly set: readonly LeaseId[] | null;
@@ -49,7 +57,7 @@ interface JobCore {
 }
 
 export interface ActiveJob extends JobCore {
-  readonly kind: 'seeking' | 'running' | 'revealing';
+  readonly kind: 'seeking' | 'running' | 'paused' | 'revealing';
 }
 
 export interface EndedJob extends JobCore {
@@ -70,6 +78,7 @@ export function createJobFacts(id: JobId, job: Job): JobFacts {
     retries: job.retries,
     deadlineMs: job.deadlineMs,
     commitReveal: job.replication.replicas > 1,
+    hasCheckpoints: job.checkpoints !== undefined,
   };
 }
 
@@ -103,10 +112,53 @@ export function findStanding(state: JobMachineState, replica: number): Attempt |
   return state.attempts.find((attempt) => attempt.replica === replica && isStanding(attempt));
 }
 
-/** Attempts of a replica that used up a retry, and all of them. */
-export function countAttempts(state: JobMachineState, replica: number): { counted: number; total: number } {
+export interface AttemptCounts {
+  /** Used up a retry. */
+  readonly counted: number;
+  readonly paused: number;
+  readonly total: number;
+}
+
+export function countAttempts(state: JobMachineState, replica: number): AttemptCounts {
   const own = state.attempts.filter((attempt) => attempt.replica === replica);
-  return { counted: own.filter((attempt) => attempt.end?.isCounted === true).length, total: own.length };
+  return {
+    counted: own.filter((attempt) => attempt.end?.isCounted === true).length,
+    paused: own.filter((attempt) => attempt.state === 'paused').length,
+    total: own.length,
+  };
+}
+
+/** A replica that was tried as often as may be. */
+export function isExhausted(state: JobMachineState, replica: number): boolean {
+  const { counted, paused, total } = countAttempts(state, replica);
+  return counted > state.facts.retries || total - paused >= MAX_ATTEMPTS_PER_REPLICA || total > MAX_ATTEMPT_NUMBER;
+}
+
+/** An attempt and those that it inherited its state from, the newest first. */
+export function listLine(state: JobMachineState, lease: LeaseId): Attempt[] {
+  const line: Attempt[] = [];
+  let attempt = findAttempt(state, lease);
+  while (attempt !== undefined) {
+    line.push(attempt);
+    attempt = attempt.resumedFrom === null ? undefined : findAttempt(state, attempt.resumedFrom.lease);
+  }
+  return line;
+}
+
+/**
+ * Who made what the standing attempts of other replicas give. Diversity rule `peer` (domain/job.ts) over whole lines: a
+ * provider whose state one replica went on from has its hand in that replica, so it gets no other.
+ */
+export function listOtherMakers(state: JobMachineState, replica: number): Set<PeerKey> {
+  const others = state.attempts.filter((attempt) => attempt.replica !== replica && isStanding(attempt));
+  return new Set(others.flatMap(({ lease }) => listLine(state, lease)).map(({ provider }) => provider));
+}
+
+/** Replicas that neither have an attempt that stands nor were given up. */
+export function listOpenReplicas(state: JobMachineState): number[] {
+  return Array.from({ length: state.facts.replicas }, (_, replica) => replica).filter(
+    (replica) => !isAbandoned(state, replica) && findStanding(state, replica) === undefined,
+  );
 }
 
 export function isAbandoned(state: JobMachineState, replica: number): boolean {

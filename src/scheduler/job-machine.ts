@@ -1,9 +1,8 @@
 /**
  * The life of a job as a pure function: (state, event) => state, or a rejection that says why the event cannot be.
- * Desired state is set by `cancel-requested` alone; all else is observed. Terminal states are final.
+ * Desired state is set by `pause-requested`, `resume-requested` and `cancel-requested` alone; all else is observed. Terminal states are final.
  */
 import type { LeaseId } from '../domain/ids.ts';
-import { MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
 import type { AttemptState } from './interface.ts';
 import type { JobMachineEvent, JobMachineEventOf } from './job-machine-events.ts';
 import {
@@ -15,17 +14,25 @@ import {
   findStanding,
   isAbandoned,
   isEnded,
+  isExhausted,
   isRunning,
   isStanding,
   type JobMachineState,
+  listLine,
+  listOpenReplicas,
+  listOtherMakers,
 } from './job-machine-state.ts';
 
 export const REJECTIONS = {
   JOB_ENDED: 'the job has ended',
   UNKNOWN_LEASE: 'no attempt has this lease',
   DUPLICATE_LEASE: 'an attempt has this lease already',
-  NOT_DESIRED: 'the job is to be cancelled',
+  NOT_DESIRED: 'the job is to be paused or cancelled',
   NOT_CANCELLING: 'the job is not to be cancelled',
+  NOT_PAUSABLE: 'the job makes no checkpoints',
+  NOT_PAUSED: 'the job is not to be paused',
+  NOT_PAUSING: 'the attempt was not asked to stop',
+  BAD_RESUME: 'it goes on from no ended attempt of the same replica',
   NO_SUCH_REPLICA: 'the job has no such replica, or it was given up',
   REPLICA_OCCUPIED: 'the replica has an attempt already',
   PROVIDER_OCCUPIED: 'the provider holds another replica of the job',
@@ -59,7 +66,7 @@ type Outcome = JobMachineState | Rejection;
 export function transition(state: JobMachineState, event: JobMachineEvent): Outcome {
   if (isEnded(state)) return reject('JOB_ENDED');
   const next = isAboutAttempt(event) ? transitionAttempt(state, event) : transitionJob(state, event);
-  return next.kind === 'seeking' || next.kind === 'running' ? deriveKind(next) : next;
+  return next.kind === 'seeking' || next.kind === 'running' || next.kind === 'paused' ? deriveKind(next) : next;
 }
 
 export function isRejection(outcome: Outcome): outcome is Rejection {
@@ -70,9 +77,13 @@ function reject(code: RejectionCode): Rejection {
   return { kind: 'rejected', code };
 }
 
-/** Before any reveal, a job is running while any attempt stands, else it seeks. */
+/**
+ * Before any reveal, a job is running while any attempt stands, else it seeks. It is paused once nothing of it runs and
+ * something of it is still to be run.
+ */
 function deriveKind(state: ActiveJob): ActiveJob {
-  const kind = state.attempts.some(isStanding) ? 'running' : 'seeking';
+  const isHalted = state.desired === 'pause' && !state.attempts.some(isRunning) && listOpenReplicas(state).length > 0;
+  const kind = isHalted ? 'paused' : state.attempts.some(isStanding) ? 'running' : 'seeking';
   return kind === state.kind ? state : { ...state, kind };
 }
 
@@ -95,6 +106,10 @@ function transitionJob(state: ActiveJob, event: WholeJobEvent): Outcome {
       return state.kind === 'revealing' ? reject('SET_FIXED') : { ...state, kind: 'revealing' };
     case 'replica-abandoned':
       return abandonReplica(state, event);
+    case 'pause-requested':
+      return requestPause(state);
+    case 'resume-requested':
+      return state.desired === 'pause' ? { ...state, desired: 'run' } : reject('NOT_PAUSED');
     case 'cancel-requested':
       return state.desired === 'cancel' ? reject('NOT_DESIRED') : { ...state, desired: 'cancel' };
     case 'concluded':
@@ -113,21 +128,31 @@ function transitionJob(state: ActiveJob, event: WholeJobEvent): Outcome {
   }
 }
 
+function requestPause(state: ActiveJob): Outcome {
+  if (!state.facts.hasCheckpoints) return reject('NOT_PAUSABLE');
+  if (state.desired !== 'run') return reject('NOT_DESIRED');
+  const attempts = state.attempts.map((attempt) => (isRunning(attempt) ? { ...attempt, isPauseAsked: true } : attempt));
+  return { ...state, desired: 'pause', attempts };
+}
+
 function issueLease(state: ActiveJob, event: JobMachineEventOf<'lease-issued'>): Outcome {
   const { facts } = state;
   if (findAttempt(state, event.lease) !== undefined) return reject('DUPLICATE_LEASE');
-  if (state.desired === 'cancel') return reject('NOT_DESIRED');
+  if (state.desired !== 'run') return reject('NOT_DESIRED');
   if (state.set !== null) return reject('SET_FIXED');
   if (event.replica >= facts.replicas || isAbandoned(state, event.replica)) return reject('NO_SUCH_REPLICA');
   if (findStanding(state, event.replica) !== undefined) return reject('REPLICA_OCCUPIED');
-  // Diversity rule `peer` (domain/job.ts): no two replicas share a peer identity.
+  const source = event.resumedFrom && findAttempt(state, event.resumedFrom.lease);
+  const isOwn = source?.replica === event.replica && source.isAccepted;
+  if (event.resumedFrom !== undefined && !isOwn) return reject('BAD_RESUME');
+  const inherited = source === undefined ? [] : listLine(state, source.lease).map(({ provider }) => provider);
+  const others = listOtherMakers(state, event.replica);
+  if ([event.provider, ...inherited].some((maker) => others.has(maker))) return reject('PROVIDER_OCCUPIED');
   const standing = state.attempts.filter(isStanding);
-  if (standing.some((other) => other.provider === event.provider)) return reject('PROVIDER_OCCUPIED');
   // Results of other instrumenters differ for honest reasons (design section 6, «Determinism»).
   if (standing.some((other) => other.instrumenter !== event.instrumenter)) return reject('OTHER_INSTRUMENTER');
-  const { counted, total } = countAttempts(state, event.replica);
-  if (event.attempt !== total) return reject('WRONG_ATTEMPT_NUMBER');
-  if (counted > facts.retries || total >= MAX_ATTEMPTS_PER_REPLICA) return reject('RETRIES_EXHAUSTED');
+  if (event.attempt !== countAttempts(state, event.replica).total) return reject('WRONG_ATTEMPT_NUMBER');
+  if (isExhausted(state, event.replica)) return reject('RETRIES_EXHAUSTED');
   const attempt: Attempt = {
     lease: event.lease,
     provider: event.provider,
@@ -139,6 +164,8 @@ function issueLease(state: ActiveJob, event: JobMachineEventOf<'lease-issued'>):
     leasedAtMs: event.atMs,
     leaseEndsAtMs: event.leaseEndsAtMs,
     progress: null,
+    resumedFrom: event.resumedFrom ?? null,
+    isPauseAsked: false,
     outputRoot: null,
     end: null,
   };
@@ -228,6 +255,9 @@ function changeAttempt(state: ActiveJob, attempt: Attempt, event: AttemptEvent):
     case 'attempt-cancelled':
       if (state.desired !== 'cancel') return reject('NOT_CANCELLING');
       return endAttempt(attempt, 'cancelled', { code: 'CANCELLED', reason: event.reason, isCounted: false });
+    case 'attempt-paused':
+      if (!isRunning(attempt) || !attempt.isAccepted || !attempt.isPauseAsked) return reject('NOT_PAUSING');
+      return endAttempt(attempt, 'paused', { code: 'PAUSED', reason: event.reason, isCounted: false });
     case 'revealed':
       return reveal(state, attempt, event);
     default:
@@ -235,7 +265,10 @@ function changeAttempt(state: ActiveJob, attempt: Attempt, event: AttemptEvent):
   }
 }
 
-type RunningEvent = Exclude<AttemptEvent, { kind: 'attempt-failed' | 'attempt-cancelled' | 'revealed' }>;
+type RunningEvent = Exclude<
+  AttemptEvent,
+  { kind: 'attempt-failed' | 'attempt-cancelled' | 'attempt-paused' | 'revealed' }
+>;
 
 function changeRunning(state: ActiveJob, attempt: Attempt, event: RunningEvent): Attempt | Rejection {
   switch (event.kind) {

@@ -1,7 +1,7 @@
 /** What the job store keeps, in the form in which it keeps it: canonical dag-cbor, checked when it is read. */
 import { z } from 'zod';
 import { commitmentSetSchema } from '../domain/commitment.ts';
-import { integerSchema, type LeaseId, unixMsSchema } from '../domain/ids.ts';
+import { bytesSchema, integerSchema, type LeaseId, unixMsSchema } from '../domain/ids.ts';
 import { LOG_STREAMS } from '../domain/messages.ts';
 import { outcomeSchema, outputFileSchema } from '../domain/receipt.ts';
 import { refusalSchema } from '../domain/refusal.ts';
@@ -22,6 +22,8 @@ export const jobRecordSchema = z.strictObject({
   job: signedWireSchema,
   name: z.string(),
   createdAtMs: unixMsSchema,
+  /** Seals the snapshots of this job; absent where they are not sealed. Never told to anybody but its providers. */
+  snapshotKey: bytesSchema(32).optional(),
 });
 export type JobRecord = z.output<typeof jobRecordSchema>;
 
@@ -35,6 +37,8 @@ const attemptViewSchema = z.strictObject({
   leaseEndsAtMs: unixMsSchema,
   progress: z.strictObject({ fuel: integer, step: integer, cpuTimeMs: integer }).nullable(),
   reason: z.string().nullable(),
+  checkpoint: z.strictObject({ step: integer, head: z.string(), heldStep: integer.nullable() }).optional(),
+  resumedFrom: z.strictObject({ lease: id, step: integer }).optional(),
 });
 
 const failureSchema = z.strictObject({ code: z.string(), message: z.string() });
@@ -99,8 +103,19 @@ const logEntrySchema = z.strictObject({
   atMs: unixMsSchema,
   replica: integer,
   event: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('log'), stream: z.enum(LOG_STREAMS), text: z.string() }),
-    z.strictObject({ kind: z.literal('metric'), name: z.string(), value: z.string(), step: integer }),
+    z.strictObject({
+      kind: z.literal('log'),
+      stream: z.enum(LOG_STREAMS),
+      text: z.string(),
+      ordinal: integer.optional(),
+    }),
+    z.strictObject({
+      kind: z.literal('metric'),
+      name: z.string(),
+      value: z.string(),
+      step: integer,
+      ordinal: integer.optional(),
+    }),
   ]),
 });
 export type LogEntry = z.output<typeof logEntrySchema>;
@@ -119,7 +134,7 @@ const historySchema = z.array(jobMachineEventSchema).min(1);
 export const encodeEntry = encodeCanonical;
 
 /** @throws SchedulerError SCHEDULER_STORE_CORRUPT naming `key` */
-function decodeEntry<Value>(schema: z.ZodType<Value>, key: string, bytes: Uint8Array): Value {
+export function decodeEntry<Value>(schema: z.ZodType<Value>, key: string, bytes: Uint8Array): Value {
   try {
     return z.decode(schema, decodeCanonical(bytes, { maxBytes: MAX_ENTRY_BYTES }) as never);
   } catch (error) {

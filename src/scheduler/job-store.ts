@@ -24,6 +24,13 @@ import {
 } from './job-records.ts';
 import { NO_RECEIPT_NOTES, type ReceiptNotes } from './receipt-notes.ts';
 
+/** A job as it is submitted. */
+export interface NewJob {
+  readonly job: Signed<Job>;
+  /** Seals its snapshots; null where they are not sealed. */
+  readonly snapshotKey: Uint8Array | null;
+}
+
 /** Changes to one job that take effect together. */
 export interface JobWrite {
   readonly job: JobId;
@@ -82,10 +89,11 @@ export class JobStore {
   }
 
   /** Durable when it resolves; all of them or none. */
-  async create(jobs: readonly Signed<Job>[]): Promise<void> {
-    const operations = jobs.map(({ id, wire, value }) =>
-      put('jobs', id, encodeEntry({ job: wire, name: value.name, createdAtMs: value.createdAtMs })),
-    );
+  async create(jobs: readonly NewJob[]): Promise<void> {
+    const operations = jobs.map(({ job: { id, wire, value }, snapshotKey }) => {
+      const key = snapshotKey === null ? {} : { snapshotKey };
+      return put('jobs', id, encodeEntry({ job: wire, name: value.name, createdAtMs: value.createdAtMs, ...key }));
+    });
     await this.#database.write(operations, { durable: true });
   }
 

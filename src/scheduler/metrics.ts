@@ -10,6 +10,9 @@ export interface RequesterMetrics {
   readonly attemptsFailed: Counter;
   readonly peerFaults: Counter;
   readonly logsDropped: Counter;
+  readonly attemptsResumed: Counter;
+  readonly checkpointsReceived: Counter;
+  readonly snapshotsHeld: Counter;
 }
 
 /** From a trivial job on a warm neighbour to hours. */
@@ -33,6 +36,9 @@ export function createRequesterMetrics(registry: MetricsRegistry): RequesterMetr
       'code',
     ]),
     peerFaults: registry.counter(name('peer_faults_total'), 'What providers sent and was refused, by reason', ['code']),
+    attemptsResumed: registry.counter(name('attempts_resumed_total'), 'Leases that go on from a snapshot'),
+    checkpointsReceived: registry.counter(name('checkpoints_received_total'), 'Checkpoints verified'),
+    snapshotsHeld: registry.counter(name('snapshots_held_total'), 'Snapshots that their holder has'),
     logsDropped: registry.counter(name('logs_dropped_total'), 'Log lines and metrics of jobs over their storage limit'),
   };
 }

@@ -17,6 +17,8 @@ export interface JobRequesterOptions {
   readonly revealGraceMs: number;
   /** Longest wait for the output files of a result, ms. */
   readonly outputTimeoutMs: number;
+  /** How long after a job's end the snapshots held for it are kept, ms. */
+  readonly snapshotKeepForMs: number;
   /** Jobs of a batch that are signed, offered and leased together. */
   readonly batchWindow: number;
   /** Windows of a batch under way at once. */
@@ -32,6 +34,7 @@ export const JOB_REQUESTER_DEFAULTS = {
   roundTimeoutMs: 10_000,
   revealGraceMs: 250,
   outputTimeoutMs: 600_000,
+  snapshotKeepForMs: 3_600_000,
   batchWindow: 256,
   batchWindowsInFlight: 3,
 } as const satisfies Omit<JobRequesterOptions, 'networkId' | 'parameters'>;

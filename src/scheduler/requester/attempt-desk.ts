@@ -1,9 +1,10 @@
-import type { LeaseId, PeerKey } from '../../domain/ids.ts';
+import { type LeaseId, type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import { LEASE } from '../../domain/lease.ts';
 import type { Offer } from '../../domain/offer.ts';
 import { REFUSALS } from '../../domain/refusal.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { areBytesEqual } from '../../lib/bytes.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { PeerTransport } from '../../network/interface.ts';
@@ -11,16 +12,20 @@ import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import { signObject } from '../../proofs/signed-object.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import { type Attempt, countAttempts, findAttempt, isStanding } from '../job-machine-state.ts';
+import { chooseResumePoint } from '../job-resume.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
 import { AttemptDriver, type AttemptHooks } from './attempt-driver.ts';
+import type { CheckpointBook } from './checkpoint-book.ts';
+import { CheckpointFollower } from './checkpoint-follower.ts';
 import { createLease, describeIssued } from './create-lease.ts';
 import { type InlineBlobs, listJobBlobs } from './inline-blobs.ts';
 import type { JobLedger } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 import type { ProviderStandings } from './provider-standings.ts';
+import type { SnapshotKeeper } from './snapshot-keeper.ts';
 
 export interface AttemptDeskModules {
   readonly signer: EnvelopeSigner;
@@ -34,6 +39,8 @@ export interface AttemptDeskModules {
   readonly metrics: RequesterMetrics;
   readonly ledger: JobLedger;
   readonly log: JobLog;
+  readonly book: CheckpointBook;
+  readonly keeper: SnapshotKeeper;
 }
 
 /** What the job hears of its attempts. */
@@ -44,6 +51,8 @@ export interface DeskHooks extends Pick<AttemptHooks, 'onChange' | 'onDefect'> {
 
 export interface AttemptDeskOptions extends Pick<JobRequesterOptions, 'networkId' | 'parameters'> {
   readonly job: Signed<Job>;
+  /** Seals the job's snapshots; null where they are not sealed. */
+  readonly snapshotKey: Uint8Array | null;
   readonly hooks: DeskHooks;
 }
 
@@ -92,8 +101,9 @@ export class AttemptDesk {
     const { job } = this.#options;
     const { provider, instrumenter } = offer.value;
     const number = countAttempts(ledger.state, replica).total;
+    const resume = chooseResumePoint(ledger.state, { replica, provider }, this.#modules.keeper.listPoints());
     const value = createLease(
-      { id: ledger.job, job: job.value, offer, replica, attempt: number },
+      { id: ledger.job, job: job.value, offer, replica, attempt: number, resume },
       { requester: signer.peer, random, nowMs: clock.nowMs() },
       this.#options,
     );
@@ -108,12 +118,23 @@ export class AttemptDesk {
     });
     if (applied.kind === 'rejected') return;
     metrics.attemptsIssued.increment();
+    if (resume !== undefined) metrics.attemptsResumed.increment();
     this.cases.set(attempt.id, attempt);
     await applied.persisted;
-    // The job may have ended or been cancelled while the intent was written: then nothing is sent.
+    // The job may have ended, been paused or been cancelled while the intent was written: then nothing is sent.
     const current = findAttempt(ledger.state, attempt.id);
-    if (this.#isStopped || ledger.state.desired === 'cancel' || current === undefined || !isStanding(current)) return;
+    if (this.#isStopped || current === undefined || !isStanding(current)) return;
+    if (ledger.state.desired === 'pause') return this.#takeBack(attempt);
+    if (ledger.state.desired === 'cancel') return;
     this.#drive(attempt, { inlineBlobs: inline, lastSequence: 0 }).start();
+  }
+
+  /** A lease that was never sent: it ends as if it had not been. */
+  async #takeBack({ id }: AttemptCase): Promise<void> {
+    const { ledger, clock } = this.#modules;
+    const ended = { atMs: UnixMs(clock.nowMs()), code: 'PAUSED', reason: 'it was paused before it began' };
+    const applied = ledger.apply({ kind: 'attempt-failed', lease: id, ...ended, isCounted: false });
+    if (applied.kind === 'applied') await applied.persisted;
   }
 
   /** Takes up an attempt that ran when the node went down. */
@@ -130,13 +151,15 @@ export class AttemptDesk {
     attempt: AttemptCase,
     from: { readonly inlineBlobs: Parameters<InlineBlobs['markSent']>[0]; readonly lastSequence: number },
   ): AttemptDriver {
-    const { hooks, job } = this.#options;
+    const { hooks, job, snapshotKey } = this.#options;
     const { grants, standings, inlineBlobs } = this.#modules;
-    const { provider } = attempt.lease.value;
+    const { provider, resume } = attempt.lease.value;
     const driver = new AttemptDriver(this.#modules, {
       job,
       attempt,
       ...from,
+      snapshotKey,
+      checkpoints: this.#createFollower(attempt),
       hooks: {
         onChange: hooks.onChange,
         onDefect: hooks.onDefect,
@@ -145,10 +168,21 @@ export class AttemptDesk {
         onReceipt: (receipt, inline) => hooks.onReceipt(attempt, receipt, inline),
       },
     });
-    const blobs = listJobBlobs(job.value).map((named) => named.blob);
+    const snapshots = resume === undefined ? [] : [resume.snapshot.blob];
+    const blobs = [...listJobBlobs(job.value).map((named) => named.blob), ...snapshots];
     this.#live.set(attempt.id, { driver, grant: grants.grant(provider, blobs) });
     standings.begin(provider);
     return driver;
+  }
+
+  #createFollower({ lease }: AttemptCase): CheckpointFollower | null {
+    const { job } = this.#options;
+    const { resume } = lease.value;
+    if (job.value.checkpoints === undefined) return null;
+    const point = this.#modules.book.held.find(
+      (held) => held.lease === resume?.lease && areBytesEqual(held.head, resume.head),
+    );
+    return new CheckpointFollower(this.#modules, { job, lease, resumedFuel: resume && point ? point.fuel : null });
   }
 
   /** Lets go of attempts that are over, and tells their providers. */
@@ -164,7 +198,10 @@ export class AttemptDesk {
 
   #conclude({ provider, lease, end, state, isAccepted }: Attempt): void {
     if (end === null) return;
-    const { standings, metrics, inlineBlobs, notices } = this.#modules;
+    const { standings, metrics, inlineBlobs, notices, keeper } = this.#modules;
+    keeper.end(lease, state === 'paused' || state === 'lost' ? state : 'failed');
+    // It keeps its pages, which may still be fetched and gone on from.
+    if (state === 'paused') return standings.end(provider, 'neutral');
     const wasRefused = !isAccepted && end.code in REFUSALS;
     const isBlameless = wasRefused || state === 'cancelled' || end.code === 'SET_VOID';
     standings.end(provider, isBlameless ? 'neutral' : 'failed');

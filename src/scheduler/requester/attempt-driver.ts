@@ -15,6 +15,7 @@ import { type Attempt, findAttempt, isEnded, isRunning, isStanding } from '../jo
 import type { RequesterMetrics } from '../metrics.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
+import type { CheckpointFollower } from './checkpoint-follower.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import { OwnFault } from './own-fault.ts';
@@ -27,7 +28,7 @@ export interface AttemptDriverModules {
   readonly clock: Clock;
   readonly ledger: JobLedger;
   readonly log: JobLog;
-  readonly metrics: Pick<RequesterMetrics, 'peerFaults'>;
+  readonly metrics: Pick<RequesterMetrics, 'peerFaults' | 'checkpointsReceived'>;
 }
 
 /** What the job must hear of its attempt; all else goes through the ledger. */
@@ -47,6 +48,10 @@ export interface AttemptDriverOptions {
   /** Highest event sequence seen, after a restart. */
   readonly lastSequence: number;
   readonly inlineBlobs: readonly InlineBlob[];
+  /** Goes with the lease where the job's snapshots are sealed. */
+  readonly snapshotKey: Uint8Array | null;
+  /** Null where the job makes no checkpoints. */
+  readonly checkpoints: CheckpointFollower | null;
   readonly hooks: AttemptHooks;
 }
 
@@ -75,12 +80,14 @@ export class AttemptDriver {
 
   /** Sends the lease, which must be on disk, and follows. */
   start(): void {
-    const { job, attempt, inlineBlobs } = this.#options;
+    const { job, attempt, inlineBlobs, snapshotKey } = this.#options;
+    const keys = snapshotKey === null ? {} : { snapshotKeys: [{ lease: attempt.id, key: snapshotKey }] };
     this.#run({
       op: 'lease',
       jobs: packSigned([job]),
       leases: packSigned([attempt.lease]),
       inlineBlobs: [...inlineBlobs],
+      ...keys,
     });
   }
 
@@ -176,6 +183,7 @@ export class AttemptDriver {
         return this.#accept(response);
       case 'events':
         for (const event of response.events) await this.#handleEvent(event);
+        this.#options.checkpoints?.flush().catch(this.#options.hooks.onDefect);
         return void this.#modules.log.flush().catch(this.#options.hooks.onDefect);
       case 'unknown-lease':
         return this.#fail('LEASE_FORGOTTEN', 'it does not know the lease any more', true);
@@ -227,7 +235,7 @@ export class AttemptDriver {
       case 'committed':
         return this.#commit(event.commitment);
       case 'checkpoint':
-        return;
+        return this.#takeCheckpoint(event.checkpoint);
       case 'receipt':
         return this.#receive(event.receipt, event.inlineBlobs);
       default:
@@ -250,6 +258,14 @@ export class AttemptDriver {
     );
   }
 
+  async #takeCheckpoint(wire: SignedWire): Promise<void> {
+    const { checkpoints } = this.#options;
+    if (checkpoints === null) return this.#blame('CHECKPOINT_INVALID', 'the job makes no checkpoints');
+    const checked = await checkpoints.take(wire);
+    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    this.#modules.metrics.checkpointsReceived.increment();
+  }
+
   async #commit(wire: SignedWire): Promise<void> {
     const checked = await verifyCommitment(wire, this.#lease);
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
@@ -265,9 +281,17 @@ export class AttemptDriver {
     const checked = await verifyReceipt(wire, { job, lease: attempt.lease, instrumenter, committed: null });
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
     const { outcome } = checked.value.value.result;
-    if (outcome.kind === 'attempt-failed') return this.#fail(outcome.code, outcome.detail, true);
+    if (outcome.kind === 'attempt-failed') return this.#endUnfinished(outcome);
     if (attempt.lease.value.commitReveal) return this.#blame('REVEALED_EARLY', 'it revealed before it committed');
     this.#options.hooks.onReceipt(checked.value, inlineBlobs);
+  }
+
+  /** A pause that nobody asked for is a failure like any other. */
+  #endUnfinished({ code, detail }: Extract<Receipt['result']['outcome'], { kind: 'attempt-failed' }>): void {
+    if (code === 'PAUSED' && this.#attempt?.isPauseAsked === true) {
+      return this.#apply({ kind: 'attempt-paused', ...this.#now(), reason: detail });
+    }
+    this.#fail(code, detail, true);
   }
 
   #now(): { atMs: UnixMs; lease: Attempt['lease'] } {

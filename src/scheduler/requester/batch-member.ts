@@ -6,6 +6,7 @@ import type { TokenBucket } from '../../lib/token-bucket.ts';
 import type { JobView } from '../interface.ts';
 import { createInitialState, createJobFacts, type EndedJob, isEnded } from '../job-machine-state.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
+import type { NewJob } from '../job-store.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
@@ -17,6 +18,8 @@ import { listMissingReplicas } from './missing-replicas.ts';
 export class BatchMember {
   readonly id: JobId;
   readonly job: Signed<Job>;
+  /** Seals its snapshots once it goes on alone; null where they are not sealed. */
+  readonly snapshotKey: Uint8Array | null;
   readonly ledger: JobLedger;
   /** Its only attempt, once there is one. */
   attempt: AttemptCase | null = null;
@@ -31,9 +34,10 @@ export class BatchMember {
 
   constructor(
     modules: Omit<JobLedgerModules, 'describeEnd'>,
-    options: { readonly job: Signed<Job>; readonly asked: () => readonly Asked[] },
+    options: NewJob & { readonly asked: () => readonly Asked[] },
   ) {
     this.job = options.job;
+    this.snapshotKey = options.snapshotKey;
     this.id = jobIdOf(options.job);
     this.#asked = options.asked;
     const state = createInitialState(createJobFacts(this.id, options.job.value));
@@ -52,12 +56,12 @@ export class BatchMember {
 
   get view(): JobView {
     const { state } = this.ledger;
-    return isEnded(state) ? this.#describeEnd(state).view : viewJob(this.job.value, state, null);
+    return isEnded(state) ? this.#describeEnd(state).view : viewJob(this.job.value, state, { result: null });
   }
 
   #describeEnd(state: EndedJob): EndRecord {
     const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
-    const view = viewJob(this.job.value, state, result);
+    const view = viewJob(this.job.value, state, { result });
     return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
   }
 }

@@ -19,6 +19,7 @@ import type { Prepared } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 import { OwnFault } from './own-fault.ts';
+import { checkChain } from './result-chains.ts';
 import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyProgress } from './verify-attempt.ts';
 import { checkReceipt, openReceipts, type ReceiptExpectation, verifyReceipt } from './verify-receipt.ts';
@@ -140,15 +141,16 @@ export class BatchReceiver {
     const opened = await openReceipts(many, first.attempt.lease);
     if (opened.kind === 'invalid') return this.#failAll(opened.code, opened.reason, true);
     const results: Result[] = [];
+    const files = indexVerified(inlineBlobs);
     for (const receipt of opened.value) {
       const member = this.#byLease.get(receipt.value.lease);
       const expectation = member && describeExpectation(member);
       // A receipt that comes twice, or for a lease of nobody here, changes nothing.
       if (member === undefined || expectation === undefined) continue;
-      const checked = checkReceipt(receipt, expectation);
+      const checked = await checkWithChain(checkReceipt(receipt, expectation), expectation, files);
       if (this.#isResult(member, checked)) results.push({ member, receipt });
     }
-    await this.#conclude(results, inlineBlobs);
+    await this.#conclude(results, files, inlineBlobs);
   }
 
   /** False if there is no result in it: then the member has left. */
@@ -164,14 +166,17 @@ export class BatchReceiver {
   }
 
   /** Files first, then results: a result on disk has its files there. A few groups are written at a time. */
-  async #conclude(results: readonly Result[], inlineBlobs: readonly InlineBlob[]): Promise<void> {
+  async #conclude(
+    results: readonly Result[],
+    files: ReadonlyMap<BlobId, Uint8Array>,
+    inlineBlobs: readonly InlineBlob[],
+  ): Promise<void> {
     if (results.length === 0) return;
-    const files = indexVerified(inlineBlobs);
-    const whole = results.filter(({ receipt }) => receipt.value.result.outputs.every((file) => isHeld(file, files)));
+    const whole = results.filter(({ receipt }) => listFiles(receipt.value).every((file) => isHeld(file, files)));
     for (const result of results) {
       if (!whole.includes(result)) this.#leaveWithResult(result, inlineBlobs);
     }
-    const wanted = new Set(whole.flatMap(({ receipt }) => receipt.value.result.outputs.map(({ blob }) => blob)));
+    const wanted = new Set(whole.flatMap(({ receipt }) => listFiles(receipt.value).map(({ blob }) => blob)));
     for (const { member } of whole) {
       member.isConcluding = true;
       this.forget(member);
@@ -270,9 +275,10 @@ export class BatchReceiver {
   async #receiveOne(member: BatchMember, wire: SignedWire, inlineBlobs: readonly InlineBlob[]): Promise<void> {
     const expectation = describeExpectation(member);
     if (expectation === undefined) return;
-    const checked = await verifyReceipt(wire, expectation);
+    const files = indexVerified(inlineBlobs);
+    const checked = await checkWithChain(await verifyReceipt(wire, expectation), expectation, files);
     if (!this.#isResult(member, checked) || checked.kind === 'invalid') return;
-    await this.#conclude([{ member, receipt: checked.value }], inlineBlobs);
+    await this.#conclude([{ member, receipt: checked.value }], files, inlineBlobs);
   }
 
   async #renew(member: BatchMember, attempt: AttemptCase, wire: SignedWire): Promise<void> {
@@ -348,6 +354,27 @@ function indexVerified(inlineBlobs: readonly InlineBlob[]): Map<BlobId, Uint8Arr
   return files;
 }
 
-function isHeld({ blob, sizeBytes }: OutputFile, files: ReadonlyMap<BlobId, Uint8Array>): boolean {
+type NamedFile = Pick<OutputFile, 'blob' | 'sizeBytes'>;
+
+/** What a result names: its outputs, and the chain of its checkpoints. */
+function listFiles({ result, checkpointChain }: Receipt): NamedFile[] {
+  return checkpointChain === undefined ? result.outputs : [...result.outputs, checkpointChain];
+}
+
+/** A chain that came with the receipts is checked with them; one that is still to be fetched is checked after that. */
+async function checkWithChain(
+  checked: Checked<Signed<Receipt>>,
+  { job, lease }: ReceiptExpectation,
+  files: ReadonlyMap<BlobId, Uint8Array>,
+): Promise<Checked<Signed<Receipt>>> {
+  if (checked.kind === 'invalid') return checked;
+  const named = checked.value.value.checkpointChain;
+  const bytes = named && isHeld(named, files) ? files.get(named.blob) : undefined;
+  if (bytes === undefined) return checked;
+  const chain = await checkChain(bytes, { job, lease, receipt: checked.value.value, newest: null });
+  return chain.kind === 'invalid' ? chain : checked;
+}
+
+function isHeld({ blob, sizeBytes }: NamedFile, files: ReadonlyMap<BlobId, Uint8Array>): boolean {
   return files.get(blob)?.length === sizeBytes;
 }

@@ -4,6 +4,7 @@ import { BATCH, type Signed } from '../../domain/signed.ts';
 import { InternalError } from '../../lib/errors.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
 import { BATCH_PATIENCE_MS, BATCH_WINDOW_BYTES } from '../constants.ts';
+import type { NewJob } from '../job-store.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { sleep } from './backoff.ts';
 import { BatchMember } from './batch-member.ts';
@@ -54,7 +55,8 @@ export class BatchRunner {
   }
 
   /** Takes on jobs that share one signature. They are on disk. */
-  async add(jobs: readonly Signed<Job>[]): Promise<void> {
+  async add(created: readonly NewJob[]): Promise<void> {
+    const jobs = created.map(({ job }) => job);
     const subject = await computeSubject(jobs);
     const { store, hub } = this.#modules;
     const window = new BatchWindow(
@@ -71,7 +73,8 @@ export class BatchRunner {
       },
       { requester: this.#options, subject, jobs, signal: this.#controller.signal },
     );
-    const members = jobs.map((job) => new BatchMember({ store, hub }, { job, asked: () => window.search.asked }));
+    const asked = () => window.search.asked;
+    const members = created.map((job) => new BatchMember({ store, hub }, { ...job, asked }));
     for (const member of members) this.#carried.set(member.id, { member, window });
     this.#queue.push({ window, members });
     void this.#startNext();

@@ -1,10 +1,11 @@
 import { type JobId, type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
-import type { Lease } from '../../domain/lease.ts';
+import type { Lease, ResumePoint } from '../../domain/lease.ts';
 import type { Offer } from '../../domain/offer.ts';
 import type { Signed } from '../../domain/signed.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobMachineEventOf } from '../job-machine-events.ts';
+import type { HeldPoint } from '../job-resume.ts';
 import { offerIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { AttemptCase } from './attempt-case.ts';
@@ -18,6 +19,8 @@ export interface LeaseDescription {
   readonly offer: Signed<Offer>;
   readonly replica: number;
   readonly attempt: number;
+  /** What it goes on from; undefined is the beginning. */
+  readonly resume?: HeldPoint | undefined;
 }
 
 export function createLease(
@@ -25,7 +28,8 @@ export function createLease(
   context: { readonly requester: PeerKey; readonly random: Random; readonly nowMs: number },
   options: Pick<JobRequesterOptions, 'networkId' | 'parameters'>,
 ): Lease {
-  const { id, job, offer, replica, attempt } = description;
+  const { id, job, offer, replica, attempt, resume } = description;
+  const holder = job.checkpoints === undefined ? undefined : (job.checkpoints.holder ?? context.requester);
   return {
     type: 'fogproof/lease@1',
     network: options.networkId,
@@ -42,12 +46,18 @@ export function createLease(
     renewalMs: options.parameters.leaseRenewalMs,
     deadlineMs: job.deadlineMs,
     commitReveal: job.replication.replicas > 1,
+    ...(holder === undefined ? {} : { snapshotHolder: holder }),
+    ...(holder === undefined || resume === undefined ? {} : { resume: describeResume(resume, holder) }),
   };
+}
+
+function describeResume({ lease, step, head, stateRoot, snapshot }: HeldPoint, holder: PeerKey): ResumePoint {
+  return { lease, step, head, stateRoot, snapshot, holder };
 }
 
 /** The intent that is journalled before the lease is sent. */
 export function describeIssued(attempt: AttemptCase, instrumenter: string): JobMachineEventOf<'lease-issued'> {
-  const { provider, replica, attempt: number, issuedAtMs, durationMs } = attempt.lease.value;
+  const { provider, replica, attempt: number, issuedAtMs, durationMs, resume } = attempt.lease.value;
   return {
     kind: 'lease-issued',
     atMs: issuedAtMs,
@@ -57,5 +67,6 @@ export function describeIssued(attempt: AttemptCase, instrumenter: string): JobM
     attempt: number,
     instrumenter,
     leaseEndsAtMs: UnixMs(issuedAtMs + durationMs),
+    ...(resume === undefined ? {} : { resumedFrom: { lease: resume.lease, step: resume.step } }),
   };
 }

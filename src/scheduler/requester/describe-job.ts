@@ -8,6 +8,8 @@ import { listJobBlobs } from './inline-blobs.ts';
 
 /** Bytes of a job's nonce (domain/job.ts). */
 const NONCE_BYTES = 16;
+/** AES-256-GCM (docs/stepping.md section 6.3). */
+const SNAPSHOT_KEY_BYTES = 32;
 
 /** The job that a draft becomes. @throws SchedulerError if no provider could ever fulfil it */
 export function createJob(
@@ -24,6 +26,11 @@ export function createJob(
     nonce: random.bytes(NONCE_BYTES),
     createdAtMs: UnixMs(nowMs),
   };
+}
+
+/** Seals the snapshots of one job (docs/stepping.md section 6.3); null where they are not sealed. */
+export function createSnapshotKey(job: Job, random: Random): Uint8Array | null {
+  return job.checkpoints?.sealed === true ? random.bytes(SNAPSHOT_KEY_BYTES) : null;
 }
 
 function assertPossible(draft: JobDraft, nowMs: number): void {

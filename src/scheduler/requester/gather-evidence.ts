@@ -2,20 +2,35 @@ import type { UnrevealedReplica } from '../../domain/bundle.ts';
 import type { LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
+import type { CheckpointStore } from '../checkpoint-store.ts';
 import type { JobEvidence, JobView } from '../interface.ts';
 import type { AttemptObject, AttemptObjectKind, MissingReplica } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
+import { gatherLine, type LineModules } from './gather-lines.ts';
+
+export interface EvidenceStores {
+  readonly jobs: Pick<JobStore, 'loadObjects' | 'loadSet'>;
+  readonly checkpoints: Pick<CheckpointStore, 'find' | 'newest'>;
+}
 
 /** The signed objects of a job that has results, agreeing or not. Undefined if no attempt gave one. */
 export async function gatherEvidence(
-  store: Pick<JobStore, 'loadObjects' | 'loadSet'>,
+  { jobs: store, checkpoints }: EvidenceStores,
   job: Signed<Job>,
   ended: { readonly view: JobView; readonly missingReplicas: readonly MissingReplica[] },
 ): Promise<JobEvidence | undefined> {
   const objects = Map.groupBy(await store.loadObjects(ended.view.job), (object) => object.lease);
   const commitmentSet = (await store.loadSet(ended.view.job)) ?? null;
   const revealed = ended.view.attempts.filter((attempt) => attempt.state === 'revealed');
-  const attempts = revealed.flatMap(({ lease }) => describeAttempt(objects, lease));
+  const found = revealed.flatMap(({ lease }) => describeAttempt(objects, lease));
+  const modules: LineModules = { store: checkpoints, find: (lease, kind) => find(objects, lease, kind) };
+  const attempts = await Promise.all(
+    found.map(async (attempt) => {
+      const line = { job: ended.view.job, lease: attempt.lease, lines: found.length };
+      const inherited = await gatherLine(modules, line);
+      return inherited === undefined ? attempt : { ...attempt, inherited };
+    }),
+  );
   if (attempts.length === 0) return undefined;
   const unrevealed = commitmentSet === null ? [] : listUnrevealed(objects, ended.view);
   return { job, attempts, commitmentSet, unrevealed, missingReplicas: ended.missingReplicas };

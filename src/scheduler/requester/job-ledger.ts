@@ -7,7 +7,7 @@ import { type EndedJob, isEnded, type JobMachineState } from '../job-machine-sta
 import type { AttemptObject, EndRecord } from '../job-records.ts';
 import type { JobStore, JobWrite } from '../job-store.ts';
 import type { JobEventHub } from './event-hub.ts';
-import { describeTransition } from './job-view.ts';
+import { describeTransition, type SummarizeCheckpoints } from './job-view.ts';
 
 /**
  * Which events are on disk before anything follows from them. The others are lost with power, not with the process,
@@ -26,7 +26,10 @@ const IS_DURABLE = {
   'reveal-begun': true,
   revealed: true,
   'attempt-failed': false,
+  'attempt-paused': false,
   'replica-abandoned': true,
+  'pause-requested': true,
+  'resume-requested': true,
   'cancel-requested': true,
   'attempt-cancelled': false,
   concluded: false,
@@ -53,6 +56,8 @@ export interface JobLedgerModules {
   readonly hub: Pick<JobEventHub, 'publish' | 'isFollowed'>;
   /** Makes the record that is written with the event that ends the job. */
   readonly describeEnd: (state: EndedJob) => EndRecord;
+  /** What followers are told of an attempt's checkpoints. Absent: nothing. */
+  readonly summarize?: SummarizeCheckpoints;
 }
 
 /** One job's machine and its history: an event changes the state and is written; followers see it once it is. */
@@ -108,7 +113,8 @@ export class JobLedger {
         if (!this.#modules.hub.isFollowed(this.job)) return;
         for (const [index, event] of events.entries()) {
           const [before, next] = [states[index], states[index + 1]];
-          if (before && next) this.#publish(describeTransition(before, next, event.atMs), sequence + index);
+          if (!before || !next) continue;
+          this.#publish(describeTransition(before, next, event.atMs, this.#modules.summarize), sequence + index);
         }
       },
     };

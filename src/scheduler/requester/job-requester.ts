@@ -1,16 +1,9 @@
-import type { BlobStore } from '../../blob/interface.ts';
 import type { JobId } from '../../domain/ids.ts';
 import { JOB, type Job } from '../../domain/job.ts';
 import type { Signed } from '../../domain/signed.ts';
-import { raceSignal } from '../../lib/abort.ts';
-import type { Clock } from '../../lib/clock.ts';
-import type { Random } from '../../lib/random.ts';
-import type { PeerBook, PeerTransport } from '../../network/interface.ts';
-import type { EnvelopeSigner } from '../../proofs/interface.ts';
-import { openSigned, signObject, signObjects } from '../../proofs/signed-object.ts';
-import type { Database } from '../../storage/interface.ts';
-import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
-import type { BlobGrants } from '../blob-access.ts';
+import { signObject, signObjects } from '../../proofs/signed-object.ts';
+import type { Logger } from '../../telemetry/interface.ts';
+import { CheckpointStore } from '../checkpoint-store.ts';
 import { SchedulerError } from '../errors.ts';
 import type {
   CheckpointView,
@@ -28,38 +21,29 @@ import { JobStore } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
-import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { BatchMember } from './batch-member.ts';
 import { BatchRunner, splitIntoWindows } from './batch-runner.ts';
-import { assertBlobsHeld, createJob } from './describe-job.ts';
+import { assertBlobsHeld, createJob, createSnapshotKey } from './describe-job.ts';
+import { EndWaiters } from './end-waiters.ts';
 import { JobEventHub } from './event-hub.ts';
 import { explainJob } from './explain-job.ts';
+import { explainUnpausable } from './explain-unpausable.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { InlineBlobs } from './inline-blobs.ts';
+import { JobArchive } from './job-archive.ts';
 import { JobCatalog } from './job-catalog.ts';
-import { JobLog } from './job-log.ts';
-import { JobRun, type JobRunModules, type JobRunOptions } from './job-run.ts';
+import { countsOrdinals, JobLog, NO_LOGS } from './job-log.ts';
+import { JobRun } from './job-run.ts';
+import { type JobRunModules, type JobRunOptions, NO_CHECKPOINTS } from './job-run-parts.ts';
 import { LeaseNotices } from './lease-notices.ts';
+import { listCheckpoints } from './list-checkpoints.ts';
 import { ProviderStandings } from './provider-standings.ts';
 import { readRecordedEvents } from './read-events.ts';
 import { recoverJob } from './recover-job.ts';
-
-export interface JobRequesterModules {
-  readonly identity: EnvelopeSigner;
-  readonly network: { readonly transport: PeerTransport; readonly peers: PeerBook };
-  readonly blobs: BlobStore;
-  /** Shared with the node's provider: one handler serves the `blob` protocol for both. */
-  readonly grants: BlobGrants;
-  readonly database: Database;
-  /** Absent where nothing is anchored. */
-  readonly receiptNotes?: ReceiptNotes;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly metrics: MetricsRegistry;
-}
+import type { JobRequesterModules } from './requester-modules.ts';
 
 const TERMINAL_STATES: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled', 'expired']);
+
 /** The requester's side of jobs: submits, finds providers, follows, verifies, remembers. */
 export class JobRequester implements RequesterService {
   readonly #modules: JobRequesterModules;
@@ -67,10 +51,12 @@ export class JobRequester implements RequesterService {
   readonly #logger: Logger;
   readonly #metrics: RequesterMetrics;
   readonly #store: JobStore;
+  readonly #stores: { readonly jobs: JobStore; readonly checkpoints: CheckpointStore };
+  readonly #archive: JobArchive;
   readonly #hub = new JobEventHub();
   readonly #catalog = new JobCatalog();
   readonly #runs = new Map<JobId, JobRun>();
-  readonly #waiters = new Map<JobId, PromiseWithResolvers<JobView>>();
+  readonly #waiters = new EndWaiters();
   readonly #notices: LeaseNotices;
   readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices'>;
   readonly #batches: BatchRunner;
@@ -82,6 +68,8 @@ export class JobRequester implements RequesterService {
     this.#logger = modules.logger.child({ module: 'requester' });
     this.#metrics = createRequesterMetrics(modules.metrics);
     this.#store = new JobStore(modules);
+    this.#stores = { jobs: this.#store, checkpoints: new CheckpointStore(modules) };
+    this.#archive = new JobArchive({ store: this.#store, catalog: this.#catalog, self: modules.identity.peer });
     const { transport } = modules.network;
     this.#notices = new LeaseNotices({ transport, clock: modules.clock, logger: this.#logger });
     this.#shared = {
@@ -104,7 +92,7 @@ export class JobRequester implements RequesterService {
         hub: this.#hub,
         logger: this.#logger,
         metrics: this.#metrics,
-        createLog: ({ id }) => this.#createLog(id),
+        createLog: ({ id, job }) => this.#createLog(id, job.value),
         onEnded: (members) => {
           for (const { view } of members) this.#end(view);
         },
@@ -118,9 +106,9 @@ export class JobRequester implements RequesterService {
     );
   }
 
-  #createLog(job: JobId): JobLog {
+  #createLog(id: JobId, job: Job): JobLog {
     const modules = { store: this.#store, hub: this.#hub, dropped: this.#metrics.logsDropped };
-    return new JobLog(modules, { job, entries: 0, sizeBytes: 0 });
+    return new JobLog(modules, { job: id, ...NO_LOGS, countsOrdinals: countsOrdinals(job) });
   }
 
   #find(job: JobId): JobRun | BatchMember | undefined {
@@ -149,8 +137,7 @@ export class JobRequester implements RequesterService {
     this.#runs.clear();
     this.#notices.stop();
     this.#hub.closeAll();
-    for (const waiter of this.#waiters.values()) waiter.reject(new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' }));
-    this.#waiters.clear();
+    this.#waiters.rejectAll(new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' }));
   }
 
   /** Jobs that have not ended, and all. */
@@ -165,9 +152,10 @@ export class JobRequester implements RequesterService {
       signObject(JOB, job, this.#modules.identity),
       assertBlobsHeld([job], this.#modules.blobs),
     ]);
-    const created = this.#store.create([signed]);
+    const snapshotKey = createSnapshotKey(job, this.#modules.random);
+    const created = this.#store.create([{ job: signed, snapshotKey }]);
     // Offers are asked for while the job is written; its lease is written, and sent, after it.
-    const run = this.#begin(signed);
+    const run = this.#begin(signed, snapshotKey);
     run.start();
     try {
       await created;
@@ -207,26 +195,28 @@ export class JobRequester implements RequesterService {
   }
 
   async #startWindow(jobs: readonly Signed<Job>[]): Promise<void> {
-    await this.#store.create(jobs);
+    const created = jobs.map((job) => ({ job, snapshotKey: createSnapshotKey(job.value, this.#modules.random) }));
+    await this.#store.create(created);
     for (const job of jobs) this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
     if (!this.#isRunning) return;
-    const [only] = jobs;
-    if (jobs.length === 1 && only !== undefined) this.#begin(only).start();
-    else await this.#batches.add(jobs);
+    const [only] = created;
+    if (jobs.length === 1 && only !== undefined) this.#begin(only.job, only.snapshotKey).start();
+    else await this.#batches.add(created);
     this.#metrics.jobsActive.set(this.counts().active);
   }
 
   /** A job that its batch does not carry any more. */
   #takeOver(member: BatchMember): void {
-    const { job, attempt, ledger, lastSequence } = member;
+    const { job, snapshotKey, attempt, ledger, lastSequence, log } = member;
     const cases = attempt === null ? [] : [attempt];
     const { state, sequence } = ledger;
-    const run = this.#createRun({ job, state, sequence, cases, logs: { entries: 0, sizeBytes: 0 } });
+    const logs = { ...NO_LOGS, ordinals: log?.ordinals ?? NO_LOGS.ordinals };
+    const run = this.#createRun({ job, snapshotKey, state, sequence, cases, logs, checkpoints: NO_CHECKPOINTS });
     run.resume(new Map(attempt === null ? [] : [[attempt.id, lastSequence]]));
   }
 
   async show(job: JobId): Promise<JobView> {
-    return this.#find(job)?.view ?? (await this.#loadEnd(job)).view;
+    return this.#find(job)?.view ?? (await this.#archive.loadEnd(job)).view;
   }
 
   async explain(job: JobId): Promise<JobExplanation> {
@@ -235,7 +225,7 @@ export class JobRequester implements RequesterService {
     if (run !== undefined) {
       return explainJob({ view: run.view, job: run.job.value, asked: run.asked, records });
     }
-    const { view, asked } = await this.#loadEnd(job);
+    const { view, asked } = await this.#archive.loadEnd(job);
     return explainJob({ view, job: (await this.#loadJob(job)).value, asked, records });
   }
 
@@ -254,20 +244,35 @@ export class JobRequester implements RequesterService {
     this.#batches.release(job);
     const run = this.#runs.get(job);
     if (run === undefined) return this.show(job);
-    await run.requestCancel();
+    await run.request('cancel-requested');
     return this.show(job);
   }
 
   async pause(job: JobId): Promise<JobView> {
-    throw new SchedulerError({ code: 'SCHEDULER_NOT_PAUSABLE', job, reason: 'it makes no checkpoints' });
-  }
-
-  async resume(job: JobId): Promise<JobView> {
+    const run = await this.#findActive(job);
+    const reason = explainUnpausable(run);
+    if (reason !== null) throw new SchedulerError({ code: 'SCHEDULER_NOT_PAUSABLE', job, reason });
+    if (run instanceof JobRun) await run.request('pause-requested');
     return this.show(job);
   }
 
-  async checkpoints(): Promise<readonly CheckpointView[]> {
-    return [];
+  async resume(job: JobId): Promise<JobView> {
+    const run = await this.#findActive(job);
+    if (run instanceof JobRun) await run.request('resume-requested');
+    return this.show(job);
+  }
+
+  /** @throws SchedulerError SCHEDULER_JOB_ENDED, SCHEDULER_UNKNOWN_JOB */
+  async #findActive(job: JobId): Promise<JobRun | BatchMember> {
+    const run = this.#find(job);
+    const view = run?.view ?? (await this.#archive.loadEnd(job)).view;
+    if (run !== undefined && view.endedAtMs === null) return run;
+    throw new SchedulerError({ code: 'SCHEDULER_JOB_ENDED', job, state: view.state });
+  }
+
+  async checkpoints(job: JobId): Promise<readonly CheckpointView[]> {
+    const { attempts } = await this.show(job);
+    return listCheckpoints(this.#stores.checkpoints, job, attempts);
   }
 
   async *events(
@@ -275,7 +280,7 @@ export class JobRequester implements RequesterService {
     options: { readonly follow: boolean; readonly signal: AbortSignal },
   ): AsyncGenerator<JobEvent> {
     using follower = this.#hub.follow(job);
-    const recorded = await readRecordedEvents(this.#store, job, (await this.#loadJob(job)).value);
+    const recorded = await readRecordedEvents(this.#stores, job, (await this.#loadJob(job)).value);
     yield* recorded.events;
     if (!options.follow || recorded.isEnded) return;
     // It ended or halted while the record was read: what is buffered is all there is.
@@ -288,22 +293,15 @@ export class JobRequester implements RequesterService {
   }
 
   async wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView> {
-    if (this.#find(job) === undefined) return (await this.#loadEnd(job)).view;
-    let waiter = this.#waiters.get(job);
-    if (waiter === undefined) {
-      waiter = Promise.withResolvers<JobView>();
-      // Whoever waited may have left before it is rejected.
-      waiter.promise.catch(() => undefined);
-      this.#waiters.set(job, waiter);
-    }
-    return raceSignal(waiter.promise, options.signal);
+    if (this.#find(job) === undefined) return (await this.#archive.loadEnd(job)).view;
+    return this.#waiters.wait(job, options.signal);
   }
 
   async evidence(job: JobId): Promise<JobEvidence> {
     const run = this.#find(job);
     if (run !== undefined) throw this.#noResult(run.view);
-    const ended = await this.#loadEnd(job);
-    const evidence = await gatherEvidence(this.#store, await this.#loadJob(job), ended);
+    const ended = await this.#archive.loadEnd(job);
+    const evidence = await gatherEvidence(this.#stores, await this.#loadJob(job), ended);
     if (evidence === undefined) throw this.#noResult(ended.view);
     return evidence;
   }
@@ -325,10 +323,11 @@ export class JobRequester implements RequesterService {
     return createJob(draft, { network, requester: identity.peer, random, nowMs: clock.nowMs() });
   }
 
-  #begin(job: Signed<Job>): JobRun {
+  #begin(job: Signed<Job>, snapshotKey: Uint8Array | null): JobRun {
     const state = createInitialState(createJobFacts(jobIdOf(job), job.value));
     this.#catalog.add(state.facts.job, job.value.createdAtMs);
-    return this.#createRun({ job, state, sequence: 0, cases: [], logs: { entries: 0, sizeBytes: 0 } });
+    const fresh = { state, sequence: 0, cases: [], logs: NO_LOGS, checkpoints: NO_CHECKPOINTS };
+    return this.#createRun({ job, snapshotKey, ...fresh });
   }
 
   #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {
@@ -341,6 +340,7 @@ export class JobRequester implements RequesterService {
         ...this.#shared,
         signer: identity,
         store: this.#store,
+        checkpoints: this.#stores.checkpoints,
         hub: this.#hub,
         logger: this.#logger,
         metrics: this.#metrics,
@@ -356,7 +356,7 @@ export class JobRequester implements RequesterService {
 
   async #resume(job: JobId, record: JobRecord): Promise<void> {
     try {
-      const recovered = await recoverJob(this.#store, { job, record }, this.#modules.identity.peer);
+      const recovered = await recoverJob(this.#stores, { job, record }, this.#modules.identity.peer);
       this.#catalog.add(job, record.createdAtMs);
       this.#createRun(recovered).resume(recovered.lastSequences);
     } catch (error) {
@@ -378,15 +378,13 @@ export class JobRequester implements RequesterService {
     this.#metrics.jobsActive.set(this.counts().active);
     if (view.result !== null) this.#metrics.jobSeconds.observe(((view.endedAtMs ?? 0) - view.createdAtMs) / 1000);
     this.#logger.debug({ jobId: view.job, state: view.state, failure: view.failure }, 'job ended');
-    this.#waiters.get(view.job)?.resolve(view);
-    this.#waiters.delete(view.job);
+    this.#waiters.resolve(view);
   }
 
   #halt(job: JobId, error: unknown): void {
     this.#runs.delete(job);
     this.#metrics.jobsActive.set(this.counts().active);
-    this.#waiters.get(job)?.reject(error);
-    this.#waiters.delete(job);
+    this.#waiters.reject(job, error);
   }
 
   #forget(job: JobId): void {
@@ -395,19 +393,6 @@ export class JobRequester implements RequesterService {
   }
 
   async #loadJob(job: JobId): Promise<Signed<Job>> {
-    const run = this.#find(job);
-    if (run !== undefined) return run.job;
-    const record = await this.#store.loadRecord(job);
-    if (record === undefined) throw new SchedulerError({ code: 'SCHEDULER_UNKNOWN_JOB', job });
-    return openSigned(JOB, record.job, this.#modules.identity.peer);
-  }
-
-  async #loadEnd(job: JobId) {
-    const corrupt = this.#catalog.corrupt.get(job);
-    if (corrupt !== undefined) throw corrupt;
-    const end = await this.#store.loadEnd(job);
-    if (end !== undefined) return end;
-    if (this.#catalog.has(job)) throw new SchedulerError({ code: 'SCHEDULER_JOB_HALTED', job });
-    throw new SchedulerError({ code: 'SCHEDULER_UNKNOWN_JOB', job });
+    return this.#find(job)?.job ?? this.#archive.loadJob(job);
   }
 }

@@ -1,62 +1,40 @@
-import type { BlobStore } from '../../blob/interface.ts';
-import { type PeerKey, UnixMs } from '../../domain/ids.ts';
+import { type LeaseId, type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Offer } from '../../domain/offer.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { DaemonError, describeError } from '../../lib/errors.ts';
-import type { PeerBook } from '../../network/interface.ts';
-import type { Logger } from '../../telemetry/interface.ts';
 import { DEADLINE_RECHECK_MS } from '../constants.ts';
 import { SchedulerError, type SchedulerErrorInfo } from '../errors.ts';
 import type { JobView } from '../interface.ts';
 import { type Decision, decide, isProviderExcluded } from '../job-decision.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import { type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
+import {
+  type EndedJob,
+  findAttempt,
+  isEnded,
+  isStanding,
+  type JobMachineState,
+  listOpenReplicas,
+} from '../job-machine-state.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
-import type { JobStore } from '../job-store.ts';
+import { chooseReplica, listPreferred } from '../job-resume.ts';
 import type { JobRequesterOptions } from '../options.ts';
-import { Agreement } from './agreement.ts';
 import type { AttemptCase } from './attempt-case.ts';
-import { AttemptDesk, type AttemptDeskModules } from './attempt-desk.ts';
-import type { JobEventHub } from './event-hub.ts';
-import { JobLedger, type LedgerExtras } from './job-ledger.ts';
-import { JobLog } from './job-log.ts';
-import { viewJob, viewResult } from './job-view.ts';
+import type { LedgerExtras } from './job-ledger.ts';
+import { createJobRunParts, type JobRunModules, type JobRunOptions, type JobRunParts } from './job-run-parts.ts';
+import { type SummarizeCheckpoints, viewJob, viewResult } from './job-view.ts';
 import { judge } from './judge.ts';
 import { listMissingReplicas } from './missing-replicas.ts';
 import { OfferSearch } from './offer-search.ts';
-
-export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'> {
-  readonly peers: PeerBook;
-  readonly blobs: BlobStore;
-  readonly store: JobStore;
-  readonly hub: JobEventHub;
-  readonly logger: Logger;
-  /** The job has ended and this is on disk. */
-  readonly onEnded: (view: JobView) => void;
-  /** It cannot go on: our own store failed. It is taken up again at the next start. */
-  readonly onHalted: (error: unknown) => void;
-}
-
-export interface JobRunOptions {
-  readonly requester: JobRequesterOptions;
-  readonly job: Signed<Job>;
-  readonly state: JobMachineState;
-  readonly sequence: number;
-  readonly cases: readonly AttemptCase[];
-  /** Stored so far, after a restart. */
-  readonly logs: { readonly entries: number; readonly sizeBytes: number };
-}
+import type { ChainFault } from './result-chains.ts';
 
 /** One active job: carries out what `decide` says until it has ended. */
 export class JobRun {
   readonly job: Signed<Job>;
   readonly #modules: JobRunModules;
   readonly #options: JobRequesterOptions;
-  readonly #ledger: JobLedger;
-  readonly #desk: AttemptDesk;
-  readonly #agreement: Agreement;
+  readonly #parts: JobRunParts;
   readonly #search: OfferSearch;
   readonly #controller = new AbortController();
   #accepted: Receipt | null = null;
@@ -67,39 +45,22 @@ export class JobRun {
   #isFinished = false;
 
   constructor(modules: JobRunModules, options: JobRunOptions) {
-    const { job, state, sequence } = options;
-    this.job = job;
+    this.job = options.job;
     this.#modules = modules;
     this.#options = options.requester;
-    const describeEnd = (ended: EndedJob): EndRecord => this.#describeEnd(ended);
-    this.#ledger = new JobLedger({ store: modules.store, hub: modules.hub, describeEnd }, { state, sequence });
-    const log = new JobLog(
-      { store: modules.store, hub: modules.hub, dropped: modules.metrics.logsDropped },
-      { job: this.#ledger.job, ...options.logs },
-    );
-    this.#desk = new AttemptDesk(
-      { ...modules, ledger: this.#ledger, log },
-      {
-        ...options.requester,
-        job,
-        hooks: {
-          onChange: () => this.#evaluate(),
-          onDefect: (error) => this.#halt(error),
-          onRefused: (provider, refusal) => this.#search.note(provider, { kind: 'refused', refusal }),
-          onReceipt: (attempt, receipt, inlineBlobs) => this.#receive(attempt, receipt, inlineBlobs),
-        },
-      },
-    );
-    for (const attempt of options.cases) this.#desk.cases.set(attempt.id, attempt);
-    this.#agreement = new Agreement(
-      { ...modules, ledger: this.#ledger, cases: this.#desk.cases, onChange: () => this.#evaluate() },
-      { ...options.requester, job, signal: this.#controller.signal },
-    );
+    this.#parts = createJobRunParts(modules, options, {
+      onChange: () => this.#evaluate(),
+      onDefect: (error) => this.#halt(error),
+      onRefused: (provider, refusal) => this.#search.note(provider, { kind: 'refused', refusal }),
+      onReceipt: (attempt, receipt, inlineBlobs) => this.#receive(attempt, receipt, inlineBlobs),
+      describeEnd: (ended) => this.#describeEnd(ended),
+      signal: this.#controller.signal,
+    });
     this.#search = this.#createSearch();
   }
 
   get state(): JobMachineState {
-    return this.#ledger.state;
+    return this.#parts.ledger.state;
   }
 
   get asked(): readonly Asked[] {
@@ -107,7 +68,8 @@ export class JobRun {
   }
 
   get view(): JobView {
-    return isEnded(this.state) ? this.#describeEnd(this.state).view : viewJob(this.job.value, this.state, null);
+    if (isEnded(this.state)) return this.#describeEnd(this.state).view;
+    return viewJob(this.job.value, this.state, { result: null, summarize: this.#summarize });
   }
 
   start(): void {
@@ -117,15 +79,20 @@ export class JobRun {
 
   /** After a restart: follows the attempts that stand, then goes on as ever. */
   resume(lastSequences: ReadonlyMap<string, number>): void {
-    for (const attempt of this.#desk.cases.values()) {
-      this.#desk.resume(attempt, lastSequences.get(attempt.id) ?? 0).catch((error: unknown) => this.#halt(error));
+    for (const attempt of this.#parts.desk.cases.values()) {
+      this.#parts.desk.resume(attempt, lastSequences.get(attempt.id) ?? 0).catch((error: unknown) => this.#halt(error));
     }
+    const attempts = this.state.attempts.filter((attempt) => isStanding(attempt) || attempt.state === 'paused');
+    this.#parts.keeper.recover(attempts.map((attempt) => ({ ...attempt, isPaused: attempt.state === 'paused' })));
     this.#evaluate();
     this.#watchDeadline();
   }
 
-  async requestCancel(): Promise<void> {
-    const applied = this.#apply({ kind: 'cancel-requested', atMs: this.#now() });
+  /** Durable when it resolves; asking for what is wanted already changes nothing. */
+  async request(kind: 'pause-requested' | 'resume-requested' | 'cancel-requested'): Promise<void> {
+    const applied = this.#apply({ kind, atMs: this.#now() });
+    // Nothing is sought, or asked to go on, while the wish is written.
+    this.#evaluate();
     await applied;
     this.#evaluate();
   }
@@ -134,7 +101,8 @@ export class JobRun {
   stop(): void {
     this.#isFinished = true;
     this.#release();
-    this.#desk.stop();
+    this.#parts.keeper.stop();
+    this.#parts.desk.stop();
   }
 
   #createSearch(): OfferSearch {
@@ -144,6 +112,7 @@ export class JobRun {
         ...this.#modules,
         onOffer: (offer) => this.#takeOffer(offer),
         isExcluded: (provider) => this.#isExcluded(provider),
+        preferred: () => listPreferred(this.state, listOpenReplicas(this.state)),
       },
       {
         network: this.#options.networkId,
@@ -158,14 +127,15 @@ export class JobRun {
   }
 
   #isExcluded(provider: PeerKey): boolean {
-    return this.#desk.isIssuingTo(provider) || isProviderExcluded(this.state, provider);
+    return this.#parts.desk.isIssuingTo(provider) || isProviderExcluded(this.state, provider);
   }
 
   #evaluate(): void {
     if (this.#isFinished) return;
-    this.#desk.reap();
+    this.#parts.desk.reap();
     const decision = decide(this.state);
     if (decision.kind !== 'seek') this.#rest();
+    this.#parts.pauses.want(this.#listPausing(decision));
     switch (decision.kind) {
       case 'seek':
         return this.#seek(decision);
@@ -181,7 +151,7 @@ export class JobRun {
       case 'fix-set':
         return this.#fixSet(decision.leases);
       case 'sign-set':
-        return this.#begin('sign-set', () => this.#agreement.signSet());
+        return this.#begin('sign-set', () => this.#parts.agreement.signSet());
       case 'reveal':
         return this.#begin('reveal', () => this.#revealAndJudge());
       case 'judge':
@@ -190,6 +160,7 @@ export class JobRun {
         return this.#begin('cancel', () => this.#cancelAttempts());
       case 'ended':
       case 'wait':
+      case 'pause':
         return;
       default:
         return decision satisfies never;
@@ -197,9 +168,25 @@ export class JobRun {
   }
 
   #seek(decision: Extract<Decision, { kind: 'seek' }>): void {
-    const open = decision.replicas.filter((replica) => !this.#desk.isIssuing(replica));
+    const open = this.#listTakeable(decision);
     this.#watchGrace(decision.canShrink && open.length > 0);
     this.#search.want(open.length);
+  }
+
+  /** Replicas that an attempt can be begun for now. */
+  #listTakeable({ replicas }: Extract<Decision, { kind: 'seek' }>): number[] {
+    const { desk, keeper } = this.#parts;
+    return replicas.filter((replica) => !desk.isIssuing(replica) && !keeper.isAwaited(replica));
+  }
+
+  #listPausing(decision: Decision): ReadonlyMap<LeaseId, PeerKey> {
+    const leases = decision.kind === 'pause' ? decision.leases : [];
+    return new Map(
+      leases.flatMap((lease) => {
+        const attempt = findAttempt(this.state, lease);
+        return attempt === undefined ? [] : [[lease, attempt.provider]];
+      }),
+    );
   }
 
   /** Nothing is sought now. */
@@ -211,19 +198,19 @@ export class JobRun {
   #takeOffer(offer: Signed<Offer>): void {
     const decision = decide(this.state);
     if (decision.kind !== 'seek') return;
-    const replica = decision.replicas.find((candidate) => !this.#desk.isIssuing(candidate));
+    const replica = chooseReplica(this.state, this.#listTakeable(decision), offer.value.provider);
     if (replica === undefined) return;
     const other = this.state.attempts.find(isStanding)?.instrumenter ?? offer.value.instrumenter;
     if (other !== offer.value.instrumenter) {
       const reason = `it runs ${offer.value.instrumenter}, the other replicas run ${other}`;
       return this.#search.note(offer.value.provider, { kind: 'unreachable', reason });
     }
-    this.#desk.issue(replica, offer);
+    this.#parts.desk.issue(replica, offer);
     this.#evaluate();
   }
 
   #fixSet(leases: readonly AttemptCase['id'][]): void {
-    const set = this.#agreement.describeSet(leases);
+    const set = this.#parts.agreement.describeSet(leases);
     if (set !== undefined) this.#record({ kind: 'set-fixed', atMs: this.#now(), leases: [...leases] }, { set });
   }
 
@@ -236,18 +223,24 @@ export class JobRun {
   }
 
   async #revealAndJudge(): Promise<void> {
-    await this.#agreement.reveal();
+    await this.#parts.agreement.reveal();
     if (!this.#isFinished) await this.#judge();
   }
 
   async #judge(): Promise<void> {
     const { state } = this;
-    const verdict = await judge(
-      this.#modules,
-      { job: this.job, state, cases: this.#desk.cases },
-      { signal: this.#controller.signal, timeoutMs: this.#options.outputTimeoutMs },
-    );
+    const { cases } = this.#parts.desk;
+    const { signal } = this.#controller;
+    const revealed = state.attempts.filter((attempt) => attempt.state === 'revealed');
+    const [faults, verdict] = await Promise.all([
+      this.#parts.chains.findFaults(
+        revealed.flatMap(({ lease }) => cases.get(lease) ?? []),
+        { signal },
+      ),
+      judge(this.#modules, { job: this.job, state, cases }, { signal, timeoutMs: this.#options.outputTimeoutMs }),
+    ]);
     if (this.#isFinished) return;
+    if (faults.length > 0) return this.#discard(faults);
     switch (verdict.kind) {
       case 'accepted': {
         this.#accepted = verdict.receipt;
@@ -264,6 +257,15 @@ export class JobRun {
       default:
         return verdict satisfies never;
     }
+  }
+
+  /** Results whose chain does not bear them out. Of several results the others are judged without them. */
+  async #discard(faults: readonly ChainFault[]): Promise<void> {
+    for (const fault of faults) {
+      this.#modules.metrics.peerFaults.increment({ code: fault.code });
+      this.#record({ kind: 'attempt-failed', atMs: this.#now(), ...fault, isCounted: true });
+    }
+    if (this.state.kind === 'revealing') await this.#judge();
   }
 
   async #cancelAttempts(): Promise<void> {
@@ -331,7 +333,7 @@ export class JobRun {
   #shrink(): void {
     const decision = decide(this.state);
     if (this.#isFinished || decision.kind !== 'seek' || !decision.canShrink) return;
-    const replica = decision.replicas.find((candidate) => !this.#desk.isIssuing(candidate));
+    const replica = decision.replicas.find((candidate) => !this.#parts.desk.isIssuing(candidate));
     if (replica === undefined) return;
     const reason = 'no other provider took it before the rest had committed';
     this.#record({ kind: 'replica-abandoned', atMs: this.#now(), replica, reason });
@@ -343,9 +345,12 @@ export class JobRun {
   }
 
   async #apply(event: JobMachineEvent, extras: LedgerExtras = {}): Promise<void> {
-    const applied = this.#ledger.apply(event, extras);
+    const applied = this.#parts.ledger.apply(event, extras);
     if (applied.kind === 'rejected') {
-      this.#modules.logger.debug({ jobId: this.#ledger.job, event: event.kind, code: applied.code }, 'event rejected');
+      this.#modules.logger.debug(
+        { jobId: this.#parts.ledger.job, event: event.kind, code: applied.code },
+        'event rejected',
+      );
       return;
     }
     if (isEnded(this.state)) this.#release();
@@ -358,28 +363,35 @@ export class JobRun {
     this.#deadlineTimer?.[Symbol.dispose]();
     this.#watchGrace(false);
     this.#search.stop();
+    this.#parts.pauses.want(new Map());
     this.#controller.abort();
   }
 
   #finish(state: EndedJob): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    this.#desk.close();
+    this.#parts.desk.close();
+    this.#parts.keeper.close();
     this.#modules.onEnded(this.#describeEnd(state).view);
   }
 
   #halt(error: unknown): void {
     if (this.#isFinished) return;
-    this.#modules.logger.error({ jobId: this.#ledger.job, error, reason: describeError(error) }, 'a job cannot go on');
+    this.#modules.logger.error(
+      { jobId: this.#parts.ledger.job, error, reason: describeError(error) },
+      'a job cannot go on',
+    );
     this.stop();
     this.#modules.onHalted(error);
   }
 
   #describeEnd(state: EndedJob): EndRecord {
     const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
-    const view = viewJob(this.job.value, state, result);
+    const view = viewJob(this.job.value, state, { result, summarize: this.#summarize });
     return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
   }
+
+  readonly #summarize: SummarizeCheckpoints = (lease) => this.#parts.book.summarize(lease);
 
   #now(): UnixMs {
     return UnixMs(this.#modules.clock.nowMs());

@@ -1,12 +1,19 @@
+import type { LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
+import { ATTEMPTS_VIEWED } from '../constants.ts';
 import type { AttemptView, JobEvent, JobResultView, JobView } from '../interface.ts';
 import { type Rejection, transition } from '../job-machine.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import { type Attempt, isEnded, type JobMachineState } from '../job-machine-state.ts';
+import { type Attempt, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
 
-export function viewAttempt(attempt: Attempt): AttemptView {
-  const { lease, provider, replica, state, leasedAtMs, leaseEndsAtMs, progress, end } = attempt;
+/** What is known of an attempt's checkpoints. */
+export type SummarizeCheckpoints = (lease: LeaseId) => Pick<AttemptView, 'checkpoint'>;
+
+const NO_CHECKPOINTS: SummarizeCheckpoints = () => ({});
+
+export function viewAttempt(attempt: Attempt, summarize: SummarizeCheckpoints = NO_CHECKPOINTS): AttemptView {
+  const { lease, provider, replica, state, leasedAtMs, leaseEndsAtMs, progress, end, resumedFrom } = attempt;
   return {
     lease,
     provider,
@@ -17,10 +24,16 @@ export function viewAttempt(attempt: Attempt): AttemptView {
     leaseEndsAtMs,
     progress: progress && { fuel: progress.fuel, step: progress.step, cpuTimeMs: progress.cpuTimeMs },
     reason: end && `${end.code}: ${end.reason}`,
+    ...summarize(lease),
+    ...(resumedFrom === null ? {} : { resumedFrom }),
   };
 }
 
-export function viewJob(job: Job, state: JobMachineState, result: JobResultView | null): JobView {
+export function viewJob(
+  job: Job,
+  state: JobMachineState,
+  { result, summarize }: { readonly result: JobResultView | null; readonly summarize?: SummarizeCheckpoints },
+): JobView {
   return {
     job: state.facts.job,
     name: job.name,
@@ -31,10 +44,18 @@ export function viewJob(job: Job, state: JobMachineState, result: JobResultView 
     endedAtMs: isEnded(state) ? state.endedAtMs : null,
     replicas: job.replication.replicas,
     quorum: job.replication.quorum,
-    attempts: state.attempts.map(viewAttempt),
+    attempts: chooseViewed(state.attempts).map((attempt) => viewAttempt(attempt, summarize)),
     result,
     failure: isEnded(state) ? state.failure : null,
   };
+}
+
+/** A job that was paused thousands of times has as many attempts: of those that gave nothing the newest are shown. */
+function chooseViewed(attempts: readonly Attempt[]): readonly Attempt[] {
+  const surplus = attempts.length - ATTEMPTS_VIEWED;
+  if (surplus <= 0) return attempts;
+  const oldest = new Set(attempts.filter((attempt) => !isStanding(attempt)).slice(0, surplus));
+  return attempts.filter((attempt) => !oldest.has(attempt));
 }
 
 /** What the accepted root says, with who agreed and who did not. */
@@ -57,11 +78,13 @@ export function describeTransition(
   before: JobMachineState,
   after: JobMachineState,
   atMs: JobEvent['atMs'],
+  summarize?: SummarizeCheckpoints,
 ): JobEvent[] {
   const { job } = after.facts;
   const events: JobEvent[] = [];
   for (const [index, attempt] of after.attempts.entries()) {
-    if (before.attempts[index] !== attempt) events.push({ kind: 'attempt', job, atMs, attempt: viewAttempt(attempt) });
+    if (before.attempts[index] !== attempt)
+      events.push({ kind: 'attempt', job, atMs, attempt: viewAttempt(attempt, summarize) });
   }
   if (before.kind !== after.kind) events.push({ kind: 'state', job, atMs, state: after.kind });
   return events;

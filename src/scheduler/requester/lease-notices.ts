@@ -40,16 +40,25 @@ export class LeaseNotices {
   }
 
   /** True if the provider confirmed that it stops. */
-  async cancel(provider: PeerKey, lease: LeaseId, reason: string): Promise<boolean> {
-    const request: JobRequest = { op: 'cancel', leases: [lease], reason: reason.slice(0, 200) };
+  cancel(provider: PeerKey, lease: LeaseId, reason: string): Promise<boolean> {
+    return this.#tell(provider, { op: 'cancel', leases: [lease], reason: reason.slice(0, 200) });
+  }
+
+  /** True if the provider confirmed that it stops at the next checkpoint. */
+  pause(provider: PeerKey, lease: LeaseId, reason: string): Promise<boolean> {
+    return this.#tell(provider, { op: 'pause', leases: [lease], reason: reason.slice(0, 200) });
+  }
+
+  async #tell(provider: PeerKey, request: Extract<JobRequest, { op: 'cancel' | 'pause' }>): Promise<boolean> {
+    const { op, leases } = request;
     try {
       const options = { signal: this.#controller.signal, timeoutMs: CANCEL_TIMEOUT_MS };
       const response = await this.#modules.transport.request(provider, 'job', request, options);
       return response.kind === 'done' || response.kind === 'unknown-lease';
     } catch (error) {
       this.#modules.logger.debug(
-        { provider, lease, reason: describeError(error) },
-        'a provider did not confirm cancel',
+        { provider, lease: leases[0], op, reason: describeError(error) },
+        'a provider did not confirm that it stops',
       );
       return false;
     }

@@ -24,6 +24,8 @@ export interface OfferSearchModules extends RankingModules {
   readonly onOffer: (offer: Signed<Offer>) => void;
   /** Providers that may not be asked now: they hold a replica, or failed this job. */
   readonly isExcluded: (provider: PeerKey) => boolean;
+  /** Asked before the others, if they fit. */
+  readonly preferred?: () => readonly PeerKey[];
 }
 
 export interface OfferSearchOptions {
@@ -103,7 +105,7 @@ export class OfferSearch {
     const underWay = [...this.#contacts.values()].filter((contact) => contact.sentAtMs !== undefined);
     const fresh = underWay.filter((contact) => nowMs - (contact.sentAtMs ?? 0) < OFFER_HEDGE_MS).length;
     let room = Math.min(this.#wanted - fresh, this.#options.maxFanOut - underWay.length);
-    for (const provider of rankCandidates(this.#modules, this.#options.job)) {
+    for (const provider of this.#rank()) {
       if (room <= 0) break;
       const contact = this.#contact(provider);
       if (contact.sentAtMs !== undefined || contact.notBeforeMs > nowMs) continue;
@@ -112,6 +114,16 @@ export class OfferSearch {
       void this.#ask(provider, contact);
     }
     this.#scheduleNext(nowMs);
+  }
+
+  #rank(): readonly PeerKey[] {
+    const ranked = rankCandidates(this.#modules, this.#options.job);
+    const preferred = this.#modules.preferred?.() ?? [];
+    if (preferred.length === 0) return ranked;
+    return [
+      ...ranked.filter((peer) => preferred.includes(peer)),
+      ...ranked.filter((peer) => !preferred.includes(peer)),
+    ];
   }
 
   /** Wakes at the next hedge or the end of the next backoff. */

@@ -1,9 +1,12 @@
 import type { JobId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
+import type { CheckpointStore } from '../checkpoint-store.ts';
+import { CHECKPOINTS_LISTED } from '../constants.ts';
 import type { JobEvent } from '../interface.ts';
 import { transition } from '../job-machine.ts';
 import { createInitialState, createJobFacts, isEnded, type JobMachineState } from '../job-machine-state.ts';
 import type { JobStore } from '../job-store.ts';
+import { describeCheckpointEvent } from './checkpoint-book.ts';
 import type { PlacedEvent } from './event-hub.ts';
 import { toJobEvent } from './job-log.ts';
 import { describeTransition } from './job-view.ts';
@@ -16,9 +19,14 @@ export interface RecordedEvents {
   readonly includes: (placed: PlacedEvent) => boolean;
 }
 
+export interface RecordedStores {
+  readonly jobs: Pick<JobStore, 'loadHistory' | 'loadLogs'>;
+  readonly checkpoints: Pick<CheckpointStore, 'newest' | 'loadHeld'>;
+}
+
 /** What the store holds of a job's course: its states and attempts replayed from the history, and its logs. */
 export async function readRecordedEvents(
-  store: Pick<JobStore, 'loadHistory' | 'loadLogs'>,
+  { jobs: store, checkpoints }: RecordedStores,
   id: JobId,
   job: Job,
 ): Promise<RecordedEvents> {
@@ -36,13 +44,26 @@ export async function readRecordedEvents(
     events.push(toJobEvent(id, lease, entry));
     lastLogs.set(lease, Math.max(sequence, lastLogs.get(lease) ?? 0));
   }
+  const lastCheckpoints = new Map<string, number>();
+  const held = state.facts.hasCheckpoints ? await checkpoints.loadHeld(id) : [];
+  for (const { lease, replica } of state.facts.hasCheckpoints ? state.attempts : []) {
+    for (const { value } of await checkpoints.newest(id, lease, { limit: CHECKPOINTS_LISTED })) {
+      const isHeld = held.some((point) => point.lease === lease && point.index === value.index);
+      const snapshot = isHeld ? 'held' : value.snapshot === null ? 'none' : 'announced';
+      events.push(describeCheckpointEvent({ lease, replica }, value, snapshot));
+      lastCheckpoints.set(lease, value.index);
+    }
+  }
   return {
     events: orderByTime(events),
     isEnded: isEnded(state),
-    includes: ({ event, sequence }) =>
-      event.kind === 'log' || event.kind === 'metric'
-        ? sequence <= (lastLogs.get(event.lease) ?? 0)
-        : sequence < history.length,
+    includes: ({ event, sequence }) => {
+      if (event.kind === 'checkpoint') {
+        return event.snapshot !== 'held' && sequence <= (lastCheckpoints.get(event.lease) ?? -1);
+      }
+      const isOutput = event.kind === 'log' || event.kind === 'metric';
+      return isOutput ? sequence <= (lastLogs.get(event.lease) ?? 0) : sequence < history.length;
+    },
   };
 }
 

@@ -1,3 +1,4 @@
+import type { Checkpoint } from '../../domain/checkpoint.ts';
 import { COMMITMENT } from '../../domain/commitment.ts';
 import type { JobId, LeaseId, PeerKey } from '../../domain/ids.ts';
 import { JOB, type Job } from '../../domain/job.ts';
@@ -5,27 +6,32 @@ import { LEASE } from '../../domain/lease.ts';
 import { RECEIPT } from '../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
+import type { CheckpointStore } from '../checkpoint-store.ts';
 import { SchedulerError } from '../errors.ts';
 import { createInitialState, createJobFacts, type JobMachineState } from '../job-machine-state.ts';
 import type { AttemptObject, AttemptObjectKind, JobRecord } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
 import { jobIdOf } from '../object-ids.ts';
 import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
+import type { StoredLogs } from './job-log.ts';
+import { type KnownCheckpoints, NO_CHECKPOINTS } from './job-run-parts.ts';
 import { replay } from './job-view.ts';
 
 export interface RecoveredJob {
   readonly job: Signed<Job>;
+  readonly snapshotKey: Uint8Array | null;
   readonly state: JobMachineState;
   readonly sequence: number;
   readonly cases: readonly AttemptCase[];
-  readonly logs: { readonly entries: number; readonly sizeBytes: number };
+  readonly logs: StoredLogs;
+  readonly checkpoints: KnownCheckpoints;
   /** Highest stored event sequence of each lease: what is to be sent again begins after it. */
   readonly lastSequences: ReadonlyMap<string, number>;
 }
 
 /** An active job as it was when the node went down. @throws SchedulerError SCHEDULER_STORE_CORRUPT */
 export async function recoverJob(
-  store: JobStore,
+  { jobs: store, checkpoints: checkpointStore }: { readonly jobs: JobStore; readonly checkpoints: CheckpointStore },
   stored: { readonly job: JobId; readonly record: JobRecord },
   self: PeerKey,
 ): Promise<RecoveredJob> {
@@ -35,7 +41,20 @@ export async function recoverJob(
   const state = replay(createInitialState(createJobFacts(stored.job, job.value)), history);
   if (state.kind === 'rejected') throw corrupt(`job-history/${stored.job}`, `an event cannot be: ${state.code}`);
   const cases = await recoverCases(await store.loadObjects(stored.job), stored.job);
-  return { job, state, sequence: history.length, cases, ...(await summarizeLogs(store, stored.job)) };
+  const checkpoints = await recoverCheckpoints(checkpointStore, state);
+  const snapshotKey = stored.record.snapshotKey ?? null;
+  const sequence = history.length;
+  return { job, snapshotKey, state, sequence, cases, checkpoints, ...(await summarizeLogs(store, stored.job)) };
+}
+
+async function recoverCheckpoints(store: CheckpointStore, state: JobMachineState): Promise<KnownCheckpoints> {
+  if (!state.facts.hasCheckpoints) return NO_CHECKPOINTS;
+  const newest = new Map<LeaseId, Checkpoint>();
+  for (const { lease } of state.attempts) {
+    const [last] = await store.newest(state.facts.job, lease, { limit: 1 });
+    if (last !== undefined) newest.set(lease, last.value);
+  }
+  return { newest, held: await store.loadHeld(state.facts.job) };
 }
 
 async function recoverCases(objects: readonly AttemptObject[], job: JobId): Promise<AttemptCase[]> {
@@ -65,12 +84,15 @@ async function recoverCase(key: string, objects: readonly AttemptObject[]): Prom
 async function summarizeLogs(store: JobStore, job: JobId): Promise<Pick<RecoveredJob, 'logs' | 'lastSequences'>> {
   const lastSequences = new Map<LeaseId, number>();
   const logs = { entries: 0, sizeBytes: 0 };
-  for await (const { lease, sequence, sizeBytes } of store.loadLogs(job)) {
+  const ordinals = new Map<number, number>();
+  for await (const { lease, sequence, sizeBytes, entry } of store.loadLogs(job)) {
+    const { replica, event } = entry;
+    ordinals.set(replica, Math.max(event.ordinal ?? 0, ordinals.get(replica) ?? 0));
     logs.entries += 1;
     logs.sizeBytes += sizeBytes;
     lastSequences.set(lease, Math.max(sequence, lastSequences.get(lease) ?? 0));
   }
-  return { logs, lastSequences };
+  return { logs: { ...logs, ordinals }, lastSequences };
 }
 
 async function openStored<Value>(key: string, open: () => Promise<Value>): Promise<Value> {

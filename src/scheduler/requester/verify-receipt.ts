@@ -36,6 +36,7 @@ export function openReceipts(many: SignedManyWire, lease: Signed<Lease>): Promis
 export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
   const { value } = receipt;
   const lease = expected.lease.value;
+  const makesCheckpoints = expected.job.value.checkpoints !== undefined;
   const parties = checkRules('BAD_RECEIPT', receipt, [
     [value.network === lease.network, 'it is for another network'],
     [value.job === lease.job && value.result.job === lease.job, 'it is for another job'],
@@ -45,6 +46,11 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
     [value.startedAtMs <= value.finishedAtMs, 'it finished before it started'],
     [value.finishedAtMs >= lease.issuedAtMs - CLOCK_SKEW_MS, 'it finished before the lease was issued'],
     [value.outputRoot === computeOutputRoot(value.result), 'its output root is not the id of its result'],
+    [
+      (value.checkpointRoot === null) === (value.checkpointChain === undefined),
+      'it names a checkpoint root without a chain, or a chain without a root',
+    ],
+    [makesCheckpoints || value.checkpointRoot === null, 'it has checkpoints, and the job makes none'],
   ]);
   if (parties.kind === 'invalid') return parties;
   if (value.result.outcome.kind === 'attempt-failed') return parties;
@@ -53,8 +59,10 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
 }
 
 function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
-  const { result, sandbox } = receipt.value;
-  const { resources, isolation } = expected.job.value;
+  const { result, sandbox, checkpointRoot } = receipt.value;
+  const { resources, isolation, checkpoints } = expected.job.value;
+  // A program that failed may have done so before the state at its start.
+  const mustHaveChain = checkpoints !== undefined && result.outcome.kind === 'completed';
   const outputBytes = result.outputs.reduce((sum, output) => sum + output.sizeBytes, 0);
   const isOrdered = result.outputs.every((output, index) => {
     const before = result.outputs[index - 1];
@@ -65,6 +73,7 @@ function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Ch
   return checkRules('BAD_RESULT', receipt, [
     [result.instrumenter === expected.instrumenter, `instrumenter ${result.instrumenter} is not the offer's`],
     [result.instrumentedModule !== null || outcome.kind !== 'completed', 'it names no module as it ran'],
+    [!mustHaveChain || checkpointRoot !== null, 'it has no checkpoints'],
     [isOrdered, 'its outputs are not in ascending order of path'],
     [outputBytes <= resources.outputBytes, `${outputBytes} output bytes are over the limit`],
     [result.fuel <= resources.fuel || isOverFuel, `${result.fuel} units of fuel are over the limit`],

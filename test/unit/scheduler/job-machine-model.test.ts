@@ -16,14 +16,15 @@ import { replay } from '../../../src/scheduler/requester/job-view.ts';
 const DEADLINE = UnixMs(1_000_000);
 
 const factsArbitrary: fc.Arbitrary<JobFacts> = fc
-  .record({ replicas: fc.integer({ min: 1, max: 4 }), retries: fc.integer({ min: 0, max: 2 }) })
-  .map(({ replicas, retries }) => ({
+  .record({ replicas: fc.integer({ min: 1, max: 4 }), retries: fc.integer({ min: 0, max: 2 }), hasCheckpoints: fc.boolean() })
+  .map(({ replicas, retries, hasCheckpoints }) => ({
     job: 'job' as JobId,
     replicas,
     quorum: Math.floor(replicas / 2) + 1,
     retries,
     deadlineMs: DEADLINE,
     commitReveal: replicas > 1,
+    hasCheckpoints,
   }));
 
 const leaseArbitrary = fc.constantFrom('a', 'b', 'c', 'd', 'e').map((name) => name as LeaseId);

@@ -22,6 +22,7 @@ const facts = (change: Partial<JobFacts> = {}): JobFacts => ({
   retries: 1,
   deadlineMs: DEADLINE,
   commitReveal: false,
+  hasCheckpoints: false,
   ...change,
 });
 const THREE: Partial<JobFacts> = { replicas: 3, quorum: 2, commitReveal: true };

@@ -38,7 +38,7 @@ async function storeWith(count: number) {
     })),
     identity,
   );
-  await store.create(jobs);
+  await store.create(jobs.map((job) => ({ job, snapshotKey: null })));
   return { database, store, jobs, ids: jobs.map(({ id }) => id as string as JobId) };
 }
 

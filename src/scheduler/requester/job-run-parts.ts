@@ -1,0 +1,156 @@
+import { BlobError } from '../../blob/errors.ts';
+import type { BlobStore } from '../../blob/interface.ts';
+import type { Checkpoint } from '../../domain/checkpoint.ts';
+import { type LeaseId, UnixMs } from '../../domain/ids.ts';
+import type { Job } from '../../domain/job.ts';
+import type { Signed } from '../../domain/signed.ts';
+import type { PeerBook } from '../../network/interface.ts';
+import type { Logger } from '../../telemetry/interface.ts';
+import type { CheckpointStore } from '../checkpoint-store.ts';
+import type { JobView } from '../interface.ts';
+import type { JobMachineState } from '../job-machine-state.ts';
+import type { HeldPoint } from '../job-resume.ts';
+import type { JobStore } from '../job-store.ts';
+import { jobIdOf } from '../object-ids.ts';
+import type { JobRequesterOptions } from '../options.ts';
+import { Agreement } from './agreement.ts';
+import type { AttemptCase } from './attempt-case.ts';
+import { AttemptDesk, type AttemptDeskModules, type DeskHooks } from './attempt-desk.ts';
+import { CheckpointBook } from './checkpoint-book.ts';
+import type { JobEventHub } from './event-hub.ts';
+import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
+import { countsOrdinals, JobLog, type StoredLogs } from './job-log.ts';
+import { PauseAsks } from './pause-asks.ts';
+import { ResultChains } from './result-chains.ts';
+import { type HeldSnapshots, SnapshotKeeper, type SnapshotSource } from './snapshot-keeper.ts';
+
+export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log' | 'book' | 'keeper'> {
+  readonly peers: PeerBook;
+  readonly blobs: BlobStore;
+  readonly store: JobStore;
+  readonly checkpoints: CheckpointStore;
+  readonly snapshots?: { readonly source: SnapshotSource; readonly store: HeldSnapshots };
+  readonly hub: JobEventHub;
+  readonly logger: Logger;
+  /** The job has ended and this is on disk. */
+  readonly onEnded: (view: JobView) => void;
+  /** It cannot go on: our own store failed. It is taken up again at the next start. */
+  readonly onHalted: (error: unknown) => void;
+}
+
+/** What is known of a job's checkpoints, after a restart. */
+export interface KnownCheckpoints {
+  readonly held: readonly HeldPoint[];
+  readonly newest: ReadonlyMap<LeaseId, Checkpoint>;
+}
+
+export const NO_CHECKPOINTS: KnownCheckpoints = { held: [], newest: new Map() };
+
+export interface JobRunOptions {
+  readonly requester: JobRequesterOptions;
+  readonly job: Signed<Job>;
+  /** Seals the job's snapshots; null where they are not sealed. */
+  readonly snapshotKey: Uint8Array | null;
+  readonly state: JobMachineState;
+  readonly sequence: number;
+  readonly cases: readonly AttemptCase[];
+  /** Stored so far, after a restart. */
+  readonly logs: StoredLogs;
+  readonly checkpoints: KnownCheckpoints;
+}
+
+const NO_SNAPSHOTS: NonNullable<JobRunModules['snapshots']> = {
+  source: {
+    fetch: async () => {
+      throw new BlobError({ code: 'SNAPSHOT_STORE_FULL' } as never);
+    },
+  },
+  store: { find: () => undefined, list: () => [], release: async () => undefined, keepUntil: async () => undefined },
+};
+
+export interface RunHooks extends DeskHooks {
+  readonly describeEnd: JobLedgerModules['describeEnd'];
+  readonly signal: AbortSignal;
+}
+
+export interface JobRunParts {
+  readonly ledger: JobLedger;
+  readonly book: CheckpointBook;
+  readonly keeper: SnapshotKeeper;
+  readonly desk: AttemptDesk;
+  readonly agreement: Agreement;
+  readonly pauses: PauseAsks;
+  readonly chains: ResultChains;
+}
+
+export function createJobRunParts(modules: JobRunModules, options: JobRunOptions, hooks: RunHooks): JobRunParts {
+  const { job, snapshotKey } = options;
+  const id = jobIdOf(job);
+  const { onChange } = hooks;
+  const book = new CheckpointBook(
+    { store: modules.checkpoints, hub: modules.hub },
+    { job: id, ...options.checkpoints },
+  );
+  const { describeEnd } = hooks;
+  const ledger = new JobLedger(
+    { store: modules.store, hub: modules.hub, describeEnd, summarize: (lease) => book.summarize(lease) },
+    options,
+  );
+  const log = new JobLog(
+    { store: modules.store, hub: modules.hub, dropped: modules.metrics.logsDropped },
+    { job: id, ...options.logs, countsOrdinals: countsOrdinals(job.value) },
+  );
+  const keeper = createKeeper(modules, options, { ledger, book, hooks });
+  const parts = { ...modules, ledger, log, book, keeper };
+  const desk = new AttemptDesk(parts, { ...options.requester, job, snapshotKey, hooks });
+  for (const attempt of options.cases) desk.cases.set(attempt.id, attempt);
+  return {
+    ledger,
+    book,
+    keeper,
+    desk,
+    agreement: new Agreement(
+      { ...parts, cases: desk.cases, onChange },
+      { ...options.requester, job, signal: hooks.signal },
+    ),
+    pauses: new PauseAsks(modules),
+    chains: new ResultChains({ ...modules, newest: (lease) => book.newest(lease) }, { job }),
+  };
+}
+
+function createKeeper(
+  modules: JobRunModules,
+  { job, snapshotKey, requester }: JobRunOptions,
+  parts: { readonly ledger: JobLedger; readonly book: CheckpointBook; readonly hooks: RunHooks },
+): SnapshotKeeper {
+  const { ledger, book, hooks } = parts;
+  const { source, store: snapshots } = modules.snapshots ?? NO_SNAPSHOTS;
+  return new SnapshotKeeper(
+    { ...modules, book, source, snapshots },
+    {
+      job,
+      snapshotKey,
+      self: modules.signer.peer,
+      keepForMs: requester.snapshotKeepForMs,
+      listLeases: (replica) =>
+        new Set(ledger.state.attempts.flatMap((attempt) => (attempt.replica === replica ? [attempt.lease] : []))),
+      onChange: hooks.onChange,
+      onFault: (lease, code, reason) => {
+        const atMs = UnixMs(modules.clock.nowMs());
+        const failed = {
+          kind: 'attempt-failed',
+          atMs,
+          lease,
+          code,
+          reason: reason.slice(0, 300),
+          isCounted: true,
+        } as const;
+        const applied = ledger.apply(failed);
+        if (applied.kind === 'rejected') return;
+        applied.persisted.catch(hooks.onDefect);
+        hooks.onChange();
+      },
+      onDefect: hooks.onDefect,
+    },
+  );
+}

@@ -1,0 +1,27 @@
+import type { BlobStore } from '../../blob/interface.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import type { PeerBook, PeerTransport } from '../../network/interface.ts';
+import type { EnvelopeSigner } from '../../proofs/interface.ts';
+import type { Database } from '../../storage/interface.ts';
+import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
+import type { BlobGrants } from '../blob-access.ts';
+import type { ReceiptNotes } from '../receipt-notes.ts';
+import type { HeldSnapshots, SnapshotSource } from './snapshot-keeper.ts';
+
+export interface JobRequesterModules {
+  readonly identity: EnvelopeSigner;
+  readonly network: { readonly transport: PeerTransport; readonly peers: PeerBook };
+  readonly blobs: BlobStore;
+  /** Where snapshots are held, and what fetches them; both shared with the node's provider. */
+  readonly snapshots?: { readonly store: HeldSnapshots; readonly source: SnapshotSource };
+  /** Shared with the node's provider: one handler serves the `blob` protocol for both. */
+  readonly grants: BlobGrants;
+  readonly database: Database;
+  /** Absent where nothing is anchored. */
+  readonly receiptNotes?: ReceiptNotes;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
