@@ -1,9 +1,12 @@
 import type { CheckpointSchedule } from '../../domain/job.ts';
+import { MAX_LINKS } from './constants.ts';
 
-/** At which steps checkpoints fall (docs/stepping.md section 2). */
+/** At which steps checkpoints fall, and which of those are made (docs/stepping.md section 2). */
 export class CheckpointPlan {
   private readonly schedule: CheckpointSchedule;
   private threshold: number;
+  /** The start is the first link. */
+  private links = 1;
 
   constructor(schedule: CheckpointSchedule) {
     this.schedule = schedule;
@@ -20,8 +23,15 @@ export class CheckpointPlan {
     this.threshold = nextFuel;
   }
 
-  /** Whether one falls behind a step that has ended; asked once for each step. */
+  /** Whether one is made behind a step that has ended; asked once for each step. */
   advance(step: number, fuelUsed: number): boolean {
+    if (!this.isDue(step, fuelUsed) || this.links >= MAX_LINKS) return false;
+    this.links++;
+    return true;
+  }
+
+  /** The threshold moves on whether a link is made or not: states must not depend on how many links an attempt has. */
+  private isDue(step: number, fuelUsed: number): boolean {
     const { kind, every } = this.schedule;
     if (kind === 'steps') return step % every === 0;
     if (kind === 'rounds' || fuelUsed < this.threshold) return false;

@@ -3,7 +3,6 @@ import { PAGE_BYTES } from '../constants.ts';
 import type { ProgramContext } from '../runtime/program-context.ts';
 import { halt, ProgramHalt } from '../runtime/program-halt.ts';
 import type { CheckpointPlan } from './checkpoint-plan.ts';
-import { MAX_LINKS } from './constants.ts';
 import { DigestList } from './digests.ts';
 import type { GlobalState } from './global-state.ts';
 import { encodeHostState } from './host-state.ts';
@@ -32,7 +31,6 @@ export class Checkpointer {
   private readonly pieces = new DigestList();
   private readonly tree = new StateTree();
   private zeroLeaf: Uint8Array | null = null;
-  private links = 0;
   /** Bytes of output in the leaves so far. */
   private knownOutput = 0;
 
@@ -50,14 +48,13 @@ export class Checkpointer {
     const { context, plan } = this.modules;
     const isDue = plan.advance(context.step, context.fuelUsed);
     if (isDone) this.make('end', true);
-    else if (isDue && this.links < MAX_LINKS) this.make('middle', false);
+    else if (isDue) this.make('middle', false);
   }
 
   private make(place: CapturedState['place'], isDone: boolean): void {
     const { context } = this.modules;
     // What ran has used more than there was: the program fails here, with a checkpoint or without one.
     if (context.fuelLeft < 0n) halt('OUT_OF_FUEL', '');
-    this.links++;
     if (context.sink.checkpoint(this.capture(place, isDone)) === 'halt') throw new ProgramHalt({ kind: 'paused' });
   }
 

@@ -25,6 +25,15 @@ export class DigestList {
     return this.bytes.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
   }
 
+  /** Whether digests 2a and 2a + 1 are digests 2b and 2b + 1. */
+  arePairsEqual(a: number, b: number): boolean {
+    const pair = 2 * DIGEST_BYTES;
+    for (let index = 0; index < pair; index++) {
+      if (this.bytes[a * pair + index] !== this.bytes[b * pair + index]) return false;
+    }
+    return true;
+  }
+
   /** Room for digests up to `count`, those that are new filled with `filler`. */
   grow(count: number, filler: Uint8Array): void {
     if (count * DIGEST_BYTES > this.bytes.length) {

@@ -47,16 +47,19 @@ export class StateTree {
     const above = this.level(height + 1);
     above.grow(Math.ceil(below.length / 2), NOTHING);
     const parents: number[] = [];
+    let known = -1;
     for (const index of changed) {
       const parent = index >> 1;
       if (parents.at(-1) === parent) continue;
       parents.push(parent);
-      const left = below.at(2 * parent);
-      if (2 * parent + 1 === below.length) above.set(parent, left);
+      if (2 * parent + 1 === below.length) above.set(parent, below.at(2 * parent));
+      // In memory that is all zeros most nodes are the same.
+      else if (known !== -1 && below.arePairsEqual(known, parent)) above.set(parent, above.at(known));
       else {
-        this.node.set(left, 1);
+        this.node.set(below.at(2 * parent), 1);
         this.node.set(below.at(2 * parent + 1), 1 + DIGEST_BYTES);
         above.hashAt(parent, this.node);
+        known = parent;
       }
     }
     return parents;
