@@ -37,6 +37,7 @@ export interface SteppingOptions {
   /** Answers with `halt` at the checkpoint of this step that is not the start. */
   readonly haltAt?: number;
   readonly takesPieces?: boolean;
+  readonly onCheckpoint?: () => void;
 }
 
 const HEX = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -81,6 +82,7 @@ export function runStepping(prepared: PreparedProgram, options: SteppingOptions 
     metric: (step, name, value, ordinal) => events.push(`${ordinal} metric ${step} ${HEX(name)} ${value}`),
     tick: () => {},
     checkpoint: (captured) => {
+      options.onCheckpoint?.();
       states.push(copyState(captured, takesPieces));
       return captured.place !== 'start' && captured.step === haltAt ? 'halt' : 'continue';
     },
