@@ -90,17 +90,20 @@ export const GO_ON: CheckpointOrder = {
 
 export class RecordingSink implements ExecutionSink {
   readonly events: string[] = [];
+  readonly ordinals: number[] = [];
   readonly progressAtMs: number[] = [];
   readonly checkpoints: StateCheckpoint[] = [];
   cpuTimeMs = 0;
   /** Called on each progress. */
   onProgress: () => void = () => {};
 
-  log(stream: string, text: string): void {
+  log(stream: string, text: string, ordinal: number): void {
+    this.ordinals.push(ordinal);
     this.events.push(`${stream}: ${text}`);
   }
 
-  metric(name: string, value: string, step: number): void {
+  metric(name: string, value: string, step: number, ordinal: number): void {
+    this.ordinals.push(ordinal);
     this.events.push(`${step} ${name}=${value}`);
   }
 
@@ -123,7 +126,7 @@ export async function run(executor: Executor, parts: TaskParts): Promise<Executi
 /** A task as a child takes it, without an executor. */
 export function createChildTask(
   module: Uint8Array,
-  limits: Partial<Pick<ChildTask['request'], 'fuel' | 'outputBytes' | 'logBytes' | 'checkpoints'>>,
+  limits: Partial<Pick<ChildTask['request'], 'fuel' | 'outputBytes' | 'logBytes' | 'maxPages' | 'checkpoints'>>,
 ): ChildTask {
   const digest = createHash('sha256').update(module).digest();
   const request = {

@@ -92,7 +92,8 @@ export class FieldReader {
   private offset = 0;
 
   constructor(bytes: Uint8Array) {
-    this.frame = bytes;
+    // Not a Buffer, whose `slice` copies nothing.
+    this.frame = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 

@@ -6,10 +6,11 @@ import { expect, it, vi } from 'vitest';
 import type { IsolationLevel } from '../../../src/domain/capability.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
 import { SandboxChild } from '../../../src/sandbox/executors/wasm/sandbox-child.ts';
+import type { CheckpointOrder } from '../../../src/sandbox/interface.ts';
 import type { IsolationOffer } from '../../../src/sandbox/isolation/probe-isolation.ts';
 import { describeIf } from '../../support/needs.ts';
 import { steppingWat } from '../../support/program.ts';
-import { createChildTask, findOffers, needLevel, planFor, RecordingSink } from '../../support/sandbox.ts';
+import { createChildTask, findOffers, GO_ON, needLevel, planFor, RecordingSink } from '../../support/sandbox.ts';
 import { assembleWat } from '../../support/wat.ts';
 
 const LIAR = fileURLToPath(new URL('./programs/liar.mjs', import.meta.url));
@@ -17,6 +18,19 @@ const ORPHAN_MAKER = fileURLToPath(new URL('./programs/orphan-maker.ts', import.
 const NEVER = new AbortController().signal;
 const HELLO = assembleWat(steppingWat({ step: '(call $output_write (i32.const 0) (i32.const 5)) (i32.const 1)' }));
 const ENDLESS = assembleWat(steppingWat({ step: '(loop (br 0)) (i32.const 0)' }));
+/** 64 pages, each of them different. */
+const FULL = assembleWat(
+  steppingWat({
+    rest: `(func $fill (param $page i32) (loop $next
+      (i32.store (i32.mul (local.get $page) (i32.const 65536)) (local.get $page))
+      (local.set $page (i32.add (local.get $page) (i32.const 1)))
+      (br_if $next (i32.lt_u (local.get $page) (memory.size)))))`,
+    init: '(drop (memory.grow (i32.const 63))) (call $fill (i32.const 1)) (i32.const 0)',
+  }),
+);
+const ALL: CheckpointOrder = { ...GO_ON, wanted: [0, 1, 2] };
+// oxlint-disable-next-line unicorn/no-thenable
+const HALT: CheckpointOrder = { ...GO_ON, then: 'halt' };
 const offers = await findOffers();
 
 function isRunning(pid: number): boolean {
@@ -58,6 +72,29 @@ function describeChildren(level: IsolationLevel): void {
       await child.close();
     });
 
+    it('one that is killed while it hands out pieces fails its attempt, and nothing is complete', async () => {
+      const child = await startChild();
+      const sink = new RecordingSink();
+      const calls: string[] = [];
+      sink.checkpoint = () =>
+        Promise.resolve({
+          ...GO_ON,
+          wanted: Array.from({ length: 63 }, (_, place) => place),
+          receive: async (place) => {
+            calls.push(`piece ${place}`);
+            if (place === 0) process.kill(child.pid ?? 0, 'SIGKILL');
+            await new Promise((resolve) => setImmediate(resolve));
+          },
+          complete: () => Promise.resolve(calls.push('complete')).then(() => undefined),
+        });
+      const task = createChildTask(FULL, { maxPages: 64, fuel: 1e9, checkpoints: { kind: 'steps', every: 1 } });
+      const end = await child.run(task, sink, NEVER);
+      expect(end).toMatchObject({ kind: 'killed', outcome: { code: 'EXECUTOR_CRASHED' } });
+      expect(calls.length).toBeLessThan(63);
+      expect(calls).not.toContain('complete');
+      await child.close();
+    });
+
     it('one that answers twice is not used again', async () => {
       const child = await startChild(planFor(offer(), { entry: LIAR, readable: [LIAR] }, ['second result']));
       await child.run(createChildTask(HELLO, {}), new RecordingSink(), NEVER);
@@ -94,6 +131,57 @@ function describeChildren(level: IsolationLevel): void {
     });
   });
 }
+
+/** What a child says is judged by its parent, whatever holds it: one level is enough. */
+describeIf(needLevel(offers.has('process'), 'process'), 'children that lie about checkpoints', () => {
+  const startLiar = async (lie: string): Promise<SandboxChild> => {
+    const offer = offers.get('process');
+    if (offer === undefined) throw new TypeError('the suite is skipped without it');
+    const plan = planFor(offer, { entry: LIAR, readable: [LIAR] }, [lie]);
+    const child = new SandboxChild(new SystemClock(), { plan, cgroups: null, maxMemoryBytes: 2 ** 30 });
+    await child.start();
+    return child;
+  };
+
+  it.each<[lie: string, order: CheckpointOrder | null, reason: string]>([
+    ['an unasked checkpoint', null, 'a checkpoint of a task without a schedule'],
+    ['a piece too many', GO_ON, 'a piece that was not ordered'],
+    ['a huge checkpoint', GO_ON, 'too long'],
+    ['a cut checkpoint', GO_ON, 'a frame is short'],
+    ['words in place of waiting', GO_ON, 'in place of waiting'],
+    ['a second checkpoint in place of waiting', GO_ON, 'in place of waiting'],
+    ['an end as its start', GO_ON, 'its place'],
+    ['a start of another step', GO_ON, 'it does not start where it should'],
+    ['more pages than it has', GO_ON, 'it does not list every page'],
+    ['more logs than it gave', GO_ON, 'its count of logs'],
+    ['a step again', GO_ON, 'its step'],
+    ['something after the end', GO_ON, 'it comes after the end'],
+    ['no end', GO_ON, 'an end without its checkpoint'],
+    ['a pause of its own', GO_ON, 'a pause that nobody ordered'],
+    ['no state that it refuses', GO_ON, 'no state was given'],
+    ['a piece out of turn', ALL, 'a piece out of turn'],
+    ['half a piece', ALL, 'a piece has a wrong size'],
+    ['words before its pieces', ALL, 'before the pieces that were ordered'],
+    ['a result before its pieces', ALL, 'before the pieces that were ordered'],
+    ['a result after it was halted', HALT, 'a program that was halted'],
+    ['half of its pieces', ALL, 'exit code 4'],
+  ])('one that gives %s is killed, and nothing is complete', async (lie, order, reason) => {
+    const child = await startLiar(lie);
+    const sink = new RecordingSink();
+    let completed = 0;
+    const complete = (): Promise<void> => {
+      completed += 1;
+      return Promise.resolve();
+    };
+    sink.checkpoint = () => Promise.resolve({ ...(order ?? GO_ON), complete });
+    const checkpoints = order === null ? null : ({ kind: 'steps', every: 1 } as const);
+    const end = await child.run(createChildTask(HELLO, { checkpoints }), sink, NEVER);
+    expect(end).toMatchObject({ kind: 'killed', outcome: { kind: 'attempt-failed', code: 'EXECUTOR_CRASHED' } });
+    expect(end.kind === 'killed' && end.outcome.detail).toContain(reason);
+    if (order === ALL) expect(completed).toBe(0);
+    await child.close();
+  });
+});
 
 describeChildren('process');
 describeChildren('bubblewrap');
