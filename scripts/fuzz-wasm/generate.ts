@@ -47,7 +47,15 @@ class WasmOpt {
     }) as typeof process;
     const load = createRequire(WASM_OPT);
     const require = (name: string): unknown => (/^(node:)?fs$/.test(name) ? QUIET_FILES : load(name));
-    await this.main({}, require, { exports: {} }, WASM_OPT, dirname(WASM_OPT), engine, surroundings);
+    await this.main(
+      { printErr: () => {} },
+      require,
+      { exports: {} },
+      WASM_OPT,
+      dirname(WASM_OPT),
+      engine,
+      surroundings,
+    );
   }
 
   private instantiate(binary: Uint8Array, imports: Imports): object {

@@ -262,10 +262,11 @@ class ModuleParser {
   parse(): ParsedModule {
     const { bytes, observer, sections } = this;
     const memories = this.items(SECTION.memory, 'memories', readMemory);
-    if (memories.length > 1) refuseFeature(observer, 'more than one memory');
     const types = this.items(SECTION.type, 'types', readFunctionType);
     const imports = this.items(SECTION.import, 'imports', readImport);
     const others = imports.flatMap((entry) => ('kind' in entry ? [entry] : []));
+    const imported = others.filter(({ memory }) => memory !== undefined).length;
+    if (memories.length + imported > 1) refuseFeature(observer, 'more than one memory');
     const raw = new Map<number, Uint8Array>();
     for (const [id, range] of sections) raw.set(id, bytes.subarray(range.start, range.end));
     return {
