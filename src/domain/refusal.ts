@@ -17,6 +17,9 @@ export const REFUSALS = {
   DUPLICATE_LEASE: 'the offer was already taken by another lease',
   RATE_LIMITED: 'the requester asks too often',
   OWN_JOB: 'it is the requester itself',
+  NOT_PAUSABLE: 'the attempt makes no checkpoints, so there is nothing to go on from',
+  SNAPSHOT_NOT_HELD: 'it does not hold that snapshot, or not for this job',
+  HOLD_REFUSED: 'it holds no snapshots for this requester, or no more of them',
 } as const satisfies Record<string, string>;
 
 export type RefusalCode = keyof typeof REFUSALS;

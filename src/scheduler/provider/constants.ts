@@ -74,3 +74,34 @@ export const RECEIPT_OVERHEAD_BYTES = 2_048;
 export const MAX_PROGRESS_INTERVAL_MS = 5_000;
 /** Bytes of small inputs kept in memory: requesters do not send again what came inline once. */
 export const RECENT_INPUT_BYTES = 32 * 1024 * 1024;
+
+/** Checkpoint events of one attempt kept in memory; older ones are read from the journal for who asks for them. */
+export const MAX_BUFFERED_CHECKPOINTS = 256;
+/** A checkpoint's event number is fixed before it is journalled; this many other events may come in between. */
+export const RESERVED_SEQUENCES = 64;
+/** What an event that is read from the journal counts for in a frame. */
+export const RECALLED_EVENT_BYTES = 1_024;
+/** Largest chain that rides with its receipt: some 800 links. A larger one is a blob. */
+export const INLINE_CHAIN_BYTES = INLINE_OUTPUT_BYTES;
+
+/** A holder is told of a snapshot again after this long, ms, doubled each time. */
+export const HOLD_BACKOFF_MS = { first: 500, longest: 60_000 } as const;
+/** Leases with a holder to be told; those of further ones are announced with their next snapshot. */
+export const MAX_HOLD_NOTICES = 4_096;
+/** How long a holder may take to fetch one snapshot, ms: 4 GiB at 7 MiB a second. */
+export const HOLD_TIMEOUT_MS = 600_000;
+/** Snapshots fetched for others at a time, in all and for one requester. */
+export const MAX_HOLD_FETCHES = 4;
+export const MAX_HOLD_FETCHES_PER_REQUESTER = 2;
+/** Snapshots of one lease that a holder keeps. */
+export const HELD_PER_LEASE = 2;
+/** A holder keeps snapshots no longer than this, ms, whatever the deadline of a lease says. */
+export const MAX_HELD_MS = 31 * 24 * 3_600_000;
+/** Leases that a holder keeps snapshots of. */
+export const MAX_HELD_LEASES = 10_000;
+/** A provider that claimed a snapshot may read it this long, ms. */
+export const CLAIM_GRANT_MS = 1_800_000;
+/** Claims that are open at a time; the oldest ends. */
+export const MAX_CLAIMS = 1_024;
+/** Wait for a holder's answer to a claim, ms. */
+export const CLAIM_TIMEOUT_MS = 10_000;

@@ -7,6 +7,8 @@ import type { Attempt, StopReason } from './attempts/attempt.ts';
 import { AttemptFeed } from './attempts/attempt-feed.ts';
 import type { AttemptTable } from './attempts/attempt-table.ts';
 import type { Run } from './attempts/run.ts';
+import type { AttemptJournal } from './checkpoints/attempt-journal.ts';
+import type { SnapshotHolder } from './holder/snapshot-holder.ts';
 import type { LeaseDesk, LeaseRequest } from './leases/lease-desk.ts';
 import type { LeaseFollower } from './leases/lease-follower.ts';
 import type { LeaseIntake } from './leases/lease-intake.ts';
@@ -29,12 +31,22 @@ export interface JobDeskModules {
   readonly metrics: ProviderMetrics;
   readonly begin: (run: Run) => void;
   readonly stop: (attempt: Attempt, reason: StopReason) => void;
+  readonly holder: SnapshotHolder;
+  readonly journal: AttemptJournal;
 }
 
 /** Refusals that an honest requester can meet by bad timing; the others break a rule. */
-const HONEST_REFUSALS: ReadonlySet<Refusal['code']> = new Set(['DRAINING', 'OFFER_UNKNOWN', 'QUARANTINED']);
+const HONEST_REFUSALS: ReadonlySet<Refusal['code']> = new Set([
+  'DRAINING',
+  'OFFER_UNKNOWN',
+  'QUARANTINED',
+  'NOT_PAUSABLE',
+]);
 
-/** Answers the `job` protocol. Every operation is open to the requester of the lease alone. */
+/**
+ * Answers the `job` protocol. Every operation on an attempt is open to the requester of its lease alone; `hold` and
+ * `claim` prove themselves by leases.
+ */
 export class JobDesk {
   readonly #modules: JobDeskModules;
 
@@ -63,9 +75,13 @@ export class JobDesk {
         yield await this.#close(request.leases, context);
         return;
       case 'pause':
+        yield this.#pause(request.leases, context, request.reason);
+        return;
       case 'hold':
+        yield await this.#modules.holder.hold(request, context);
+        return;
       case 'claim':
-        yield { kind: 'done' };
+        yield await this.#modules.holder.claim(request, context);
         return;
       default:
         request satisfies never;
@@ -85,7 +101,7 @@ export class JobDesk {
     }
     const { run } = answer;
     const acceptances = await intake.begin(run);
-    const feed = new AttemptFeed(this.#modules.clock);
+    const feed = new AttemptFeed(this.#modules);
     for (const attempt of run.live) feed.follow(attempt, 0);
     if (run.options.isBatch) run.feed = feed;
     this.#modules.begin(run);
@@ -131,6 +147,20 @@ export class JobDesk {
       const attempt = this.#modules.table.get(lease);
       if (attempt === undefined || attempt.requester !== context.peer) continue;
       this.#modules.stop(attempt, { code: 'CANCELLED', detail: `cancelled by the requester: ${reason}` });
+    }
+    return { kind: 'done' };
+  }
+
+  /** What runs ends at its next checkpoint; what does not yet has nothing to keep, and ends now. */
+  #pause(leases: readonly LeaseId[], context: HandlerContext, reason: string): JobResponse {
+    const attempts = leases.flatMap((lease) => this.#modules.table.get(lease) ?? []);
+    const own = attempts.filter(({ requester }) => requester === context.peer);
+    const fixed = own.find(({ isPausable }) => !isPausable);
+    if (fixed !== undefined) return this.#refuse({ code: 'NOT_PAUSABLE', detail: fixed.id });
+    for (const attempt of own) {
+      const paused = { code: 'PAUSED', detail: `paused by the requester: ${reason}` } as const;
+      if (attempt.phase === 'running') attempt.pauseReason ??= paused;
+      else this.#modules.stop(attempt, paused);
     }
     return { kind: 'done' };
   }

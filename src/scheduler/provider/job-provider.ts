@@ -42,8 +42,10 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     if (this.#state !== 'idle') return;
     signal?.throwIfAborted();
     await this.#parts.poison.load();
-    await recoverLeases(this.#parts, this.#options.networkId);
-    const { offerDesk, jobDesk } = this.#parts;
+    const restored = await recoverLeases(this.#parts, this.#options.networkId);
+    const { offerDesk, jobDesk, holder } = this.#parts;
+    await holder.load();
+    for (const attempt of restored) this.#takeUp(attempt);
     const { transport } = this.#modules;
     this.#state = 'started';
     this.#handlers = [
@@ -53,13 +55,18 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       transport.handle('job', (request, context) => this.#noticing(jobDesk.answer(request, context))),
     ];
     signal?.addEventListener('abort', () => void this.stop(), { once: true });
+    for (const attempt of restored) this.#begin(attempt.run);
   }
 
-  /** Ends what runs as failed, so that its requesters can go elsewhere at once. Idempotent. */
+  /**
+   * Ends what runs as failed, so that its requesters can go elsewhere at once. What makes checkpoints is left as it is
+   * for the process that comes after this one. Idempotent.
+   */
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'idle') return;
     this.#state = 'stopped';
     for (const attempt of this.#parts.table.live()) {
+      if (attempt.isPausable) attempt.suspend();
       this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
     }
     using deadline = createDeadline(STOP_TIMEOUT_MS);
@@ -68,6 +75,9 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     for (const handler of this.#handlers) handler[Symbol.dispose]();
     this.#parts.pulse[Symbol.dispose]();
     this.#parts.keeper[Symbol.dispose]();
+    this.#parts.snapshots[Symbol.dispose]();
+    this.#parts.notices[Symbol.dispose]();
+    this.#parts.holder[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -129,7 +139,32 @@ export class JobProvider implements ProviderService, AsyncDisposable {
 
   async #execute(attempt: Attempt): Promise<void> {
     const conclusion = await this.#parts.runner.run(attempt);
-    await this.#settle(attempt, conclusion);
+    if (conclusion === null) await this.#leave(attempt);
+    else await this.#settle(attempt, conclusion);
+  }
+
+  /** Holds its slot from the start on, so that whoever attaches finds it. */
+  #takeUp(attempt: Attempt): void {
+    const { dispatcher, table, inputs, metrics } = this.#parts;
+    inputs.trust(attempt);
+    table.add(attempt);
+    dispatcher.add(attempt.run);
+    metrics.takenUp.increment();
+  }
+
+  /** Says of a suspended attempt that it lives and did not crash; its followers come back to the next process. */
+  async #leave(attempt: Attempt): Promise<void> {
+    const { store, checkpoints, dispatcher, table, logger } = this.#parts;
+    try {
+      await store.note(attempt.id, attempt.describeAccepted(), checkpoints.signOperations([attempt]));
+    } catch (error) {
+      logger.warn({ error, lease: attempt.id }, 'an attempt was left as if it had crashed');
+    }
+    attempt.phase = 'ended';
+    table.remove(attempt);
+    dispatcher.end(attempt);
+    for (const follower of attempt.followers) follower.leave(attempt);
+    this.#notice();
   }
 
   /** An attempt that still waits ends here; one that runs ends where it runs. */

@@ -9,6 +9,13 @@ export interface ProviderMetrics {
   readonly usedSlots: Gauge;
   readonly droppedEvents: Counter;
   readonly misbehaviour: Counter;
+  readonly checkpoints: Counter;
+  readonly snapshots: Counter;
+  readonly snapshotBytes: Counter;
+  readonly snapshotSeconds: Histogram;
+  readonly takenUp: Counter;
+  readonly notices: Counter;
+  readonly holds: Counter;
 }
 
 export function createProviderMetrics(registry: MetricsRegistry): ProviderMetrics {
@@ -27,5 +34,20 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
       'Logs, metrics and progress dropped from full buffers',
     ),
     misbehaviour: registry.counter('fogproof_provider_misbehaviour_total', 'Requests that break a rule', ['code']),
+    checkpoints: registry.counter('fogproof_provider_checkpoints_total', 'Checkpoints signed'),
+    snapshots: registry.counter('fogproof_provider_snapshots_total', 'Snapshots made, or given up', ['result']),
+    snapshotBytes: registry.counter(
+      'fogproof_provider_snapshot_bytes_total',
+      'Bytes that snapshots added to the store',
+    ),
+    snapshotSeconds: registry.histogram(
+      'fogproof_provider_snapshot_seconds',
+      'Time that a program waited for a snapshot',
+    ),
+    takenUp: registry.counter('fogproof_provider_taken_up_total', 'Attempts gone on with after a restart'),
+    notices: registry.counter('fogproof_provider_hold_notices_total', 'Holders told of a snapshot, by answer', [
+      'answer',
+    ]),
+    holds: registry.counter('fogproof_provider_holds_total', 'Snapshots to be held for others, by answer', ['answer']),
   };
 }

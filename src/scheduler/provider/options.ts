@@ -23,8 +23,28 @@ export interface JobProviderOptions {
   readonly pricesPerHour: NodeRecord['pricesPerHour'];
   /** How long an ended attempt's result waits for its requester, ms. */
   readonly resultsKeptForMs: number;
-  /** Longest wait for one attempt's inputs, ms. */
+  /** Longest wait for one attempt's inputs, ms; the snapshot that it goes on from is among them. */
   readonly inputTimeoutMs: number;
+  readonly snapshots: SnapshotOptions;
+}
+
+export interface SnapshotOptions {
+  /** Most of an attempt's run time that making snapshots may take, above 0 and at most 1. */
+  readonly share: number;
+  /** How long snapshots of an ended attempt are kept: the time in which its result can be challenged, ms. */
+  readonly keepForMs: number;
+  /** Of one attempt, evenly apart, at least 2. */
+  readonly maxPerAttempt: number;
+  readonly hold: HoldOptions;
+}
+
+/** Whose snapshots this node holds for them, where their jobs name it as holder. */
+export interface HoldOptions {
+  /** This node itself is always among them but for 'nobody'; 'trusted' is `trustedRequesters`. */
+  readonly for: 'nobody' | 'trusted' | 'anyone' | readonly PeerKey[];
+  /** Bytes of items held for one requester, and for all together. */
+  readonly maxBytesPerRequester: number;
+  readonly maxBytes: number;
 }
 
 /** Everything but the network's own figures. Production demands `bubblewrap` for strangers (design section 6). */
@@ -46,4 +66,11 @@ export const JOB_PROVIDER_DEFAULTS = {
   pricesPerHour: [],
   resultsKeptForMs: 3_600_000,
   inputTimeoutMs: 600_000,
+  snapshots: {
+    share: 0.1,
+    keepForMs: 3_600_000,
+    maxPerAttempt: 64,
+    // Holding is unpaid: who wants to do it for strangers says so.
+    hold: { for: 'trusted', maxBytesPerRequester: 2 ** 30, maxBytes: 4 * 2 ** 30 },
+  },
 } as const satisfies Omit<JobProviderOptions, 'networkId' | 'parameters'>;

@@ -1,4 +1,4 @@
-import type { BlobStore } from '../../blob/interface.ts';
+import type { BlobStore, SnapshotStore } from '../../blob/interface.ts';
 import type { LeaseId } from '../../domain/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
@@ -9,6 +9,7 @@ import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
+import type { SnapshotFetcher } from '../snapshots/snapshot-fetcher.ts';
 import type { Attempt, StopReason } from './attempts/attempt.ts';
 import { AttemptRunner } from './attempts/attempt-runner.ts';
 import { AttemptTable } from './attempts/attempt-table.ts';
@@ -16,7 +17,16 @@ import { Dispatcher } from './attempts/dispatcher.ts';
 import { InputLoader } from './attempts/input-loader.ts';
 import { Pulse } from './attempts/pulse.ts';
 import type { Run } from './attempts/run.ts';
+import { AttemptJournal } from './checkpoints/attempt-journal.ts';
+import { CheckpointDesk } from './checkpoints/checkpoint-desk.ts';
+import { HoldNotices } from './checkpoints/hold-notices.ts';
+import { ResumeLoader } from './checkpoints/resume-loader.ts';
+import { SnapshotDuties } from './checkpoints/snapshot-duties.ts';
+import { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
+import { HeldSnapshots } from './holder/held-snapshots.ts';
+import { SnapshotHolder } from './holder/snapshot-holder.ts';
 import { JobDesk } from './job-desk.ts';
+import { AttemptRestorer } from './leases/attempt-restorer.ts';
 import { LeaseDesk } from './leases/lease-desk.ts';
 import { LeaseFollower } from './leases/lease-follower.ts';
 import { LeaseIntake } from './leases/lease-intake.ts';
@@ -40,6 +50,8 @@ export interface JobProviderModules {
   readonly grants: BlobGrants;
   readonly executors: readonly Executor[];
   readonly database: Database;
+  /** Absent where no snapshots are kept: attempts then make checkpoints only. */
+  readonly snapshots?: { readonly store: SnapshotStore; readonly fetcher: Pick<SnapshotFetcher, 'fetch'> };
   /** Absent where nothing is anchored. */
   readonly receiptNotes?: ReceiptNotes;
   /** `Network` satisfies it. */
@@ -63,15 +75,17 @@ export type ProviderParts = ReturnType<typeof createProviderParts>;
 
 /** The parts of a provider, bottom up. */
 export function createProviderParts(modules: JobProviderModules, options: JobProviderOptions, hooks: ProviderHooks) {
-  const shared = createShared(modules, options, hooks);
-  const { identity, transport, blobs } = modules;
-  const inputs = new InputLoader({ blobs, transport, self: identity.peer });
-  const runner = new AttemptRunner({ ...shared, inputs }, options);
-  const concluder = new Concluder(shared, options);
-  const commitReveal = new CommitReveal(shared);
+  const shared = { ...createShared(modules, options, hooks), ...createSnapshotParts(modules, options) };
+  const { identity } = modules;
+  const keeper = new ResultKeeper({ ...shared, grants: modules.grants }, options);
+  const withKeeper = { ...shared, keeper };
+  const runner = new AttemptRunner({ ...shared, desk: shared.checkpoints }, options);
+  const concluder = new Concluder(withKeeper, options);
+  const commitReveal = new CommitReveal(withKeeper);
   const offerDesk = new OfferDesk({ ...shared, isDraining: hooks.isDraining }, options);
   const intake = new LeaseIntake(shared);
   const follower = new LeaseFollower(shared);
+  const restorer = new AttemptRestorer({ ...shared, executors: modules.executors }, options);
   const isLive = (lease: LeaseId): boolean => shared.table.get(lease) !== undefined;
   const isKnown = async (lease: LeaseId): Promise<boolean> =>
     isLive(lease) || (await shared.store.get(lease)) !== undefined;
@@ -79,7 +93,7 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
   const createRun = intake.createRun.bind(intake);
   const desk = new LeaseDesk({ ...shared, self: identity.peer, isDraining, isLive, isKnown, createRun }, options);
   const jobDesk = new JobDesk({
-    ...shared,
+    ...withKeeper,
     desk,
     intake,
     follower,
@@ -88,18 +102,16 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
     stop: hooks.stop,
   });
   const pulse = new Pulse({ ...shared, stop: hooks.stop }, options);
-  return { ...shared, runner, concluder, offerDesk, intake, jobDesk, pulse };
+  return { ...withKeeper, runner, concluder, offerDesk, intake, jobDesk, pulse, restorer };
 }
 
 function createShared(modules: JobProviderModules, options: JobProviderOptions, hooks: ProviderHooks) {
-  const { identity, blobs, grants, executors, database, clock, random } = modules;
-  const logger = modules.logger.child({ module: 'provider' });
-  const metrics = createProviderMetrics(modules.metrics);
+  const { identity, blobs, executors, database, clock, random } = modules;
+  const { logger, metrics } = describeTelemetry(modules);
   const store = new LeaseStore(database, modules.receiptNotes);
   const poison = new PoisonJobs(database);
   const offers = new OfferBook(clock);
   const dispatcher = new Dispatcher({ offers, execute: hooks.execute, metrics }, options);
-  const keeper = new ResultKeeper({ store, blobs, grants, clock, logger }, options);
   const admission = new Admission({ self: identity.peer, executors, poison, clock }, options);
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
@@ -114,9 +126,48 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
     poison,
     offers,
     dispatcher,
-    keeper,
     admission,
     refusals,
     table,
   };
+}
+
+/** What keeps the states of attempts: of its own, and of others'. */
+function createSnapshotParts(modules: JobProviderModules, options: JobProviderOptions) {
+  const { identity, transport, blobs, grants, database, clock } = modules;
+  const { logger, metrics } = describeTelemetry(modules);
+  const common = { grants, clock, logger, metrics };
+  const self = identity.peer;
+  const store = modules.snapshots?.store ?? null;
+  const journal = new AttemptJournal(database);
+  const inputs = new InputLoader({ blobs, transport, self, logger });
+  const ownDuties = new SnapshotDuties(database, 'provider');
+  const snapshots = new SnapshotKeeper({ ...common, store, duties: ownDuties }, options.snapshots);
+  const notices = new HoldNotices({ ...common, transport }, options.snapshots);
+  const resume = new ResumeLoader({
+    ...common,
+    snapshots: modules.snapshots ?? null,
+    keeper: snapshots,
+    transport,
+    self,
+  });
+  const checkpoints = new CheckpointDesk(
+    { ...common, identity, journal, keeper: snapshots, notices, store, inputs },
+    options.snapshots,
+  );
+  const { keepForMs, hold } = options.snapshots;
+  const heldDuties = new SnapshotDuties(database, 'holder');
+  const held =
+    store === null ? null : new HeldSnapshots({ ...common, store, duties: heldDuties }, { ...hold, keepForMs });
+  const fetcher = modules.snapshots?.fetcher ?? null;
+  const { networkId, trustedRequesters } = options;
+  const holder = new SnapshotHolder(
+    { ...common, self, held, fetcher, keeper: snapshots },
+    { networkId, trustedRequesters, hold },
+  );
+  return { journal, inputs, snapshots, notices, resume, checkpoints, holder };
+}
+
+function describeTelemetry({ logger, metrics }: JobProviderModules) {
+  return { logger: logger.child({ module: 'provider' }), metrics: createProviderMetrics(metrics) };
 }

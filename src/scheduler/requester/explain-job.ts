@@ -30,6 +30,9 @@ const REMEDIES = {
   DUPLICATE_LEASE: 'nothing to do: another offer is sought',
   RATE_LIMITED: 'submit fewer jobs at a time, or connect to more providers',
   OWN_JOB: 'connect to other providers: this node does not take its own jobs',
+  NOT_PAUSABLE: 'give the job `checkpoints`, and submit it alone rather than in a batch',
+  SNAPSHOT_NOT_HELD: 'nothing to do: the job goes on from an older snapshot or begins anew',
+  HOLD_REFUSED: 'name another holder, or none: then this node holds the snapshots itself',
 } as const satisfies Record<RefusalCode, string>;
 
 export function explainJob(request: ExplainRequest): JobExplanation {

@@ -1,6 +1,7 @@
+import type { LeaseId } from '../../../domain/ids.ts';
 import type { InlineBlob, JobResponse, SequencedEvent } from '../../../domain/messages.ts';
 import type { Receipt } from '../../../domain/receipt.ts';
-import type { Signed } from '../../../domain/signed.ts';
+import type { Signed, SignedWire } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { packSigned } from '../../../proofs/signed-object.ts';
 import {
@@ -10,7 +11,7 @@ import {
   MAX_FOLLOWERS_PER_ATTEMPT,
   MAX_FRAME_EVENTS,
 } from '../constants.ts';
-import { type EventLog, estimateEventBytes } from './event-log.ts';
+import { type EventLog, estimateEntryBytes, type LogEntry } from './event-log.ts';
 
 /** Something with events to follow: a live attempt, or what is kept of an ended one. */
 export interface FeedSource {
@@ -27,11 +28,22 @@ export interface AttemptFollower {
   leave(source: FeedSource): void;
 }
 
+interface LoggedEntry {
+  readonly lease: LeaseId;
+  readonly entry: LogEntry;
+}
+
 /** Receipts that were signed together, with the outputs that ride with them. */
 export interface ReceiptGroup {
   readonly sources: readonly FeedSource[];
   readonly receipts: readonly Signed<Receipt>[];
   readonly inlineBlobs: readonly InlineBlob[];
+}
+
+export interface AttemptFeedModules {
+  readonly clock: Clock;
+  /** Where checkpoints are that a log no longer holds. */
+  readonly journal: { readLink(lease: LeaseId, index: number): Promise<SignedWire | undefined> };
 }
 
 /**
@@ -41,6 +53,7 @@ export interface ReceiptGroup {
  */
 export class AttemptFeed implements AttemptFollower {
   readonly #clock: Clock;
+  readonly #journal: AttemptFeedModules['journal'];
   /** Sequence of the last event sent, for each source that has more to come. */
   readonly #cursors = new Map<FeedSource, number>();
   readonly #dirty = new Set<FeedSource>();
@@ -50,8 +63,9 @@ export class AttemptFeed implements AttemptFollower {
   #lastFrameAtMs = Number.NEGATIVE_INFINITY;
   #wake: () => void = () => undefined;
 
-  constructor(clock: Clock) {
+  constructor({ clock, journal }: AttemptFeedModules) {
     this.#clock = clock;
+    this.#journal = journal;
   }
 
   follow(source: FeedSource, afterSequence: number): void {
@@ -115,12 +129,12 @@ export class AttemptFeed implements AttemptFollower {
     return promise;
   }
 
-  *#drain(): Generator<JobResponse> {
+  async *#drain(): AsyncGenerator<JobResponse> {
     this.#isUrgent = false;
     this.#waitingBytes = 0;
     const groups = this.#groups.splice(0);
     while (this.#dirty.size > 0) {
-      const events = this.#collect();
+      const events = await this.#complete(this.#collect());
       if (events.length === 0) continue;
       this.#lastFrameAtMs = this.#clock.monotonicMs();
       yield { kind: 'events', events };
@@ -131,8 +145,23 @@ export class AttemptFeed implements AttemptFollower {
     }
   }
 
-  #collect(): SequencedEvent[] {
+  /** Fetches the checkpoints that were only noted; one whose journal is gone is left out. */
+  async #complete(entries: readonly LoggedEntry[]): Promise<SequencedEvent[]> {
     const events: SequencedEvent[] = [];
+    for (const { lease, entry } of entries) {
+      if (!('recall' in entry)) {
+        events.push(entry);
+        continue;
+      }
+      const checkpoint = await this.#journal.readLink(lease, entry.recall);
+      const { sequence, atMs } = entry;
+      if (checkpoint !== undefined) events.push({ lease, sequence, atMs, event: { kind: 'checkpoint', checkpoint } });
+    }
+    return events;
+  }
+
+  #collect(): LoggedEntry[] {
+    const events: LoggedEntry[] = [];
     let leftBytes = FRAME_BUDGET_BYTES;
     for (const source of this.#dirty) {
       const cursor = this.#cursors.get(source);
@@ -143,9 +172,9 @@ export class AttemptFeed implements AttemptFollower {
       if (events.length >= MAX_FRAME_EVENTS || (leftBytes <= 0 && events.length > 0)) break;
       const taken = source.log.after(cursor, MAX_FRAME_EVENTS - events.length, leftBytes);
       const last = taken.at(-1)?.sequence ?? cursor;
-      const takenBytes = taken.reduce((sum, { event }) => sum + estimateEventBytes(event), 0);
+      const takenBytes = taken.reduce((sum, entry) => sum + estimateEntryBytes(entry), 0);
       if (events.length > 0 && takenBytes > leftBytes) break;
-      events.push(...taken);
+      events.push(...taken.map((entry) => ({ lease: source.log.lease, entry })));
       leftBytes -= takenBytes;
       this.#cursors.set(source, last);
       if (last < source.log.lastSequence) break;

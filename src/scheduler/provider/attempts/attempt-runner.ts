@@ -2,20 +2,26 @@ import type { BlobStore } from '../../../blob/interface.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import { createDeadline } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { DaemonError, describeError } from '../../../lib/errors.ts';
+import { DaemonError, describeError, InternalError } from '../../../lib/errors.ts';
 import { SandboxError } from '../../../sandbox/errors.ts';
-import type { ExecutionResult, ExecutionSink } from '../../../sandbox/interface.ts';
+import type { ExecutionResult, ExecutionSink, ResumeState } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
+import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
+import type { ResumeLoader } from '../checkpoints/resume-loader.ts';
 import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS } from '../constants.ts';
+import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
-import { type Conclusion, concludeExecution, concludeFailure } from '../results/conclusion.ts';
+import { attachChain, type Conclusion, concludeExecution, concludeFailure } from '../results/conclusion.ts';
 import type { Attempt, StopReason } from './attempt.ts';
+import { AttemptStopped } from './attempt-stopped.ts';
 import type { InputLoader, LoadedInputs } from './input-loader.ts';
 
 export interface AttemptRunnerModules {
   readonly blobs: Pick<BlobStore, 'put'>;
   readonly inputs: InputLoader;
+  readonly resume: ResumeLoader;
+  readonly desk: CheckpointDesk;
   readonly store: LeaseStore;
   readonly poison: PoisonJobs;
   readonly clock: Clock;
@@ -32,46 +38,66 @@ export class AttemptRunner {
     this.#inputTimeoutMs = options.inputTimeoutMs;
   }
 
-  /** Never rejects: what goes wrong is the attempt's failure. */
-  async run(attempt: Attempt): Promise<Conclusion> {
-    attempt.startedAtMs = this.#modules.clock.nowMs();
+  /** Never rejects: what goes wrong is the attempt's failure. Null: it is left for the process after this one. */
+  async run(attempt: Attempt): Promise<Conclusion | null> {
+    if (attempt.options.restored === undefined) attempt.startedAtMs = this.#modules.clock.nowMs();
+    const conclusion = await this.#run(attempt);
+    await attempt.checkpoints?.close();
+    if (attempt.isSuspended) return null;
+    if (attempt.stopReason !== null) return await this.#fail(attempt, attempt.stopReason);
+    if ('code' in conclusion) return await this.#fail(attempt, conclusion);
+    attempt.phase = 'concluding';
+    this.#emitPhase(attempt, 'finished');
     try {
-      const inputs = await this.#load(attempt);
-      const execution = await this.#execute(attempt, inputs);
-      const conclusion = await concludeExecution(attempt.subject, execution, this.#modules.blobs);
-      if (attempt.stopReason !== null) return this.#fail(attempt, attempt.stopReason);
-      attempt.phase = 'concluding';
-      this.#emitPhase(attempt, 'finished');
       return await this.#countCrash(attempt, conclusion);
     } catch (error) {
-      return this.#fail(attempt, attempt.stopReason ?? this.#classify(attempt, error));
+      return await this.#fail(attempt, this.#classify(attempt, error));
     }
   }
 
-  async #load(attempt: Attempt): Promise<LoadedInputs> {
+  async #run(attempt: Attempt): Promise<Conclusion | StopReason> {
+    const { blobs } = this.#modules;
+    try {
+      const loaded = await this.#load(attempt);
+      const execution = await this.#execute(attempt, loaded);
+      await attempt.checkpoints?.close();
+      const conclusion = await concludeExecution(attempt.subject, describePause(attempt, execution), blobs);
+      return await attachChain(conclusion, attempt.checkpoints?.encode() ?? null, blobs);
+    } catch (error) {
+      return attempt.stopReason ?? this.#classify(attempt, error);
+    }
+  }
+
+  async #load(attempt: Attempt): Promise<LoadedAttempt> {
     attempt.signal.throwIfAborted();
-    const { inputs } = this.#modules;
-    if (!inputs.isAtHand(attempt)) {
+    const { inputs, resume } = this.#modules;
+    if (!inputs.isAtHand(attempt) || !resume.isAtHand(attempt)) {
       attempt.phase = 'fetching';
       this.#emitPhase(attempt, 'fetching');
     }
     using deadline = createDeadline(this.#inputTimeoutMs, attempt.signal);
     try {
-      return await inputs.load(attempt, deadline.signal);
+      const loaded = await inputs.load(attempt, deadline.signal);
+      return { ...loaded, resume: await resume.load(attempt, deadline.signal) };
     } catch (error) {
+      if (error instanceof AttemptStopped) throw error;
       throw new AttemptStopped({ code: 'INPUT_UNAVAILABLE', detail: describeCoded(error) }, { cause: error });
     }
   }
 
-  async #execute(attempt: Attempt, { module, inputs }: LoadedInputs): Promise<ExecutionResult> {
+  async #execute(attempt: Attempt, { module, inputs, resume }: LoadedAttempt): Promise<ExecutionResult> {
     attempt.signal.throwIfAborted();
     const { executor, isolation } = attempt.options;
-    const { workload, resources } = attempt.job.value;
+    const { workload, resources, checkpoints } = attempt.job.value;
+    const { desk, store } = this.#modules;
     if (!attempt.run.options.isBatch) {
       // Intent before effect: a job that takes the daemon down with it is found by this mark (design section 6).
-      await this.#modules.store.note(attempt.id, { ...attempt.describeAccepted(), phase: 'running' });
+      const record: LeaseRecord = { ...attempt.describeAccepted(), phase: 'running' };
+      await store.note(attempt.id, record, desk.beginOperations(attempt));
     }
+    attempt.signal.throwIfAborted();
     attempt.phase = 'running';
+    attempt.checkpoints = desk.open(attempt);
     if (!attempt.run.options.isBatch) this.#emitPhase(attempt, 'running');
     const task = {
       requester: attempt.requester,
@@ -80,8 +106,8 @@ export class AttemptRunner {
       module,
       inputs,
       resources,
-      checkpoints: null,
-      resume: null,
+      checkpoints: checkpoints?.schedule ?? null,
+      resume,
     };
     return await executor.execute(task, this.#createSink(attempt), { signal: attempt.signal });
   }
@@ -94,27 +120,29 @@ export class AttemptRunner {
         attempt.emit({ kind: 'phase', phase: 'running' }, this.#modules.clock.nowMs());
       attempt.emit(event, this.#modules.clock.nowMs());
     };
+    // Of use only where a run may give some of them again.
+    const place = (ordinal: number) => (attempt.checkpoints === null ? {} : { ordinal });
     return {
-      log: (stream, text) => {
+      log: (stream, text, ordinal) => {
         for (let start = 0; start === 0 || start < text.length; start += MAX_LOG_CHARS) {
-          emit({ kind: 'log', stream, text: text.slice(start, start + MAX_LOG_CHARS) });
+          const part = { kind: 'log', stream, text: text.slice(start, start + MAX_LOG_CHARS) } as const;
+          const isLast = start + MAX_LOG_CHARS >= text.length;
+          emit(isLast ? { ...part, ...place(ordinal) } : part);
         }
       },
-      metric: (name, value, step) => {
+      metric: (name, value, step, ordinal) => {
         const shortName = name.slice(0, MAX_METRIC_NAME_CHARS);
-        emit({ kind: 'metric', name: shortName, value: value.slice(0, MAX_METRIC_VALUE_CHARS), step });
+        const shortValue = value.slice(0, MAX_METRIC_VALUE_CHARS);
+        emit({ kind: 'metric', name: shortName, value: shortValue, step, ...place(ordinal) });
       },
       progress: (progress) => {
         attempt.hasLife = true;
         attempt.progress = progress;
       },
-      checkpoint: () =>
-        Promise.resolve({
-          wanted: [],
-          receive: () => Promise.resolve(),
-          complete: () => Promise.resolve(),
-          then: 'continue',
-        }),
+      checkpoint: async (state) => {
+        if (attempt.checkpoints === null) throw new InternalError('a checkpoint of a job that makes none');
+        return await attempt.checkpoints.checkpoint(state);
+      },
     };
   }
 
@@ -131,13 +159,21 @@ export class AttemptRunner {
     return conclusion;
   }
 
-  #fail(attempt: Attempt, reason: StopReason): Conclusion {
+  /** The links that were told are in its receipt too, unless they cannot be stored. */
+  async #fail(attempt: Attempt, reason: StopReason): Promise<Conclusion> {
     attempt.phase = 'concluding';
-    return concludeFailure(attempt.subject, reason);
+    const failure = concludeFailure(attempt.subject, reason);
+    try {
+      return await attachChain(failure, attempt.checkpoints?.encode() ?? null, this.#modules.blobs);
+    } catch (error) {
+      this.#modules.logger.warn({ error, lease: attempt.id }, 'the checkpoint chain of a failed attempt is not kept');
+      return failure;
+    }
   }
 
   #classify(attempt: Attempt, error: unknown): StopReason {
     if (error instanceof AttemptStopped) return error.reason;
+    if (attempt.isSuspended) return { code: 'CANCELLED', detail: describeCoded(error) };
     if (error instanceof SandboxError) {
       return { code: 'EXECUTOR_UNAVAILABLE', detail: describeCoded(error) };
     }
@@ -146,15 +182,15 @@ export class AttemptRunner {
   }
 }
 
-/** Carries the reason from where an attempt failed to where it is concluded. */
-class AttemptStopped extends Error {
-  override readonly name = 'AttemptStopped';
-  readonly reason: StopReason;
+interface LoadedAttempt extends LoadedInputs {
+  readonly resume: ResumeState | null;
+}
 
-  constructor(reason: StopReason, options: ErrorOptions) {
-    super(reason.detail, options);
-    this.reason = reason;
-  }
+/** A program that was halted has ended because its requester asked for it, for the reason that it gave. */
+function describePause({ pauseReason }: Attempt, execution: ExecutionResult): ExecutionResult {
+  const { outcome } = execution;
+  if (pauseReason === null || outcome.kind !== 'attempt-failed' || outcome.code !== 'PAUSED') return execution;
+  return { ...execution, outcome: { kind: 'attempt-failed', ...pauseReason } };
 }
 
 /** Coded errors say what went wrong; of others only the kind leaves this node. */

@@ -6,10 +6,13 @@ import type { AttemptEvent } from '../../../domain/messages.ts';
 import type { ATTEMPT_FAILURES } from '../../../domain/receipt.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
+import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
+import { SEQUENCES_PER_GENERATION } from '../checkpoints/attempt-origin.ts';
+import type { KnownLinks } from '../checkpoints/known-links.ts';
 import { createLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts';
 import type { ConclusionSubject } from '../results/conclusion.ts';
 import type { AttemptFollower, FeedSource } from './attempt-feed.ts';
-import { EventLog, estimateEventBytes } from './event-log.ts';
+import { EventLog, estimateEventBytes, type RecalledCheckpoint } from './event-log.ts';
 import type { Run } from './run.ts';
 
 export type AttemptFailureCode = (typeof ATTEMPT_FAILURES)[number];
@@ -22,12 +25,27 @@ export interface StopReason {
   readonly detail: string;
 }
 
+/** What the process before left of an attempt that is gone on with. */
+export interface RestoredAttempt {
+  /** How often it was taken up, this time included. */
+  readonly generation: number;
+  readonly links: KnownLinks;
+}
+
 export interface AttemptOptions {
   /** Unix ms. */
   readonly acceptedAtMs: number;
   readonly acceptedAtMonotonicMs: number;
   readonly executor: Executor;
   readonly isolation: IsolationLevel;
+  readonly restored?: RestoredAttempt;
+}
+
+export interface EmitOptions {
+  /** Learns of the event in another way. */
+  readonly except?: AttemptFollower | undefined;
+  /** To be given to the event; by default the next one. */
+  readonly sequence?: number;
 }
 
 /** One live execution of a job under one lease. Everything that must outlive the process is in its LeaseRecord. */
@@ -48,6 +66,12 @@ export class Attempt implements FeedSource {
   progress = { fuel: 0, step: 0, cpuTimeMs: 0 };
   startedAtMs: number;
   stopReason: StopReason | null = null;
+  /** Set once it was asked to end at its next checkpoint. */
+  pauseReason: StopReason | null = null;
+  /** True once it is left for the process that comes after this one. */
+  isSuspended = false;
+  /** Set while the program runs, where it makes checkpoints. */
+  checkpoints: AttemptCheckpoints | null = null;
   readonly #controller = new AbortController();
 
   constructor(signed: { readonly job: Signed<Job>; readonly lease: Signed<Lease> }, run: Run, options: AttemptOptions) {
@@ -57,7 +81,10 @@ export class Attempt implements FeedSource {
     this.id = signed.lease.id as string as LeaseId;
     this.run = run;
     this.options = options;
-    this.log = new EventLog(this.id);
+    const firstSequence = (options.restored?.generation ?? 0) * SEQUENCES_PER_GENERATION;
+    this.log = new EventLog(this.id, firstSequence);
+    if (options.restored !== undefined) this.log.recall(noteLinks(options.restored.links));
+    this.progressSequence = firstSequence;
     this.renewedAtMs = options.acceptedAtMonotonicMs;
     this.startedAtMs = options.acceptedAtMs;
   }
@@ -68,6 +95,17 @@ export class Attempt implements FeedSource {
 
   get requester(): PeerKey {
     return this.lease.value.requester;
+  }
+
+  /** True if its state can be kept and gone on with: by the job, and a batch keeps nothing of its attempts. */
+  get isPausable(): boolean {
+    return this.job.value.checkpoints !== undefined && !this.run.options.isBatch;
+  }
+
+  /** Of sealed snapshots; null where the job does not ask for sealing. */
+  get snapshotKey(): Uint8Array | null {
+    if (this.job.value.checkpoints?.sealed !== true) return null;
+    return this.run.options.snapshotKeys.get(this.id) ?? null;
   }
 
   get isOver(): boolean {
@@ -96,18 +134,29 @@ export class Attempt implements FeedSource {
 
   /** Ends the program; the attempt then fails with this reason, whatever the program still gave. First reason wins. */
   stop(reason: StopReason): void {
-    if (this.stopReason !== null || this.phase === 'concluding' || this.phase === 'ended') return;
+    if (this.stopReason !== null || this.isSuspended || this.phase === 'concluding' || this.phase === 'ended') return;
     this.stopReason = reason;
     this.#controller.abort(new DOMException(reason.detail, 'AbortError'));
   }
 
-  /** `except` learns of the event in another way. */
-  emit(event: AttemptEvent, nowMs: number, except?: AttemptFollower): void {
-    this.log.append(event, nowMs);
+  /** Ends the program, and nothing is said of how the attempt ended: it has not. */
+  suspend(): void {
+    if (this.stopReason !== null || this.phase !== 'running') return;
+    this.isSuspended = true;
+    this.#controller.abort(new DOMException('the provider is stopping', 'AbortError'));
+  }
+
+  emit(event: AttemptEvent, nowMs: number, { except, sequence }: EmitOptions = {}): void {
+    this.log.append(event, nowMs, sequence);
     const urgency = event.kind === 'log' || event.kind === 'metric' ? 'soon' : 'now';
     const sizeBytes = estimateEventBytes(event);
     for (const follower of this.followers) {
       if (follower !== except) follower.onEvent(this, sizeBytes, urgency);
     }
   }
+}
+
+/** Checkpoints that were told before the restart, for a follower that has not heard of all of them. */
+function noteLinks(links: KnownLinks): readonly RecalledCheckpoint[] {
+  return links.map(({ sequence, atMs }, recall) => ({ sequence, atMs, recall }));
 }

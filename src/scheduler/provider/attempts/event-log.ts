@@ -1,21 +1,42 @@
 import { type LeaseId, UnixMs } from '../../../domain/ids.ts';
 import type { AttemptEvent, InlineBlob, SequencedEvent } from '../../../domain/messages.ts';
 import type { SignedWire } from '../../../domain/signed.ts';
-import { EVENT_OVERHEAD_BYTES, MAX_BUFFERED_BYTES, MAX_BUFFERED_EVENTS } from '../constants.ts';
+import {
+  EVENT_OVERHEAD_BYTES,
+  MAX_BUFFERED_BYTES,
+  MAX_BUFFERED_CHECKPOINTS,
+  MAX_BUFFERED_EVENTS,
+  RECALLED_EVENT_BYTES,
+} from '../constants.ts';
+
+/** A checkpoint that is in the journal only. */
+export interface RecalledCheckpoint {
+  readonly sequence: number;
+  readonly atMs: UnixMs;
+  /** Index of the link. */
+  readonly recall: number;
+}
+
+export type LogEntry = SequencedEvent | RecalledCheckpoint;
 
 interface Buffered {
-  readonly event: SequencedEvent;
+  readonly entry: LogEntry;
   readonly sizeBytes: number;
 }
 
 /**
  * The events of one attempt, numbered from 1 and bounded. When it is full, the oldest logs, metrics and progress are
- * dropped and a log line in their place says how many; what else there is (phases, commitment, receipt) stays.
+ * dropped and a log line in their place says how many; what else there is (phases, commitment, receipt) stays. Of many
+ * checkpoints the older ones are only noted, and read from the journal when they are asked for.
  */
 export class EventLog {
   readonly lease: LeaseId;
   #buffered: Buffered[] = [];
   #sizeBytes = 0;
+  /** Checkpoints that are held whole, those that are only noted, and the index of the next one to be. */
+  #checkpoints = 0;
+  #recalled = 0;
+  #nextRecalled = 0;
   #lastSequence: number;
   #dropped = 0;
   #noteSequence = 0;
@@ -34,28 +55,40 @@ export class EventLog {
     return this.#dropped;
   }
 
-  append(event: AttemptEvent, nowMs: number): SequencedEvent {
-    this.#lastSequence += 1;
+  /** @param sequence to be given to it, if that is above the last one; by default the next */
+  append(event: AttemptEvent, nowMs: number, sequence = 0): SequencedEvent {
+    this.#lastSequence = Math.max(this.#lastSequence + 1, sequence);
     const sequenced: SequencedEvent = { lease: this.lease, sequence: this.#lastSequence, atMs: UnixMs(nowMs), event };
     const sizeBytes = estimateEventBytes(event);
-    this.#buffered.push({ event: sequenced, sizeBytes });
+    this.#buffered.push({ entry: sequenced, sizeBytes });
     this.#sizeBytes += sizeBytes;
-    if (this.#buffered.length > MAX_BUFFERED_EVENTS || this.#sizeBytes > MAX_BUFFERED_BYTES) this.#makeRoom();
+    if (event.kind === 'checkpoint') this.#countCheckpoint();
+    if (this.#buffered.length - this.#recalled > MAX_BUFFERED_EVENTS || this.#sizeBytes > MAX_BUFFERED_BYTES) {
+      this.#makeRoom();
+    }
     return sequenced;
   }
 
-  /** Events above `sequence` in order: at most `maxEvents`, and of `maxBytes` unless the first alone is larger. */
-  after(sequence: number, maxEvents: number, maxBytes: number): SequencedEvent[] {
-    const events: SequencedEvent[] = [];
+  /** Notes checkpoints that are in the journal, in order, before anything is appended. */
+  recall(checkpoints: readonly RecalledCheckpoint[]): void {
+    this.#buffered = checkpoints.map((entry) => ({ entry, sizeBytes: 0 }));
+    this.#recalled = checkpoints.length;
+    this.#nextRecalled = checkpoints.length;
+    this.#lastSequence = Math.max(this.#lastSequence, checkpoints.at(-1)?.sequence ?? 0);
+  }
+
+  /** Entries above `sequence` in order: at most `maxEvents`, and of `maxBytes` unless the first alone is larger. */
+  after(sequence: number, maxEvents: number, maxBytes: number): LogEntry[] {
+    const entries: LogEntry[] = [];
     let sizeBytes = 0;
     for (let index = this.#indexAfter(sequence); index < this.#buffered.length; index += 1) {
-      const entry = this.#buffered[index];
-      if (entry === undefined || events.length >= maxEvents) break;
-      sizeBytes += entry.sizeBytes;
-      if (events.length > 0 && sizeBytes > maxBytes) break;
-      events.push(entry.event);
+      const entry = this.#buffered[index]?.entry;
+      if (entry === undefined || entries.length >= maxEvents) break;
+      sizeBytes += estimateEntryBytes(entry);
+      if (entries.length > 0 && sizeBytes > maxBytes) break;
+      entries.push(entry);
     }
-    return events;
+    return entries;
   }
 
   #indexAfter(sequence: number): number {
@@ -63,37 +96,60 @@ export class EventLog {
     let high = this.#buffered.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if ((this.#buffered[middle]?.event.sequence ?? 0) > sequence) high = middle;
+      if ((this.#buffered[middle]?.entry.sequence ?? 0) > sequence) high = middle;
       else low = middle + 1;
     }
     return low;
   }
 
+  /** Of too many the older half is only noted, so that the cost of each is constant. */
+  #countCheckpoint(): void {
+    this.#checkpoints += 1;
+    if (this.#checkpoints <= MAX_BUFFERED_CHECKPOINTS) return;
+    let surplus = Math.floor(MAX_BUFFERED_CHECKPOINTS / 2);
+    this.#checkpoints -= surplus;
+    this.#recalled += surplus;
+    this.#buffered = this.#buffered.map((buffered) => {
+      const { entry, sizeBytes } = buffered;
+      if (surplus === 0 || 'recall' in entry || entry.event.kind !== 'checkpoint') return buffered;
+      surplus -= 1;
+      this.#sizeBytes -= sizeBytes;
+      const { sequence, atMs } = entry;
+      return { entry: { sequence, atMs, recall: this.#nextRecalled++ }, sizeBytes: 0 };
+    });
+  }
+
   /** Drops the older half of what may be dropped, so that the cost a dropped event is constant. */
   #makeRoom(): void {
-    const droppable = this.#buffered.filter((entry) => isDroppable(entry.event));
-    const cut = droppable[Math.floor(droppable.length / 2)]?.event;
-    if (cut === undefined) return;
-    const kept = this.#buffered.filter((entry) => !isDroppable(entry.event) || entry.event.sequence > cut.sequence);
+    const droppable = this.#buffered.filter(({ entry }) => isDroppable(entry));
+    const cut = droppable[Math.floor(droppable.length / 2)]?.entry;
+    if (cut === undefined || 'recall' in cut) return;
+    const kept = this.#buffered.filter(({ entry }) => !isDroppable(entry) || entry.sequence > cut.sequence);
     const removed = this.#buffered.length - kept.length;
     this.#dropped += this.#noteSequence === 0 ? removed : removed - 1;
     this.#noteSequence = cut.sequence;
     const note = this.#describeDropped(cut);
-    const position = kept.findIndex((entry) => entry.event.sequence > cut.sequence);
+    const position = kept.findIndex(({ entry }) => entry.sequence > cut.sequence);
     kept.splice(position < 0 ? kept.length : position, 0, note);
     this.#buffered = kept;
-    this.#sizeBytes = kept.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+    this.#sizeBytes = kept.reduce((sum, buffered) => sum + buffered.sizeBytes, 0);
   }
 
   #describeDropped(cut: SequencedEvent): Buffered {
     const text = `[fogproof] ${this.#dropped} earlier events were dropped: the buffer was full`;
-    const event: SequencedEvent = { ...cut, event: { kind: 'log', stream: 'log', text } };
-    return { event, sizeBytes: estimateEventBytes(event.event) };
+    const entry: SequencedEvent = { ...cut, event: { kind: 'log', stream: 'log', text } };
+    return { entry, sizeBytes: estimateEventBytes(entry.event) };
   }
 }
 
-function isDroppable({ event }: SequencedEvent): boolean {
-  return event.kind === 'log' || event.kind === 'metric' || event.kind === 'progress';
+function isDroppable(entry: LogEntry): boolean {
+  if ('recall' in entry) return false;
+  const { kind } = entry.event;
+  return kind === 'log' || kind === 'metric' || kind === 'progress';
+}
+
+export function estimateEntryBytes(entry: LogEntry): number {
+  return 'recall' in entry ? RECALLED_EVENT_BYTES : estimateEventBytes(entry.event);
 }
 
 /** An upper estimate of an event's bytes on the wire. */

@@ -6,6 +6,7 @@ import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { PeerTransport } from '../../../network/interface.ts';
 import type { InputFile } from '../../../sandbox/interface.ts';
+import type { Logger } from '../../../telemetry/interface.ts';
 import { fetchBlob } from '../../blob-fetcher.ts';
 import { MAX_SUPPLIED_BLOBS, RECENT_INPUT_BYTES } from '../constants.ts';
 import { ProviderError } from '../errors.ts';
@@ -15,6 +16,7 @@ export interface InputLoaderModules {
   readonly blobs: BlobStore;
   readonly transport: Pick<PeerTransport, 'request'>;
   readonly self: PeerKey;
+  readonly logger: Logger;
 }
 
 export interface LoadedInputs {
@@ -52,6 +54,25 @@ export class InputLoader {
     return listNeeded(attempt).every(
       ({ blob }) => inlineBlobs.has(blob) || this.#recent.has(keyOf(attempt.requester, blob)),
     );
+  }
+
+  /** Stores what came inline, for the process that may have to go on after this one. Never rejects. */
+  async keep(attempt: Attempt): Promise<void> {
+    const { blobs, logger } = this.#modules;
+    for (const { blob } of listNeeded(attempt)) {
+      const bytes = attempt.run.readInline(blob, isBlob) ?? this.#recent.get(keyOf(attempt.requester, blob));
+      if (bytes === undefined) continue;
+      try {
+        await blobs.put(bytes);
+      } catch (error) {
+        logger.warn({ blob, error }, 'an input is not kept: after a restart it has to be fetched again');
+      }
+    }
+  }
+
+  /** The requester has shown that it has these: an attempt of its ran with them before the restart. */
+  trust(attempt: Attempt): void {
+    for (const { blob } of listNeeded(attempt)) this.#supplied.set(keyOf(attempt.requester, blob), true);
   }
 
   /** @throws ProviderError; SchedulerError, NetworkError, BlobError from the transfer */

@@ -5,6 +5,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObjects } from '../../../proofs/signed-object.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
+import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import { MAX_PROGRESS_INTERVAL_MS, PULSE_BOUNDS_MS, PULSES_PER_RENEWAL } from '../constants.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import type { AttemptTable } from './attempt-table.ts';
@@ -17,6 +18,7 @@ export interface PulseModules {
   readonly logger: Logger;
   readonly stop: (attempt: Attempt, reason: StopReason) => void;
   readonly dispatcher: Pick<Dispatcher, 'pump'>;
+  readonly checkpoints: Pick<CheckpointDesk, 'noteSigns'>;
 }
 
 /**
@@ -91,6 +93,7 @@ export class Pulse implements Disposable {
     try {
       const { clock, identity } = this.#modules;
       const signed = await signObjects(PROGRESS, due.map(describeProgress.bind(null, clock.nowMs())), identity);
+      await this.#modules.checkpoints.noteSigns(due);
       due.forEach((attempt, index) => {
         const progress = signed[index];
         if (progress === undefined || attempt.phase === 'ended' || attempt.phase === 'concluding') return;

@@ -1,4 +1,4 @@
-import type { BlobId, PeerKey } from '../../../domain/ids.ts';
+import type { BlobId, LeaseId, PeerKey } from '../../../domain/ids.ts';
 import type { Attempt } from './attempt.ts';
 import type { AttemptFeed } from './attempt-feed.ts';
 
@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly isBatch: boolean;
   /** Blobs that came with the lease request, not yet checked against their ids. */
   readonly inlineBlobs: ReadonlyMap<BlobId, Uint8Array>;
+  /** Of jobs whose snapshots are sealed. */
+  readonly snapshotKeys: ReadonlyMap<LeaseId, Uint8Array>;
 }
 
 /** The attempts of one lease request. They run in order, in as many lanes as slots are granted. */

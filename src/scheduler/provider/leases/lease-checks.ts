@@ -5,6 +5,7 @@ import type { Lease } from '../../../domain/lease.ts';
 import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
+import { SNAPSHOT } from '../../../domain/snapshot.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 
 /** A job with the lease that is to run it, their signatures verified. */
@@ -21,6 +22,10 @@ export interface LeaseContext {
   readonly offer: Signed<Offer>;
   /** Batch statements that sign the jobs, by job. */
   readonly statements: ReadonlyMap<ObjectId, ObjectId>;
+  /** True for several leases of one request. */
+  readonly isBatch: boolean;
+  /** Of jobs whose snapshots are sealed, by lease. */
+  readonly snapshotKeys: ReadonlyMap<string, Uint8Array>;
   readonly nowMs: number;
 }
 
@@ -54,6 +59,11 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
       lease.value.commitReveal === offer.value.terms.commitReveal &&
       lease.value.commitReveal === job.value.replication.replicas > 1,
   ],
+  ['the lease names another holder of snapshots than its job', namesHolderOfJob],
+  ['the lease resumes a job that makes no checkpoints', ({ lease, job }) => isResumable(lease.value, job.value)],
+  ['a batch resumes nothing', ({ lease }, { isBatch }) => lease.value.resume === undefined || !isBatch],
+  ['the snapshot to resume from is larger than any', ({ lease }) => isSnapshotSize(lease.value.resume)],
+  ['the key of the sealed snapshots is missing', hasSnapshotKey],
   ['the job has no such replica', ({ lease, job }) => lease.value.replica < job.value.replication.replicas],
   [
     "the lease's times are not the network's",
@@ -80,6 +90,26 @@ function isSameId(a: string, b: string): boolean {
 /** An offer is about the job itself or about the statement that signs it together with others. */
 function isSubject({ job }: LeasedJob, { offer, statements }: LeaseContext): boolean {
   return offer.value.subject === job.id || offer.value.subject === statements.get(job.id);
+}
+
+/** Who is given the snapshots: as the job says, and nobody where there are none. */
+function namesHolderOfJob({ lease, job }: LeasedJob): boolean {
+  const { checkpoints, requester } = job.value;
+  const holder = checkpoints === undefined ? undefined : (checkpoints.holder ?? requester);
+  return lease.value.snapshotHolder === holder;
+}
+
+function isResumable({ resume }: Lease, { checkpoints }: Job): boolean {
+  return resume === undefined || checkpoints !== undefined;
+}
+
+function isSnapshotSize(resume: Lease['resume']): boolean {
+  return resume === undefined || resume.snapshot.sizeBytes <= SNAPSHOT.maxBytes;
+}
+
+/** A batch makes no snapshots, so it needs no keys. */
+function hasSnapshotKey({ lease, job }: LeasedJob, { isBatch, snapshotKeys }: LeaseContext): boolean {
+  return job.value.checkpoints?.sealed !== true || isBatch || snapshotKeys.has(lease.id);
 }
 
 function isPayable(job: Job, offer: Offer): boolean {

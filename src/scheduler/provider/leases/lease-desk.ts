@@ -104,6 +104,8 @@ export class LeaseDesk {
       requester,
       offer: entry.offer,
       statements,
+      isBatch: pairs.length > 1,
+      snapshotKeys: indexSnapshotKeys(request),
       nowMs: this.#modules.clock.nowMs(),
     };
     for (const pair of pairs) {
@@ -186,4 +188,9 @@ async function openStatements(jobs: readonly Signed<Job>[]): Promise<ReadonlyMap
 /** Blobs that came with a request, by the id that they are said to have. */
 export function indexInlineBlobs(request: LeaseRequest): ReadonlyMap<BlobId, Uint8Array> {
   return new Map(request.inlineBlobs.map((inline) => [inline.blob, inline.bytes]));
+}
+
+/** Keys of sealed snapshots, by the lease of the attempt that seals with them. */
+export function indexSnapshotKeys(request: LeaseRequest): ReadonlyMap<LeaseId, Uint8Array> {
+  return new Map(request.snapshotKeys?.map(({ lease, key }) => [lease, key]));
 }

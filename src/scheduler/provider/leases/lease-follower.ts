@@ -4,12 +4,14 @@ import type { Clock } from '../../../lib/clock.ts';
 import { AttemptFeed, type FeedSource } from '../attempts/attempt-feed.ts';
 import type { AttemptTable } from '../attempts/attempt-table.ts';
 import { EventLog } from '../attempts/event-log.ts';
+import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import type { LeaseRecord } from './lease-record.ts';
 import type { LeaseStore } from './lease-store.ts';
 
 export interface LeaseFollowerModules {
   readonly table: AttemptTable;
   readonly store: LeaseStore;
+  readonly journal: AttemptJournal;
   readonly clock: Clock;
 }
 
@@ -31,7 +33,7 @@ export class LeaseFollower {
     requester: PeerKey,
     requests: readonly FollowRequest[],
   ): Promise<{ readonly feed: AttemptFeed; readonly unknown: readonly LeaseId[] }> {
-    const feed = new AttemptFeed(this.#modules.clock);
+    const feed = new AttemptFeed(this.#modules);
     const unknown: LeaseId[] = [];
     for (const request of requests) {
       const source = await this.#find(requester, request);
@@ -48,13 +50,14 @@ export class LeaseFollower {
     if (attempt !== undefined) return attempt.requester === requester ? attempt : undefined;
     const ended = record?.endedAtMs === null ? await this.#modules.store.get(lease) : record;
     if (ended === undefined || ended.requester !== requester || ended.endedAtMs === null) return undefined;
-    const log = this.#modules.table.endedLog(lease) ?? this.#recall(lease, ended, fromSequence);
+    const log = this.#modules.table.endedLog(lease) ?? (await this.#recall(lease, ended, fromSequence));
     return { log, isOver: true, followers: new Set() };
   }
 
-  /** A log that holds but the last event, under a sequence that its reader has not seen. */
-  #recall(lease: LeaseId, record: LeaseRecord, fromSequence: number): EventLog {
+  /** A log that holds the checkpoints and the last event, under a sequence that its reader has not seen. */
+  async #recall(lease: LeaseId, record: LeaseRecord, fromSequence: number): Promise<EventLog> {
     const log = new EventLog(lease, Math.max(record.lastSequence - 1, fromSequence));
+    log.recall(await this.#modules.journal.recall(lease));
     const last = describeLastEvent(record);
     if (last !== undefined) log.append(last, record.endedAtMs ?? this.#modules.clock.nowMs());
     return log;

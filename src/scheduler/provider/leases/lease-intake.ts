@@ -9,7 +9,7 @@ import type { AttemptTable } from '../attempts/attempt-table.ts';
 import type { Dispatcher } from '../attempts/dispatcher.ts';
 import { Run } from '../attempts/run.ts';
 import type { ProviderMetrics } from '../metrics.ts';
-import { indexInlineBlobs, type TakenLease } from './lease-desk.ts';
+import { indexInlineBlobs, indexSnapshotKeys, type TakenLease } from './lease-desk.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 
 export interface LeaseIntakeModules {
@@ -73,6 +73,7 @@ export class LeaseIntake {
       requester,
       isBatch: pairs.length > 1,
       inlineBlobs: indexInlineBlobs(request),
+      snapshotKeys: indexSnapshotKeys(request),
     });
     const options = {
       acceptedAtMs: clock.nowMs(),

@@ -1,5 +1,5 @@
 import type { LeaseId } from '../../../domain/ids.ts';
-import type { Database, Repository } from '../../../storage/interface.ts';
+import type { Database, Repository, WriteOperation } from '../../../storage/interface.ts';
 import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../../receipt-notes.ts';
 import { LEASE_RECORD_CODEC, type LeaseRecord } from './lease-record.ts';
 
@@ -31,8 +31,8 @@ export class LeaseStore {
   }
 
   /** Survives a crash of the process; enough for what only says how far an attempt came. */
-  async note(lease: LeaseId, record: LeaseRecord): Promise<void> {
-    await this.#records.put(lease, record);
+  async note(lease: LeaseId, record: LeaseRecord, also: readonly WriteOperation[] = []): Promise<void> {
+    await this.#database.write([this.#records.putOperation(lease, record), ...also]);
   }
 
   async delete(leases: readonly LeaseId[]): Promise<void> {

@@ -4,10 +4,14 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObjects } from '../../../proofs/signed-object.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
+import type { Attempt } from '../attempts/attempt.ts';
+import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
+import type { SnapshotKeeper } from '../checkpoints/snapshot-keeper.ts';
 import { RECEIPT_BATCH } from '../constants.ts';
 import { concludeFailure } from '../results/conclusion.ts';
 import { createReceipt } from '../results/receipts.ts';
 import type { ResultKeeper } from '../results/result-keeper.ts';
+import type { AttemptRestorer } from './attempt-restorer.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 import type { PoisonJobs } from './poison-jobs.ts';
 
@@ -16,31 +20,60 @@ export interface RecoveryModules {
   readonly store: LeaseStore;
   readonly keeper: ResultKeeper;
   readonly poison: PoisonJobs;
+  readonly journal: AttemptJournal;
+  readonly snapshots: Pick<SnapshotKeeper, 'load'>;
+  readonly restorer: AttemptRestorer;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /**
- * What a new process does with the leases of the one before: attempts that were live when it died are ended as failed,
- * with a receipt that says so, and never run again under the same lease; results are kept on for their requesters.
+ * What a new process does with the leases of the one before. Attempts with checkpoints whose lease may still be live are
+ * gone on with under it: they are returned, and run nowhere else. Others that were live are ended as failed, with a
+ * receipt that says so, and never run again under the same lease. Results are kept on for their requesters.
  */
-export async function recoverLeases(modules: RecoveryModules, networkId: string): Promise<void> {
+export async function recoverLeases(modules: RecoveryModules, networkId: string): Promise<readonly Attempt[]> {
+  const { store, poison, journal, clock, keeper, logger } = modules;
+  await journal.load();
   const kept: LeaseEntry[] = [];
-  const interrupted: LeaseEntry[] = [];
-  for await (const entry of modules.store.entries()) {
-    (entry[1].endedAtMs === null ? interrupted : kept).push(entry);
+  const live: LeaseEntry[] = [];
+  for await (const entry of store.entries()) {
+    (entry[1].endedAtMs === null ? live : kept).push(entry);
   }
-  for (const [, record] of interrupted) {
-    if (record.phase === 'running') await modules.poison.count(record.job, modules.clock.nowMs());
+  for (const [, record] of live) {
+    if (record.phase === 'running') await poison.count(record.job, clock.nowMs());
   }
+  const { restored, interrupted } = await restoreAll(modules, live);
   for (let start = 0; start < interrupted.length; start += RECEIPT_BATCH) {
     kept.push(...(await endInterrupted(modules, networkId, interrupted.slice(start, start + RECEIPT_BATCH))));
   }
   kept.sort((a, b) => (a[1].endedAtMs ?? 0) - (b[1].endedAtMs ?? 0));
-  for (const [lease, record] of kept) modules.keeper.keep(lease, record);
+  for (const [lease, record] of kept) keeper.keep(lease, record);
+  await modules.snapshots.load(new Set(restored.map(({ id }) => id)));
+  await forgetStrays(modules, [...live, ...kept]);
   if (interrupted.length > 0) {
-    modules.logger.warn({ attempts: interrupted.length }, 'attempts of the process before were ended as failed');
+    logger.warn({ attempts: interrupted.length }, 'attempts of the process before were ended as failed');
   }
+  if (restored.length > 0)
+    logger.info({ attempts: restored.length }, 'attempts of the process before are gone on with');
+  return restored;
+}
+
+async function restoreAll({ restorer }: RecoveryModules, live: readonly LeaseEntry[]) {
+  const restored: Attempt[] = [];
+  const interrupted: LeaseEntry[] = [];
+  for (const entry of live) {
+    const attempt = await restorer.restore(entry);
+    if (attempt === undefined) interrupted.push(entry);
+    else restored.push(attempt);
+  }
+  return { restored, interrupted };
+}
+
+/** Journals whose lease was dropped, and the process died before they were. */
+async function forgetStrays({ journal }: RecoveryModules, entries: readonly LeaseEntry[]): Promise<void> {
+  const known = new Set(entries.map(([lease]) => lease));
+  await journal.forget([...journal.leases].filter((lease) => !known.has(lease)));
 }
 
 async function endInterrupted(

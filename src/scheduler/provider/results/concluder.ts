@@ -14,6 +14,8 @@ import type { Attempt } from '../attempts/attempt.ts';
 import type { AttemptFeed, ReceiptGroup } from '../attempts/attempt-feed.ts';
 import type { AttemptTable } from '../attempts/attempt-table.ts';
 import type { Dispatcher } from '../attempts/dispatcher.ts';
+import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
+import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseEntry, LeaseStore } from '../leases/lease-store.ts';
 import type { ProviderMetrics } from '../metrics.ts';
@@ -31,6 +33,8 @@ export interface ConcluderModules {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: ProviderMetrics;
+  readonly journal: Pick<AttemptJournal, 'forget' | 'leases'>;
+  readonly checkpoints: Pick<CheckpointDesk, 'end'>;
 }
 
 export interface ConcludedAttempt {
@@ -64,6 +68,7 @@ export class Concluder {
     } catch (error) {
       await this.#giveUp([concluded], error);
     }
+    if (concluded.attempt.isPausable) await this.#modules.checkpoints.end(concluded.attempt.id);
   }
 
   /** Signs and journals receipts together. Never rejects. @param group of one run, none of which is committed to */
@@ -165,7 +170,7 @@ export class Concluder {
 
   /** The last event of an attempt. `feed` gets the receipt as part of its group. */
   #tell(attempt: Attempt, event: AttemptEvent, feed: AttemptFeed | null): void {
-    attempt.emit(event, this.#modules.clock.nowMs(), feed ?? undefined);
+    attempt.emit(event, this.#modules.clock.nowMs(), { except: feed ?? undefined });
     // A batch's receipts are in its records; its logs are worth memory only where there is more to tell.
     if (!attempt.run.options.isBatch || attempt.log.lastSequence > 1) this.#modules.table.keepLog(attempt);
   }
@@ -195,7 +200,17 @@ export class Concluder {
     const concluded = { attempt, conclusion };
     const receipt = await signObject(RECEIPT, this.#createReceipt(concluded, null), this.#modules.identity);
     const record = describeEnded(concluded, UnixMs(this.#modules.clock.nowMs()));
+    await this.#forgetOrigin(attempt);
     this.#publish([concluded], [receipt], [[attempt.id, { ...record, phase: 'ended', receipt: receipt.wire }]]);
+  }
+
+  /** Its record still says that it runs: the next process must not go on with what its requester was told has ended. */
+  async #forgetOrigin({ id }: Attempt): Promise<void> {
+    try {
+      await this.#modules.journal.forget([id]);
+    } catch (error) {
+      this.#modules.logger.error({ error, lease: id }, 'the journal of an ended attempt could not be removed');
+    }
   }
 
   #abandon(attempt: Attempt): void {

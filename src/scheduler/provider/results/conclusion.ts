@@ -7,7 +7,8 @@ import { type Outcome, type OutputFile, type Receipt, type Result } from '../../
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 import type { StopReason } from '../attempts/attempt.ts';
-import { INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
+import type { EncodedChain } from '../checkpoints/attempt-chain.ts';
+import { INLINE_CHAIN_BYTES, INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
 
 /** What an attempt came to: the result that is committed to or signed, and where its outputs are. */
 export interface Conclusion {
@@ -18,6 +19,8 @@ export interface Conclusion {
   readonly inline: readonly InlineBlob[];
   /** Outputs that were put into the blob store. */
   readonly stored: readonly BlobId[];
+  /** Null where the attempt made no checkpoints. */
+  readonly checkpoints: { readonly root: Uint8Array; readonly chain: NonNullable<Receipt['checkpointChain']> } | null;
 }
 
 export interface ConclusionSubject {
@@ -46,6 +49,7 @@ export function concludeFailure(subject: ConclusionSubject, reason: StopReason):
     usage: { cpuTimeMs: 0, wallTimeMs: 0, peakMemoryBytes: 0 },
     inline: [],
     stored: [],
+    checkpoints: null,
   };
 }
 
@@ -81,6 +85,25 @@ export async function concludeExecution(
     },
     inline: isInline ? collectInline(outputs, kept) : [],
     stored: isInline ? [] : [...new Set(outputs.map((output) => output.blob))],
+    checkpoints: null,
+  };
+}
+
+/** Adds the checkpoint chain, which rides like an output: with the receipt if it is small, else as a blob. @throws BlobError */
+export async function attachChain(
+  conclusion: Conclusion,
+  chain: EncodedChain | null,
+  blobs: Pick<BlobStore, 'put'>,
+): Promise<Conclusion> {
+  if (chain === null) return conclusion;
+  const { root, bytes, links } = chain;
+  const isInline = bytes.length <= INLINE_CHAIN_BYTES;
+  const blob = isInline ? (computeRawId(bytes) as BlobId) : (await blobs.put(bytes)).blob;
+  return {
+    ...conclusion,
+    inline: isInline ? [...conclusion.inline, { blob, bytes }] : conclusion.inline,
+    stored: isInline ? conclusion.stored : [...conclusion.stored, blob],
+    checkpoints: { root, chain: { blob, sizeBytes: bytes.length, links } },
   };
 }
 

@@ -16,7 +16,7 @@ export interface ReceiptSubject {
 
 /** The receipt of an attempt, as far as it can be known before the set of commitments is. */
 export function createReceipt(subject: ReceiptSubject, conclusion: Conclusion): Receipt {
-  const { result } = conclusion;
+  const { result, checkpoints } = conclusion;
   return {
     type: 'fogproof/receipt@1',
     network: subject.network,
@@ -28,7 +28,8 @@ export function createReceipt(subject: ReceiptSubject, conclusion: Conclusion): 
     outputRoot: computeOutputRoot(result),
     salt: subject.salt,
     commitmentSet: null,
-    checkpointRoot: null,
+    checkpointRoot: checkpoints?.root ?? null,
+    ...(checkpoints === null ? {} : { checkpointChain: checkpoints.chain }),
     sandbox: conclusion.sandbox,
     usage: conclusion.usage,
     startedAtMs: UnixMs(Math.min(subject.startedAtMs, subject.finishedAtMs)),

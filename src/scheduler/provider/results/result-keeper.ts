@@ -3,12 +3,15 @@ import type { LeaseId, PeerKey } from '../../../domain/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { BlobGrants } from '../../blob-access.ts';
+import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import { MAX_KEPT_RESULTS, SWEEP_INTERVAL_MS } from '../constants.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 
 export interface ResultKeeperModules {
   readonly store: LeaseStore;
+  /** Its links are kept as long as the record of their lease. */
+  readonly journal: Pick<AttemptJournal, 'forget'>;
   readonly blobs: Pick<BlobStore, 'pin'>;
   readonly grants: BlobGrants;
   readonly clock: Clock;
@@ -82,6 +85,7 @@ export class ResultKeeper implements Disposable {
   async drop(leases: readonly LeaseId[]): Promise<void> {
     for (const lease of leases) this.#release(lease);
     await this.#modules.store.delete(leases);
+    await this.#modules.journal.forget(leases);
   }
 
   [Symbol.dispose](): void {

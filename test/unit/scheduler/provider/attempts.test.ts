@@ -83,8 +83,8 @@ describe('an attempt', () => {
     const log = requester.lease(await requester.prepare());
     const execution = await heldBy(rig.executor);
     for (let step = 0; step < 100; step += 1) {
-      execution.sink.log('stdout', `line ${step}`);
-      execution.sink.metric('loss', String(step), step);
+      execution.sink.log('stdout', `line ${step}`, 2 * step + 1);
+      execution.sink.metric('loss', String(step), step, 2 * step + 2);
     }
     await settle();
     const before = log.responses.length;
@@ -161,7 +161,7 @@ describe('an attempt', () => {
     const execution = await heldBy(rig.executor);
     await first.until(({ events }) => events.length > 0);
     first.drop();
-    execution.sink.log('stdout', 'while away');
+    execution.sink.log('stdout', 'while away', 1);
     const lease = leaseIdOf(work.leases[0] as never);
     const second = requester.send({ op: 'attach', leases: [{ lease, fromSequence: 1 }] });
     await second.until(({ events }) => events.length > 0);
@@ -240,7 +240,7 @@ describe('an attempt', () => {
     const log = requester.lease(work);
     await log.done;
     expect((await receiptOf(log)).inlineBlobs).toEqual([]);
-    const read = { blob: blobIdOf(bytes), offset: 0, maxBytes: 10 };
+    const read = { op: 'read' as const, blob: blobIdOf(bytes), offset: 0, maxBytes: 10 };
     const { peer } = rig.identity;
     expect(await requester.transport.request(peer, 'blob', read)).toMatchObject({ kind: 'chunk', sizeBytes: 100_000 });
     expect(await stranger.transport.request(peer, 'blob', read)).toEqual({ kind: 'not-found' });

@@ -211,7 +211,7 @@ describe('a batch', () => {
   it('tells what its jobs log before their receipts', async () => {
     const rig = await ProviderRig.start();
     rig.executor.behaviour = (execution) => {
-      execution.sink.log('stdout', 'hello');
+      execution.sink.log('stdout', 'hello', 1);
       execution.finish();
     };
     const requester = await rig.requester();

@@ -142,7 +142,7 @@ describe('commit, then reveal', () => {
     const log = requester.send({ op: 'attach', leases: [{ lease, fromSequence: 0 }] });
     await log.done;
     expect(log.kinds).toEqual(['running', 'finished', 'committed']);
-    const read = { blob: blobIdOf(BIG), offset: 0, maxBytes: 10 };
+    const read = { op: 'read' as const, blob: blobIdOf(BIG), offset: 0, maxBytes: 10 };
     expect(await requester.transport.request(rig.identity.peer, 'blob', read)).toEqual({ kind: 'not-found' });
     const signed = await scene.signSet();
     if (signed.kind !== 'set-signed') throw new TypeError(ruleOf(signed));

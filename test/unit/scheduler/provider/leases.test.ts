@@ -156,6 +156,8 @@ describe('a lease', () => {
       self: rig.identity.peer,
       requester: requester.peer,
       statements: new Map(),
+      isBatch: false,
+      snapshotKeys: new Map(),
       nowMs: rig.clock.nowMs(),
     };
     expect(findLeaseMismatch({ job, lease }, { ...context, offer })).toBeUndefined();

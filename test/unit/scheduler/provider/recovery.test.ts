@@ -85,7 +85,7 @@ describe('a restart', () => {
     const [lease] = work.leases;
     if (lease === undefined) throw new TypeError();
     expect(await outcomeOf(await attach(requester, lease))).toEqual({ kind: 'completed' });
-    const read = { blob: blobIdOf(bytes), offset: 0, maxBytes: 10 };
+    const read = { op: 'read' as const, blob: blobIdOf(bytes), offset: 0, maxBytes: 10 };
     expect(await requester.transport.request(next.identity.peer, 'blob', read)).toMatchObject({ kind: 'chunk' });
   });
 
