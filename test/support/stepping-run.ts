@@ -49,7 +49,7 @@ export function prepareStepping(bytes: Uint8Array, maxPages = 64): PreparedProgr
 }
 
 /** Inputs and seed for the modules of `buildSteppingModule`. */
-export function createSteppingTask(seed: number): Partial<ProgramTask> {
+export function createSteppingTask(seed: number): Pick<ProgramTask, 'seed' | 'inputs'> {
   const below = createSeededNumbers(seed);
   const bytes = (length: number): Uint8Array => Uint8Array.from({ length }, () => below(256));
   return {

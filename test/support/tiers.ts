@@ -1,10 +1,12 @@
 import type { IsolationLevel } from '../../src/domain/capability.ts';
-import type { ExecutionResult, Executor } from '../../src/sandbox/interface.ts';
+import type { ExecutionResult, Executor, StateCheckpoint } from '../../src/sandbox/interface.ts';
 import { createTask, createTestExecutor, RecordingSink, type TaskParts } from './sandbox.ts';
 
 export interface TierRun {
   readonly tier: string;
   readonly events: readonly string[];
+  /** Each checkpoint with its state root, where the task has a schedule. */
+  readonly states: readonly string[];
   /** What goes into the result that replicas compare. */
   readonly result: Pick<
     ExecutionResult,
@@ -45,7 +47,7 @@ export class Tiers implements AsyncDisposable {
           usage: _usage,
           ...result
         } = await executor.execute(createTask({ isolation, ...parts }), sink, {});
-        runs.push({ tier, events: sink.events, result });
+        runs.push({ tier, events: sink.events, states: sink.checkpoints.map(describeCheckpoint), result });
       } finally {
         process.env = before;
       }
@@ -62,4 +64,9 @@ export class Tiers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.executors.values()].map((executor) => executor[Symbol.asyncDispose]()));
   }
+}
+
+function describeCheckpoint({ place, step, fuel, ordinal, stateRoot, metricsHash }: StateCheckpoint): string {
+  const hashes = [stateRoot, metricsHash].map((bytes) => Buffer.from(bytes).toString('hex'));
+  return [place, step, fuel, ordinal, ...hashes].join(' ');
 }

@@ -5,6 +5,8 @@ import { buildExamples } from '../../../scripts/build-examples.ts';
 import { describeIf } from '../../support/needs.ts';
 import { steppingWat } from '../../support/program.ts';
 import { findOffers, needLevel, type TaskParts } from '../../support/sandbox.ts';
+import { buildSteppingModule } from '../../support/stepping-modules.ts';
+import { createSteppingTask, EVERY_STEP, prepareStepping, runStepping } from '../../support/stepping-run.ts';
 import { type TierRun, Tiers } from '../../support/tiers.ts';
 import { assembleWat } from '../../support/wat.ts';
 
@@ -20,6 +22,7 @@ async function expectSameEverywhere(parts: Omit<TaskParts, 'isolation'>): Promis
   for (const other of others) {
     expect(other.result, other.tier).toEqual(first.result);
     expect(other.events, other.tier).toEqual(first.events);
+    expect(other.states, other.tier).toEqual(first.states);
   }
   return first;
 }
@@ -62,7 +65,7 @@ describeIf(
       const data = join(import.meta.dirname, '../../../examples/digits/data');
       const read = (name: string) => new Uint8Array(readFileSync(join(data, name)));
       const settings = 'rounds = 3\nhidden = 16\nbatch = 16\nlearning_rate = 0.05\nmomentum = 0.9\n';
-      const { result, events } = await expectSameEverywhere({
+      const { result, events, states } = await expectSameEverywhere({
         module: new Uint8Array(readFileSync(path)),
         inputs: [
           { path: '/settings.txt', bytes: new TextEncoder().encode(settings) },
@@ -70,11 +73,31 @@ describeIf(
           { path: '/train.csv', bytes: read('train.csv') },
         ],
         resources: { memoryBytes: 16 * 2 ** 20, fuel: 200e9 },
+        checkpoints: EVERY_STEP,
       });
       expect(result.outcome).toEqual({ kind: 'completed' });
       expect(result.steps).toBe(3);
+      expect(states).toHaveLength(4);
       expect(events.some((event) => event.includes('loss='))).toBe(true);
     });
+
+    it.each([1, 2, 3, 4, 5, 6])(
+      'the state roots of the random stepping module %i, in this process too',
+      async (number) => {
+        const { bytes, steps } = buildSteppingModule(number);
+        const { seed, inputs } = createSteppingTask(number);
+        const { states } = await expectSameEverywhere({
+          module: bytes,
+          inputs,
+          workload: { seed },
+          resources: { memoryBytes: 64 * 65_536, logBytes: 1e7 },
+          checkpoints: EVERY_STEP,
+        });
+        expect(states).toHaveLength(steps + 1);
+        const here = runStepping(prepareStepping(bytes), { task: { seed, inputs, outputBytes: 2 ** 24 } });
+        expect(here.states.map(({ stateRoot }) => stateRoot)).toEqual(states.map((state) => state.split(' ')[4]));
+      },
+    );
 
     it('a module made to differ by NaN bits', async () => {
       const { result } = await expectSameEverywhere(stepping({ step: NAN_PROGRAM }));

@@ -3,13 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { WasmError } from '../../../../src/wasm/errors.ts';
 import type { ResumeImage } from '../../../../src/wasm/stepping/interface.ts';
 import { steppingWat } from '../../../support/program.ts';
-import {
-  type MemoryState,
-  prepareStepping,
-  runStepping,
-  type SteppingOptions,
-  toImage,
-} from '../../../support/stepping-run.ts';
+import { type MemoryState, prepareStepping, runStepping, type SteppingOptions } from '../../../support/stepping-run.ts';
 import { assembleWat } from '../../../support/wat.ts';
 
 const MODULE = assembleWat(
