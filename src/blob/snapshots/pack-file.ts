@@ -118,7 +118,8 @@ export class PackWriter implements AsyncDisposable {
     await this.#output?.close().catch(() => undefined);
     this.#output = undefined;
     this.#buffer = undefined;
-    if (isBegun && !this.#isDone) await this.#disk.remove(this.#name);
+    // What stays is swept at the next start; the failure that led here is the one to be told.
+    if (isBegun && !this.#isDone) await this.#disk.remove(this.#name).catch(() => undefined);
   }
 
   #inTurn(task: () => Promise<void>): Promise<void> {
