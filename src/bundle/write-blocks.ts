@@ -22,7 +22,7 @@ export type BlobReader = (blob: BlobId, offset: number, length: number) => Promi
 export async function* writeBlocks(
   bundle: Bundle,
   read: BlobReader,
-  snapshots: AsyncIterable<RawBlock> | undefined = undefined,
+  snapshots?: AsyncIterable<RawBlock>,
 ): AsyncIterable<Uint8Array> {
   const root = encodeObject(BUNDLE, bundle);
   if (root.length > BUNDLE.maxBytes) {

@@ -130,6 +130,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./job/cancel.ts')).jobCancel,
   },
   {
+    name: 'job replay',
+    summary: 'run a part of a job again and compare its states',
+    load: async () => (await import('./job/replay/replay.ts')).jobReplay,
+  },
+  {
     name: 'bundle export',
     summary: 'write the evidence of a finished job to a file',
     load: async () => (await import('./bundle/export.ts')).bundleExport,

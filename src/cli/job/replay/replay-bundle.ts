@@ -1,0 +1,82 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { findChainBlobs } from '../../../bundle/chain-blobs.ts';
+import { BundleError } from '../../../bundle/errors.ts';
+import { type OpenedEvidence, openEvidence } from '../../../bundle/open-evidence.ts';
+import { type BundleBlocks, type BundleSource, readBlocks } from '../../../bundle/read-blocks.ts';
+import type { SnapshotInFile } from '../../../bundle/snapshot-register.ts';
+import type { BlobId } from '../../../domain/ids.ts';
+import { computeRawId, formatRawId } from '../../../lib/cid.ts';
+import { UsageError } from '../../../lib/errors.ts';
+import { type OpenedSnapshot, openPlainSnapshot } from '../../../proofs/plain-snapshot.ts';
+import { DIGEST_BYTES } from '../../../proofs/state-pieces.ts';
+import { openBundleFile } from '../../bundle/open-bundle-file.ts';
+
+/** A bundle file whose blobs are read where they stand: it may be far larger than memory. */
+export class ReplayBundle implements AsyncDisposable {
+  readonly evidence: OpenedEvidence;
+  readonly snapshots: readonly SnapshotInFile[];
+  readonly #blocks: BundleBlocks;
+  readonly #file: FileHandle;
+
+  private constructor(file: FileHandle, blocks: BundleBlocks, evidence: OpenedEvidence) {
+    this.#file = file;
+    this.#blocks = blocks;
+    this.evidence = evidence;
+    this.snapshots = blocks.snapshots;
+  }
+
+  /** Reads the file once, checks every block, and opens the signed objects. @throws BundleError, UsageError */
+  static async open(path: string, signal: AbortSignal): Promise<ReplayBundle> {
+    const opened = await openBundleFile(path);
+    if (opened.kind === 'in-toto') {
+      throw new UsageError(`${path} is an in-toto export`, 'It holds no program to run again: give a bundle file.');
+    }
+    const blocks = await readBlocks(untilAborted(opened.source, signal), { keep: findChainBlobs });
+    const evidence = await openEvidence(blocks.bundle, blocks.kept);
+    return new ReplayBundle(await open(path, 'r'), blocks, evidence);
+  }
+
+  has(blob: BlobId): boolean {
+    return this.#blocks.included.has(blob);
+  }
+
+  /** @throws BundleError BUNDLE_MISSING_BLOCK, or BUNDLE_HASH_MISMATCH if the file was changed meanwhile */
+  async readBlob(blob: BlobId): Promise<Uint8Array> {
+    const place = this.#blocks.included.get(blob);
+    if (place === undefined) throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });
+    const bytes = new Uint8Array(place.sizeBytes);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesRead } = await this.#file.read(bytes, done, bytes.length - done, place.offset + done);
+      if (bytesRead === 0) throw new BundleError({ code: 'BUNDLE_TRUNCATED', atByte: place.offset + done });
+      done += bytesRead;
+    }
+    if (computeRawId(bytes) !== blob) throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: blob });
+    return bytes;
+  }
+
+  async openSnapshot({ blob }: SnapshotInFile): Promise<OpenedSnapshot> {
+    return openPlainSnapshot(await this.readBlob(blob));
+  }
+
+  /** The pieces of a snapshot in order. */
+  async *readPieces({ pieces }: OpenedSnapshot): AsyncIterable<Uint8Array> {
+    for (let offset = 0; offset < pieces.length; offset += DIGEST_BYTES) {
+      yield await this.readBlob(formatRawId(pieces.subarray(offset, offset + DIGEST_BYTES)) as BlobId);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+}
+
+async function* untilAborted(source: BundleSource, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  if (source instanceof Uint8Array) {
+    yield source;
+    return;
+  }
+  for await (const piece of source) {
+    signal.throwIfAborted();
+    yield piece;
+  }
+}
