@@ -28,6 +28,7 @@ export interface SteppingRun {
   readonly states: readonly TakenState[];
   /** Logs and metrics with their ordinals. */
   readonly events: readonly string[];
+  readonly metrics: readonly { readonly step: number; readonly name: string; readonly bits: string }[];
 }
 
 export interface SteppingOptions {
@@ -64,6 +65,7 @@ export function createSteppingTask(seed: number): Pick<ProgramTask, 'seed' | 'in
 export function runStepping(prepared: PreparedProgram, options: SteppingOptions = {}): SteppingRun {
   const states: TakenState[] = [];
   const events: string[] = [];
+  const metrics: { step: number; name: string; bits: string }[] = [];
   const { checkpoints = EVERY_STEP, resume = null, haltAt, takesPieces = false } = options;
   const task: ProgramTask = {
     arguments: [],
@@ -79,7 +81,10 @@ export function runStepping(prepared: PreparedProgram, options: SteppingOptions 
   };
   const result = runProgram(prepared, task, {
     log: (_stream, text, ordinal) => events.push(`${ordinal} log ${HEX(text)}`),
-    metric: (step, name, value, ordinal) => events.push(`${ordinal} metric ${step} ${HEX(name)} ${value}`),
+    metric: (step, name, value, ordinal) => {
+      events.push(`${ordinal} metric ${step} ${HEX(name)} ${value}`);
+      metrics.push({ step, name: Buffer.from(name).toString('utf8'), bits: toBits(value) });
+    },
     tick: () => {},
     checkpoint: (captured) => {
       options.onCheckpoint?.();
@@ -87,7 +92,14 @@ export function runStepping(prepared: PreparedProgram, options: SteppingOptions 
       return captured.place !== 'start' && captured.step === haltAt ? 'halt' : 'continue';
     },
   });
-  return { result, states, events };
+  return { result, states, events, metrics };
+}
+
+/** Big-endian binary64; every NaN is the same. */
+function toBits(value: number): string {
+  const bytes = Buffer.alloc(8);
+  bytes.writeDoubleBE(value);
+  return Number.isNaN(value) ? '7ff8000000000000' : bytes.toString('hex');
 }
 
 function copyState(captured: CapturedState, takesPieces: boolean): TakenState {

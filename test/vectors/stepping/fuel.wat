@@ -1,0 +1,15 @@
+(module
+  (import "fogproof" "output_write" (func $output_write (param i32 i32)))
+  (memory (export "memory") 2)
+  (global $steps (mut i32) (i32.const 0))
+  (func (export "fogproof_init") (result i32)
+    (call $output_write (i32.const 0) (i32.const 0))
+    (i32.const 0))
+  (func (export "fogproof_step") (result i32)
+    (local $left i32)
+    (global.set $steps (i32.add (global.get $steps) (i32.const 1)))
+    (local.set $left (i32.mul (global.get $steps) (i32.const 40000)))
+    (loop $spin
+      (br_if $spin (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (i32.store (i32.mul (global.get $steps) (i32.const 16384)) (i32.const -1))
+    (i32.eq (global.get $steps) (i32.const 7))))
