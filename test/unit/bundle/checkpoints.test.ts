@@ -133,8 +133,8 @@ describe('a lie about checkpoints, signed with a good key', () => {
         },
       },
     ],
-    ['checkpoints that nobody asked for', 'checkpoint root', { others: { job: ({ checkpoints: _, ...v }) => v } }],
-    ['resume without checkpoints', 'lease terms', { line: true, others: { job: ({ checkpoints: _, ...v }) => v } }],
+    ['checkpoints that nobody asked for', 'checkpoint root', { others: { job: ({ checkpoints: _checkpoints, ...v }) => v } }],
+    ['resume without checkpoints', 'lease terms', { line: true, others: { job: ({ checkpoints: _checkpoints, ...v }) => v } }],
     ['lease.snapshotHolder', 'lease terms', { others: { lease: (v) => ({ ...v, snapshotHolder: party(3).peer }) } }],
     ['resume.step', 'inherited 2: taken over', { line: true, own: { resume: (v) => ({ ...v, step: 3 }) } }],
     ['resume.head', 'inherited 2: taken over', { line: true, own: { resume: (v) => ({ ...v, head: flip(v.head) }) } }],
@@ -213,7 +213,7 @@ describe('a lie about checkpoints, signed with a good key', () => {
       'inherited 1: checkpoints',
       { line: true, own: { inheritedCheckpoint: (v) => ({ ...v, lease: LeaseId(OTHER) }) } },
     ],
-    ['a line that the lease does not name', 'line', { line: true, others: { lease: ({ resume: _, ...v }) => v } }],
+    ['a line that the lease does not name', 'line', { line: true, others: { lease: ({ resume: _resume, ...v }) => v } }],
   ];
 
   it.each(cases)('%s: %s is invalid', async (_, check, { own, others, line }) => {
