@@ -7,6 +7,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   peers: 'other nodes',
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
+  wasm: 'WebAssembly modules, before they become jobs',
   wallet: 'what this node pays with on the chain',
   anchor: 'receipts pinned on the chain',
   config: 'settings and where they come from',
@@ -148,6 +149,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'bundle show',
     summary: 'show what is in a bundle file',
     load: async () => (await import('./bundle/show.ts')).bundleShow,
+  },
+  {
+    name: 'wasm inspect',
+    summary: 'show what a module is refused for, and what is done to it before it runs',
+    load: async () => (await import('./wasm/inspect.ts')).wasmInspect,
   },
   {
     name: 'wallet show',

@@ -13,6 +13,7 @@ export function computeDataPaths(home: string) {
     peerstore: join(home, 'peerstore'),
     blobs: join(home, 'blobs'),
     snapshots: join(home, 'snapshots'),
+    instrumented: join(home, 'cache', 'instrumented'),
     log: join(home, 'node.log'),
   } as const;
 }
