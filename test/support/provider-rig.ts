@@ -1,3 +1,4 @@
+import { PackedSnapshotStore } from '../../src/blob/snapshots/packed-snapshot-store.ts';
 import { BlobId, JobId, LeaseId, ObjectId, OfferId, UnixMs } from '../../src/domain/ids.ts';
 import { JOB, type Job } from '../../src/domain/job.ts';
 import { LEASE, type Lease } from '../../src/domain/lease.ts';
@@ -15,9 +16,11 @@ import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
 import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
+import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import type { Counter, MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
+import { MemoryDisk } from './memory-disk.ts';
 import { HeapBlobStore } from './provider-blobs.ts';
 import { SteppedClock, settle } from './provider-clock.ts';
 import { ScriptedExecutor } from './provider-executor.ts';
@@ -34,6 +37,8 @@ export const PARAMETERS: NetworkParameters = {
 };
 export const MODULE = encodeUtf8('\0asm module');
 export const MODULE_ID = blobIdOf(MODULE);
+/** With which the test requester lets its sealed snapshots be sealed. */
+export const SNAPSHOT_KEY = new Uint8Array(32).fill(0x5e);
 const random = new SystemRandom();
 
 export function blobIdOf(bytes: Uint8Array): BlobId {
@@ -80,6 +85,10 @@ export interface ProviderRigOptions {
   readonly switchboard?: Switchboard;
   /** Byte of the provider's seed. */
   readonly seed?: number;
+  /** Where its snapshots are; without, it keeps none. */
+  readonly disk?: MemoryDisk;
+  /** Bytes that snapshots may take. */
+  readonly snapshotBytes?: number;
 }
 
 /** A provider on its own, with everything around it in memory. */
@@ -94,6 +103,8 @@ export class ProviderRig {
   readonly identity: LocalIdentity;
   readonly transport: PeerTransport;
   readonly provider: JobProvider;
+  readonly disk: MemoryDisk | undefined;
+  readonly snapshots: PackedSnapshotStore | undefined;
   connections = 1;
 
   private constructor(identity: LocalIdentity, options: ProviderRigOptions) {
@@ -107,6 +118,12 @@ export class ProviderRig {
       status: () => ({ connections: this.connections, isDegraded: false, listen: ['/ip4/127.0.0.1/tcp/1'] }),
     };
     const { clock, database, blobs, grants, metrics, transport, executor } = this;
+    const common = { database, clock, logger: new NoopLogger(), metrics };
+    this.disk = options.disk;
+    const limits = { folder: 'memory', maxBytes: options.snapshotBytes ?? 2 ** 30 };
+    const store = options.disk && new PackedSnapshotStore({ ...common, disk: options.disk }, limits);
+    this.snapshots = store;
+    const fetcher = store && new SnapshotFetcher({ ...common, transport, store });
     this.provider = new JobProvider(
       {
         identity,
@@ -120,6 +137,7 @@ export class ProviderRig {
         random,
         logger: new NoopLogger(),
         metrics,
+        ...(store === undefined || fetcher === undefined ? {} : { snapshots: { store, fetcher } }),
         ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
       },
       { ...JOB_PROVIDER_DEFAULTS, networkId: NETWORK, parameters: PARAMETERS, slots: 2, ...options.provider },
@@ -128,7 +146,9 @@ export class ProviderRig {
 
   static async start(options: ProviderRigOptions = {}): Promise<ProviderRig> {
     const rig = new ProviderRig(await identityOf(options.seed ?? 1), options);
-    serveBlobs(rig.transport, { blobs: rig.blobs }, rig.grants);
+    await rig.snapshots?.start();
+    const stores = { blobs: rig.blobs, ...(rig.snapshots === undefined ? {} : { snapshots: rig.snapshots }) };
+    serveBlobs(rig.transport, stores, rig.grants);
     await rig.provider.start();
     return rig;
   }
@@ -234,6 +254,7 @@ export class TestRequester {
       renewalMs: PARAMETERS.leaseRenewalMs,
       deadlineMs: job.value.deadlineMs,
       commitReveal: job.value.replication.replicas > 1,
+      ...(job.value.checkpoints === undefined ? {} : { snapshotHolder: job.value.checkpoints.holder ?? this.peer }),
       ...change,
     };
   }
@@ -252,7 +273,11 @@ export class TestRequester {
 
   leaseRequest(work: Pick<LeasedWork, 'jobs' | 'leases'>, inline: readonly Uint8Array[] = [MODULE]): JobRequest {
     const inlineBlobs: InlineBlob[] = inline.map((bytes) => ({ blob: blobIdOf(bytes), bytes }));
-    return { op: 'lease', jobs: packSigned(work.jobs), leases: packSigned(work.leases), inlineBlobs };
+    const snapshotKeys = work.leases
+      .filter((_, index) => work.jobs[index]?.value.checkpoints?.sealed === true)
+      .map((lease) => ({ lease: leaseIdOf(lease), key: SNAPSHOT_KEY }));
+    const keys = snapshotKeys.length === 0 ? {} : { snapshotKeys };
+    return { op: 'lease', jobs: packSigned(work.jobs), leases: packSigned(work.leases), inlineBlobs, ...keys };
   }
 
   /** Sends a request and collects what is answered. */
