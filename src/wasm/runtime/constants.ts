@@ -30,6 +30,12 @@ export const MAX_PATH_LENGTH = 512;
 export const FOGPROOF_OUTPUT = '/output';
 /** Folder whose files are the outputs of the `wasi` ABI. */
 export const WASI_OUTPUT = '/output';
+/** Folder whose files are the state of a WASI program that reports training rounds (docs/stepping.md section 7). */
+export const WASI_CHECKPOINT = '/checkpoint';
+/** Closing it reports the round that it holds. */
+export const ROUND_FILE = '/checkpoint/ROUND';
+/** Most files under it, as many as a snapshot may list (domain/snapshot.ts). */
+export const MAX_CHECKPOINT_FILES = 256;
 /** Bytes that the files of a WASI program may take besides its outputs. */
 export const WASI_SCRATCH_BYTES = 64 * 1024 * 1024;
 /** What a WASI clock shows first: 2020-01-01T00:00:00Z in ns. Each look at it takes 1 ms. */

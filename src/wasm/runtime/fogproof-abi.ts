@@ -81,6 +81,8 @@ class FogproofProgram implements HostProgram {
     this.output.append(bytes);
   }
 
+  begin(): void {}
+
   run({ exports, instrumented }: ProgramInstance): void {
     const { context, output } = this;
     const { checkpoints, resume } = context.task;

@@ -24,6 +24,8 @@ export interface ProgramInstance {
 /** The host's side of one run. */
 export interface HostProgram {
   readonly functions: HostFunctions;
+  /** Called once host functions may be called and before anything of the module runs. */
+  begin(): void;
   /** Calls the module's entry points in order until it has ended. */
   run(instance: ProgramInstance): void;
   /** Ends what is buffered; called however the program ended. */

@@ -61,13 +61,19 @@ class ProgramRun {
       this.program = program;
       const exports = this.instantiate(program);
       const { instrumented } = this.prepared;
-      if (instrumented.hasStart && this.context.task.resume === null) (exports[START_EXPORT] as () => void)();
+      program.begin();
+      if (instrumented.hasStart && this.isFresh) (exports[START_EXPORT] as () => void)();
       program.run({ exports, instrumented });
       program.flush();
       return this.context.fuelLeft < 0n ? createFailure('OUT_OF_FUEL', '') : { kind: 'completed' };
     } catch (error) {
       return this.flushAfter(this.classify(error));
     }
+  }
+
+  /** Memory that is restored is that behind the start function; files are given to a program that starts anew. */
+  private get isFresh(): boolean {
+    return this.context.task.resume?.state.kind !== 'memory';
   }
 
   private instantiate(program: HostProgram): Readonly<Record<string, unknown>> {

@@ -27,7 +27,7 @@ export interface CheckpointExchangeModules {
 export interface CheckpointExchangeOptions extends StateLimits {
   /** Steps done before this attempt. */
   readonly startStep: number;
-  /** A program that completes has told its end: so does every stepping module. */
+  /** A program that completes has told its end. */
   readonly tellsEnd: boolean;
 }
 

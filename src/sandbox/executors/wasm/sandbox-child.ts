@@ -168,7 +168,7 @@ export class SandboxChild {
         ? null
         : new CheckpointExchange(
             { sink, sendOrder: (order) => this.sendOrder(order) },
-            { ...request, startStep: start.step, tellsEnd: request.abi === 'fogproof' },
+            { ...request, startStep: start.step, tellsEnd: hasOwnCheckpoints(request) },
           );
     const answers = new TaskAnswers(sink, { ...request, start }, exchange);
     const feed =
@@ -355,6 +355,11 @@ function computeChildMemory(maxMemoryBytes: number): number {
 function refuseResume(task: RunningTask, reason: string): TaskEnd {
   if (task.feed === null) throw new SandboxError({ code: 'SANDBOX_PROTOCOL', reason: 'no state was given to refuse' });
   return { kind: 'refused', error: new SandboxError({ code: 'SANDBOX_RESUME_STATE', reason }) };
+}
+
+/** A WASI program has checkpoints only at the training rounds that it reports. */
+function hasOwnCheckpoints({ abi, checkpoints }: RunRequest): boolean {
+  return abi === 'fogproof' || checkpoints?.kind === 'rounds';
 }
 
 function findStart({ resume }: RunRequest): TaskStart {

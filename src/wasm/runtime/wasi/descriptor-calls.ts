@@ -121,6 +121,7 @@ class DescriptorCalls {
       const written = this.state.files.write(file.node, offset, buffer);
       if (written < 0) isFull = true;
       offset += Math.max(0, written);
+      if (written > 0) file.hasWritten = true;
       return Math.max(0, written);
     });
     return isFull && total === 0 ? -ERRNO.nospc : total;
@@ -216,6 +217,23 @@ class DescriptorCalls {
     return ERRNO.success;
   }
 
+  close(fd: number): number {
+    const { descriptors, rounds } = this.state;
+    const closed = descriptors.get(fd);
+    const errno = descriptors.close(fd);
+    rounds?.afterClose(closed);
+    return errno;
+  }
+
+  /** What `to` was is closed by it. */
+  renumber(from: number, to: number): number {
+    const { descriptors, rounds } = this.state;
+    const closed = descriptors.get(to);
+    const errno = descriptors.renumber(from, to);
+    if (errno === ERRNO.success && from !== to) rounds?.afterClose(closed);
+    return errno;
+  }
+
   exists(fd: number): number {
     return this.state.descriptors.get(fd) === null ? ERRNO.badf : ERRNO.success;
   }
@@ -241,11 +259,10 @@ function toOffset(value: bigint): number {
 /** The `fd_` functions. */
 export function createDescriptorCalls(state: WasiState): HostFunctions {
   const calls = new DescriptorCalls(state);
-  const { descriptors } = state;
   return {
     fd_advise: (fd: number) => calls.exists(fd),
     fd_allocate: (fd: number, offset: bigint, length: bigint) => calls.resize(fd, offset + length, 'at-least'),
-    fd_close: (fd: number) => descriptors.close(fd),
+    fd_close: (fd: number) => calls.close(fd),
     fd_datasync: (fd: number) => calls.exists(fd),
     fd_sync: (fd: number) => calls.exists(fd),
     fd_fdstat_get: (fd: number, pointer: number) => calls.fdstat(fd, pointer),
@@ -264,7 +281,7 @@ export function createDescriptorCalls(state: WasiState): HostFunctions {
     fd_prestat_dir_name: (fd: number, pointer: number, length: number) => calls.prestatName(fd, pointer, length),
     fd_readdir: (fd: number, pointer: number, length: number, cookie: bigint, result: number) =>
       calls.readdir(fd, pointer, length, cookie, result),
-    fd_renumber: (from: number, to: number) => descriptors.renumber(from, to),
+    fd_renumber: (from: number, to: number) => calls.renumber(from, to),
     fd_seek: (fd: number, offset: bigint, whence: number, result: number) => calls.seek(fd, offset, whence, result),
     fd_tell: (fd: number, result: number) => calls.tell(fd, result),
   };

@@ -12,6 +12,8 @@ export type Descriptor =
       flags: number;
       readonly canRead: boolean;
       readonly canWrite: boolean;
+      /** Bytes were written through it. */
+      hasWritten: boolean;
     }
   | { readonly kind: 'folder'; readonly node: FolderNode; readonly isPreopen: boolean };
 

@@ -9,6 +9,8 @@ export interface FileNode {
   buffer: Uint8Array;
   length: number;
   isShared: boolean;
+  /** Grows with each change of its bytes; 0 is as it was made. */
+  version: number;
 }
 
 export interface FolderNode {
@@ -26,6 +28,11 @@ export interface Place {
   readonly folder: FolderNode;
   readonly name: string;
   readonly node: FileSystemNode | undefined;
+}
+
+export interface PlacedFile {
+  readonly path: string;
+  readonly node: FileNode;
 }
 
 /** Files in memory for one program. Inode numbers count up, folders list in order of creation: nothing is the host's. */
@@ -53,28 +60,49 @@ export class MemoryFileSystem {
 
   createFile(): FileNode {
     this.nodes++;
-    return { kind: 'file', inode: ++this.lastInode, buffer: new Uint8Array(0), length: 0, isShared: false };
+    return { kind: 'file', inode: ++this.lastInode, buffer: new Uint8Array(0), length: 0, isShared: false, version: 0 };
   }
 
   /** Puts a file at an absolute path, with the folders on the way. False if a file stands in the way. */
   addInput(path: string, bytes: Uint8Array): boolean {
-    const names = path.split('/').filter((name) => name !== '');
-    const last = names.pop();
-    if (last === undefined) return false;
-    let folder = this.root;
-    for (const name of names) {
-      const next: FileSystemNode = folder.entries.get(name) ?? this.createFolder(folder);
-      if (next.kind !== 'folder') return false;
-      folder.entries.set(name, next);
-      folder = next;
-    }
-    if (folder.entries.has(last)) return false;
-    const file = this.createFile();
+    const file = this.addFile(path);
+    if (file === null) return false;
     file.buffer = bytes;
     file.length = bytes.length;
     file.isShared = true;
-    folder.entries.set(last, file);
     return true;
+  }
+
+  /** A file of zeros that counts as written by the program; null if there is no room or no place for it. */
+  addWritten(path: string, sizeBytes: number): FileNode | null {
+    if (this.isFull) return null;
+    const file = this.addFile(path);
+    if (file === null || !this.resize(file, sizeBytes)) return null;
+    file.version = 0;
+    return file;
+  }
+
+  private addFile(path: string): FileNode | null {
+    const names = path.split('/').filter((name) => name !== '');
+    const last = names.pop();
+    if (last === undefined) return null;
+    let folder = this.root;
+    for (const name of names) {
+      const next: FileSystemNode = folder.entries.get(name) ?? this.createFolder(folder);
+      if (next.kind !== 'folder') return null;
+      folder.entries.set(name, next);
+      folder = next;
+    }
+    if (folder.entries.has(last)) return null;
+    const file = this.createFile();
+    folder.entries.set(last, file);
+    return file;
+  }
+
+  /** Makes a folder of the root unless something of that name is there. */
+  ensureFolder(path: string): void {
+    const name = path.slice(1);
+    if (!this.root.entries.has(name)) this.root.entries.set(name, this.createFolder(this.root));
   }
 
   /** Follows a relative path from `from`; an errno if it leads nowhere or out of the tree. */
@@ -114,6 +142,7 @@ export class MemoryFileSystem {
       file.isShared = false;
     } else if (length < file.length) file.buffer.fill(0, length, file.length);
     file.length = length;
+    file.version++;
     return true;
   }
 
@@ -123,6 +152,7 @@ export class MemoryFileSystem {
     const length = Math.max(file.length, offset + bytes.length);
     if ((length > file.length || file.isShared) && !this.resize(file, length)) return -1;
     file.buffer.set(bytes, offset);
+    file.version++;
     return bytes.length;
   }
 
@@ -143,17 +173,26 @@ export class MemoryFileSystem {
 
   /** Every file under an absolute path, in ascending order of path by code unit. */
   list(path: string): ProgramFile[] {
+    const files = this.listPlaced(path).map(({ path: at, node }) => ({
+      path: at,
+      bytes: node.buffer.subarray(0, node.length),
+    }));
+    return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  /** Every file under an absolute path, in no order. */
+  listPlaced(path: string): PlacedFile[] {
     const place = this.resolve(this.root, path.slice(1));
     if (typeof place === 'number' || place.node === undefined) return [];
-    const files: ProgramFile[] = [];
+    const files: PlacedFile[] = [];
     collect(path, place.node, files);
-    return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+    return files;
   }
 }
 
 /** Depth is bounded by MAX_FOLDER_DEPTH, and by the longest path of an input. */
-function collect(path: string, node: FileSystemNode, into: ProgramFile[]): void {
-  if (node.kind === 'file') into.push({ path, bytes: node.buffer.subarray(0, node.length) });
+function collect(path: string, node: FileSystemNode, into: PlacedFile[]): void {
+  if (node.kind === 'file') into.push({ path, node });
   else for (const [name, child] of node.entries) collect(`${path}/${name}`, child, into);
 }
 

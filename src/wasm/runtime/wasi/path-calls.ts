@@ -75,6 +75,7 @@ class PathCalls {
       flags: call.descriptorFlags & FD_FLAG.append,
       canRead: (call.rights & RIGHT_READ) !== 0n,
       canWrite,
+      hasWritten: false,
     });
     return this.give(fd, call);
   }
@@ -116,6 +117,7 @@ class PathCalls {
     source.folder.entries.delete(source.name);
     target.folder.entries.set(target.name, source.node);
     if (source.node.kind === 'folder') source.node.parent = target.folder;
+    else this.state.rounds?.afterRename(source.node);
     return ERRNO.success;
   }
 }

@@ -86,12 +86,18 @@ class WasiProgram implements HostProgram {
     });
   }
 
+  begin(): void {
+    this.state.rounds?.start();
+  }
+
   run({ exports }: ProgramInstance): void {
     // Checked to be a function of this type before the module ran.
     const start = exports['_start'] as () => void;
     const exit = catchExit(start);
     this.assertOutputLimits();
     if (exit !== null && exit.outcome.kind !== 'completed') throw exit;
+    this.flush();
+    this.state.rounds?.end();
   }
 
   private assertOutputLimits(): void {
