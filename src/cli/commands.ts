@@ -126,6 +126,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./job/result.ts')).jobResult,
   },
   {
+    name: 'job pause',
+    summary: 'stop a job at its next checkpoint, to go on later',
+    load: async () => (await import('./job/pause.ts')).jobPause,
+  },
+  {
+    name: 'job resume',
+    summary: 'go on with a paused job from its newest snapshots',
+    load: async () => (await import('./job/resume.ts')).jobResume,
+  },
+  {
+    name: 'job checkpoints',
+    summary: 'list the checkpoints of a job, and which snapshots are held',
+    load: async () => (await import('./job/checkpoints.ts')).jobCheckpoints,
+  },
+  {
+    name: 'job stop',
+    summary: 'stop a job for good: another name of job cancel',
+    load: async () => (await import('./job/stop.ts')).jobStop,
+  },
+  {
     name: 'job cancel',
     summary: 'cancel a job',
     load: async () => (await import('./job/cancel.ts')).jobCancel,

@@ -12,6 +12,7 @@ import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import type { BlobId, JobId, ObjectId, PeerKey } from '../domain/ids.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
+  CheckpointView,
   JobDraft,
   JobEvent,
   JobExplanation,
@@ -137,6 +138,9 @@ export interface RpcMethods {
   'job.show': { params: { readonly job: JobId }; result: JobView };
   'job.explain': { params: { readonly job: JobId }; result: JobExplanation };
   'job.cancel': { params: { readonly job: JobId }; result: JobView };
+  'job.pause': { params: { readonly job: JobId }; result: JobView };
+  'job.resume': { params: { readonly job: JobId }; result: JobView };
+  'job.checkpoints': { params: { readonly job: JobId }; result: { readonly checkpoints: readonly CheckpointView[] } };
   /** Answers when the job has ended. */
   'job.wait': { params: { readonly job: JobId }; result: JobView };
   /** Writes the accepted output files under a folder (absolute path). */

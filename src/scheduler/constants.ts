@@ -59,8 +59,10 @@ export const SNAPSHOTS_HELD_PER_REPLICA = 2;
 export const REPEATED_CHECKPOINTS = 4 * 65_536;
 /** Checkpoints of one attempt that are listed and replayed to followers; the oldest are left out. */
 export const CHECKPOINTS_LISTED = 1_024;
+/** Checkpoints of one job that are listed at most: those of its newest attempts. */
+export const JOB_CHECKPOINTS_LISTED = 16_384;
 /** Attempts of one job that its view shows; of those that gave nothing the oldest are left out. */
-export const ATTEMPTS_VIEWED = 1_024;
+export const ATTEMPTS_VIEWED = 256;
 /** A provider that was told to pause is told again after this long, ms: it may have gone down meanwhile. */
 export const PAUSE_REPEAT_MS = { unconfirmed: 1_000, confirmed: 10_000 } as const;
 /** A snapshot under way when its attempt ended is waited for this long before the replica goes on without it, ms. */

@@ -13,6 +13,7 @@ import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { TransportMesh } from './fake-transport.ts';
+import { FakeSnapshots } from './held-snapshots.ts';
 import { ManualClock, until } from './manual-clock.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { RecordingMetrics } from './network.ts';
@@ -100,6 +101,7 @@ export class RequesterRig {
   readonly blobs: HeapBlobStore;
   readonly grants = new BlobGrants();
   readonly metrics = new RecordingMetrics();
+  readonly snapshots: FakeSnapshots;
   readonly providers: ScriptedProvider[];
   readonly identity: Identity;
   readonly requester: JobRequester;
@@ -114,6 +116,7 @@ export class RequesterRig {
     this.database = from?.database.clone() ?? new MemoryDatabase();
     this.blobs = from?.blobs ?? new HeapBlobStore();
     this.providers = from?.providers ?? [];
+    this.snapshots = from?.snapshots ?? new FakeSnapshots();
     const transport = this.mesh.join(identity.peer);
     const { clock, database, blobs, grants, metrics, peers } = this;
     this.#serving = serveBlobs(transport, { blobs }, grants);
@@ -122,6 +125,7 @@ export class RequesterRig {
         identity,
         network: { transport, peers },
         blobs,
+        snapshots: { store: this.snapshots.store, source: this.snapshots },
         grants,
         database,
         clock,

@@ -1,3 +1,4 @@
+import { CHECKPOINT, type Checkpoint } from '../../src/domain/checkpoint.ts';
 import { COMMITMENT, COMMITMENT_SET, type Commitment } from '../../src/domain/commitment.ts';
 import { type BlobId, JobId, LeaseId, ObjectId, type PeerKey, UnixMs } from '../../src/domain/ids.ts';
 import { JOB, type Job } from '../../src/domain/job.ts';
@@ -24,13 +25,14 @@ import { computeCommitmentDigest } from '../../src/proofs/commitment.ts';
 import { openMany, packSigned, signObject, signObjects } from '../../src/proofs/signed-object.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import { HeapBlobStore } from './provider-blobs.ts';
+import { metricsHashAt, ScriptedChain } from './scripted-chain-links.ts';
 
 /** How this provider departs from an honest one. Everything absent is done right. */
 export interface Script {
   readonly refuseOffer?: (request: OfferRequest) => Refusal | undefined;
   readonly refuseLease?: Refusal;
   /** Protocol steps that are never answered. */
-  readonly silentOn?: readonly ('offer' | 'lease' | 'sign-set' | 'reveal' | 'cancel')[];
+  readonly silentOn?: readonly ('offer' | 'lease' | 'sign-set' | 'reveal' | 'cancel' | 'pause')[];
   /** Signs these kinds of object with another key. */
   readonly forge?: readonly string[];
   readonly forger?: Identity;
@@ -46,6 +48,11 @@ export interface Script {
   /** Waits for the test to say `finish`. */
   readonly holds?: boolean;
   readonly sendsEventsTwice?: boolean;
+  /** Changes what it signs as a checkpoint. */
+  readonly checkpoint?: (checkpoint: Checkpoint) => Checkpoint;
+  /** Changes the chain that its receipt names. */
+  readonly chain?: (bytes: Uint8Array) => Uint8Array;
+  readonly handsOutChain?: 'inline' | 'by-blob' | 'never';
   /** Signs another set when an earlier one came to nothing. */
   readonly signsOneSetOnly?: boolean;
 }
@@ -56,6 +63,8 @@ export interface ScriptedAttempt {
   readonly events: SequencedEvent[];
   receipt: Receipt | undefined;
   setId: string | undefined;
+  /** The job makes checkpoints. */
+  chain: ScriptedChain | undefined;
   isOver: boolean;
   wakers: (() => void)[];
 }
@@ -70,6 +79,9 @@ export class ScriptedProvider {
   readonly attempts = new Map<LeaseId, ScriptedAttempt>();
   readonly cancelled: LeaseId[] = [];
   readonly closed: LeaseId[] = [];
+  readonly paused: LeaseId[] = [];
+  /** By lease. */
+  readonly snapshotKeys = new Map<LeaseId, Uint8Array>();
   readonly #clock: Clock;
   readonly #offers = new Map<string, Offer>();
   script: Script;
@@ -154,6 +166,9 @@ export class ScriptedProvider {
         yield await this.#reveal(request.lease);
         return;
       case 'pause':
+        for (const lease of request.leases) this.paused.push(lease);
+        yield { kind: 'done' };
+        return;
       case 'hold':
       case 'claim':
         yield { kind: 'done' };
@@ -171,11 +186,13 @@ export class ScriptedProvider {
     const jobs = await openMany(JOB, request.jobs);
     const leases = await openMany(LEASE, request.leases);
     for (const { bytes } of request.inlineBlobs) await this.blobs.put(bytes);
+    for (const { lease, key } of request.snapshotKeys ?? []) this.snapshotKeys.set(lease, key);
     const attempts = leases.map((lease): ScriptedAttempt => {
       const job = jobs.find((candidate) => candidate.id === (lease.value.job as string));
       if (job === undefined) throw new Error('a lease without its job');
       const known = this.attempts.get(LeaseId(lease.id));
-      const fresh = { lease, job, events: [], receipt: undefined, setId: undefined, isOver: false, wakers: [] };
+      const chain = job.value.checkpoints === undefined ? undefined : new ScriptedChain(job, lease);
+      const fresh = { lease, job, events: [], receipt: undefined, setId: undefined, chain, isOver: false, wakers: [] };
       const attempt = known ?? fresh;
       this.attempts.set(LeaseId(lease.id), attempt);
       return attempt;
@@ -202,8 +219,9 @@ export class ScriptedProvider {
     for (const attempt of attempts) receipts.push(await this.#describeReceipt(attempt, null));
     const signed = await signObjects(RECEIPT, receipts, this.identity);
     const inlineBlobs = new Map<BlobId, Uint8Array>();
-    for (const { result } of receipts) {
-      for (const { blob } of result.outputs) inlineBlobs.set(blob, await this.blobs.get(blob, 1_000_000));
+    for (const { result, checkpointChain } of receipts) {
+      for (const { blob } of [...result.outputs, ...(checkpointChain === undefined ? [] : [checkpointChain])])
+        inlineBlobs.set(blob, await this.blobs.get(blob, 1_000_000));
     }
     yield {
       kind: 'receipts',
@@ -256,6 +274,27 @@ export class ScriptedProvider {
     this.emit(attempt, { kind: 'progress', progress: (await this.#sign(PROGRESS, value)).wire });
   }
 
+  /** Makes the next link and tells it; the start comes before the first one. */
+  async checkpoint(
+    attempt: ScriptedAttempt,
+    step: number,
+    withSnapshot: 'snapshot' | 'bare' = 'snapshot',
+  ): Promise<void> {
+    const { chain } = attempt;
+    if (chain === undefined) throw new Error('the job makes no checkpoints');
+    const nowMs = this.#clock.nowMs();
+    if (chain.links.length === 0) await this.tellCheckpoint(attempt, chain.describeStart(nowMs));
+    chain.add(step, nowMs);
+    await this.tellCheckpoint(
+      attempt,
+      this.script.checkpoint?.(chain.describeLast(withSnapshot)) ?? chain.describeLast(withSnapshot),
+    );
+  }
+
+  async tellCheckpoint(attempt: ScriptedAttempt, checkpoint: Checkpoint): Promise<void> {
+    this.emit(attempt, { kind: 'checkpoint', checkpoint: (await this.#sign(CHECKPOINT, checkpoint)).wire });
+  }
+
   /** Ends the run: a commitment, or the receipt where nothing is committed to. */
   async finish(attempt: ScriptedAttempt): Promise<void> {
     this.emit(attempt, { kind: 'phase', phase: 'running' });
@@ -266,7 +305,10 @@ export class ScriptedProvider {
   }
 
   /** Ends the run with an attempt's failure. */
-  async fail(attempt: ScriptedAttempt, code: 'WALL_TIME' | 'EXECUTOR_CRASHED'): Promise<void> {
+  async fail(
+    attempt: ScriptedAttempt,
+    code: Extract<Result['outcome'], { kind: 'attempt-failed' }>['code'],
+  ): Promise<void> {
     const outcome = { kind: 'attempt-failed' as const, code, detail: 'scripted' };
     const receipt = await this.#describeReceipt(attempt, null, { outcome, outputs: [] });
     const { wire } = await this.#sign(RECEIPT, receipt);
@@ -299,9 +341,12 @@ export class ScriptedProvider {
 
   async #inline(attempt: ScriptedAttempt, receipt: Receipt) {
     const handsOut = this.script.handsOutOutputs ?? 'inline';
-    const ids = receipt.result.outputs.map((output) => output.blob);
-    if (handsOut === 'by-blob') this.grants.grant(attempt.lease.value.requester, ids);
-    if (handsOut !== 'inline') return [];
+    const outputs = receipt.result.outputs.map((output) => output.blob);
+    const chains = receipt.checkpointChain === undefined ? [] : [receipt.checkpointChain.blob];
+    const handsOutChain = this.script.handsOutChain ?? 'inline';
+    const shared = [...(handsOut === 'by-blob' ? outputs : []), ...(handsOutChain === 'by-blob' ? chains : [])];
+    if (shared.length > 0) this.grants.grant(attempt.lease.value.requester, shared);
+    const ids = [...(handsOut === 'inline' ? outputs : []), ...(handsOutChain === 'inline' ? chains : [])];
     return Promise.all(ids.map(async (blob) => ({ blob, bytes: await this.blobs.get(blob, 1_000_000) })));
   }
 
@@ -318,14 +363,16 @@ export class ScriptedProvider {
       outcome: { kind: 'completed' },
       outputs: [{ path: '/out.txt', blob, sizeBytes }],
       fuel: 7,
-      steps: 1,
-      metricsHash: new Uint8Array(32),
+      steps: attempt.chain === undefined ? 1 : this.#finalStep(attempt.chain),
+      metricsHash: attempt.chain === undefined ? new Uint8Array(32) : metricsHashAt(this.#finalStep(attempt.chain)),
       instrumentedModule: computeRawCid(encodeUtf8('instrumented')).toString() as BlobId,
       instrumenter: 'scripted/1',
       ...this.script.result,
       ...change,
     };
     const now = UnixMs(this.#clock.nowMs());
+    const isResult = result.outcome.kind !== 'attempt-failed';
+    const chain = isResult && attempt.chain !== undefined ? await this.#describeChain(attempt.chain) : undefined;
     return {
       type: 'fogproof/receipt@1',
       network: 'test',
@@ -337,12 +384,25 @@ export class ScriptedProvider {
       outputRoot: ObjectId(computeObjectCid(encodeObject(RESULT, result)).toString()),
       salt,
       commitmentSet: null,
-      checkpointRoot: null,
+      checkpointRoot: chain?.root ?? null,
+      ...(chain === undefined ? {} : { checkpointChain: chain.reference }),
       sandbox: { executor: 'wasm', isolation: 'process', controls: ['scripted'], engine: 'scripted' },
       usage: { cpuTimeMs: 1, wallTimeMs: 1, peakMemoryBytes: 65_536 },
       startedAtMs: now,
       finishedAtMs: now,
     };
+  }
+
+  #finalStep(chain: ScriptedChain): number {
+    return chain.lastStep + (chain.isEnded ? 0 : 1);
+  }
+
+  /** With the link at the end, which is told in no event. */
+  async #describeChain(chain: ScriptedChain) {
+    if (!chain.isEnded) chain.end(this.#finalStep(chain), this.#clock.nowMs());
+    const { bytes, root, links } = chain.encode();
+    const { blob, sizeBytes } = await this.blobs.put(this.script.chain?.(bytes) ?? bytes);
+    return { root, reference: { blob, sizeBytes, links } };
   }
 
   async #signSet(request: Extract<JobRequest, { op: 'sign-set' }>): Promise<JobResponse> {

@@ -8,7 +8,8 @@ import { JOB_ARGUMENT, resolveJob } from './resolve-job.ts';
 export const jobCancel = defineCommand({
   name: 'job cancel',
   summary: 'cancel a job',
-  details: 'Running attempts are stopped. A job that has ended stays as it is.',
+  details:
+    'Running attempts are stopped, and a job that was cancelled never goes on: to stop it for a while, use `fogproof job pause`. A job that has ended stays as it is. `fogproof job stop` is another name of this command.',
   arguments: [JOB_ARGUMENT],
   options: z.strictObject({}),
   examples: [{ line: 'fogproof job cancel latest', does: 'Stop the newest job.' }],

@@ -21,6 +21,7 @@ export class JobFollower {
   /** How many lines of a kind a lease has given, and the most that any has. */
   readonly #counts = new Map<string, number>();
   readonly #most = new Map<string, number>();
+  #lastOrdinal = 0;
   #state = '';
 
   constructor(modules: { readonly output: Pick<CliOutput, 'item' | 'progress' | 'isJson'> }, options: FollowOptions) {
@@ -40,11 +41,12 @@ export class JobFollower {
     const replicas = [...this.#attempts.values()]
       .filter(({ state }) => !ENDED.includes(state))
       .toSorted((a, b) => a.replica - b.replica)
-      .map(({ replica, state, progress }) =>
-        progress === null
+      .map(({ replica, state, progress, checkpoint }) => {
+        const held = checkpoint === undefined ? '' : `, checkpoint ${checkpoint.step}`;
+        return progress === null
           ? `#${replica} ${state}`
-          : `#${replica} step ${progress.step}, ${formatCount(progress.fuel)} fuel`,
-      );
+          : `#${replica} step ${progress.step}, ${formatCount(progress.fuel)} fuel${held}`;
+      });
     const metrics = [...this.#metrics].map(([name, value]) => `${name} ${value}`);
     return [this.#state, ...metrics, ...replicas].filter((part) => part !== '').join(' │ ');
   }
@@ -75,8 +77,11 @@ export class JobFollower {
     const before = this.#attempts.get(attempt.replica);
     this.#attempts.set(attempt.replica, attempt);
     if (before?.lease === attempt.lease && before.state === attempt.state) return undefined;
-    const { replica, provider, state, reason } = attempt;
-    const retry = attempt.attempt === 0 ? '' : ` (try ${attempt.attempt + 1})`;
+    const { replica, provider, state, reason, resumedFrom } = attempt;
+    const isFresh = before?.lease !== attempt.lease;
+    if (isFresh && resumedFrom !== undefined) this.#inheritCounts(attempt.lease, resumedFrom.lease);
+    const origin = isFresh && resumedFrom !== undefined ? `, from step ${resumedFrom.step}` : '';
+    const retry = attempt.attempt === 0 ? '' : ` (try ${attempt.attempt + 1}${origin})`;
     return `• replica ${replica}${retry} on ${shortPeer(provider)}: ${state}${reason === null ? '' : `, ${reason}`}`;
   }
 
@@ -86,14 +91,29 @@ export class JobFollower {
   }
 
   /** Replicas of a deterministic job give the same lines in the same order: the n-th of one is the n-th of all. */
-  #isNew({ lease }: { readonly lease: string }, kind: string): boolean {
+  #isNew({ lease, ordinal }: JobEventOf<'log' | 'metric'>, kind: string): boolean {
     if (this.#options.replicas === 'each') return true;
+    if (ordinal !== undefined) return this.#isNextOrdinal(ordinal);
     const key = `${lease} ${kind}`;
     const count = (this.#counts.get(key) ?? 0) + 1;
     this.#counts.set(key, count);
     if (count <= (this.#most.get(kind) ?? 0)) return false;
     this.#most.set(kind, count);
     return true;
+  }
+
+  /** Of a stepping job the places are told: equal for all replicas, and counted on by attempts that went on. */
+  #isNextOrdinal(ordinal: number): boolean {
+    if (ordinal <= this.#lastOrdinal) return false;
+    this.#lastOrdinal = ordinal;
+    return true;
+  }
+
+  /** An attempt that went on gives what follows, not what was given before. */
+  #inheritCounts(lease: string, from: string): void {
+    for (const [key, count] of this.#counts) {
+      if (key.startsWith(`${from} `)) this.#counts.set(`${lease}${key.slice(from.length)}`, count);
+    }
   }
 
   #prefix(replica: number, text: string): string {

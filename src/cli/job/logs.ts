@@ -13,7 +13,7 @@ export const jobLogs = defineCommand({
   options: z.strictObject({
     follow: z.boolean().default(false).describe('go on until the job has ended').meta({ short: 'f' }),
     metrics: z.boolean().default(true).describe('leave out metrics such as the loss'),
-    states: z.boolean().default(false).describe('changes of state too'),
+    states: z.boolean().default(false).describe('changes of state and checkpoints too'),
     eachReplica: z.boolean().default(false).describe('what each replica prints, with its number'),
   }),
   examples: [
@@ -31,7 +31,7 @@ export const jobLogs = defineCommand({
         shows: [
           'log' as const,
           ...(options.metrics ? ['metric' as const] : []),
-          ...(options.states ? ['state' as const, 'attempt' as const] : []),
+          ...(options.states ? ['state' as const, 'attempt' as const, 'checkpoint' as const] : []),
         ],
       },
     );

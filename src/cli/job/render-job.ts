@@ -1,9 +1,18 @@
 import type { PROGRAM_FAILURES } from '../../domain/receipt.ts';
 import { REFUSALS } from '../../domain/refusal.ts';
 import { formatDuration, formatSize } from '../../lib/quantity.ts';
-import type { JobExplanation, JobResultView, JobView } from '../../scheduler/interface.ts';
+import type { AttemptView, JobExplanation, JobResultView, JobView } from '../../scheduler/interface.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
-import { formatCount, formatDateTime, formatTime, formatWhen, plural, renderFields, shortPeer } from '../format.ts';
+import {
+  formatCount,
+  formatDateTime,
+  formatTime,
+  formatWhen,
+  plural,
+  renderFields,
+  shortId,
+  shortPeer,
+} from '../format.ts';
 import type { CliOutput } from '../interface.ts';
 
 /** What to do where the program's own words are missing. */
@@ -35,6 +44,7 @@ export function renderJob(
     ['job', view.job],
     ['name', view.name],
     ['state', renderState(view)],
+    ['next', suggestNext(view)],
     ['created', formatDateTime(view.createdAtMs)],
     ['ended', renderEnd(view, nowMs)],
     ['replicas', `${view.replicas}, ${plural(view.quorum, 'equal result')} needed`],
@@ -49,9 +59,15 @@ export function renderJob(
 }
 
 export function renderState({ state, desired }: Pick<JobView, 'state' | 'desired'>): string {
-  return desired === 'cancel' && !['completed', 'failed', 'cancelled', 'expired'].includes(state)
-    ? `${state}, to be cancelled`
-    : state;
+  if (['completed', 'failed', 'cancelled', 'expired'].includes(state)) return state;
+  if (desired === 'cancel') return `${state}, to be cancelled`;
+  return desired === 'pause' && state !== 'paused' ? `${state}, to be paused` : state;
+}
+
+/** Of a job that was paused: nothing goes on by itself. */
+function suggestNext({ job, state, desired }: JobView): string | undefined {
+  if (state === 'paused') return `go on with \`fogproof job resume ${shortId(job)}\`, before its deadline`;
+  return desired === 'pause' && state === 'running' ? 'its attempts stop at their next checkpoint' : undefined;
 }
 
 function renderEnd({ endedAtMs, createdAtMs, deadlineMs }: JobView, nowMs: number): string {
@@ -77,7 +93,8 @@ export function renderAgreement({ agreeing, dissenting }: JobResultView): string
 }
 
 function renderAttempts({ attempts }: JobView, output: Table): string[] {
-  const rows = attempts.map(({ replica, attempt, provider, state, progress, reason }) => [
+  const tries = new Map(attempts.map(({ lease, attempt }) => [lease, attempt + 1]));
+  const rows = attempts.map(({ replica, attempt, provider, state, progress, checkpoint, resumedFrom, reason }) => [
     String(replica),
     String(attempt + 1),
     shortPeer(provider),
@@ -85,9 +102,22 @@ function renderAttempts({ attempts }: JobView, output: Table): string[] {
     progress === null ? '-' : formatCount(progress.fuel),
     progress === null ? '-' : String(progress.step),
     progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
-    reason ?? '',
+    checkpoint === undefined ? '-' : renderCheckpoint(checkpoint),
+    [renderOrigin(resumedFrom, tries), reason ?? ''].filter((part) => part !== '').join('; '),
   ]);
-  return output.table(['REPLICA', 'TRY', 'PROVIDER', 'STATE', 'FUEL', 'STEP', 'CPU', 'NOTE'], rows);
+  const head = ['REPLICA', 'TRY', 'PROVIDER', 'STATE', 'FUEL', 'STEP', 'CPU', 'CHECKPOINT', 'NOTE'];
+  return output.table(head, rows);
+}
+
+function renderCheckpoint({ step, heldStep }: NonNullable<AttemptView['checkpoint']>): string {
+  if (heldStep === null) return `${step}, not held`;
+  return heldStep === step ? `${step}, held` : `${step}, ${heldStep} held`;
+}
+
+function renderOrigin(resumedFrom: AttemptView['resumedFrom'], tries: ReadonlyMap<string, number>): string {
+  if (resumedFrom === undefined) return '';
+  const origin = tries.get(resumedFrom.lease);
+  return `went on from step ${resumedFrom.step}${origin === undefined ? '' : ` of try ${origin}`}`;
 }
 
 export function renderOutputs({ outputs }: JobResultView, output: Table): string[] {

@@ -6,7 +6,8 @@ import { JOB_ARGUMENT, resolveJob } from './resolve-job.ts';
 export const jobWait = defineCommand({
   name: 'job wait',
   summary: 'wait until a job has ended',
-  details: 'Exit code 1 if the job did not complete.',
+  details:
+    'Exit code 1 if the job did not complete. A paused job has not ended: it is waited for until it goes on and ends.',
   arguments: [JOB_ARGUMENT],
   options: z.strictObject({}),
   examples: [

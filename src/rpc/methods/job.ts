@@ -12,6 +12,9 @@ type JobMethod =
   | 'job.show'
   | 'job.explain'
   | 'job.cancel'
+  | 'job.pause'
+  | 'job.resume'
+  | 'job.checkpoints'
   | 'job.wait'
   | 'job.writeOutputs';
 
@@ -24,6 +27,9 @@ export function createJobHandlers(modules: HandlerModules): MethodHandlers<JobMe
     'job.show': ({ job }) => requester.show(job),
     'job.explain': ({ job }) => requester.explain(job),
     'job.cancel': ({ job }) => requester.cancel(job),
+    'job.pause': ({ job }) => requester.pause(job),
+    'job.resume': ({ job }) => requester.resume(job),
+    'job.checkpoints': async ({ job }) => ({ checkpoints: await requester.checkpoints(job) }),
     'job.wait': ({ job }, { signal }) => requester.wait(job, { signal }),
     'job.writeOutputs': async ({ job, directory }, { signal }) => ({
       files: await writeOutputs({ blobs }, { view: await requester.show(job), directory, signal }),

@@ -15,6 +15,8 @@ import {
   wholeNumber,
 } from './common.ts';
 
+const hashSchema = z.string().describe('32 bytes in hex.');
+
 export const jobStateSchema = z.enum(JOB_STATES);
 
 export const attemptViewSchema = z.strictObject({
@@ -29,6 +31,18 @@ export const attemptViewSchema = z.strictObject({
     .strictObject({ fuel: wholeNumber('Instructions.'), step: wholeNumber('Steps.'), cpuTimeMs: z.number().min(0) })
     .nullable(),
   reason: z.string().nullable().describe('Why it ended, where it did not end well.'),
+  checkpoint: z
+    .strictObject({
+      step: wholeNumber('Step of its newest checkpoint.'),
+      head: hashSchema,
+      heldStep: wholeNumber('Newest step of which a snapshot is held.').nullable(),
+    })
+    .exactOptional()
+    .describe('Absent: it has made none.'),
+  resumedFrom: z
+    .strictObject({ lease: leaseIdSchema, step: wholeNumber('Step that it went on from.') })
+    .exactOptional()
+    .describe('Absent: it began at the beginning.'),
 });
 
 export const outcomeViewSchema = z.discriminatedUnion('kind', [
@@ -51,7 +65,7 @@ export const jobViewSchema = z.strictObject({
   job: jobIdSchema,
   name: z.string(),
   state: jobStateSchema,
-  desired: z.enum(['run', 'cancel']),
+  desired: z.enum(['run', 'pause', 'cancel']),
   createdAtMs: unixMsSchema,
   deadlineMs: unixMsSchema,
   endedAtMs: unixMsSchema.nullable(),
@@ -88,14 +102,42 @@ export const jobExplanationSchema = z.strictObject({
 const eventShape = { job: jobIdSchema, atMs: unixMsSchema };
 const outputShape = { ...eventShape, lease: leaseIdSchema, replica: wholeNumber('Which replica, from 0.') };
 
+const ordinalSchema = wholeNumber('Place among the logs and metrics of the replica, from 1; equal for all replicas.')
+  .exactOptional()
+  .describe('Absent where the job does not step.');
+
+const snapshotStateSchema = z
+  .enum(['held', 'announced', 'none'])
+  .describe("`held`: all of it is on the holder's disk; `announced`: only the provider has it.");
+
+export const checkpointViewSchema = z.strictObject({
+  lease: leaseIdSchema,
+  provider: peerKeySchema,
+  replica: wholeNumber('Which replica, from 0.'),
+  step: wholeNumber('Steps done; training rounds where the job reports those.'),
+  fuel: wholeNumber('Instructions.'),
+  atMs: unixMsSchema,
+  head: hashSchema,
+  stateRoot: hashSchema,
+  snapshot: snapshotStateSchema,
+});
+
 export const jobEventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('state'), ...eventShape, state: jobStateSchema }),
   z.strictObject({ kind: z.literal('attempt'), ...eventShape, attempt: attemptViewSchema }),
+  z.strictObject({
+    kind: z.literal('checkpoint'),
+    ...outputShape,
+    step: wholeNumber('Steps done; training rounds where the job reports those.'),
+    stateRoot: hashSchema,
+    snapshot: snapshotStateSchema,
+  }),
   z.strictObject({
     kind: z.literal('log'),
     ...outputShape,
     stream: z.enum(['stdout', 'stderr', 'log']),
     text: z.string(),
+    ordinal: ordinalSchema,
   }),
   z.strictObject({
     kind: z.literal('metric'),
@@ -103,6 +145,7 @@ export const jobEventSchema = z.discriminatedUnion('kind', [
     name: z.string(),
     value: z.string(),
     step: wholeNumber('Step that it belongs to.'),
+    ordinal: ordinalSchema,
   }),
 ]);
 

@@ -10,7 +10,14 @@ import {
   wholeNumber,
 } from './common.ts';
 import { EXAMPLE_DRAFT, jobDraftSchema } from './job-draft.ts';
-import { EXAMPLE_JOB_VIEW, jobEventSchema, jobExplanationSchema, jobStateSchema, jobViewSchema } from './job-views.ts';
+import {
+  checkpointViewSchema,
+  EXAMPLE_JOB_VIEW,
+  jobEventSchema,
+  jobExplanationSchema,
+  jobStateSchema,
+  jobViewSchema,
+} from './job-views.ts';
 
 const oneJob = z.strictObject({ job: jobIdSchema });
 
@@ -85,9 +92,55 @@ export const JOB_METHODS = {
       },
     },
   },
+  'job.pause': {
+    summary: 'Pauses a job.',
+    description:
+      'Its attempts end at their next checkpoint, and nothing of it runs until job.resume: it is paused once its state says so. Its deadline goes on. An error if it makes no checkpoints, was submitted in a batch, or has ended.',
+    params: oneJob,
+    result: jobViewSchema,
+    example: {
+      params: { job: EXAMPLE_JOB },
+      result: { ...EXAMPLE_JOB_VIEW, state: 'running', desired: 'pause', endedAtMs: null, result: null },
+    },
+  },
+  'job.resume': {
+    summary: 'Goes on with a paused job.',
+    description:
+      'Each replica goes on from its newest snapshot, on whichever provider offers. As good as done if it is not paused.',
+    params: oneJob,
+    result: jobViewSchema,
+    example: {
+      params: { job: EXAMPLE_JOB },
+      result: { ...EXAMPLE_JOB_VIEW, state: 'seeking', endedAtMs: null, result: null },
+    },
+  },
+  'job.checkpoints': {
+    summary: 'Lists the checkpoints of a job.',
+    description: 'Of each attempt the newest 1,024, ascending by replica, attempt and step.',
+    params: oneJob,
+    result: z.strictObject({ checkpoints: z.array(checkpointViewSchema) }),
+    example: {
+      params: { job: EXAMPLE_JOB },
+      result: {
+        checkpoints: [
+          {
+            lease: EXAMPLE_LEASE,
+            provider: EXAMPLE_PEER,
+            replica: 0,
+            step: 10,
+            fuel: 1_000_000,
+            atMs: 1_790_000_003_000,
+            head: 'a5'.repeat(32),
+            stateRoot: '3c'.repeat(32),
+            snapshot: 'held',
+          },
+        ],
+      },
+    },
+  },
   'job.wait': {
     summary: 'Answers when the job has ended.',
-    description: 'At once if it has already.',
+    description: 'At once if it has already. A paused job has not.',
     params: oneJob,
     result: jobViewSchema,
     example: { params: { job: EXAMPLE_JOB }, result: EXAMPLE_JOB_VIEW },
@@ -109,7 +162,7 @@ export const JOB_METHODS = {
 
 export const JOB_SUBSCRIPTIONS = {
   'job.subscribe': {
-    summary: 'The events of one job: states, attempts, log lines, metrics.',
+    summary: 'The events of one job: states, attempts, checkpoints, log lines, metrics.',
     description: 'Recorded events first; with `follow`, live ones until the job ends.',
     params: z.strictObject({ job: jobIdSchema, follow: z.boolean().describe('Go on with live events.') }),
     event: jobEventSchema,

@@ -45,18 +45,34 @@ function summarize({ view, asked }: ExplainRequest): string {
   if (view.failure !== null) return `it ${describeEnd(view)}: ${view.failure.code}, ${view.failure.message}`;
   if (view.state === 'completed') return 'it completed and its result was verified';
   if (view.desired === 'cancel') return 'it is being cancelled';
+  if (view.state === 'paused') return describePaused(view);
   if (view.state === 'revealing') return 'all replicas have committed and reveal their results';
   const standing = view.attempts.filter(({ state }) => ['leased', 'queued', 'running', 'committed'].includes(state));
   const unreachable = view.attempts.filter(({ state }) => state === 'unreachable');
   const open = view.replicas - standing.length - unreachable.length;
+  const isPausing = view.desired === 'pause';
   const parts = [
+    ...(isPausing ? ['it is being paused: its attempts stop at their next checkpoint'] : []),
     ...(standing.length > 0 ? [`${standing.length} of ${view.replicas} replicas are with a provider`] : []),
     ...(unreachable.length > 0
       ? [`${unreachable.length} unreachable: replaced when their leases end unless they return`]
       : []),
-    ...(open > 0 ? [`${open} of ${view.replicas} replicas wait for a provider (${asked.length} asked)`] : []),
+    ...(open > 0 && !isPausing
+      ? [`${open} of ${view.replicas} replicas wait for a provider (${asked.length} asked)`]
+      : []),
   ];
   return parts.join('; ');
+}
+
+function describePaused(view: JobView): string {
+  const held = view.attempts.flatMap(({ checkpoint }) => checkpoint?.heldStep ?? []);
+  const from =
+    held.length === 0
+      ? 'no snapshot is held yet: it would begin anew'
+      : `snapshots up to step ${Math.max(...held)} are held`;
+  const done = view.attempts.filter(({ state }) => state === 'committed').length;
+  const committed = done === 0 ? '' : `; ${done} of ${view.replicas} replicas are done and wait for the others`;
+  return `it is paused, and nothing of it runs; ${from}${committed}`;
 }
 
 function describeEnd(view: JobView): string {
@@ -67,6 +83,7 @@ function listHints(request: ExplainRequest): string[] {
   const { view, job, asked, records } = request;
   if (view.state === 'completed' || view.state === 'cancelled') return [];
   const fitting = records.filter((record) => findMisfit(record, job) === null);
+  if (view.desired === 'pause') return hintPaused(view);
   return [
     ...hintProviders(records, fitting, job),
     ...hintReplicas(view, fitting),
@@ -75,6 +92,12 @@ function listHints(request: ExplainRequest): string[] {
     ...hintFailures(view),
     ...hintExhausted(view, fitting),
   ];
+}
+
+function hintPaused({ job, state, deadlineMs }: JobView): string[] {
+  const resume = `go on with \`fogproof job resume ${job}\``;
+  const deadline = `its deadline, ${new Date(deadlineMs).toISOString()}, goes on while it is paused`;
+  return state === 'paused' ? [resume, deadline] : [`wait for its next checkpoint, or ${resume}`, deadline];
 }
 
 function hintProviders(records: readonly NodeRecord[], fitting: readonly NodeRecord[], job: Job): string[] {

@@ -68,11 +68,41 @@ export async function readRecordedEvents(
 }
 
 /**
- * Logs carry their provider's clock, states ours. What ends the job stays last, whatever the clocks say; else the
- * order is by time, and stable.
+ * Logs carry their provider's clock, states ours. What ends the job stays last, whatever the clocks say, and what a
+ * replica printed stays in the order in which its program did, on however many providers; else the order is by time, and
+ * stable.
  */
 function orderByTime(events: readonly JobEvent[]): JobEvent[] {
   const isLast = (event: JobEvent): boolean =>
     event.kind === 'state' && ['completed', 'failed', 'cancelled', 'expired'].includes(event.state);
-  return [...events.filter((event) => !isLast(event)).sort((a, b) => a.atMs - b.atMs), ...events.filter(isLast)];
+  const places = placeOutputs(events);
+  const placed = events
+    .filter((event) => !isLast(event))
+    .map((event) => ({ event, ...(places.get(event) ?? { atMs: event.atMs, replica: -1, ordinal: 0 }) }))
+    .sort((a, b) => a.atMs - b.atMs || a.replica - b.replica || a.ordinal - b.ordinal);
+  return [...placed.map(({ event }) => event), ...events.filter(isLast)];
+}
+
+interface OutputPlace {
+  /** Not before what stands before it. */
+  readonly atMs: number;
+  readonly replica: number;
+  readonly ordinal: number;
+}
+
+function placeOutputs(events: readonly JobEvent[]): Map<JobEvent, OutputPlace> {
+  const outputs = events.flatMap((event) =>
+    (event.kind === 'log' || event.kind === 'metric') && event.ordinal !== undefined
+      ? [{ event, replica: event.replica, ordinal: event.ordinal }]
+      : [],
+  );
+  const places = new Map<JobEvent, OutputPlace>();
+  for (const own of Map.groupBy(outputs, ({ replica }) => replica).values()) {
+    let atMs = 0;
+    for (const { event, ...place } of own.toSorted((a, b) => a.ordinal - b.ordinal)) {
+      atMs = Math.max(atMs, event.atMs);
+      places.set(event, { atMs, ...place });
+    }
+  }
+  return places;
 }

@@ -16,7 +16,11 @@ import { replay } from '../../../src/scheduler/requester/job-view.ts';
 const DEADLINE = UnixMs(1_000_000);
 
 const factsArbitrary: fc.Arbitrary<JobFacts> = fc
-  .record({ replicas: fc.integer({ min: 1, max: 4 }), retries: fc.integer({ min: 0, max: 2 }), hasCheckpoints: fc.boolean() })
+  .record({
+    replicas: fc.integer({ min: 1, max: 4 }),
+    retries: fc.integer({ min: 0, max: 2 }),
+    hasCheckpoints: fc.boolean(),
+  })
   .map(({ replicas, retries, hasCheckpoints }) => ({
     job: 'job' as JobId,
     replicas,
@@ -45,6 +49,17 @@ const kinds: readonly fc.Arbitrary<object>[] = [
     instrumenter: fc.constantFrom('i', 'i', 'i', 'j'),
     leaseEndsAtMs,
   }),
+  fc.record({
+    kind: fc.constant('lease-issued'),
+    lease: leaseArbitrary,
+    provider: providerArbitrary,
+    replica: replicaArbitrary,
+    attempt: fc.integer({ min: 0, max: 3 }),
+    instrumenter: fc.constant('i'),
+    leaseEndsAtMs,
+    resumedFrom: fc.record({ lease: leaseArbitrary, step: fc.nat() }),
+  }),
+  fc.record({ kind: fc.constant('attempt-paused'), lease: leaseArbitrary, reason }),
   fc.record({ kind: fc.constant('accepted'), lease: leaseArbitrary, leaseEndsAtMs }),
   fc.record({ kind: fc.constant('phase'), lease: leaseArbitrary, phase: fc.constantFrom('queued', 'running') }),
   fc.record({
@@ -74,6 +89,10 @@ const kinds: readonly fc.Arbitrary<object>[] = [
   fc.record({ kind: fc.constant('attempt-cancelled'), lease: leaseArbitrary, reason }),
   fc.record({ kind: fc.constant('concluded'), outputRoot: rootArbitrary, programFailure: fc.constant(null) }),
 ];
+const pauseKinds: readonly fc.Arbitrary<object>[] = [
+  fc.record({ kind: fc.constant('pause-requested') }),
+  fc.record({ kind: fc.constant('resume-requested') }),
+];
 const rareKinds: readonly fc.Arbitrary<object>[] = [
   fc.record({ kind: fc.constant('cancel-requested') }),
   fc.record({ kind: fc.constant('job-failed'), code: reason, message: reason }),
@@ -84,6 +103,7 @@ const eventArbitrary = fc
   .tuple(
     fc.oneof(
       ...kinds.map((arbitrary) => ({ arbitrary, weight: 20 })),
+      ...pauseKinds.map((arbitrary) => ({ arbitrary, weight: 10 })),
       ...rareKinds.map((arbitrary) => ({ arbitrary, weight: 1 })),
     ),
     atArbitrary,
