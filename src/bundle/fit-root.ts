@@ -1,5 +1,6 @@
 import { BUNDLE, type Bundle, type BundleAttempt } from '../domain/bundle.ts';
 import { encodeObject } from '../domain/object-type.ts';
+import type { SignedWire } from '../domain/signed.ts';
 
 type Inherited = NonNullable<BundleAttempt['inherited']>;
 
@@ -21,7 +22,17 @@ export function fitRoot(bundle: Bundle): Bundle {
 }
 
 function fits(bundle: Bundle): boolean {
-  return encodeObject(BUNDLE, bundle).length <= BUNDLE.maxBytes;
+  const signed = bundle.attempts.flatMap(({ inherited = [] }) => inherited).flatMap(listWires);
+  // What is far too large is not encoded to find that out: it may be a hundred times as much.
+  const leastBytes = signed.reduce(
+    (sum, wire) => sum + (wire.kind === 'batch' ? wire.payload : wire.envelope).length,
+    0,
+  );
+  return leastBytes <= BUNDLE.maxBytes && encodeObject(BUNDLE, bundle).length <= BUNDLE.maxBytes;
+}
+
+function listWires({ lease, acceptance, checkpoints }: Inherited[number]): readonly SignedWire[] {
+  return [lease, acceptance, ...checkpoints];
 }
 
 function keepEnds(attempt: Inherited[number]): Inherited[number] {

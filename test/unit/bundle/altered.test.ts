@@ -8,10 +8,15 @@ import type { SignedWire } from '../../../src/domain/signed.ts';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { decodeCanonical, encodeCanonical } from '../../../src/lib/canonical-cbor.ts';
 import { computeObjectCid } from '../../../src/lib/cid.ts';
-import { buildBundle } from '../../support/bundle-builder.ts';
+import { buildBundle, party } from '../../support/bundle-builder.ts';
+import { contentsOf } from '../../support/checkpoint-builder.ts';
 
 /** What of an attempt is one signed object. */
-type WireName = Exclude<keyof BundleAttempt, 'inherited'> | 'job';
+type OwnName = Exclude<keyof BundleAttempt, 'inherited'>;
+/** Of the first attempt that was inherited from, what is one signed object; the last checkpoint was taken over. */
+const INHERITED = ['inherited lease', 'inherited acceptance', 'last checkpoint'] as const;
+type WireName = OwnName | 'job' | (typeof INHERITED)[number];
+type Inherited = NonNullable<BundleAttempt['inherited']>[number];
 
 /** Every signed object of a bundle of two replicas: how to replace it, and the check that judges its signature. */
 const OBJECTS: Readonly<Record<string, WireName>> = {
@@ -22,13 +27,39 @@ const OBJECTS: Readonly<Record<string, WireName>> = {
   'attempt 1: commitment signature': 'commitment',
   'attempt 1: set signature': 'setSignature',
   'attempt 1: lease renewal': 'lastProgress',
+  'attempt 1: inherited 1: lease signature': 'inherited lease',
+  'attempt 1: inherited 1: acceptance signature': 'inherited acceptance',
+  'attempt 1: inherited 1: checkpoint signatures': 'last checkpoint',
 };
 
-const { bundle: honest } = await buildBundle({ replicas: 2, withProgress: true });
+const { bundle: honest, chains } = await buildBundle({
+  replicas: 2,
+  withProgress: true,
+  checkpoints: { every: 4, before: [party(4)] },
+});
 const strangerKey = (await generateKeyPairFromSeed('Ed25519', new Uint8Array(32).fill(99))).publicKey;
 
+function isInherited(object: WireName): object is (typeof INHERITED)[number] {
+  return INHERITED.some((name) => name === object);
+}
+
+function readInherited({ lease, acceptance, checkpoints }: Inherited, object: WireName): SignedWire | undefined {
+  if (object === 'inherited lease') return lease;
+  if (object === 'inherited acceptance') return acceptance;
+  return checkpoints.at(-1);
+}
+
+function replaceInherited(inherited: Inherited, object: WireName, wire: SignedWire): Inherited {
+  if (object === 'inherited lease') return { ...inherited, lease: wire };
+  if (object === 'inherited acceptance') return { ...inherited, acceptance: wire };
+  return { ...inherited, checkpoints: inherited.checkpoints.with(-1, wire) };
+}
+
 function wireOf(bundle: Bundle, object: WireName): Extract<SignedWire, { kind: 'envelope' }> {
-  const wire = object === 'job' ? bundle.job : bundle.attempts[0]?.[object];
+  const [attempt] = bundle.attempts;
+  const [earlier] = attempt?.inherited ?? [];
+  const own = object === 'job' || isInherited(object) ? undefined : attempt?.[object];
+  const wire = object === 'job' ? bundle.job : (own ?? (earlier && readInherited(earlier, object)));
   if (wire?.kind !== 'envelope') throw new TypeError(`no envelope of ${object}`);
   return wire;
 }
@@ -37,7 +68,12 @@ function replaceWire(bundle: Bundle, object: WireName, wire: SignedWire | null):
   if (object === 'job') return wire === null ? bundle : { ...bundle, job: wire };
   return {
     ...bundle,
-    attempts: bundle.attempts.map((attempt, index) => (index === 0 ? { ...attempt, [object]: wire } : attempt)),
+    attempts: bundle.attempts.map((attempt, index) => {
+      if (index > 0) return attempt;
+      if (!isInherited(object)) return { ...attempt, [object]: wire };
+      if (wire === null || attempt.inherited === undefined) return attempt;
+      return { ...attempt, inherited: attempt.inherited.map((one) => replaceInherited(one, object, wire)) };
+    }),
   };
 }
 
@@ -79,14 +115,14 @@ function alterLeaf(value: unknown): unknown {
 }
 
 async function expectInvalid(bundle: Bundle, check: string): Promise<void> {
-  const { verification } = await assessEvidence(bundle);
+  const { verification } = await assessEvidence(bundle, {}, contentsOf(chains));
   expect(verification.verdict).toBe('invalid');
   const found = verification.assurances.flatMap(({ checks }) => checks).find(({ name }) => name === check);
   expect(found?.verdict.kind).toBe('invalid');
 }
 
 it('starts from an honest bundle', async () => {
-  expect((await assessEvidence(honest)).verification.verdict).toBe('valid');
+  expect((await assessEvidence(honest, {}, contentsOf(chains))).verification.verdict).toBe('valid');
 });
 
 describe.each(Object.entries(OBJECTS))('%s', (check, object) => {
@@ -132,7 +168,7 @@ describe('objects that may be absent', () => {
   it('puts the objects of one attempt into another', async () => {
     const other = honest.attempts[1];
     for (const [check, object] of Object.entries(OBJECTS)) {
-      if (object === 'job' || other === undefined) continue;
+      if (object === 'job' || isInherited(object) || other === undefined) continue;
       const swapped = replaceWire(honest, object, other[object] ?? null);
       const { verification } = await assessEvidence(swapped);
       expect(verification.verdict, check).toBe('invalid');

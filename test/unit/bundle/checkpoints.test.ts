@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { assessEvidence } from '../../../src/bundle/verify.ts';
 import type { AssuranceReport } from '../../../src/domain/assurance.ts';
@@ -21,6 +22,11 @@ function findCheck(assurances: readonly AssuranceReport[], name: string) {
 }
 
 const flip = (bytes: Uint8Array): Uint8Array => bytes.map((byte, at) => (at === 3 ? byte ^ 1 : byte));
+
+function without<Value extends object, Key extends keyof Value>(value: Value, key: Key): Omit<Value, Key> {
+  const { [key]: _, ...others } = value;
+  return others;
+}
 
 function changeLink(index: number, change: (link: ChainLink) => Partial<ChainLink>): CheckpointLies {
   return { links: (links) => links.map((link, at) => (at === index ? { ...link, ...change(link) } : link)) };
@@ -123,7 +129,7 @@ describe('a lie about checkpoints, signed with a good key', () => {
       { others: { receipt: (v) => ({ ...v, checkpointRoot: v.checkpointRoot && flip(v.checkpointRoot) }) } },
     ],
     ['no checkpoint root', 'checkpoint root', { others: { receipt: (v) => ({ ...v, checkpointRoot: null }) } }],
-    ['no chain', 'checkpoint root', { others: { receipt: ({ checkpointChain: _, ...v }) => v } }],
+    ['no chain', 'checkpoint root', { others: { receipt: (v) => without(v, 'checkpointChain') } }],
     [
       'links of the receipt',
       'checkpoint chain',
@@ -133,8 +139,8 @@ describe('a lie about checkpoints, signed with a good key', () => {
         },
       },
     ],
-    ['checkpoints that nobody asked for', 'checkpoint root', { others: { job: ({ checkpoints: _checkpoints, ...v }) => v } }],
-    ['resume without checkpoints', 'lease terms', { line: true, others: { job: ({ checkpoints: _checkpoints, ...v }) => v } }],
+    ['checkpoints that nobody asked for', 'checkpoint root', { others: { job: (v) => without(v, 'checkpoints') } }],
+    ['resume without checkpoints', 'lease terms', { line: true, others: { job: (v) => without(v, 'checkpoints') } }],
     ['lease.snapshotHolder', 'lease terms', { others: { lease: (v) => ({ ...v, snapshotHolder: party(3).peer }) } }],
     ['resume.step', 'inherited 2: taken over', { line: true, own: { resume: (v) => ({ ...v, step: 3 }) } }],
     ['resume.head', 'inherited 2: taken over', { line: true, own: { resume: (v) => ({ ...v, head: flip(v.head) }) } }],
@@ -213,7 +219,7 @@ describe('a lie about checkpoints, signed with a good key', () => {
       'inherited 1: checkpoints',
       { line: true, own: { inheritedCheckpoint: (v) => ({ ...v, lease: LeaseId(OTHER) }) } },
     ],
-    ['a line that the lease does not name', 'line', { line: true, others: { lease: ({ resume: _resume, ...v }) => v } }],
+    ['a line that the lease does not name', 'line', { line: true, others: { lease: (v) => without(v, 'resume') } }],
   ];
 
   it.each(cases)('%s: %s is invalid', async (_, check, { own, others, line }) => {
@@ -225,6 +231,25 @@ describe('a lie about checkpoints, signed with a good key', () => {
 
   it('starts from an honest line', async () => {
     expect((await assess({ checkpoints: LINE })).verification.verdict).toBe('valid');
+  });
+});
+
+describe('a chain with its bytes changed', () => {
+  it('is never valid, and never an exception', async () => {
+    const { bundle, chains } = await buildBundle({ checkpoints: { every: 4 } });
+    const [[blob, bytes] = []] = chains;
+    if (blob === undefined || bytes === undefined) throw new TypeError('there is one chain');
+    const expectRefused = async (changed: Uint8Array): Promise<void> => {
+      const { verification } = await assessEvidence(bundle, {}, contentsOf(new Map([[blob, changed]])));
+      expect(findCheck(verification.assurances, 'attempt 1: checkpoint chain')?.verdict.kind).toBe('invalid');
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.nat({ max: bytes.length - 1 }), fc.integer({ min: 1, max: 255 }), async (at, mask) => {
+        await expectRefused(bytes.map((byte, index) => (index === at ? byte ^ mask : byte)));
+      }),
+      { numRuns: 60 },
+    );
+    await fc.assert(fc.asyncProperty(fc.uint8Array({ maxLength: 100 }), expectRefused), { numRuns: 20 });
   });
 });
 
