@@ -18,7 +18,7 @@ export interface Outcome {
 
 export async function readOutcome(client: RpcClient, job: JobId): Promise<Outcome> {
   const view = await client.call('job.show', { job });
-  const checkpoints = await client.call('job.checkpoints', { job });
+  const { checkpoints } = await client.call('job.checkpoints', { job });
   const roots = new Map<number, string>();
   const contradictions: number[] = [];
   for (const { step, stateRoot } of checkpoints) {

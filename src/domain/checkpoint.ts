@@ -27,8 +27,13 @@ export const MAX_CHECKPOINTS = 65_536;
 /** With the one at the end. */
 export const MAX_CHAIN_LINKS = MAX_CHECKPOINTS + 1;
 
-/** Fuel between checkpoints where a job file names nothing else: half a second to a second (design section 12). */
+/** Fuel between checkpoints where a job file names nothing else (design section 12): a tenth of a second to a second. */
 export const DEFAULT_CHECKPOINT_FUEL = 1_000_000_000;
+/**
+ * That fuel is for each so many bytes of the job's memory: looking for what has changed takes time by the size of the
+ * state, and stays below a tenth of the run time (docs/decisions/0009-checkpoints-and-snapshots.md).
+ */
+export const DEFAULT_CHECKPOINT_MEMORY_BYTES = 64 * 2 ** 20;
 
 /** u64 step ‖ state root ‖ metrics hash ‖ u64 time in ms. */
 export const CHECKPOINT_LINK_BYTES = 80;

@@ -1,4 +1,5 @@
 import { FileBlobStore } from '../blob/file-blob-store.ts';
+import { createSnapshotStore, type PackedSnapshotStore } from '../blob/snapshots/packed-snapshot-store.ts';
 import { CarBundleExporter } from '../bundle/car-bundle-exporter.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { computeDataPaths } from '../config/paths.ts';
@@ -16,11 +17,14 @@ import type { Executor } from '../sandbox/interface.ts';
 import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
 import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
+import { JobStore } from '../scheduler/job-store.ts';
 import { JOB_REQUESTER_DEFAULTS } from '../scheduler/options.ts';
 import { JobProvider } from '../scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS } from '../scheduler/provider/options.ts';
 import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../scheduler/receipt-notes.ts';
 import { JobRequester } from '../scheduler/requester/job-requester.ts';
+import { StoredSnapshotKeys } from '../scheduler/requester/stored-snapshot-keys.ts';
+import { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
@@ -66,6 +70,12 @@ export async function createNode(
   const blobs = stack.use(
     new FileBlobStore({ ...common, database }, { directory: paths.blobs, maxBytes: config.blobs.maxBytes }),
   );
+  const store = stack.use(
+    await createSnapshotStore(
+      { ...common, database },
+      { folder: paths.snapshots, maxBytes: config.snapshots.maxBytes },
+    ),
+  );
   const network = stack.use(createNetwork(loaded, common, database));
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(new WasmExecutor(common, { ...executorOptions, offers })),
@@ -73,11 +83,13 @@ export async function createNode(
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
   const grants = new BlobGrants();
-  const requester = createRequester(loaded, { ...common, network, blobs, grants, database, receiptNotes });
+  const fetcher = stack.use(new SnapshotFetcher({ ...common, transport: network, store }));
+  const shared = { ...common, network, blobs, grants, database, receiptNotes, snapshots: { store, fetcher } };
+  const requester = createRequester(loaded, shared);
   stack.defer(() => requester.stop());
-  const provider = createProvider(loaded, { ...common, network, blobs, grants, database, executors, receiptNotes });
+  const provider = createProvider(loaded, { ...shared, executors });
   stack.defer(() => provider.stop());
-  stack.use(serveBlobs(network, { blobs }, grants));
+  stack.use(serveBlobs(network, { blobs, snapshots: store }, grants));
 
   const node = new FogproofNode(
     {
@@ -92,9 +104,11 @@ export async function createNode(
     },
     { config, network: definition },
   );
+  const keys = new StoredSnapshotKeys(new JobStore({ database, receiptNotes }));
   const bundles = new CarBundleExporter({
     ...common,
     blobs,
+    snapshots: { store, keys },
     ...(chain.anchors === null ? {} : { anchors: chain.anchors }),
     ...(chain.anchorReader === null ? {} : { anchorReader: chain.anchorReader }),
   });
@@ -146,17 +160,23 @@ interface SchedulerParts extends Common {
   readonly grants: BlobGrants;
   readonly database: Database;
   readonly receiptNotes: ReceiptNotes;
+  readonly snapshots: { readonly store: PackedSnapshotStore; readonly fetcher: SnapshotFetcher };
 }
 
 function createRequester({ config, network: definition }: LoadedConfig, parts: SchedulerParts): JobRequester {
   const { network } = parts;
   return new JobRequester(
-    { ...parts, network: { transport: network, peers: network.peers } },
+    {
+      ...parts,
+      network: { transport: network, peers: network.peers },
+      snapshots: { store: parts.snapshots.store, source: parts.snapshots.fetcher },
+    },
     {
       ...JOB_REQUESTER_DEFAULTS,
       networkId: definition.id,
       parameters: definition.parameters,
       maxActiveJobs: config.request.maxActiveJobs,
+      snapshotKeepForMs: config.snapshots.keepForMs,
     },
   );
 }
@@ -165,7 +185,7 @@ function createProvider(
   { config, network: definition }: LoadedConfig,
   parts: SchedulerParts & { readonly executors: readonly Executor[] },
 ): JobProvider {
-  const { provide, results } = config;
+  const { provide, results, snapshots } = config;
   return new JobProvider(
     { ...parts, transport: parts.network, reachability: parts.network },
     {
@@ -186,6 +206,13 @@ function createProvider(
       isolationForStrangers: provide.isolationForStrangers,
       pricesPerHour: [{ capabilityClass: 'cpu', price: provide.pricesPerHour.cpu }],
       resultsKeptForMs: results.keepForMs,
+      snapshots: {
+        share: snapshots.timePercent / 100,
+        keepForMs: snapshots.keepForMs,
+        maxPerAttempt: snapshots.maxPerAttempt,
+        // Half of the space stays for what runs here.
+        hold: { ...snapshots.hold, maxBytes: Math.floor(snapshots.maxBytes / 2) },
+      },
     },
   );
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { DEFAULT_CHECKPOINT_FUEL, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
+import { DEFAULT_CHECKPOINT_FUEL, DEFAULT_CHECKPOINT_MEMORY_BYTES, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import { BlobId, PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job, WasmWorkload } from '../../domain/job.ts';
 import { type FileSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
@@ -66,7 +66,9 @@ function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'compar
   const { checkpoints, comparisons, workload, resources } = jobFile;
   if (checkpoints === 'none' || (checkpoints === undefined && workload.abi !== 'fogproof')) return {};
   const leastFuel = Math.ceil(resources.fuel / MAX_CHECKPOINTS);
-  const { everySteps, everyRounds, everyFuel = Math.max(DEFAULT_CHECKPOINT_FUEL, leastFuel) } = checkpoints ?? {};
+  const size = Math.max(1, resources.memory / DEFAULT_CHECKPOINT_MEMORY_BYTES);
+  const defaultFuel = Math.max(Math.ceil(DEFAULT_CHECKPOINT_FUEL * size), leastFuel);
+  const { everySteps, everyRounds, everyFuel = defaultFuel } = checkpoints ?? {};
   const schedule =
     everyRounds !== undefined
       ? ({ kind: 'rounds', every: everyRounds } as const)

@@ -23,7 +23,7 @@ resources:                      # hard limits of one run
   logs: 1MiB
 
 # checkpoints:                  # abi fogproof has them by default; they let a job be paused, moved and replayed
-#   everyFuel: 1G               # or everySteps: 100; with abi wasi everyRounds: 10; or: checkpoints: none
+#   everyFuel: 4G               # or everySteps: 100; with abi wasi everyRounds: 10; or: checkpoints: none
 #   holder: 12D3KooW…           # node that is given each snapshot; absent: the one that submits
 #   sealed: false               # true: encrypted
 

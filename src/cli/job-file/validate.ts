@@ -10,6 +10,12 @@ import type { JobFileProblem } from './interface.ts';
 import { readJobFile } from './load-job-file.ts';
 import { parseJobFile } from './parse-job-file.ts';
 
+/** Share of the run time that checkpoints may take before `job validate` warns (design section 6). */
+const MAX_CHECKPOINT_SHARE = 0.1;
+/** Both as measured on two virtual cores (docs/decisions/0009-checkpoints-and-snapshots.md): a guide, not a promise. */
+const FUEL_PER_MS = 8_000_000;
+const CHECKPOINT_MS_PER_MIB = 0.11;
+
 export const jobValidate = defineCommand({
   name: 'job validate',
   summary: 'check a job file, and the files that it names',
@@ -38,17 +44,34 @@ async function findProblems(path: string): Promise<readonly JobFileProblem[]> {
 }
 
 function listWarnings(
-  { deadline, resources }: JobFile,
+  { deadline, resources, checkpoints }: JobFile,
   locate: (field: readonly string[]) => { readonly line: number; readonly column: number },
 ): readonly JobFileProblem[] {
-  if (resources.wallTime <= deadline) return [];
-  return [
-    {
-      severity: 'warning',
-      ...locate(['deadline']),
-      field: 'deadline',
-      message: 'a run may take longer than there is time: resources.wallTime is above the deadline',
-      hint: 'Raise the deadline, or lower resources.wallTime.',
-    },
-  ];
+  const warnings: JobFileProblem[] = [];
+  const warn = (field: readonly string[], message: string, hint: string): void => {
+    warnings.push({ severity: 'warning', ...locate(field), field: field.join('.'), message, hint });
+  };
+  if (resources.wallTime > deadline) {
+    const message = 'a run may take longer than there is time: resources.wallTime is above the deadline';
+    warn(['deadline'], message, 'Raise the deadline, or lower resources.wallTime.');
+  }
+  const everyFuel = typeof checkpoints === 'object' ? checkpoints.everyFuel : undefined;
+  const share = everyFuel === undefined ? 0 : estimateCheckpointShare(resources.memory, everyFuel);
+  if (share > MAX_CHECKPOINT_SHARE) {
+    const percent = `about ${Math.round(share * 100)} % of the run time`;
+    const message = `checkpoints of a state as large as resources.memory may take ${percent}`;
+    warn(
+      ['checkpoints', 'everyFuel'],
+      message,
+      'Raise everyFuel, or lower resources.memory to what the program needs.',
+    );
+  }
+  return warnings;
+}
+
+/** Where one page in a hundred changes between two checkpoints, and the program does nothing but arithmetic. */
+function estimateCheckpointShare(memoryBytes: number, everyFuel: number): number {
+  const intervalMs = everyFuel / FUEL_PER_MS;
+  const checkpointMs = (memoryBytes / 2 ** 20) * CHECKPOINT_MS_PER_MIB;
+  return checkpointMs / (intervalMs + checkpointMs);
 }

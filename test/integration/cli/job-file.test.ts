@@ -117,6 +117,20 @@ describe('job validate', () => {
     expect(problems).toMatchObject([{ severity: 'warning', line: 3, field: 'deadline' }]);
   });
 
+  it('warns where looking for what has changed would take more than a tenth of the run time', async () => {
+    const job = (every: string, memory: string): string =>
+      `${LEAST.replace('abi: wasi', 'abi: fogproof')}checkpoints: {everyFuel: ${every}}\nresources: {memory: ${memory}}\n`;
+    const isWarned = async (every: string, memory: string): Promise<boolean> => {
+      const { problems } = await validate(job(every, memory));
+      return problems.some(({ field }) => field === 'checkpoints.everyFuel');
+    };
+    expect([await isWarned('1G', '64MiB'), await isWarned('1G', '256MiB'), await isWarned('4G', '256MiB')]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+  });
+
   it('exits 2 for a file that is not there or too large', async () => {
     await using folder = await createTemporaryFolder();
     await writeFile(join(folder.path, 'large.yaml'), '#'.repeat(300_000));
