@@ -45,6 +45,7 @@ const EXAMPLES: readonly Example[] = [
     options: ['--initialMemory', '1', '--maximumMemory', '256'],
   },
   { name: 'ising', entry: 'ising', language: 'c', options: ['-Wl,--max-memory=33554432'] },
+  { name: 'rounds', entry: 'rounds', language: 'c', options: ['-Wl,--max-memory=33554432'] },
 ];
 
 const SOURCES = { assemblyscript: { folder: 'assembly', extension: 'ts' }, c: { folder: 'source', extension: 'c' } };
