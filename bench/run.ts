@@ -5,15 +5,19 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { buildExamples } from '../scripts/build-examples.ts';
+import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchNetwork } from './network.ts';
 import { type BenchRow, type Bound, computeRatio, isMet } from './rows.ts';
 import { benchSandbox } from './sandbox.ts';
+import { benchSnapshots } from './snapshots.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   merkle: benchMerkle,
   sandbox: benchSandbox,
+  checkpoints: benchCheckpoints,
+  snapshots: benchSnapshots,
   network: benchNetwork,
   daemon: benchDaemon,
 };

@@ -1,41 +1,29 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Duplex } from 'node:stream';
 import { SystemClock } from '../src/lib/clock.ts';
 import { ENGINE_STACK_KIB } from '../src/sandbox/constants.ts';
 import type { Executor } from '../src/sandbox/interface.ts';
-import { NoopLogger } from '../src/telemetry/noop-logger.ts';
-import { NoopMetricsRegistry } from '../src/telemetry/noop-metrics.ts';
 import { FUEL_EXPORT } from '../src/wasm/constants.ts';
 import { instrument } from '../src/wasm/instrument/instrument.ts';
 import { steppingWat } from '../test/support/program.ts';
 import { createTask, RecordingSink } from '../test/support/sandbox.ts';
 import { assembleWat } from '../test/support/wat.ts';
+import { ANSWER_FD, startBare } from './bare-child.ts';
+import { DIST, loadExecutor } from './load-executor.ts';
 import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 
-const DIST = join(import.meta.dirname, '../dist/sandbox');
 const STARTS = 15;
 const TASKS = 5000;
 const RUNS = 7;
 /** What any program with deep recursion needs; with such a flag Node starts without its cached built-ins. */
 const ENGINE_FLAG = `--stack-size=${ENGINE_STACK_KIB}`;
-/** Descriptor that a child answers on. */
-const ANSWER_FD = 3;
 const ECHO = `const fs = require('fs'); const b = Buffer.alloc(256);
   fs.writeSync(${ANSWER_FD}, 'x'); for (;;) { const n = fs.readSync(0, b); if (n === 0) break; fs.writeSync(${ANSWER_FD}, b, 0, n); }`;
 
-/** Children run what is built, so the executor is the built one too. */
-async function loadBuilt(): Promise<typeof import('../src/sandbox/executors/wasm/wasm-executor.ts')> {
-  return (await import(join(DIST, 'executors/wasm/wasm-executor.js'))) as Awaited<ReturnType<typeof loadBuilt>>;
-}
-
 /** Start of children, small tasks, and what metering costs. */
 export async function benchSandbox(): Promise<readonly BenchRow[]> {
-  const { createWasmExecutor } = await loadBuilt();
-  const modules = { clock: new SystemClock(), logger: new NoopLogger(), metrics: new NoopMetricsRegistry() };
-  await using executor = await createWasmExecutor(modules, { maxChildren: 2 });
+  await using executor = await loadExecutor({ maxChildren: 2 });
   const rows = measureFuel();
   for (const isolation of executor.isolation) {
     rows.push(await measureStart(isolation), ...(await measureTasks(executor, isolation)));
@@ -82,11 +70,6 @@ async function measureStart(isolation: Level): Promise<BenchRow> {
   };
 }
 
-function startBare([file = '', ...args]: readonly string[]): { child: ChildProcess; answers: Duplex } {
-  const child = spawn(file, args, { stdio: ['pipe', 'ignore', 'ignore', 'pipe'] });
-  return { child, answers: child.stdio[ANSWER_FD] as Duplex };
-}
-
 async function timeBareStart(command: readonly string[]): Promise<number> {
   const startedAt = performance.now();
   const { child, answers } = startBare(command);
@@ -104,6 +87,8 @@ async function measureTasks(executor: Executor, isolation: Level): Promise<Bench
   const cpuBefore = totalCpuMs();
   const tasks = await timeRoundTrips(() => executor.execute(task, sink, {}));
   const cpuMs = (totalCpuMs() - cpuBefore) / TASKS;
+  const checkpointed = { ...task, checkpoints: { kind: 'fuel', every: 1_000_000_000 } } as const;
+  const withCheckpoints = await timeRoundTrips(() => executor.execute(checkpointed, sink, {}));
   const { child, answers } = startBare([process.execPath, '-e', ECHO]);
   await once(answers, 'data');
   const echoes = await timeRoundTrips(async () => {
@@ -118,6 +103,13 @@ async function measureTasks(executor: Executor, isolation: Level): Promise<Bench
       unit: '/ s',
       baseline: { name: 'echoes over a pipe', value: echoes.perSecond },
       goal: atLeast(2000),
+      floor: atLeast(1000),
+    },
+    {
+      name: `the same with checkpoints at start and end (${isolation})`,
+      value: withCheckpoints.perSecond,
+      unit: '/ s',
+      baseline: { name: 'without checkpoints', value: tasks.perSecond },
       floor: atLeast(1000),
     },
     {
