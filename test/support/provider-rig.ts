@@ -78,6 +78,7 @@ export class SummingMetrics implements MetricsRegistry {
 export interface ProviderRigOptions {
   readonly provider?: Partial<JobProviderOptions>;
   readonly database?: MemoryDatabase;
+  readonly blobs?: HeapBlobStore;
   /** Told of every lease that ends. */
   readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
   readonly clock?: SteppedClock;
@@ -97,7 +98,7 @@ export class ProviderRig {
   readonly executor: ScriptedExecutor;
   readonly database: MemoryDatabase;
   readonly switchboard: Switchboard;
-  readonly blobs = new HeapBlobStore();
+  readonly blobs: HeapBlobStore;
   readonly grants = new BlobGrants();
   readonly metrics = new SummingMetrics();
   readonly identity: LocalIdentity;
@@ -112,6 +113,7 @@ export class ProviderRig {
     this.clock = options.clock ?? new SteppedClock();
     this.executor = options.executor ?? new ScriptedExecutor();
     this.database = options.database ?? new MemoryDatabase();
+    this.blobs = options.blobs ?? new HeapBlobStore();
     this.switchboard = options.switchboard ?? new Switchboard();
     this.transport = this.switchboard.join(identity.peer);
     const reachability = {
