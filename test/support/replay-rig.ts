@@ -10,7 +10,7 @@ import { encodeObject } from '../../src/domain/object-type.ts';
 import { RECEIPT, type Receipt } from '../../src/domain/receipt.ts';
 import type { Signed } from '../../src/domain/signed.ts';
 import { SNAPSHOT, type SnapshotBody, type SnapshotState } from '../../src/domain/snapshot.ts';
-import { encodeHex } from '../../src/lib/bytes.ts';
+import { encodeHex, encodeUtf8 } from '../../src/lib/bytes.ts';
 import { computeRawId, formatRawId, sha256 } from '../../src/lib/cid.ts';
 import {
   type ChainLink,
@@ -28,7 +28,34 @@ import type { ExecutionResult, Executor, ResumeState, StateCheckpoint } from '..
 import { INSTRUMENTER } from '../../src/wasm/constants.ts';
 import { party, START_MS } from './bundle-builder.ts';
 import { KeepingSink, listPieceKeys, type PieceStore } from './checkpoint-sink.ts';
+import { steppingWat } from './program.ts';
 import { createTask } from './sandbox.ts';
+import { assembleWat } from './wat.ts';
+
+/** Pages of `mixingProgram`, of which it writes into all but the last. */
+export const MIXING_PAGES = 4;
+
+/** Writes into its pages in every step, from what is there and from random numbers; ends after so many. */
+export function mixingProgram(steps: number): ReplayProgram {
+  const wat = steppingWat({
+    rest: '(global $step (mut i32) (i32.const 0))',
+    init: '(call $random (i32.const 1024) (i32.const 64)) (i32.const 0)',
+    step: `(local $page i32) (local $at i32)
+      (global.set $step (i32.add (global.get $step) (i32.const 1)))
+      (loop $pages
+        (local.set $at
+          (i32.add (i32.mul (local.get $page) (i32.const 65536)) (i32.mul (global.get $step) (i32.const 512))))
+        (i32.store (local.get $at) (i32.add (i32.load (i32.const 1024)) (i32.load offset=512 (local.get $at))))
+        (call $random (i32.add (local.get $at) (i32.const 8)) (i32.const 16))
+        (local.set $page (i32.add (local.get $page) (i32.const 1)))
+        (br_if $pages (i32.lt_u (local.get $page) (i32.const ${MIXING_PAGES - 1}))))
+      (call $metric (i32.const 0) (i32.const 5) (f64.convert_i32_u (i32.load (i32.const 1024))))
+      (call $output_write (i32.const 1024) (i32.const 100))
+      (i32.ge_u (global.get $step) (i32.const ${steps}))`,
+  });
+  const module = assembleWat(wat.replace('(memory (export "memory") 1)', `(memory (export "memory") ${MIXING_PAGES})`));
+  return { schedule: { kind: 'steps', every: 2 }, input: encodeUtf8('input'), module };
+}
 
 /** A program with its schedule, run by a real executor and packed into a bundle file. */
 export interface ReplayProgram {
@@ -128,27 +155,43 @@ export interface PackPlan {
   readonly bundle?: (bundle: Bundle) => Bundle;
 }
 
+export interface SignedReplay {
+  readonly job: Signed<Job>;
+  readonly attempts: readonly BundleAttempt[];
+  /** One for each replica. */
+  readonly leases: readonly LeaseId[];
+  /** Module, input, chains and outputs. */
+  readonly blobs: ReadonlyMap<BlobId, Uint8Array>;
+  readonly chains: ReadonlySet<BlobId>;
+}
+
+/** The objects that the parties of such a job would have signed. */
+export async function signReplay(plan: PackPlan): Promise<SignedReplay> {
+  const { program, runs } = plan;
+  const job = await signObject(JOB, (plan.job ?? keep)(describeJob(program, runs.length)), party(0));
+  const built = await Promise.all(runs.map((run, replica) => signRun(job, { run, replica, plan })));
+  const chains = built.map(({ chain }) => chain);
+  const outputs = runs.flatMap(({ result }) => result.outputs.map(({ bytes }) => bytes));
+  const inputs = program.input === undefined ? [] : [program.input];
+  return {
+    job,
+    attempts: built.map(({ attempt }) => attempt),
+    leases: built.map(({ lease }) => lease),
+    blobs: new Map([program.module, ...inputs, ...chains, ...outputs].map((bytes) => [blobOf(bytes), bytes])),
+    chains: new Set(chains.map(blobOf)),
+  };
+}
+
 /** Writes the file and gives the leases of its replicas. */
 export async function packReplay(path: string, plan: PackPlan): Promise<readonly LeaseId[]> {
-  const { program, runs, content = 'everything' } = plan;
-  const job = await signObject(JOB, (plan.job ?? keep)(describeJob(program, runs.length)), party(0));
-  const blobs = new Map(
-    [program.module, ...(program.input === undefined ? [] : [program.input])].map((b) => [blobOf(b), b]),
-  );
-  const built = await Promise.all(runs.map((run, replica) => signRun(job, { run, replica, plan })));
-  const chains = new Map(built.map(({ chain }) => [blobOf(chain), chain]));
-  const outputs = new Map(
-    runs.flatMap(({ result }) => result.outputs.map(({ bytes }) => [blobOf(bytes), bytes] as const)),
-  );
-  const all = new Map([...blobs, ...chains, ...outputs]);
+  const { runs, content = 'everything' } = plan;
+  const { job, attempts, leases, blobs: all, chains } = await signReplay(plan);
   const isIncluded = (blob: BlobId): boolean => content === 'everything' || chains.has(blob);
-  const snapshots = (plan.snapshots ?? []).map((one) =>
-    packSnapshot(one, { job, run: runs[0], lease: built[0]?.lease }),
-  );
+  const snapshots = (plan.snapshots ?? []).map((one) => packSnapshot(one, { job, run: runs[0], lease: leases[0] }));
   const bundle: Bundle = {
     type: 'fogproof/bundle@1',
     job: job.wire,
-    attempts: built.map(({ attempt }) => attempt),
+    attempts: [...attempts],
     commitmentSet: null,
     unrevealed: [],
     missingReplicas: [],
@@ -169,7 +212,7 @@ export async function packReplay(path: string, plan: PackPlan): Promise<readonly
   const parts: Uint8Array[] = [];
   for await (const part of writeBlocks(told, read, blocks())) parts.push(part);
   await writeFile(path, Buffer.concat(parts));
-  return built.map(({ lease }) => lease);
+  return leases;
 }
 
 const keep = <Value>(value: Value): Value => value;

@@ -11,6 +11,8 @@ import type { WasmExecutor } from '../../../src/sandbox/executors/wasm/wasm-exec
 import { steppingWat } from '../../support/program.ts';
 import {
   flipBit,
+  MIXING_PAGES,
+  mixingProgram,
   type PackPlan,
   packReplay,
   type RecordedRun,
@@ -22,29 +24,8 @@ import { createTestExecutor } from '../../support/sandbox.ts';
 import { assembleWat } from '../../support/wat.ts';
 
 const STEPS = 9;
-const PAGES = 4;
-
-/** Writes somewhere into each page in every step, from what is there and from random numbers, and ends after nine. */
-const program: ReplayProgram = {
-  schedule: { kind: 'steps', every: 2 },
-  input: new TextEncoder().encode('input'),
-  module: assembleWat(
-    steppingWat({
-      rest: '(global $step (mut i32) (i32.const 0))',
-      init: `(call $random (i32.const 1024) (i32.const 64)) (i32.const 0)`,
-      step: `(local $page i32) (local $at i32)
-        (global.set $step (i32.add (global.get $step) (i32.const 1)))
-        (loop $pages
-          (local.set $at (i32.add (i32.mul (local.get $page) (i32.const 65536)) (i32.mul (global.get $step) (i32.const 512))))
-          (i32.store (local.get $at) (i32.add (i32.load (i32.const 1024)) (i32.load offset=512 (local.get $at))))
-          (call $random (i32.add (local.get $at) (i32.const 8)) (i32.const 16))
-          (br_if $pages (i32.lt_u (local.tee $page (i32.add (local.get $page) (i32.const 1))) (i32.const ${PAGES - 1}))))
-        (call $metric (i32.const 0) (i32.const 5) (f64.convert_i32_u (i32.load (i32.const 1024))))
-        (call $output_write (i32.const 1024) (i32.const 100))
-        (i32.ge_u (global.get $step) (i32.const ${STEPS}))`,
-    }).replace('(memory (export "memory") 1)', `(memory (export "memory") ${PAGES})`),
-  ),
-};
+const PAGES = MIXING_PAGES;
+const program = mixingProgram(STEPS);
 
 let folder: string;
 let path: string;
@@ -62,6 +43,11 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+function modulesOf(bundle: ReplayBundle) {
+  const openExecutor = async () => ({ executor, isolation: 'process' as const });
+  return { bundle, instrumenter: executor.instrumenter, openExecutor };
+}
+
 async function replay(plan: Partial<PackPlan> = {}, range: Partial<ReplayRange> = {}): Promise<ReplayReport> {
   await packReplay(path, { program, runs: [honest], ...plan });
   return await replayFile(range);
@@ -72,9 +58,10 @@ async function replayFile(range: Partial<ReplayRange> = {}, number = 0): Promise
   await using bundle = await ReplayBundle.open(path, signal);
   const attempt = bundle.evidence.attempts[number];
   if (attempt === undefined) throw new RangeError(`no attempt ${number}`);
-  const modules = { bundle, executor, onProgress: () => {}, onDifference: () => {} };
+  const onNothing = (): void => {};
+  const modules = { ...modulesOf(bundle), onProgress: onNothing, onDifference: onNothing };
   const whole = { from: 0, to: Number.POSITIVE_INFINITY, ...range };
-  return await replayAttempt(modules, attempt, { range: whole, isolation: 'process', signal });
+  return await replayAttempt(modules, attempt, { range: whole, signal });
 }
 
 describe('a replay of an honest run', () => {
@@ -261,9 +248,9 @@ describe('a replay that is interrupted', () => {
     const onProgress = ({ step }: { readonly step: number }): void => {
       if (step >= 2) controller.abort();
     };
-    const modules = { bundle, executor, onProgress, onDifference: () => {} };
+    const modules = { ...modulesOf(bundle), onProgress, onDifference: () => {} };
     const range = { from: 0, to: 100 };
     const { signal } = controller;
-    await expect(replayAttempt(modules, attempt, { range, isolation: 'process', signal })).rejects.toThrow(/abort/);
+    await expect(replayAttempt(modules, attempt, { range, signal })).rejects.toThrow(/abort/);
   });
 });

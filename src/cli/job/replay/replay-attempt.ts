@@ -23,14 +23,21 @@ const MAX_WALL_TIME_MS = 30 * 24 * 3_600_000;
 
 export interface ReplayModules {
   readonly bundle: ReplayBundle;
-  readonly executor: Pick<Executor, 'execute' | 'instrumenter'>;
+  /** What this program instruments with. */
+  readonly instrumenter: string;
+  /** Called only where there is something to run. */
+  readonly openExecutor: () => Promise<ReplayExecutor>;
   readonly onProgress: (progress: { readonly step: number; readonly fuel: number }) => void;
   readonly onDifference: (row: ReplayRow) => void;
 }
 
+export interface ReplayExecutor {
+  readonly executor: Pick<Executor, 'execute'>;
+  readonly isolation: IsolationLevel;
+}
+
 export interface ReplayOptions {
   readonly range: ReplayRange;
-  readonly isolation: IsolationLevel;
   readonly signal: AbortSignal;
 }
 
@@ -111,15 +118,13 @@ function openSubject({ job }: OpenedEvidence, attempt: OpenedAttempt): Subject |
   }
 }
 
-function listMissing({ bundle, executor }: ReplayModules, { job, receipt }: Subject): readonly string[] {
+function listMissing({ bundle, instrumenter: own }: ReplayModules, { job, receipt }: Subject): readonly string[] {
   const { workload, inputs } = job;
   const { instrumenter } = receipt.result;
   return [
-    ...(instrumenter === executor.instrumenter
+    ...(instrumenter === own
       ? []
-      : [
-          `the instrumenter ${instrumenter}, which its states were made with: this program has ${executor.instrumenter}`,
-        ]),
+      : [`the instrumenter ${instrumenter}, which its states were made with: this program has ${own}`]),
     ...(bundle.has(workload.module) ? [] : [`the module (${workload.module}) in the file`]),
     ...inputs
       .filter(({ blob }) => !bundle.has(blob))
@@ -132,9 +137,9 @@ type RunReport = Omit<ReplayReport, keyof ReturnType<typeof describeAttempt>>;
 async function runSubject(
   modules: ReplayModules,
   subject: Subject,
-  { range, isolation, signal }: ReplayOptions,
+  { range, signal }: ReplayOptions,
 ): Promise<RunReport> {
-  const { bundle, executor, onProgress, onDifference } = modules;
+  const { bundle, openExecutor, onProgress, onDifference } = modules;
   const { attempt, job, receipt, chain } = subject;
   const record = createRecord(attempt, chain, { job, receipt });
   const { sound, unsound } = sortSnapshots(bundle.snapshots, record, listLeases(subject));
@@ -145,6 +150,7 @@ async function runSubject(
       unsound.filter((one) => one.step === step).map(async (one) => (await bundle.openSnapshot(one)).body.state),
     );
   const sink = new ReplaySink({ record, openFalse, onProgress, onDifference }, { to });
+  const { executor, isolation } = await openExecutor();
   const result = await executor.execute(await createTask(bundle, job, { isolation, start }), sink, { signal });
   signal.throwIfAborted();
   const begin = { step: start?.step ?? 0, at: start === undefined ? 'beginning' : 'snapshot' } as const;
@@ -219,7 +225,7 @@ async function judge(modules: ReplayModules, { job, receipt }: Subject, ended: E
     falseSnapshots: unsound.map((snapshot) => describeFalse(snapshot, record, sink)),
     run: {
       isolation,
-      instrumenter: modules.executor.instrumenter,
+      instrumenter: modules.instrumenter,
       fuel: result.fuel,
       steps: result.steps,
       cpuTimeMs: result.usage.cpuTimeMs,

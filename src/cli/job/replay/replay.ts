@@ -5,11 +5,13 @@ import type { OpenedAttempt } from '../../../bundle/open-evidence.ts';
 import { ISOLATION_LEVELS, type IsolationLevel } from '../../../domain/capability.ts';
 import type { Job } from '../../../domain/job.ts';
 import { UsageError } from '../../../lib/errors.ts';
+import { INSTRUMENTER } from '../../../wasm/constants.ts';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.ts';
 import { formatCount } from '../../format.ts';
 import { type CliContext, defineCommand } from '../../interface.ts';
 import { chooseAttempts } from './choose-attempts.ts';
 import type { ReplayRange, ReplayReport } from './interface.ts';
+import { LazySandbox } from './lazy-sandbox.ts';
 import { renderReport } from './render-replay.ts';
 import { replayAttempt } from './replay-attempt.ts';
 import { ReplayBundle } from './replay-bundle.ts';
@@ -104,10 +106,7 @@ async function replayAll(
   { range, isolation, job }: ReplaySettings,
   { output, signal }: CliContext,
 ): Promise<readonly ReplayReport[]> {
-  // Loaded only here: the other commands start without the sandbox.
-  const { createReplayExecutor, strongestLevel } = await import('./create-executor.ts');
-  await using executor = await createReplayExecutor(job);
-  const level = isolation ?? strongestLevel(executor.isolation) ?? job.isolation;
+  await using sandbox = new LazySandbox(job, isolation);
   const reports: ReplayReport[] = [];
   for (const attempt of attempts) {
     let toldAtMs = 0;
@@ -118,8 +117,9 @@ async function replayAll(
     };
     const onDifference = ({ step }: { readonly step: number }): void =>
       output.note(`${attempt.label}: the state after step ${step} is DIFFERENT`);
-    const modules = { bundle, executor, onProgress, onDifference };
-    reports.push(await replayAttempt(modules, attempt, { range, isolation: level, signal }));
+    const openExecutor = () => sandbox.open();
+    const modules = { bundle, instrumenter: INSTRUMENTER, openExecutor, onProgress, onDifference };
+    reports.push(await replayAttempt(modules, attempt, { range, signal }));
     output.progress('');
   }
   return reports;
