@@ -250,7 +250,7 @@ export const jobFileSchema = z
       })
       .optional()
       .describe(
-        'When the whole state is committed to, so that the job can be paused, moved to another provider and replayed: everyFuel, everySteps or everyRounds, holder, sealed; or none. Absent: everyFuel 1G for each 64 MiB of memory with the abi fogproof, else none.',
+        'When the whole state is committed to, so that the job can be paused, moved to another provider and replayed: everyFuel, everySteps or everyRounds, holder, sealed; or none. Absent: with the abi fogproof everyFuel 1G for each 64 MiB of memory where the job may use more fuel than that, else none.',
       ),
     comparisons: z
       .array(comparisonFileSchema)

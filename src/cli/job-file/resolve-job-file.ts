@@ -68,6 +68,8 @@ function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'compar
   const leastFuel = Math.ceil(resources.fuel / MAX_CHECKPOINTS);
   const size = Math.max(1, resources.memory / DEFAULT_CHECKPOINT_MEMORY_BYTES);
   const defaultFuel = Math.max(Math.ceil(DEFAULT_CHECKPOINT_FUEL * size), leastFuel);
+  // It could never come to its first checkpoint before its end.
+  if (checkpoints === undefined && resources.fuel <= defaultFuel) return {};
   const { everySteps, everyRounds, everyFuel = defaultFuel } = checkpoints ?? {};
   const schedule =
     everyRounds !== undefined

@@ -86,3 +86,60 @@ describe('a plan', () => {
     expect(() => completeDraft(plan(TEXT), new Map())).toThrow(/x\.wasm was not added/);
   });
 });
+
+describe('the schedule of checkpoints', () => {
+  const PEER = '12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5';
+  const resolved = (fields: string, abi = 'fogproof') =>
+    plan(`name: a\nworkload: {kind: wasm, module: ./x.wasm, abi: ${abi}}\n${fields}`).draft;
+
+  it('is by fuel, for each 64 MiB of memory, where a stepping job names none', () => {
+    const of = (memory: string) => resolved(`resources: {memory: ${memory}, fuel: 100G}`).checkpoints;
+    expect(of('16MiB')).toEqual({ schedule: { kind: 'fuel', every: 1e9 }, holder: null, sealed: false });
+    expect(of('256MiB')?.schedule).toEqual({ kind: 'fuel', every: 4e9 });
+  });
+
+  it('never passes the longest chain', () => {
+    const { checkpoints } = resolved('resources: {memory: 16MiB, fuel: 1000T}');
+    expect(checkpoints?.schedule.every).toBe(Math.ceil(1e15 / 65_536));
+  });
+
+  it('is none where a job ends before it, is told so, or has no steps', () => {
+    expect(resolved('resources: {memory: 16MiB, fuel: 1G}').checkpoints).toBeUndefined();
+    expect(resolved('checkpoints: none\nresources: {fuel: 100G}').checkpoints).toBeUndefined();
+    expect(resolved('resources: {fuel: 100G}', 'wasi').checkpoints).toBeUndefined();
+  });
+
+  it('is what the file says, with holder and sealing', () => {
+    expect(resolved(`checkpoints: {everySteps: 5, holder: ${PEER}, sealed: true}`).checkpoints).toEqual({
+      schedule: { kind: 'steps', every: 5 },
+      holder: PEER,
+      sealed: true,
+    });
+    expect(resolved('checkpoints: {sealed: true}\nresources: {fuel: 1G}').checkpoints?.schedule.kind).toBe('fuel');
+  });
+
+  it('is by rounds for a training program, with its tolerances', () => {
+    const draft = resolved(
+      'checkpoints: {everyRounds: 3}\ncomparisons: [{path: /output/weights, element: f32, relative: "1e-4"}]',
+      'wasi',
+    );
+    expect(draft.checkpoints?.schedule).toEqual({ kind: 'rounds', every: 3 });
+    expect(draft.comparisons).toEqual([{ path: '/output/weights', element: 'f32', absolute: '0', relative: '1e-4' }]);
+  });
+
+  it.each([
+    ['rounds with steps', 'fogproof', 'checkpoints: {everyRounds: 3}'],
+    ['steps without any', 'wasi', 'checkpoints: {everySteps: 3}'],
+    ['two schedules', 'fogproof', 'checkpoints: {everySteps: 3, everyFuel: 1G}'],
+    ['tolerances without rounds', 'fogproof', 'comparisons: [{path: /output, element: f32}]'],
+    ['a holder that is no peer', 'fogproof', 'checkpoints: {everySteps: 3, holder: somebody}'],
+    [
+      'a tolerance that is no decimal',
+      'wasi',
+      'checkpoints: {everyRounds: 1}\ncomparisons: [{path: /a, element: f32, absolute: "-1"}]',
+    ],
+  ])('refuses %s', (_, abi, fields) => {
+    const text = `name: a\nworkload: {kind: wasm, module: ./x.wasm, abi: ${abi}}\n${fields}`;
+    expect(parseJobFile(text).kind).toBe('invalid');
+  });
+});
