@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileBlobStore } from '../../src/blob/file-blob-store.ts';
+import { createSnapshotStore } from '../../src/blob/snapshots/packed-snapshot-store.ts';
 import type { PeerKey } from '../../src/domain/ids.ts';
 import type { NodeRecord } from '../../src/domain/node-record.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
@@ -14,6 +15,7 @@ import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/sche
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
+import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { RecordingMetrics } from './network.ts';
@@ -58,6 +60,11 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   await blobs.start();
   const network = stack.use(createNetwork(options, { ...common, database }));
   const grants = new BlobGrants();
+  const folderOfSnapshots = join(folder, 'snapshots');
+  const store = stack.use(
+    await createSnapshotStore({ ...common, database }, { folder: folderOfSnapshots, maxBytes: 2 ** 28 }),
+  );
+  const fetcher = stack.use(new SnapshotFetcher({ ...common, transport: network, store }));
   const parameters = {
     leaseDurationMs: 4_000,
     leaseRenewalMs: 1_000,
@@ -70,12 +77,12 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   const shared = { networkId: 'test', parameters };
   const parts = { ...common, database, blobs, grants };
   const requester = new JobRequester(
-    { ...parts, network: { transport: network, peers: network.peers } },
+    { ...parts, network: { transport: network, peers: network.peers }, snapshots: { store, source: fetcher } },
     { ...JOB_REQUESTER_DEFAULTS, ...shared, ...options.requester },
   );
   const executors = options.executor === undefined ? [] : [options.executor];
   const provider = new JobProvider(
-    { ...parts, transport: network, executors, reachability: network },
+    { ...parts, transport: network, executors, reachability: network, snapshots: { store, fetcher } },
     {
       ...JOB_PROVIDER_DEFAULTS,
       ...shared,
@@ -88,7 +95,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   await network.start({});
   stack.defer(() => requester.stop());
   stack.defer(() => provider.stop());
-  stack.use(serveBlobs(network, { blobs }, grants));
+  stack.use(serveBlobs(network, { blobs, snapshots: store }, grants));
   await announce(network, options);
   await requester.start(new AbortController().signal);
   await provider.start();

@@ -1,4 +1,3 @@
-import { BlobError } from '../../blob/errors.ts';
 import type { BlobStore } from '../../blob/interface.ts';
 import type { Checkpoint } from '../../domain/checkpoint.ts';
 import { type LeaseId, UnixMs } from '../../domain/ids.ts';
@@ -29,7 +28,7 @@ export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'
   readonly blobs: BlobStore;
   readonly store: JobStore;
   readonly checkpoints: CheckpointStore;
-  readonly snapshots?: { readonly source: SnapshotSource; readonly store: HeldSnapshots };
+  readonly snapshots: { readonly source: SnapshotSource; readonly store: HeldSnapshots };
   readonly hub: JobEventHub;
   readonly logger: Logger;
   /** The job has ended and this is on disk. */
@@ -58,15 +57,6 @@ export interface JobRunOptions {
   readonly logs: StoredLogs;
   readonly checkpoints: KnownCheckpoints;
 }
-
-const NO_SNAPSHOTS: NonNullable<JobRunModules['snapshots']> = {
-  source: {
-    fetch: async () => {
-      throw new BlobError({ code: 'SNAPSHOT_STORE_FULL' } as never);
-    },
-  },
-  store: { find: () => undefined, list: () => [], release: async () => undefined, keepUntil: async () => undefined },
-};
 
 export interface RunHooks extends DeskHooks {
   readonly describeEnd: JobLedgerModules['describeEnd'];
@@ -124,7 +114,7 @@ function createKeeper(
   parts: { readonly ledger: JobLedger; readonly book: CheckpointBook; readonly hooks: RunHooks },
 ): SnapshotKeeper {
   const { ledger, book, hooks } = parts;
-  const { source, store: snapshots } = modules.snapshots ?? NO_SNAPSHOTS;
+  const { source, store: snapshots } = modules.snapshots;
   return new SnapshotKeeper(
     { ...modules, book, source, snapshots },
     {

@@ -14,7 +14,7 @@ export interface JobRequesterModules {
   readonly network: { readonly transport: PeerTransport; readonly peers: PeerBook };
   readonly blobs: BlobStore;
   /** Where snapshots are held, and what fetches them; both shared with the node's provider. */
-  readonly snapshots?: { readonly store: HeldSnapshots; readonly source: SnapshotSource };
+  readonly snapshots: { readonly store: HeldSnapshots; readonly source: SnapshotSource };
   /** Shared with the node's provider: one handler serves the `blob` protocol for both. */
   readonly grants: BlobGrants;
   readonly database: Database;
