@@ -62,6 +62,11 @@ async function readContents(source: BundleSource) {
       commitment: attempt.commitment && showObject(attempt.commitment),
       setSignature: attempt.setSignature && showObject(attempt.setSignature),
       lastProgress: attempt.lastProgress && showObject(attempt.lastProgress),
+      inherited: attempt.inherited.map(({ lease, acceptance, checkpoints }) => ({
+        lease: showObject(lease),
+        acceptance: showObject(acceptance),
+        checkpoints: checkpoints.map(showObject),
+      })),
     })),
     unrevealed: evidence.unrevealed.map(({ lease, commitment }) => ({
       lease: showObject(lease),
@@ -71,6 +76,7 @@ async function readContents(source: BundleSource) {
     missingReplicas: evidence.missingReplicas,
     anchors: (bundle.anchors ?? []).map(showAnchor),
     blobs: bundle.blobs,
+    snapshots: bundle.snapshots ?? [],
   };
 }
 
@@ -104,9 +110,21 @@ function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): s
         blob,
       ]),
     ),
+    ...renderSnapshots(contents, output),
     ...renderAnchors(contents.anchors, output),
     ...('value' in job ? [] : [`the job is refused: ${job.refused.reason}`]),
   ];
+}
+
+function renderSnapshots({ snapshots, attempts }: Contents, output: Pick<CliOutput, 'table'>): string[] {
+  if (snapshots.length === 0) return [];
+  const leases = attempts.flatMap(({ lease, inherited }) => [lease, ...inherited.map((earlier) => earlier.lease)]);
+  const nameOf = (id: string): string => {
+    const found = leases.find((lease) => 'value' in lease && (lease.id as string) === id);
+    return found !== undefined && 'value' in found ? shortPeer(found.value.provider) : 'unknown';
+  };
+  const rows = snapshots.map(({ lease, step, snapshot }) => [String(step), nameOf(lease), snapshot.blob]);
+  return ['', ...output.table(['SNAPSHOT AFTER STEP', 'MADE BY', 'ID'], rows)];
 }
 
 function renderJob({ job, root, exportedAtMs }: Contents): string[] {
@@ -141,6 +159,8 @@ function nameBlob(blob: string, { job, attempts }: Contents): string {
   if ('value' in job && job.value.workload.module === blob) return 'module';
   const inputs = 'value' in job ? job.value.inputs : [];
   const outputs = attempts.flatMap(({ receipt }) => ('value' in receipt ? receipt.value.result.outputs : []));
+  const isChain = attempts.some(({ receipt }) => 'value' in receipt && receipt.value.checkpointChain?.blob === blob);
+  if (isChain) return 'checkpoint chain';
   const input = inputs.find((file) => file.blob === blob);
   const found = outputs.find((file) => file.blob === blob);
   return found === undefined ? `input ${input?.path ?? 'unknown'}` : `output ${found.path}`;
