@@ -2,6 +2,7 @@ import { parseModule } from '../../src/wasm/binary/parse-module.ts';
 import { KIND_FUNCTION, V128 } from '../../src/wasm/binary/types.ts';
 import { WasmError } from '../../src/wasm/errors.ts';
 import { instrument } from '../../src/wasm/instrument/instrument.ts';
+import { enrichModule } from './enrich-module.ts';
 import type { ModuleGenerator } from './generate.ts';
 import { type ExportedFunction, NATIVE_STACK, OUT_OF_FUEL, OUT_OF_STACK, type Transcript } from './interface.ts';
 import { createRecipe, type Recipe } from './recipes.ts';
@@ -93,9 +94,11 @@ export class Comparison {
 }
 
 function prepare(generated: Uint8Array, recipe: Recipe): ComparedModules | Verdict {
-  const sealed = sealModule(generated);
-  if (!WebAssembly.validate(new Uint8Array(sealed))) return { kind: 'differs', what: 'sealed into an invalid module' };
+  const plain = sealModule(generated);
   try {
+    const sealed = recipe.enrichment === null ? plain : enrichModule(plain, recipe.enrichment);
+    if (!WebAssembly.validate(new Uint8Array(sealed)))
+      return { kind: 'differs', what: 'sealed into an invalid module' };
     const instrumented = instrument(sealed, { maxPages: MAX_PAGES, isStepping: false }).bytes;
     return { plain: recipe.nans === 'canonical' ? createReference(sealed) : sealed, instrumented };
   } catch (error) {

@@ -7,6 +7,8 @@ export interface Recipe {
   readonly flags: readonly string[];
   /** How the NaNs that plain execution leaves open are settled, so that every bit can be compared. */
   readonly nans: 'removed' | 'canonical';
+  /** Puts pieces between the generator's instructions; null leaves the module as it is. */
+  readonly enrichment: number | null;
   /** `refusable`: with proposals that jobs may not use. */
   readonly features: 'accepted' | 'refusable';
   /** Loops and calls that one call of an export may make. */
@@ -47,6 +49,8 @@ export function createRecipe(seed: number, length?: number): Recipe {
   const extra = isRefusable ? ['--enable-reference-types', REFUSABLE[below(REFUSABLE.length)] ?? ''] : [];
   const bounds = below(2) === 0 ? ['--no-fuzz-oob'] : [];
   const hangLimit = HANG_LIMITS[below(HANG_LIMITS.length)] ?? 100;
+  // Bulk operations are among what is put in; removed NaNs would come back.
+  const enrichment = nans === 'canonical' && level >= 2 && below(4) > 0 ? seed : null;
   const input = Uint8Array.from({ length: length ?? sizeBytes }, () => below(256));
   return {
     seed,
@@ -60,6 +64,7 @@ export function createRecipe(seed: number, length?: number): Recipe {
       ...(nans === 'removed' && !isRefusable ? ['--denan'] : []),
     ],
     nans,
+    enrichment,
     features: isRefusable ? 'refusable' : 'accepted',
     hangLimit,
   };

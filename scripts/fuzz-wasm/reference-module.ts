@@ -4,6 +4,7 @@ import { parseModule, SECTION } from '../../src/wasm/binary/parse-module.ts';
 import { F32, F64, I32, I64, type ParsedModule, V128 } from '../../src/wasm/binary/types.ts';
 import { decodeInstruction, type Instruction } from '../../src/wasm/instrument/decode-instruction.ts';
 import { GIVES, OP, OPCODES } from '../../src/wasm/instrument/opcodes.ts';
+import { skipSpecial, writeModule } from './rewrite-module.ts';
 
 /** i64 global: fuel taken so far, counted instruction by instruction. */
 export const COUNT_EXPORT = 'reference:fuel';
@@ -32,7 +33,7 @@ export function createReference(bytes: Uint8Array): Uint8Array {
   const index = new ByteWriter(8);
   index.u32(module.globals.length);
   changed.set(SECTION.export, append(module, SECTION.export, [name.length, ...name, 3, ...index.view()]));
-  return write(module, changed);
+  return writeModule(module, changed);
 }
 
 function append({ raw }: ParsedModule, id: number, item: readonly number[]): Uint8Array {
@@ -42,21 +43,6 @@ function append({ raw }: ParsedModule, id: number, item: readonly number[]): Uin
   out.bytes(reader.slice(reader.end - reader.offset));
   out.u8(...item);
   return out.view();
-}
-
-const ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
-
-function write(module: ParsedModule, changed: ReadonlyMap<number, Uint8Array>): Uint8Array {
-  const out = new ByteWriter(module.bytes.length * 8);
-  out.bytes(module.bytes.subarray(0, 8));
-  for (const id of ORDER) {
-    const content = changed.get(id) ?? module.raw.get(id);
-    if (content === undefined) continue;
-    out.u8(id);
-    out.u32(content.length);
-    out.bytes(content);
-  }
-  return out.view().slice();
 }
 
 const FREE: ReadonlySet<number> = new Set([OP.block, OP.loop, OP.else, OP.end]);
@@ -190,16 +176,4 @@ class BodyWriter {
     this.op(OP.localGet, local);
     code.u8(0xfd, is32 ? 65 : 71, 0xfd, 82);
   }
-}
-
-/** Immediates of the control instructions and of typed select. */
-function skipSpecial(reader: ByteReader, opcode: number): void {
-  if (opcode === OP.block || opcode === OP.loop || opcode === OP.if) reader.s33();
-  else if (opcode === OP.br || opcode === OP.brIf || opcode === OP.call) reader.u32();
-  else if (opcode === OP.callIndirect) {
-    reader.u32();
-    reader.u32();
-  } else if (opcode === OP.brTable) {
-    for (let left = reader.u32(); left >= 0; left--) reader.u32();
-  } else if (opcode === OP.selectTyped) reader.skip(reader.u32());
 }

@@ -2,14 +2,13 @@ import { ByteReader } from '../../src/wasm/binary/byte-reader.ts';
 import { ByteWriter } from '../../src/wasm/binary/byte-writer.ts';
 import { SECTION } from '../../src/wasm/binary/parse-module.ts';
 import { EXTERNREF, F32, F64, FUNCREF, I32, I64, V128 } from '../../src/wasm/binary/types.ts';
+import { SECTION_ORDER } from './rewrite-module.ts';
 
 /** Pages and table entries that a module may grow to: plain execution has no limit of its own. */
 const MAX_PAGES = 64;
 const MAX_ENTRIES = 1000;
 /** Exports that are added so that the whole state can be compared. */
 export const STATE_PREFIX = 'state:';
-
-const ORDER = [1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11];
 
 interface Section {
   readonly id: number;
@@ -38,7 +37,7 @@ export function sealModule(bytes: Uint8Array): Uint8Array {
   sections.set(SECTION.export, appendExports(sections.get(SECTION.export), state));
   const out = new ByteWriter(bytes.length + 1024);
   out.bytes(bytes.subarray(0, 8));
-  for (const id of ORDER) {
+  for (const id of SECTION_ORDER) {
     const content = sections.get(id);
     if (content === undefined) continue;
     out.u8(id);

@@ -6,7 +6,7 @@ import { instrument } from '../../../src/wasm/instrument/instrument.ts';
 import { assembleWat } from '../../support/wat.ts';
 
 /** A few of each recipe; many more: npm run fuzz:wasm. */
-const SEEDS = Array.from({ length: 16 }, (_, index) => 4 + index);
+const SEEDS = Array.from({ length: 12 }, (_, index) => 4 + index);
 
 const generator = new ModuleGenerator();
 const tiers = TIERS.map((tier) => new TierProcess(tier));
@@ -26,7 +26,7 @@ describe('random modules, plain and instrumented, under every compiler tier', ()
       verdicts.push(verdict);
     }
     const same = verdicts.flatMap((verdict) => (verdict.kind === 'same' ? [verdict] : []));
-    expect(same.length).toBeGreaterThan(10);
+    expect(same.length).toBeGreaterThan(7);
     expect(same.some(({ traps }) => traps > 0)).toBe(true);
     expect(same.some(({ fuel }) => fuel > 100_000n)).toBe(true);
   });
