@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
 import type { HandlerModules } from '../../../src/rpc/methods/handlers.ts';
-import type { JobDraft, JobEvent, JobView } from '../../../src/scheduler/interface.ts';
+import { SchedulerError } from '../../../src/scheduler/errors.ts';
+import type { CheckpointView, JobDraft, JobEvent, JobView } from '../../../src/scheduler/interface.ts';
 import { runLine } from '../../support/cli-harness.ts';
 import {
   createFakeModules,
@@ -218,6 +219,106 @@ describe('the other job commands', () => {
       exitCode: 5,
       stderr: expect.stringContaining('SCHEDULER_NO_RESULT'),
     });
+  });
+});
+
+describe('job pause, resume, stop and checkpoints', () => {
+  const running: JobView = { ...EXAMPLE_VIEW, state: 'running', desired: 'run', endedAtMs: null, result: null };
+  const pausing: JobView = { ...running, desired: 'pause' };
+  const paused: JobView = { ...pausing, state: 'paused' };
+  const state = (name: JobView['state']): JobEvent => ({
+    kind: 'state',
+    job: JOB,
+    atMs: EXAMPLE_VIEW.createdAtMs,
+    state: name,
+  });
+
+  it('pause answers at once, or with --wait when it is paused', async () => {
+    let view = pausing;
+    await using daemon = await createDaemon({
+      pause: async () => pausing,
+      show: async () => view,
+      async *events() {
+        yield state('paused');
+        yield state('running');
+        view = paused;
+        yield state('paused');
+        throw new Error('nobody listens any more');
+      },
+    });
+    const asked = await daemon.run('job pause latest');
+    expect(asked).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('running, to be paused') });
+    const waited = await daemon.run('job pause latest --wait');
+    expect(waited.exitCode).toBe(0);
+    expect(waited.stdout).toMatch(/is paused; go on with: fogproof job resume bafyrei/);
+    expect(JSON.parse((await daemon.run('job pause latest --wait --json')).stdout)).toMatchObject({ state: 'paused' });
+  });
+
+  it('pause --wait fails if it ended, or went on, before it was paused', async () => {
+    for (const [view, text] of [
+      [EXAMPLE_VIEW, 'ended before it was paused: it is completed'],
+      [running, 'is running'],
+    ] as const) {
+      await using daemon = await createDaemon({
+        pause: async () => pausing,
+        show: async () => view,
+        async *events() {
+          yield state('running');
+        },
+      });
+      const { exitCode, stdout } = await daemon.run('job pause latest --wait');
+      expect(exitCode).toBe(1);
+      expect(stdout).toContain(text);
+    }
+  });
+
+  it('pause of a job that cannot be paused says what can', async () => {
+    await using daemon = await createDaemon({
+      pause: async (job) => {
+        throw new SchedulerError({ code: 'SCHEDULER_NOT_PAUSABLE', job, reason: 'it makes no checkpoints' });
+      },
+    });
+    const { exitCode, stderr } = await daemon.run('job pause latest');
+    expect(exitCode).toBe(5);
+    expect(stderr).toContain('SCHEDULER_NOT_PAUSABLE');
+    expect(stderr).toContain('docs/job-spec.md');
+  });
+
+  it('resume goes on, and stop is another name of cancel', async () => {
+    const seeking: JobView = { ...running, state: 'seeking' };
+    const cancelling: JobView = { ...running, desired: 'cancel' };
+    await using daemon = await createDaemon({ resume: async () => seeking, cancel: async () => cancelling });
+    expect((await daemon.run('job resume latest')).stdout).toMatch(/goes on: it is seeking/);
+    expect(JSON.parse((await daemon.run('job resume latest --json')).stdout)).toMatchObject({ state: 'seeking' });
+    for (const verb of ['stop', 'cancel']) {
+      expect((await daemon.run(`job ${verb} latest`)).stdout).toContain('running, to be cancelled');
+    }
+    expect((await daemon.run('job stop --help')).stdout).toContain('fogproof job cancel');
+  });
+
+  it('checkpoints shows the newest of each attempt, whole with --json', async () => {
+    const [attempt] = EXAMPLE_VIEW.attempts;
+    const checkpoints = [1, 2, 3].map(
+      (step): CheckpointView => ({
+        lease: attempt?.lease as CheckpointView['lease'],
+        provider: attempt?.provider as CheckpointView['provider'],
+        replica: 0,
+        step,
+        fuel: step * 1_000,
+        atMs: EXAMPLE_VIEW.createdAtMs,
+        head: 'ab'.repeat(32),
+        stateRoot: 'cd'.repeat(32),
+        snapshot: step === 3 ? 'held' : 'announced',
+      }),
+    );
+    await using daemon = await createDaemon({ checkpoints: async () => checkpoints });
+    const { stdout } = await daemon.run('job checkpoints latest --limit 2');
+    expect(stdout.trim().split('\n')).toHaveLength(3);
+    expect(stdout).toMatch(/cdcdcdcdcdcdcdcd….*held/);
+    const json = JSON.parse((await daemon.run('job checkpoints latest --json')).stdout) as { checkpoints: unknown[] };
+    expect(json.checkpoints).toEqual(checkpoints);
+    await using other = await createDaemon();
+    expect((await other.run('job checkpoints latest')).stdout).toContain('no checkpoints');
   });
 });
 

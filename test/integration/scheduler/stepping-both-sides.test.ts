@@ -111,7 +111,7 @@ describe('a stepping job between a requester and providers', () => {
     const outcome = { kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail: 'gone' } as const;
     const gates = sides.rigs.map((rig) => {
       const gate = new Gate(35);
-      plan(rig, { before: gate.before, steps: 35, outcome });
+      void plan(rig, { before: gate.before, steps: 35, outcome });
       return gate;
     });
     const { job } = await sides.requester.submit(stepping());
@@ -135,7 +135,7 @@ describe('a stepping job between a requester and providers', () => {
     const [rig] = sides.rigs as [ProviderRig];
     const outcome = { kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail: 'gone' } as const;
     const gate = new Gate(25);
-    plan(rig, { before: gate.before, steps: 25, outcome });
+    void plan(rig, { before: gate.before, steps: 25, outcome });
     const { job } = await sides.requester.submit(stepping(1, { sealed: true }));
     await gate.reached.promise;
     await anyHeld(sides, job);
@@ -149,7 +149,7 @@ describe('a stepping job between a requester and providers', () => {
 
   it('agrees over three replicas, each paused and gone on by itself', async () => {
     await using sides = await startBothSides(3);
-    for (const rig of sides.rigs) plan(rig, UNHURRIED);
+    for (const rig of sides.rigs) void plan(rig, UNHURRIED);
     const { job } = await sides.requester.submit(stepping(3));
     await anyHeld(sides, job);
     await pause(sides, job);
@@ -167,7 +167,7 @@ describe('a stepping job between a requester and providers', () => {
   it('in a batch gives results with their chains', async () => {
     await using sides = await startBothSides(1);
     const [rig] = sides.rigs as [ProviderRig];
-    plan(rig);
+    void plan(rig);
     const jobs = await sides.requester.submitMany(Array.from({ length: 20 }, () => stepping()));
     for (const job of jobs) expect(await waitForEnd(sides, job)).toMatchObject({ state: 'completed' });
   });

@@ -92,6 +92,36 @@ describe('views', () => {
   });
 });
 
+describe('a paused job', () => {
+  const [attempt] = EXAMPLE_VIEW.attempts;
+  if (attempt === undefined) throw new Error('the example has an attempt');
+  const first = { ...attempt, state: 'paused' as const, checkpoint: { step: 20, head: 'ab', heldStep: 20 } };
+  const second = {
+    ...attempt,
+    attempt: 1,
+    state: 'running' as const,
+    checkpoint: { step: 40, head: 'cd', heldStep: 30 },
+    resumedFrom: { lease: attempt.lease, step: 20 },
+  };
+  const paused = { ...EXAMPLE_VIEW, state: 'paused', desired: 'pause', endedAtMs: null, result: null } as const;
+
+  it('says what to do next, and what of it is held', () => {
+    const text = renderJob({ ...paused, attempts: [first] }, { output, nowMs }).join('\n');
+    expect(text).toMatch(/next +go on with `fogproof job resume bafyrei/);
+    expect(text).toContain('20, held');
+    expect(renderJobs([paused], { output, nowMs })[1]).toContain('paused');
+  });
+
+  it('says while it runs on that it is to be paused, and where an attempt went on from', () => {
+    const view = { ...paused, state: 'running', attempts: [first, second] } as const;
+    const text = renderJob(view, { output, nowMs }).join('\n');
+    expect(text).toContain('running, to be paused');
+    expect(text).toContain('stop at their next checkpoint');
+    expect(text).toContain('40, 30 held');
+    expect(text).toMatch(/went on from step 20 of try \d/);
+  });
+});
+
 describe('JobFollower', () => {
   const metric = (step: number, lease: string): JobEvent =>
     ({ ...exampleLog('', { lease }), kind: 'metric', name: 'loss', value: `0.${step}`, step }) as JobEvent;
@@ -152,5 +182,53 @@ describe('JobFollower', () => {
     expect(lines).toEqual(['• replica 0 on 12D3…MtimQ5: running', '• replica 0 on 12D3…MtimQ5: lost']);
     expect(progress[1]).toBe('#0 step 2, 2 k fuel');
     expect(progress[2]).toBe('');
+  });
+
+  it('counts on by the places of lines where they are told, and by the lines of the attempt before where not', () => {
+    const [attempt] = EXAMPLE_VIEW.attempts;
+    if (attempt === undefined) throw new Error('the example has an attempt');
+    const placed = (text: string, ordinal: number, lease: string): JobEvent =>
+      ({ ...exampleLog(`${text}\n`, { lease }), ordinal }) as JobEvent;
+    const moved = (lease: string, from: string): JobEvent => ({
+      kind: 'attempt',
+      job: EXAMPLE_VIEW.job,
+      atMs: EXAMPLE_VIEW.createdAtMs,
+      attempt: {
+        ...attempt,
+        lease: lease as typeof attempt.lease,
+        attempt: 1,
+        state: 'running',
+        resumedFrom: { lease: from as typeof attempt.lease, step: 20 },
+      },
+    });
+    const stepping = [placed('one', 1, 'a'), placed('two', 2, 'a'), moved('b', 'a'), placed('three', 3, 'b')];
+    expect(follow(stepping, 'merged').lines).toEqual([
+      'one',
+      'two',
+      '• replica 0 (try 2, from step 20) on 12D3…MtimQ5: running',
+      'three',
+    ]);
+    const replicas = [placed('one', 1, 'a'), placed('one', 1, 'c'), placed('two', 2, 'c'), placed('two', 2, 'a')];
+    expect(follow(replicas, 'merged').lines).toEqual(['one', 'two']);
+    const rounds = [exampleLog('one\n', { lease: 'a' }), moved('b', 'a'), exampleLog('two\n', { lease: 'b' })];
+    expect(follow(rounds, 'merged').lines.at(-1)).toBe('two');
+  });
+
+  it('tells checkpoints where they are wanted', () => {
+    const checkpoint: JobEvent = {
+      kind: 'checkpoint',
+      job: EXAMPLE_VIEW.job,
+      lease: EXAMPLE_VIEW.attempts[0]?.lease as never,
+      replica: 1,
+      atMs: EXAMPLE_VIEW.createdAtMs,
+      step: 20,
+      stateRoot: 'ab'.repeat(32),
+      snapshot: 'held',
+    };
+    expect(follow([checkpoint], 'merged').lines).toEqual([]);
+    const lines: string[] = [];
+    const output = { isJson: false, item: (_: unknown, text: string) => void lines.push(text), progress: () => {} };
+    new JobFollower({ output }, { replicas: 'merged', shows: ['checkpoint'] }).see(checkpoint);
+    expect(lines).toEqual(['• replica 1: checkpoint at step 20, state abababababababab…, snapshot held']);
   });
 });
