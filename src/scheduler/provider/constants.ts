@@ -76,7 +76,7 @@ export const MAX_PROGRESS_INTERVAL_MS = 5_000;
 export const RECENT_INPUT_BYTES = 32 * 1024 * 1024;
 
 /** Checkpoint events of one attempt kept in memory; older ones are read from the journal for who asks for them. */
-export const MAX_BUFFERED_CHECKPOINTS = 256;
+export const MAX_BUFFERED_CHECKPOINTS = 64;
 /** A checkpoint's event number is fixed before it is journalled; this many other events may come in between. */
 export const RESERVED_SEQUENCES = 64;
 /** What an event that is read from the journal counts for in a frame. */

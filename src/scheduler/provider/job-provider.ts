@@ -66,8 +66,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     if (this.#state === 'stopped' || this.#state === 'idle') return;
     this.#state = 'stopped';
     for (const attempt of this.#parts.table.live()) {
-      if (attempt.isPausable) attempt.suspend();
-      this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
+      if (this.#parts.journal.leases.has(attempt.id)) this.#suspend(attempt);
+      else this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
     }
     using deadline = createDeadline(STOP_TIMEOUT_MS);
     const isToldOfAll = (): boolean => this.#isQuiet() && this.#answers.size === 0;
@@ -145,11 +145,18 @@ export class JobProvider implements ProviderService, AsyncDisposable {
 
   /** Holds its slot from the start on, so that whoever attaches finds it. */
   #takeUp(attempt: Attempt): void {
-    const { dispatcher, table, inputs, metrics } = this.#parts;
+    const { dispatcher, table, inputs, metrics, checkpoints } = this.#parts;
     inputs.trust(attempt);
     table.add(attempt);
     dispatcher.add(attempt.run);
     metrics.takenUp.increment();
+    void checkpoints.announceAgain(attempt);
+  }
+
+  /** One that still waits is left here; one that runs is left where it runs. */
+  #suspend(attempt: Attempt): void {
+    attempt.suspend();
+    if (attempt.run.withdraw(attempt)) void this.#leave(attempt);
   }
 
   /** Says of a suspended attempt that it lives and did not crash; its followers come back to the next process. */

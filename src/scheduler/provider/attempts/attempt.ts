@@ -141,7 +141,7 @@ export class Attempt implements FeedSource {
 
   /** Ends the program, and nothing is said of how the attempt ended: it has not. */
   suspend(): void {
-    if (this.stopReason !== null || this.phase !== 'running') return;
+    if (this.stopReason !== null || this.phase === 'concluding' || this.phase === 'ended') return;
     this.isSuspended = true;
     this.#controller.abort(new DOMException('the provider is stopping', 'AbortError'));
   }

@@ -81,6 +81,20 @@ export class CheckpointDesk {
     }
   }
 
+  /** Tells a third party of the newest snapshot again: nobody knows whether it has it. Never rejects. */
+  async announceAgain(attempt: Attempt): Promise<void> {
+    const { journal, keeper, notices, logger } = this.#modules;
+    const links = attempt.options.restored?.links ?? [];
+    const kept = new Set(keeper.list(attempt.id).map(({ step }) => step));
+    const index = links.findLastIndex(({ step, snapshot }) => snapshot !== null && kept.has(step));
+    try {
+      const wire = index < 0 ? undefined : await journal.readLink(attempt.id, index);
+      if (wire !== undefined) notices.announce(attempt, wire);
+    } catch (error) {
+      logger.warn({ lease: attempt.id, error }, 'the holder is not told again of the newest snapshot');
+    }
+  }
+
   /** Called once the attempt's end is on disk. Never rejects. */
   async end(lease: LeaseId): Promise<void> {
     this.#modules.notices.end(lease);

@@ -149,12 +149,12 @@ describe('an attempt with checkpoints', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const before = (step: number): Promise<void> | undefined => (step === 300 ? held : undefined);
-    const { rig } = await startStepping({ steps: 300, every: 1, before }, { provider: { snapshots: frugal() } });
+    const before = (step: number): Promise<void> | undefined => (step === 100 ? held : undefined);
+    const { rig } = await startStepping({ steps: 100, every: 1, before }, { provider: { snapshots: frugal() } });
     const requester = await rig.requester();
     const work = await prepareStepping(requester);
     const first = requester.lease(work);
-    await until('all links but the end', () => first.kinds.length > 300);
+    await until('all links but the end', () => first.kinds.length > 100);
     first.drop();
     // As if the connection had been lost early, and nothing after that had come.
     const seen = first.events.slice(0, 5);
@@ -165,7 +165,7 @@ describe('an attempt with checkpoints', () => {
     release();
     await second.done;
     const told = await readCheckpoints([...seen, ...second.events]);
-    expect(told.map(({ value }) => value.index)).toEqual(Array.from({ length: 300 }, (_, index) => index));
+    expect(told.map(({ value }) => value.index)).toEqual(Array.from({ length: 100 }, (_, index) => index));
     const sequences = second.events.map(({ sequence }) => sequence);
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
     expect(sequences[0]).toBeGreaterThan(from);
@@ -210,7 +210,7 @@ describe('attempts of a batch', () => {
   });
 
   it('have a long chain as a blob that their requester may read', async () => {
-    const { rig } = await startStepping({ steps: 900, every: 1 });
+    const { rig } = await startStepping({ steps: 830, every: 1 });
     const requester = await rig.requester();
     const one = (await prepareStepping(requester)).jobs[0]?.value;
     if (one === undefined) throw new TypeError();
@@ -218,7 +218,7 @@ describe('attempts of a batch', () => {
     await log.done;
     const { receipts = { kind: 'each' as const, items: [] } } = log.find('receipts') ?? {};
     const [receipt] = await openMany(RECEIPT, receipts);
-    expect(receipt?.value.checkpointChain?.links).toBe(900);
+    expect(receipt?.value.checkpointChain?.links).toBe(830);
     const { blob = MISSING } = receipt?.value.checkpointChain ?? {};
     const read = { op: 'read', blob, offset: 0, maxBytes: 10 } as const;
     const { peer } = rig.identity;

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { CHECKPOINT, type Checkpoint } from '../../../../src/domain/checkpoint.ts';
 import { LEASE, type Lease } from '../../../../src/domain/lease.ts';
 import type { JobResponse } from '../../../../src/domain/messages.ts';
@@ -17,6 +17,7 @@ import {
   until,
 } from '../../../support/provider-checkpoints.ts';
 import { SteppedClock } from '../../../support/provider-clock.ts';
+import { ScriptedExecutor } from '../../../support/provider-executor.ts';
 import {
   type AnswerLog,
   identityOf,
@@ -25,16 +26,14 @@ import {
   ProviderRig,
   type TestRequester,
 } from '../../../support/provider-rig.ts';
+import { runSteps } from '../../../support/provider-steps.ts';
 import { Switchboard } from '../../../support/provider-transport.ts';
 
 const SHARE_ALL = { ...JOB_PROVIDER_DEFAULTS.snapshots, share: 1 };
 const HOLD: HoldOptions = { for: 'anyone', maxBytesPerRequester: 2 ** 30, maxBytes: 2 ** 30 };
 
-let stack = new AsyncDisposableStack();
-afterEach(async () => {
-  await stack.disposeAsync();
-  stack = new AsyncDisposableStack();
-});
+const stack = new AsyncDisposableStack();
+afterAll(() => stack.disposeAsync());
 
 function stopLater(rig: ProviderRig): ProviderRig {
   stack.defer(() => rig.provider.stop());
@@ -127,6 +126,33 @@ describe('a holder that the job names', () => {
     expect(heldSteps(scene.holder, work)).toEqual([]);
   });
 
+  it('is told again after a restart of the provider', async () => {
+    const scene = await start();
+    const { promise: forever } = Promise.withResolvers<void>();
+    const plan = { steps: 25, every: 10, before: (step: number) => (step === 15 ? forever : undefined) };
+    scene.rig.executor.behaviour = (execution) => void runSteps(execution, plan);
+    const silence = scene.switchboard.join(scene.holder.identity.peer).handle('job', async function* () {
+      yield { kind: 'unknown-lease', lease: 'x' as never };
+    });
+    const work = await scene.requester.prepare(scene.jobs);
+    const log = scene.requester.lease(work);
+    await until('the first link', () => log.kinds.includes('checkpoint'));
+    log.drop();
+    silence[Symbol.dispose]();
+    const steps: number[] = [];
+    scene.switchboard.join(scene.holder.identity.peer).handle('job', async function* (request) {
+      if (request.op === 'hold') steps.push((await openSigned(CHECKPOINT, request.checkpoint)).value.step);
+      yield { kind: 'done' };
+    });
+    const { switchboard, clock, rig } = scene;
+    const disk = rig.disk?.afterKill() ?? new MemoryDisk();
+    const executor = new ScriptedExecutor(undefined, () => undefined);
+    const options = { switchboard, clock, disk, executor, database: rig.database.clone(), blobs: rig.blobs };
+    stopLater(await ProviderRig.start(options));
+    await until('the notice', () => steps.length > 0);
+    expect(steps).toEqual([10]);
+  });
+
   it('lets go of them when the deadline and the challenge window have passed', async () => {
     const scene = await start();
     const { work } = await run(scene);
@@ -206,6 +232,9 @@ describe('a request to hold', () => {
     return { op: 'hold', lease: signed.wire, checkpoint: wire } as const;
   }
 
+  /** What is refused changes nothing: those tests share a scene. */
+  let shared: Promise<Prepared> | undefined;
+
   it('that keeps all rules is answered when the snapshot is here', async () => {
     const prepared = await prepare();
     expect(await ask(prepared.scene, await forge(prepared, {}))).toBe('done');
@@ -243,7 +272,8 @@ describe('a request to hold', () => {
       }),
     ],
   ])('%s is refused', async (_, change) => {
-    const prepared = await prepare();
+    shared ??= prepare();
+    const prepared = await shared;
     const request = await forge(prepared, await change(prepared));
     const before = prepared.scene.holder.snapshots?.list({ role: 'holder' }).length;
     expect(await ask(prepared.scene, request)).toBe('LEASE_MISMATCH');
@@ -306,6 +336,12 @@ async function canRead(scene: Scene, { log }: Held, seed = 2): Promise<boolean> 
   return (await transport.request(scene.holder.identity.peer, 'blob', read)).kind === 'chunk';
 }
 
+function withoutResume(lease: Lease): Lease {
+  const { resume, ...rest } = lease;
+  if (resume === undefined) throw new TypeError('it goes on from nothing');
+  return rest;
+}
+
 describe('a claim', () => {
   async function prepare() {
     const scene = await start();
@@ -313,6 +349,8 @@ describe('a claim', () => {
     await until('the newest', () => heldSteps(scene.holder, held.work).at(-1) === 20);
     return { scene, held };
   }
+
+  let shared: ReturnType<typeof prepare> | undefined;
 
   it('lets the provider of a new lease read what the job goes on from, for a while', async () => {
     const { scene, held } = await prepare();
@@ -329,7 +367,7 @@ describe('a claim', () => {
     ['by another than the provider of the lease', 'LEASE_MISMATCH', { sender: 4 }],
     ['for another network', 'LEASE_MISMATCH', { change: (lease) => ({ ...lease, network: 'other' }) }],
     ['after the deadline', 'LEASE_MISMATCH', { change: (lease) => ({ ...lease, deadlineMs: 1 as never }) }],
-    ['that goes on from nothing', 'LEASE_MISMATCH', { change: ({ resume: _, ...lease }) => lease }],
+    ['that goes on from nothing', 'LEASE_MISMATCH', { change: withoutResume }],
     [
       'that names another holder',
       'LEASE_MISMATCH',
@@ -361,7 +399,8 @@ describe('a claim', () => {
       { change: (lease) => ({ ...lease, job: lease.offer as never }) },
     ],
   ])('%s is refused', async (_, code, change) => {
-    const { scene, held } = await prepare();
+    shared ??= prepare();
+    const { scene, held } = await shared;
     expect(await claimFor(scene, held, change)).toBe(code);
     expect(await canRead(scene, held, change.sender ?? 2)).toBe(false);
   });

@@ -317,6 +317,17 @@ describe('a provider that is stopped', () => {
     expect((await readChain(log, scene.work)).links.map(({ step }) => step)).toEqual([10, 20, 30, 40, 50, 55]);
   });
 
+  it('leaves what it has just taken up, and has not begun, too', async () => {
+    const scene = await standAt(35);
+    scene.log.drop();
+    const { next, runs } = await restart(scene);
+    await next.provider.stop();
+    expect(runs).toEqual([]);
+    await restart({ rig: next });
+    const log = await attach(scene.requester, scene.lease);
+    expect((await readReceipt(log)).result.outcome).toEqual({ kind: 'completed' });
+  });
+
   it('renews the lease soon after it is back', async () => {
     const scene = await standAt(35);
     scene.log.drop();
@@ -326,6 +337,22 @@ describe('a provider that is stopped', () => {
     const log = scene.requester.send({ op: 'attach', leases: [{ lease: scene.lease, fromSequence: 0 }] });
     await next.clock.advance(500);
     expect(log.kinds).toContain('progress');
+  });
+});
+
+describe('an attempt that ended before the restart', () => {
+  it('is told of whole, checkpoints and receipt, to who attaches late', async () => {
+    const { rig } = await startStepping({ steps: 55, every: 10 }, { provider: SHARE_ALL });
+    const requester = await rig.requester();
+    const work = await prepareStepping(requester);
+    const first = requester.lease(work);
+    await first.done;
+    await restart({ rig });
+    const log = await attach(requester, leaseIdOf(onlyLease(work)), 3);
+    expect((await readCheckpoints(log.events)).map(({ value }) => value.index)).toEqual([0, 1, 2, 3, 4, 5]);
+    rootsOf(await readChain(log, work));
+    const rest = await attach(requester, leaseIdOf(onlyLease(work)), first.events.at(-3)?.sequence);
+    expect(rest.kinds).toEqual(['receipt']);
   });
 });
 

@@ -61,7 +61,7 @@ describe('snapshots of a running attempt', () => {
     const stepping = await startStepping({ steps: 15, every: 10 });
     const { log } = await runToEnd(stepping);
     const last = (await readCheckpoints(log.events)).at(-1)?.value;
-    if (last?.snapshot == null) throw new TypeError('no snapshot');
+    if (last === undefined || last.snapshot === null) throw new TypeError('no snapshot');
     const bytes = await stepping.rig.snapshots?.readSnapshot(last.snapshot.blob);
     expect(bytes?.length).toBe(last.snapshot.sizeBytes);
     const expected = { job: last.job, step: 10, stateRoot: last.stateRoot };
@@ -153,7 +153,7 @@ describe('sealed snapshots', () => {
     const log = requester.lease(await prepareStepping(requester, { job }));
     await log.done;
     const last = (await readCheckpoints(log.events)).at(-1)?.value;
-    if (last?.snapshot == null) throw new TypeError('no snapshot');
+    if (last === undefined || last.snapshot === null) throw new TypeError('no snapshot');
     const bytes = (await rig.snapshots?.readSnapshot(last.snapshot.blob)) ?? new Uint8Array();
     const expected = { job: last.job, step: 20, stateRoot: last.stateRoot };
     expect(openSnapshot(bytes, { key: SNAPSHOT_KEY, expected }).body?.state).toEqual(stateAt(20));
@@ -278,7 +278,7 @@ describe('a pause', () => {
     const requester = await rig.requester();
     const work = await prepareStepping(requester);
     requester.transport.handle('blob', async function* (_, { signal }) {
-      await new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
       yield { kind: 'not-found' };
     });
     const log = requester.lease(work, []);

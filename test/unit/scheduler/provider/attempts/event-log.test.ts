@@ -1,13 +1,17 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { LeaseId } from '../../../../../src/domain/ids.ts';
+import { LeaseId, UnixMs } from '../../../../../src/domain/ids.ts';
 import type { AttemptEvent } from '../../../../../src/domain/messages.ts';
 import {
   EventLog,
   estimateEntryBytes,
   type LogEntry,
 } from '../../../../../src/scheduler/provider/attempts/event-log.ts';
-import { MAX_BUFFERED_BYTES, MAX_BUFFERED_EVENTS } from '../../../../../src/scheduler/provider/constants.ts';
+import {
+  MAX_BUFFERED_BYTES,
+  MAX_BUFFERED_CHECKPOINTS,
+  MAX_BUFFERED_EVENTS,
+} from '../../../../../src/scheduler/provider/constants.ts';
 
 const LEASE = LeaseId('bafyreie3enr75sooqdiwybpfzg7nifaw2lyxc5kqkvnedoemz43kkucmxu');
 const ALL = [Number.MAX_SAFE_INTEGER, Number.MAX_SAFE_INTEGER] as const;
@@ -70,5 +74,34 @@ describe('the events of an attempt', () => {
         if (given.length > 0) expect(sequences.at(-1)).toBe(given.length);
       }),
     );
+  });
+
+  it('hold the newest checkpoints whole, and of older ones where they stand in the journal', () => {
+    const log = new EventLog(LEASE);
+    const wire = { kind: 'envelope', envelope: new Uint8Array(600) } as const;
+    for (let index = 0; index < 2_000; index += 1) {
+      log.append({ kind: 'checkpoint', checkpoint: wire }, index, index * 10);
+      log.append(logOf(`${index}`), index);
+    }
+    const entries = log.after(0, ...ALL);
+    const recalled = entries.flatMap((entry) => ('recall' in entry ? [entry.recall] : []));
+    const whole = entries.filter((entry) => eventOf(entry)?.kind === 'checkpoint').length;
+    expect(recalled).toEqual(Array.from({ length: recalled.length }, (_, index) => index));
+    expect(recalled.length + whole).toBe(2_000);
+    expect(whole).toBeLessThanOrEqual(MAX_BUFFERED_CHECKPOINTS);
+    const sequences = entries.map(({ sequence }) => sequence);
+    expect(sequences).toEqual([...new Set(sequences)].sort((a, b) => a - b));
+    expect(entries.find((entry) => 'recall' in entry && entry.recall === 7)?.sequence).toBe(70);
+  });
+
+  it('go on after those that are in the journal', () => {
+    const log = new EventLog(LEASE, 100_000);
+    const atMs = UnixMs(1);
+    log.recall([
+      { sequence: 3, atMs, recall: 0 },
+      { sequence: 70, atMs, recall: 1 },
+    ]);
+    log.append(logOf('again'), 2);
+    expect(log.after(3, ...ALL).map(({ sequence }) => sequence)).toEqual([70, 100_001]);
   });
 });
