@@ -20,12 +20,12 @@ import type { ObjectType } from './object-type.ts';
 export const CHECKPOINT_PREFIX = 'fogproof/checkpoint@1';
 
 /**
- * Most links of one chain. An attempt that has made so many makes no more until its last one, at its end: the same on
- * every replica, since links are made at steps that the job names.
+ * Links of one chain, its start among them, before no more are made until its end: the same on every replica, since links
+ * are made at steps that the job names.
  */
 export const MAX_CHECKPOINTS = 65_536;
-/** With the one at the end. */
-export const MAX_CHAIN_LINKS = MAX_CHECKPOINTS + 1;
+/** Most links after the start, with the one at the end. */
+export const MAX_CHAIN_LINKS = MAX_CHECKPOINTS;
 
 /** Fuel between checkpoints where a job file names nothing else (design section 12): a tenth of a second to a second. */
 export const DEFAULT_CHECKPOINT_FUEL = 1_000_000_000;

@@ -1,5 +1,5 @@
 /** Checks of an attempt's checkpoint chain against its receipt (docs/stepping.md section 5). */
-import { MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
+import { MAX_CHAIN_LINKS } from '../../domain/checkpoint.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt } from '../../domain/receipt.ts';
@@ -8,6 +8,9 @@ import type { OpenedChain } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt } from '../open-evidence.ts';
 import { type Check, checkRules, type Rule, uncheckedCheck } from './check.ts';
+
+/** The last place in a chain is kept for the end. */
+const MAX_SCHEDULED = MAX_CHAIN_LINKS - 1;
 
 interface ChainTerms {
   readonly receipt: Receipt;
@@ -75,22 +78,25 @@ function checkEnd({ start, links }: OpenedChain, { receipt, job }: ChainTerms): 
 }
 
 /** With a schedule by steps it is known which steps have a checkpoint; fuel is not in the chain. */
-function checkSchedule({ start, links }: OpenedChain, { receipt, job }: ChainTerms): readonly Rule[] {
+export function checkSchedule(
+  { start, links }: Pick<OpenedChain, 'start' | 'links'>,
+  { receipt, job }: Pick<ChainTerms, 'receipt' | 'job'>,
+): readonly Rule[] {
   const schedule = job.checkpoints?.schedule;
   if (schedule?.kind !== 'steps' || job.workload.abi !== 'fogproof') return [];
   const { outcome, steps } = receipt.result;
   let due = nextMultiple(start.step, schedule.every);
   for (const [index, { step }] of links.entries()) {
     const isEnd = index === links.length - 1 && outcome.kind === 'completed';
-    const isDue = step === due && index < MAX_CHECKPOINTS;
-    if (!isDue && !(isEnd && (step < due || index >= MAX_CHECKPOINTS))) {
+    const isDue = step === due && index < MAX_SCHEDULED;
+    if (!isDue && !(isEnd && (step < due || index >= MAX_SCHEDULED))) {
       return [[false, `it has a checkpoint after step ${step} where the job asks for one after step ${due}`]];
     }
     due = nextMultiple(step, schedule.every);
   }
   // Of a program that failed, the step that failed is counted and has no checkpoint.
   const lastDone = outcome.kind === 'completed' ? steps : steps - 1;
-  const isMissing = outcome.kind !== 'attempt-failed' && due <= lastDone && links.length < MAX_CHECKPOINTS;
+  const isMissing = outcome.kind !== 'attempt-failed' && due <= lastDone && links.length < MAX_SCHEDULED;
   return [[!isMissing, `it has no checkpoint after step ${due} where the job asks for one`]];
 }
 

@@ -1,10 +1,15 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkSchedule } from '../../../src/bundle/checks/chain.ts';
 import { assessEvidence } from '../../../src/bundle/verify.ts';
 import type { AssuranceReport } from '../../../src/domain/assurance.ts';
+import { MAX_CHAIN_LINKS } from '../../../src/domain/checkpoint.ts';
 import { LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import { RECEIPT } from '../../../src/domain/receipt.ts';
+import type { SignedWire } from '../../../src/domain/signed.ts';
 import { computeObjectCid } from '../../../src/lib/cid.ts';
 import type { ChainLink } from '../../../src/proofs/checkpoint-chain.ts';
+import { openSigned } from '../../../src/proofs/signed-object.ts';
 import { type BuildOptions, buildBundle, type Lies, party, START_MS } from '../../support/bundle-builder.ts';
 import { type CheckpointLies, contentsOf } from '../../support/checkpoint-builder.ts';
 
@@ -231,6 +236,39 @@ describe('a lie about checkpoints, signed with a good key', () => {
 
   it('starts from an honest line', async () => {
     expect((await assess({ checkpoints: LINE })).verification.verdict).toBe('valid');
+  });
+});
+
+describe('a schedule by steps', () => {
+  const digest = new Uint8Array(32);
+  const chainOf = (steps: readonly number[], from = 0) => ({
+    start: { step: from, parent: null, stateRoot: digest },
+    links: steps.map((step) => ({ step, stateRoot: digest, metricsHash: digest, atMs: UnixMs(START_MS) })),
+  });
+  const upTo = (count: number): number[] => Array.from({ length: count }, (_, index) => index + 1);
+
+  it.each<[string, boolean, { every?: number; from?: number; links: number[]; steps: number; failed?: boolean }]>([
+    ['all that are due, and the end', true, { every: 3, links: [3, 6, 7], steps: 7 }],
+    ['all that are due, the end among them', true, { every: 3, links: [3, 6], steps: 6 }],
+    ['from a state that was resumed', true, { every: 3, from: 4, links: [6, 7], steps: 7 }],
+    ['none after the end', true, { every: 3, from: 7, links: [], steps: 7 }],
+    ['none for the step that failed', true, { every: 3, links: [3], steps: 6, failed: true }],
+    ['one that is missing before the step that failed', false, { every: 3, links: [3], steps: 7, failed: true }],
+    ['one that is missing', false, { every: 3, links: [6, 7], steps: 7 }],
+    ['one too many', false, { every: 3, links: [3, 5, 6], steps: 6 }],
+    [
+      'as many as a chain may have, and the end',
+      true,
+      { links: [...upTo(MAX_CHAIN_LINKS - 1), 70_000], steps: 70_000 },
+    ],
+    ['one that is missing before that', false, { links: [...upTo(MAX_CHAIN_LINKS - 2), 70_000], steps: 70_000 }],
+  ])('with %s: %s', async (_, holds, { every = 1, from = 0, links, steps, failed = false }) => {
+    const { bundle, job } = await buildBundle({ checkpoints: { every } });
+    const { value } = await openSigned(RECEIPT, bundle.attempts[0]?.receipt as SignedWire);
+    const outcome = failed ? ({ kind: 'program-failed', code: 'TRAP', detail: '' } as const) : value.result.outcome;
+    const receipt = { ...value, result: { ...value.result, steps, outcome } };
+    const rules = checkSchedule(chainOf(links, from), { receipt, job: job.value });
+    expect(rules.every(([isMet]) => isMet)).toBe(holds);
   });
 });
 
