@@ -53,8 +53,8 @@ export function serveBlobs(transport: PeerTransport, stores: ServedStores, grant
   const snapshots = stores.snapshots === undefined ? undefined : new SnapshotServer(stores.snapshots);
   return transport.handle('blob', async function* (request, { peer, signal }) {
     const named = request.op === 'items' ? request.snapshot : request.blob;
-    if (!grants.isAllowed(peer, named)) return yield { kind: 'not-found' };
-    if (request.op === 'read') {
+    if (!grants.isAllowed(peer, named)) yield { kind: 'not-found' };
+    else if (request.op === 'read') {
       yield (await snapshots?.readChunk(request)) ?? (await readChunk(stores.blobs, request));
     } else if (snapshots === undefined) yield { kind: 'not-found' };
     else yield* snapshots.readItems(request, { signal });

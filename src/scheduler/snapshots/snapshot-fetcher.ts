@@ -71,6 +71,8 @@ interface BegunFetch {
   readonly key: SnapshotKey;
   readonly bytes: Uint8Array;
   readonly writer: SnapshotWriter;
+  /** As the request that began it has it; null for one that broke off, since another's may expect another state. */
+  readonly opened: OpenedSnapshot | null;
 }
 
 /** A fetch that broke off. */
@@ -188,8 +190,8 @@ export class SnapshotFetcher implements AsyncDisposable {
       return suspended;
     }
     const bytes = (await store.readSnapshot(reference.blob)) ?? (await this.#fetchObject(request, signal, onBytes));
-    const { snapshot } = this.#open(bytes, request);
-    return { key, bytes, writer: await store.begin(key, snapshot, { keptUntilMs }) };
+    const opened = this.#open(bytes, request);
+    return { key, bytes, opened, writer: await store.begin(key, opened.snapshot, { keptUntilMs }) };
   }
 
   #open(bytes: Uint8Array, { snapshotKey, expected, maxNewBytes, key }: SnapshotFetchRequest): OpenedSnapshot {
@@ -233,7 +235,7 @@ export class SnapshotFetcher implements AsyncDisposable {
     const { writer, bytes } = begun;
     const { snapshotKey, maxNewBytes, peer } = request;
     try {
-      const { snapshot, pieces } = this.#open(bytes, request);
+      const { snapshot, pieces } = begun.opened ?? this.#open(bytes, request);
       const places = writer.missing;
       tally.items = snapshot.items.length / DIGEST_BYTES;
       tally.itemsHere = tally.items - places.length;
@@ -266,7 +268,7 @@ export class SnapshotFetcher implements AsyncDisposable {
       return;
     }
     const expiry = this.#modules.clock.schedule(this.#suspendedMs, () => void this.#giveUp(blob));
-    this.#suspended.set(blob, { ...begun, expiry });
+    this.#suspended.set(blob, { ...begun, opened: null, expiry });
     const [oldest] = this.#suspended.keys();
     if (this.#suspended.size > SUSPENDED_FETCHES && oldest !== undefined) await this.#giveUp(oldest);
   }

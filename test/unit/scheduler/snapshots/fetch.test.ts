@@ -2,8 +2,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { SnapshotEntry } from '../../../../src/blob/interface.ts';
 import type { PeerKey } from '../../../../src/domain/ids.ts';
 import type { BlobRequest, BlobResponse } from '../../../../src/domain/messages.ts';
+import { concatBytes } from '../../../../src/lib/bytes.ts';
 import { sha256 } from '../../../../src/lib/cid.ts';
 import type { PeerTransport } from '../../../../src/network/interface.ts';
+import { sealPiece } from '../../../../src/proofs/snapshot-seal.ts';
+import { encodeSnapshotOf } from '../../../../src/scheduler/snapshots/encode-snapshot.ts';
 import { readResumeState } from '../../../../src/scheduler/snapshots/read-pieces.ts';
 import type { FetchProgress, SnapshotFetchRequest } from '../../../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import { SnapshotMaker } from '../../../../src/scheduler/snapshots/snapshot-maker.ts';
@@ -193,8 +196,8 @@ describe('fetching a snapshot', () => {
     [
       'more items',
       (response) =>
-        response.kind === 'items'
-          ? { ...response, items: [...response.items, ...response.items].slice(0, 8 + 8) }
+        response.kind === 'items' && response.items.length < 8
+          ? { ...response, items: [...response.items, ...response.items.slice(0, 2)] }
           : response,
     ],
     [
@@ -241,6 +244,45 @@ describe('fetching a snapshot', () => {
     expect(holder.store.list({})).toEqual([]);
   });
 
+  it('refuses an object of another hash, although it is a snapshot', async () => {
+    const { provider, holder } = await start({
+      wrap: (transport) => ({
+        handle: (protocol, handler) => transport.handle(protocol, handler),
+        stream: (...args) => transport.stream(...args),
+        request: async (...args) => {
+          const response = (await transport.request(...args)) as BlobResponse;
+          return (response.kind === 'chunk' ? { ...response, bytes: flipLast(response.bytes) } : response) as never;
+        },
+      }),
+    });
+    const flipLast = (bytes: Uint8Array): Uint8Array => bytes.with(200, (bytes[200] ?? 0) ^ 1);
+    const state = memoryStateOf(1, pagesOf(3));
+    const entry = await provide(provider, holder.peer, state, KEY);
+    await expect(holder.fetcher.fetch(requestOf(entry, provider.peer, state))).rejects.toMatchObject({
+      code: 'SNAPSHOT_INVALID',
+      info: { reason: 'its object has another hash' },
+    });
+  });
+
+  it('finds a sealed item that is no piece of the state as it comes, with the key', async () => {
+    const { provider, holder } = await start();
+    const state = memoryStateOf(1, pagesOf(2));
+    const swapped = [...state.pieces].reverse().map((piece) => sealPiece(KEY, sha256(piece), piece));
+    const items = concatBytes(...swapped.map((item) => sha256(item)));
+    const snapshot = encodeSnapshotOf({ ...state.checkpoint, job: TEST_JOB, items, key: KEY });
+    const key = { role: 'provider', lease: LEASE, step: 1 } as const;
+    await using writer = await provider.store.begin(key, snapshot, { keptUntilMs: 2e15 });
+    for (const [place, item] of swapped.entries()) await writer.add(place, item);
+    const entry = await writer.commit();
+    provider.grants.grant(holder.peer, [entry.reference.blob]);
+    const request = requestOf(entry, provider.peer, state);
+    await expect(holder.fetcher.fetch({ ...request, snapshotKey: KEY })).rejects.toMatchObject({
+      code: 'SNAPSHOT_INVALID',
+    });
+    // Without the key nobody can tell.
+    expect(await holder.fetcher.fetch(request)).toMatchObject({ items: 2 });
+  });
+
   it('goes on where a connection broke, from the same or another peer', async () => {
     const { provider, holder, mesh, clock, third } = await start();
     const other = await startSnapshotNode({ mesh, clock, peer: third });
@@ -258,6 +300,10 @@ describe('fetching a snapshot', () => {
     await expect(breaking).rejects.toMatchObject({ code: 'NETWORK_CONNECTION_LOST' });
     expect(holder.store.list({})).toEqual([]);
     await expect(holder.fetcher.fetch(request)).rejects.toMatchObject({ code: 'NETWORK_UNREACHABLE' });
+    const wrongState = { ...request, expected: { ...request.expected, stateRoot: new Uint8Array(32) } };
+    await expect(holder.fetcher.fetch({ ...wrongState, peer: other.peer })).rejects.toMatchObject({
+      code: 'SNAPSHOT_INVALID',
+    });
     const sentBefore = mesh.sent.length;
     const fetched = await holder.fetcher.fetch({ ...request, peer: other.peer });
     expect(fetched.itemsHere).toBe(moved);
@@ -296,6 +342,32 @@ describe('fetching a snapshot', () => {
     expect(await Promise.race([stalled, settleTasks().then(() => 'waiting')])).toBe('waiting');
     await clock.advance(2_000);
     expect(await stalled).toMatchObject({ code: 'SNAPSHOT_STALLED', retryable: true });
+  });
+
+  it('is not given up while something comes, however slowly', async () => {
+    const slow: { clock?: ManualClock } = {};
+    const { provider, holder, clock } = await start({
+      wrap: (transport) => ({
+        handle: (protocol, handler) => transport.handle(protocol, handler),
+        request: (...args) => transport.request(...args),
+        stream: async function* (...args) {
+          for await (const response of transport.stream(...args)) {
+            await new Promise<void>((resolve) => slow.clock?.schedule(10_000, resolve));
+            yield response;
+          }
+        },
+      }),
+    });
+    slow.clock = clock;
+    const state = memoryStateOf(1, pagesOf(40));
+    const entry = await provide(provider, holder.peer, state);
+    let isDone = false;
+    const fetching = holder.fetcher.fetch(requestOf(entry, provider.peer, state)).finally(() => {
+      isDone = true;
+    });
+    fetching.catch(() => undefined);
+    for (let turn = 0; turn < 10 && !isDone; turn += 1) await clock.advance(10_000);
+    expect(await fetching).toMatchObject({ itemsMoved: 40, durationMs: 50_000 });
   });
 
   it('passes an abort on and leaves nothing running', async () => {
@@ -361,6 +433,16 @@ describe('handing out items', () => {
     expect(sha256(first.items[0] ?? new Uint8Array())).toEqual(sha256(state.pieces[19] ?? new Uint8Array()));
     expect((await ask([20])).map(({ kind }) => kind)).toEqual(['not-found']);
     expect((await ask([0, 20])).map(({ kind }) => kind)).toEqual(['not-found']);
+  });
+
+  it('ends when the snapshot is released, also for who was reading it', async () => {
+    const { provider, holder } = await start();
+    const entry = await provide(provider, holder.peer, memoryStateOf(1, pagesOf(3)));
+    const read = { op: 'read' as const, blob: entry.reference.blob, offset: 0, maxBytes: 100 };
+    const ask = () => holder.transport.request(provider.peer, 'blob', read);
+    expect(await ask()).toMatchObject({ kind: 'chunk', sizeBytes: entry.reference.sizeBytes });
+    await provider.store.release(entry);
+    expect(await ask()).toEqual({ kind: 'not-found' });
   });
 
   it('reads no further ahead than the frame that was asked for', async () => {

@@ -197,13 +197,13 @@ describe('opening', () => {
     );
   });
 
-  it('of any state root is the state root: no changed byte of the body goes through', () => {
+  it('lets no changed byte through', () => {
     const bytes = encodeObject(SNAPSHOT, plain);
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.integer({ min: 1, max: 255 }), (place, change) => {
         const changed = bytes.slice();
         changed[place] = (changed[place] ?? 0) ^ change;
-        expect(() => openSnapshot(changed, { key: null, expected })).toThrow(
+        expect(() => openSnapshot(changed, { key: null, expected: { ...expected, sealed: false } })).toThrow(
           expect.objectContaining({ code: 'SNAPSHOT_INVALID' }),
         );
       }),
