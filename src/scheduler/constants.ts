@@ -65,7 +65,7 @@ export const JOB_CHECKPOINTS_LISTED = 16_384;
 export const ATTEMPTS_VIEWED = 256;
 /** A provider that was told to pause is told again after this long, ms: it may have gone down meanwhile. */
 export const PAUSE_REPEAT_MS = { unconfirmed: 1_000, confirmed: 10_000 } as const;
-/** A snapshot under way when its attempt ended is waited for this long before the replica goes on without it, ms. */
+/** A replica that is to go on waits this long since anything of its last attempt's snapshot arrived, ms. */
 export const SNAPSHOT_PATIENCE_MS = { paused: 60_000, failed: 5_000 } as const;
 /** First and longest wait before a snapshot that did not arrive is fetched again, ms. */
 export const SNAPSHOT_BACKOFF_MS = { first: 500, longest: 10_000 } as const;

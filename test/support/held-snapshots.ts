@@ -13,6 +13,8 @@ export class FakeSnapshots implements SnapshotSource {
   isHeldUp = false;
   /** What the next fetches fail with. */
   failures: Error[] = [];
+  /** Says that something of the newest fetch arrived. */
+  progress: () => void = () => undefined;
   readonly #waiting: (() => void)[] = [];
 
   get store(): HeldSnapshots {
@@ -35,8 +37,12 @@ export class FakeSnapshots implements SnapshotSource {
     return [...this.entries.values()].map(({ step }) => step).toSorted((a, b) => a - b);
   }
 
-  async fetch(request: SnapshotRequest, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  async fetch(
+    request: SnapshotRequest,
+    { signal, onProgress }: { readonly signal: AbortSignal; readonly onProgress?: () => void },
+  ): Promise<void> {
     this.requests.push(request);
+    this.progress = () => onProgress?.();
     if (this.isHeldUp) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#waiting.push(resolve);

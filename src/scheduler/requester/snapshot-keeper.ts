@@ -31,7 +31,10 @@ export interface SnapshotRequest {
 
 /** Brings snapshots into the store; `SnapshotFetcher` (scheduler/snapshots) satisfies it. */
 export interface SnapshotSource {
-  fetch(request: SnapshotRequest, options: AbortOptions & { readonly signal: AbortSignal }): Promise<unknown>;
+  fetch(
+    request: SnapshotRequest,
+    options: AbortOptions & { readonly signal: AbortSignal; readonly onProgress?: () => void },
+  ): Promise<unknown>;
 }
 
 export type HeldSnapshots = Pick<SnapshotStore, 'find' | 'list' | 'release' | 'keepUntil'>;
@@ -68,9 +71,10 @@ interface Announced {
   /** The newest that was announced and not yet begun. */
   next: Checkpoint | null;
   isRunning: boolean;
-  /** Whether, and the timer until when, the replica waits for it. */
+  /** Runs while the replica waits for it: then it goes on without. */
   patience: Disposable | undefined;
-  hasEnded: boolean;
+  /** How the attempt ended; null while it runs. */
+  end: 'paused' | 'failed' | null;
 }
 
 /**
@@ -111,25 +115,32 @@ export class SnapshotKeeper {
     return book.held.filter((point) => snapshots.find(point.snapshot.blob) !== undefined);
   }
 
-  /** True while a replica without an attempt waits for the snapshot of its last one. */
+  /**
+   * True while a replica that is to be leased again waits for the snapshot of its last attempt. From the first time that
+   * it is asked for, it is waited for only as long as something of it arrives now and then.
+   */
   isAwaited(replica: number): boolean {
-    return [...this.#announced.values()].some(
-      (slot) => slot.owner.replica === replica && slot.isRunning && slot.patience !== undefined,
-    );
+    const slot = [...this.#announced.values()].find((other) => other.owner.replica === replica && other.end !== null);
+    if (slot === undefined || !slot.isRunning || slot.controller.signal.aborted) return false;
+    if (slot.patience === undefined) this.#waitFor(slot);
+    return true;
   }
 
-  /** The attempt is over: a snapshot under way is given a little time, if its provider may still hand it out. */
+  #waitFor(slot: Announced): void {
+    slot.patience?.[Symbol.dispose]();
+    slot.patience = this.#modules.clock.schedule(SNAPSHOT_PATIENCE_MS[slot.end ?? 'failed'], () => {
+      slot.controller.abort();
+      this.#options.onChange();
+    });
+  }
+
+  /** The attempt is over: what is under way is gone on with, if its provider may still hand it out. */
   end(lease: LeaseId, how: 'paused' | 'failed' | 'lost'): void {
     const slot = this.#announced.get(lease);
     if (slot === undefined) return;
-    slot.hasEnded = true;
     if (!slot.isRunning) return void this.#announced.delete(lease);
-    if (how === 'lost') return slot.controller.abort();
-    slot.patience ??= this.#modules.clock.schedule(SNAPSHOT_PATIENCE_MS[how], () => {
-      slot.controller.abort();
-      slot.patience = undefined;
-      this.#options.onChange();
-    });
+    slot.end = how === 'lost' ? 'failed' : how;
+    if (how === 'lost') slot.controller.abort();
   }
 
   /** After a restart: what was announced last and did not arrive is fetched; what nobody knows of is let go of. */
@@ -177,7 +188,7 @@ export class SnapshotKeeper {
     let slot = this.#announced.get(owner.lease);
     if (slot === undefined) {
       const controller = new AbortController();
-      slot = { owner, provider, controller, next: null, isRunning: false, patience: undefined, hasEnded: false };
+      slot = { owner, provider, controller, next: null, isRunning: false, patience: undefined, end: null };
       this.#announced.set(owner.lease, slot);
     }
     return slot;
@@ -200,7 +211,7 @@ export class SnapshotKeeper {
     } finally {
       slot.isRunning = false;
       slot.patience?.[Symbol.dispose]();
-      if (slot.hasEnded) this.#announced.delete(slot.owner.lease);
+      if (slot.end !== null) this.#announced.delete(slot.owner.lease);
       if (!this.#isStopped) this.#options.onChange();
     }
   }
@@ -220,7 +231,12 @@ export class SnapshotKeeper {
       keptUntilMs: job.value.deadlineMs + keepForMs,
     };
     try {
-      await this.#modules.source.fetch(request, { signal: controller.signal });
+      await this.#modules.source.fetch(request, {
+        signal: controller.signal,
+        onProgress: () => {
+          if (slot.patience !== undefined) this.#waitFor(slot);
+        },
+      });
     } catch (error) {
       if (controller.signal.aborted) return 'never';
       return this.#judgeFailure(owner, checkpoint, error);

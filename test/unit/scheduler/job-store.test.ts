@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type JobId, type LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import { type BlobId, type JobId, type LeaseId, UnixMs } from '../../../src/domain/ids.ts';
 import { JOB } from '../../../src/domain/job.ts';
+import { computeRawCid } from '../../../src/lib/cid.ts';
 import { signObjects } from '../../../src/proofs/signed-object.ts';
+import { CheckpointStore } from '../../../src/scheduler/checkpoint-store.ts';
 import { SchedulerError } from '../../../src/scheduler/errors.ts';
 import type { JobMachineEvent } from '../../../src/scheduler/job-machine-events.ts';
 import {
@@ -11,6 +13,7 @@ import {
   decodeJobRecord,
   decodeLogEntry,
   decodeSignedWire,
+  encodeEntry,
 } from '../../../src/scheduler/job-records.ts';
 import { JobStore } from '../../../src/scheduler/job-store.ts';
 import { MemoryDatabase } from '../../support/memory-database.ts';
@@ -100,6 +103,70 @@ describe('the job store', () => {
 });
 
 describe('stored entries', () => {
+  it('of before there were checkpoints are still read', () => {
+    const issued = {
+      kind: 'lease-issued',
+      atMs: at,
+      lease: 'l',
+      provider: '12D3KooWGC6TvWhfapngX6wvJHMYvKpDMXPb3ZnCZ6dMoaMtimQ5',
+      replica: 0,
+      attempt: 0,
+      instrumenter: 'i/1',
+      leaseEndsAtMs: at,
+    };
+    expect(decodeHistoryEntry('the/key', encodeEntry([issued]))).toEqual([issued]);
+    const attempt = {
+      lease: 'l',
+      provider: 'p',
+      replica: 0,
+      attempt: 0,
+      state: 'failed',
+      leasedAtMs: at,
+      leaseEndsAtMs: at,
+      progress: null,
+      reason: 'X: x',
+    };
+    const view = {
+      job: 'j',
+      name: 'old',
+      state: 'failed',
+      desired: 'run',
+      createdAtMs: at,
+      deadlineMs: at,
+      endedAtMs: at,
+      replicas: 1,
+      quorum: 1,
+      attempts: [attempt],
+      result: null,
+      failure: { code: 'X', message: 'x' },
+    };
+    const end = { view, asked: [], missingReplicas: [] };
+    expect(decodeEndRecord('the/key', encodeEntry(end))).toEqual(end);
+    const log = { atMs: at, replica: 0, event: { kind: 'log', stream: 'stdout', text: 'hi' } };
+    expect(decodeLogEntry('the/key', encodeEntry(log))).toEqual(log);
+  });
+
+  it('of checkpoints name the key of garbage, and give back what was put in', async () => {
+    const database = new MemoryDatabase();
+    const checkpoints = new CheckpointStore({ database });
+    const [job, lease] = ['j' as JobId, 'l' as LeaseId];
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+        // The one byte of an empty list is no garbage.
+        fc.pre(bytes.length !== 1);
+        database.rows('job-checkpoints').set('j/l/00000', bytes).set('j/held', bytes);
+        await expect(checkpoints.find(job, lease, 0)).rejects.toThrow('job-checkpoints/j/l/00000');
+        await expect(checkpoints.loadHeld(job)).rejects.toThrow('job-checkpoints/j/held');
+      }),
+    );
+    const [head, stateRoot] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)];
+    const blob = computeRawCid(head).toString() as BlobId;
+    const point = { lease, index: 3, step: 30, fuel: 300, head, stateRoot, snapshot: { blob, sizeBytes: 9 } };
+    await checkpoints.saveHeld(job, [point]);
+    expect(await checkpoints.loadHeld(job)).toEqual([point]);
+    expect(await checkpoints.loadHeld('other' as JobId)).toEqual([]);
+  });
+
   const decoders = { decodeJobRecord, decodeHistoryEntry, decodeEndRecord, decodeLogEntry, decodeSignedWire };
   it.each(Object.entries(decoders))('%s names the key of garbage', (_, decode) => {
     fc.assert(

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { CHECKPOINT } from '../../../src/domain/checkpoint.ts';
 import { type JobId, LeaseId } from '../../../src/domain/ids.ts';
+import { openSigned } from '../../../src/proofs/signed-object.ts';
 import type { JobDraft } from '../../../src/scheduler/interface.ts';
 import { SnapshotError } from '../../../src/scheduler/snapshots/errors.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -199,5 +201,25 @@ describe('an attempt that ended without a result', () => {
     rig.snapshots.entries.set('orphan', { ...known, step: 5 });
     await rig.restart();
     await until(() => rig.snapshots.released.some(({ step }) => step === 5));
+  });
+
+  it('is in the evidence with its first checkpoint and as many of the last as there may be', async () => {
+    const { rig, providers } = await startWith(2);
+    const job = await rig.submit(STEPPING);
+    const first = await attemptNumber(rig, providers, 1);
+    for (let step = 10; step <= 700; step += 10) {
+      await first.provider.checkpoint(first.attempt, step, step === 680 ? 'snapshot' : 'bare');
+    }
+    await isHeld(rig, job, first.attempt.lease.id, 680);
+    await first.provider.fail(first.attempt, 'EXECUTOR_CRASHED');
+    const second = await attemptNumber(rig, providers, 2);
+    await second.provider.finish(second.attempt);
+    await rig.end(job);
+    const [inherited] = (await rig.requester.evidence(job)).attempts[0]?.inherited ?? [];
+    const opened = await Promise.all((inherited?.checkpoints ?? []).map((wire) => openSigned(CHECKPOINT, wire)));
+    expect(opened).toHaveLength(64);
+    const indices = opened.map(({ value }) => value.index);
+    expect([indices[0], indices[1], indices.at(-1)]).toEqual([0, 6, 68]);
+    expect(opened.at(-1)?.value.step).toBe(second.attempt.lease.value.resume?.step);
   });
 });

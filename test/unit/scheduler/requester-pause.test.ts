@@ -208,8 +208,14 @@ describe('pause', () => {
     await rig.requester.pause(job);
     await stopAt(provider, 20);
     await isState(rig, job, 'paused');
+    // However long it is paused, nobody waits for it yet.
+    await rig.clock.advance(100_000);
     await rig.requester.resume(job);
-    await rig.clock.advance(60_001);
+    await rig.clock.advance(40_000);
+    rig.snapshots.progress();
+    await rig.clock.advance(40_000);
+    expect(provider.attempts.size).toBe(1);
+    await rig.clock.advance(21_000);
     await until(() => provider.attempts.size === 2);
     expect(lastOf(provider).lease.value.resume?.step).toBe(10);
   });
