@@ -62,6 +62,10 @@ export interface ReplayProgram {
   readonly module: Uint8Array;
   readonly schedule: CheckpointSchedule;
   readonly input?: Uint8Array;
+  /** By default `/data`. */
+  readonly inputPath?: string;
+  /** By default a stepping module. */
+  readonly abi?: 'wasi';
   /** The checkpoint at which the recorded run is halted, counted from 0. */
   readonly haltAt?: number;
 }
@@ -73,7 +77,7 @@ export interface RecordedRun {
   readonly pieces: PieceStore;
 }
 
-const RESOURCES = { memoryBytes: 16 * 65_536, fuel: 1e9, wallTimeMs: 30_000, outputBytes: 1 << 20, logBytes: 100_000 };
+const RESOURCES = { memoryBytes: 2 ** 25, fuel: 1e9, wallTimeMs: 30_000, outputBytes: 1 << 20, logBytes: 100_000 };
 
 const blobOf = (bytes: Uint8Array): BlobId => BlobId(computeRawId(bytes));
 
@@ -85,8 +89,13 @@ export async function recordRun(
   const sink = new KeepingSink();
   sink.haltAt = program.haltAt ?? null;
   const task = {
-    ...createTask({ isolation: 'process', module: program.module, resources: RESOURCES }),
-    inputs: program.input === undefined ? [] : [{ path: '/data', bytes: program.input }],
+    ...createTask({
+      isolation: 'process',
+      module: program.module,
+      workload: { abi: program.abi ?? 'fogproof' },
+      resources: RESOURCES,
+    }),
+    inputs: program.input === undefined ? [] : [{ path: program.inputPath ?? '/data', bytes: program.input }],
     checkpoints: program.schedule,
     resume,
   };
@@ -217,7 +226,7 @@ export async function packReplay(path: string, plan: PackPlan): Promise<readonly
 
 const keep = <Value>(value: Value): Value => value;
 
-function describeJob({ module, schedule, input }: ReplayProgram, replicas: number): Job {
+function describeJob({ module, schedule, input, inputPath = '/data', abi }: ReplayProgram, replicas: number): Job {
   return {
     type: 'fogproof/job@1',
     network: 'test',
@@ -231,12 +240,12 @@ function describeJob({ module, schedule, input }: ReplayProgram, replicas: numbe
       kind: 'wasm',
       module: blobOf(module),
       moduleSizeBytes: module.length,
-      abi: 'fogproof',
+      abi: abi ?? 'fogproof',
       arguments: [],
       environment: {},
       seed: new Uint8Array(32),
     },
-    inputs: input === undefined ? [] : [{ path: '/data', blob: blobOf(input), sizeBytes: input.length }],
+    inputs: input === undefined ? [] : [{ path: inputPath, blob: blobOf(input), sizeBytes: input.length }],
     resources: RESOURCES,
     isolation: 'process',
     replication: { replicas, quorum: Math.floor(replicas / 2) + 1, diversity: 'peer' },
