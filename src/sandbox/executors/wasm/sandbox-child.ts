@@ -47,6 +47,10 @@ export interface ChildTask {
   /** Hex of `request.digest`. */
   readonly moduleKey: string;
   readonly inputs: readonly InputFile[];
+  /** `module` is the content of an instrumented module (protocol/instrumented-content.ts), under a digest of its own. */
+  readonly isInstrumented?: boolean;
+  /** What is made of the module is given as an output, and nothing runs. */
+  readonly onlyInstruments?: boolean;
   /** Of the state in `request.resume`. */
   readonly pieces: AsyncIterable<Uint8Array> | null;
   readonly wallTimeMs: number;
@@ -68,6 +72,8 @@ interface RunningTask {
   readonly resolve: (end: TaskEnd) => void;
   /** The state's pieces on their way to the child. */
   readonly feed: PieceFeed | null;
+  /** Ends the feed with the task. */
+  readonly over: AbortController | null;
 }
 
 let childCount = 0;
@@ -112,6 +118,11 @@ export class SandboxChild {
     return !this.isEnded && this.fault === null;
   }
 
+  /** True if a task with this `moduleKey` needs no bytes of its module. */
+  holds(moduleKey: string): boolean {
+    return this.modules.has(moduleKey);
+  }
+
   /** Process id of the sandboxed program; null before `start`. */
   get pid(): number | null {
     return this.innerPid;
@@ -133,8 +144,7 @@ export class SandboxChild {
   /** Runs a task; the signal kills the child. Never rejects. */
   run(task: ChildTask, sink: ExecutionSink, signal: AbortSignal): Promise<TaskEnd> {
     const { promise, resolve } = Promise.withResolvers<TaskEnd>();
-    const over = new AbortController();
-    const running = this.createTask(task, sink, { resolve, signal: over.signal });
+    const running = this.createTask(task, sink, resolve);
     const { answers } = running;
     this.task = running;
     const stop = (code: 'WALL_TIME' | 'CANCELLED', detail: string): void => {
@@ -151,16 +161,12 @@ export class SandboxChild {
     return promise.finally(() => {
       timer[Symbol.dispose]();
       running.heartbeat[Symbol.dispose]();
-      over.abort();
+      running.over?.abort();
       signal.removeEventListener('abort', onAbort);
     });
   }
 
-  private createTask(
-    task: ChildTask,
-    sink: ExecutionSink,
-    { resolve, signal }: { readonly resolve: (end: TaskEnd) => void; readonly signal: AbortSignal },
-  ): RunningTask {
+  private createTask(task: ChildTask, sink: ExecutionSink, resolve: RunningTask['resolve']): RunningTask {
     const { request, pieces } = task;
     const start = findStart(request);
     const exchange =
@@ -171,11 +177,11 @@ export class SandboxChild {
             { ...request, startStep: start.step, tellsEnd: hasOwnCheckpoints(request) },
           );
     const answers = new TaskAnswers(sink, { ...request, start }, exchange);
-    const feed =
-      request.resume === null || pieces === null
-        ? null
-        : new PieceFeed(pieces, { sizes: request.resume.pieceSizes, signal });
-    return { answers, resolve, feed, heartbeat: new CpuHeartbeat(this.clock, this.innerPid ?? 0, answers) };
+    const heartbeat = new CpuHeartbeat(this.clock, this.innerPid ?? 0, answers);
+    if (request.resume === null || pieces === null) return { answers, resolve, heartbeat, feed: null, over: null };
+    const over = new AbortController();
+    const feed = new PieceFeed(pieces, { sizes: request.resume.pieceSizes, signal: over.signal });
+    return { answers, resolve, heartbeat, feed, over };
   }
 
   /** Ends the process at once; what runs in it is lost. */
@@ -197,13 +203,14 @@ export class SandboxChild {
     requests.cork();
     if (!this.modules.has(task.moduleKey)) {
       this.dropOldModules(writer);
-      writeModuleHead(writer, task.request.digest, task.module.length);
+      const { isInstrumented = false, module } = task;
+      writeModuleHead(writer, task.request.digest, { sizeBytes: module.length, isInstrumented });
       requests.write(writer.view().slice());
       requests.write(task.module);
       writer.clear();
     } else this.modules.delete(task.moduleKey);
     this.modules.add(task.moduleKey);
-    writeRun(writer, task.request);
+    writeRun(writer, task.request, task.onlyInstruments === true ? 'instrument' : 'run');
     requests.write(writer.view());
     for (const input of task.inputs) if (input.bytes.length > 0) requests.write(input.bytes);
     requests.uncork();

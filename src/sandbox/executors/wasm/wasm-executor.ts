@@ -13,6 +13,7 @@ import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../options.ts';
 import { ChildPool, type PooledChild } from './child-pool.ts';
 import { createChildTask } from './create-child-task.ts';
+import { InstrumentedModules, type InstrumentedStore } from './instrumented-modules.ts';
 import { type ChildTask, SandboxChild, type TaskEnd } from './sandbox-child.ts';
 import { Slots } from './slots.ts';
 
@@ -20,6 +21,8 @@ export interface WasmExecutorModules {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  /** Keeps large modules instrumented between children; without it each child instruments for itself. */
+  readonly instrumented?: InstrumentedStore;
 }
 
 const ENGINE = `node ${process.version} v8 ${process.versions.v8}`;
@@ -43,6 +46,7 @@ export class WasmExecutor implements Executor {
   private readonly offers: ReadonlyMap<IsolationLevel, IsolationOffer>;
   private readonly pool: ChildPool;
   private readonly slots: Slots;
+  private readonly instrumented: InstrumentedModules | null;
   private readonly digests = new WeakMap<Uint8Array, Buffer>();
   private isClosed = false;
 
@@ -58,8 +62,12 @@ export class WasmExecutor implements Executor {
     this.offers = new Map(options.offers.map((offer) => [offer.isolation, offer]));
     this.isolation = [...this.offers.keys()];
     this.slots = new Slots(options.slots);
+    const { metrics } = this;
+    const createChild = (isolation: IsolationLevel): SandboxChild => this.createChild(isolation);
+    const { instrumented: store } = modules;
+    this.instrumented = store === undefined ? null : new InstrumentedModules({ store, metrics, createChild });
     this.pool = new ChildPool(
-      { ...modules, metrics: this.metrics, createChild: (isolation) => this.createChild(isolation) },
+      { ...modules, metrics, createChild },
       { maxChildren: Math.max(options.maxChildren, options.slots), idleExpiryMs: options.idleExpiryMs },
     );
   }
@@ -138,7 +146,10 @@ export class WasmExecutor implements Executor {
     sink: ExecutionSink,
     signal: AbortSignal,
   ): Promise<TaskEnd> {
-    const end = await pooled.child.run(childTask, sink, signal);
+    const { child } = pooled;
+    const { isolation } = task;
+    const ready = (await this.instrumented?.replaceModule(childTask, child, { isolation, signal })) ?? childTask;
+    const end = await child.run(ready, sink, signal);
     if (end.kind === 'killed' && end.outcome.code === 'EXECUTOR_CRASHED') {
       this.metrics.childCrashes.increment({ isolation: task.isolation });
       this.logger.warn({ isolation: task.isolation, detail: end.outcome.detail }, 'a sandboxed child ended unasked');

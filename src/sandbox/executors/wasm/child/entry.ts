@@ -10,7 +10,8 @@ import { runProgram } from '../../../../wasm/runtime/run-program.ts';
 import { COLLECT_ABOVE_BYTES } from '../../../constants.ts';
 import type { ResultAnswer } from '../../../protocol/answers.ts';
 import { FieldReader } from '../../../protocol/fields.ts';
-import { REQUEST, type RunRequest, readRun } from '../../../protocol/requests.ts';
+import { encodeContent } from '../../../protocol/instrumented-content.ts';
+import { INSTRUMENTED_PATH, REQUEST, type RunRequest, readRun } from '../../../protocol/requests.ts';
 import { AnswerOutput } from './answer-output.ts';
 import { PieceSource } from './piece-source.ts';
 import { ProgramCache } from './program-cache.ts';
@@ -45,6 +46,12 @@ class TaskLoop {
         const digest = toHex(reader.raw(DIGEST_BYTES));
         return this.cache.add(digest, reader.rest());
       }
+      case REQUEST.instrumented: {
+        const digest = toHex(reader.raw(DIGEST_BYTES));
+        return this.cache.addInstrumented(digest, reader.rest());
+      }
+      case REQUEST.instrument:
+        return this.giveInstrumented(readRun(reader));
       case REQUEST.drop:
         return this.cache.drop(toHex(reader.raw(DIGEST_BYTES)));
       case REQUEST.run:
@@ -63,6 +70,30 @@ class TaskLoop {
     this.output.outputs(end.outputs);
     this.output.result({ ...end.result, cpuMicros: this.output.cpuMicros });
     if (end.result.memoryBytes > COLLECT_ABOVE_BYTES) globalThis.gc?.();
+  }
+
+  /** Nothing of the module runs. */
+  private giveInstrumented(request: RunRequest): void {
+    this.output.beginTask();
+    const end = this.instrument(request);
+    this.output.outputs(end.outputs);
+    this.output.result({ ...end.result, cpuMicros: this.output.cpuMicros });
+  }
+
+  private instrument(request: RunRequest): TaskEnd {
+    try {
+      const module = this.cache.instrument(toHex(request.digest), request);
+      if (module === null) throw new InternalError('the module was never sent');
+      const end = this.endEarly('completed', '', '');
+      const moduleDigest = hash('sha256', module.bytes, 'buffer');
+      return {
+        outputs: [{ path: INSTRUMENTED_PATH, bytes: encodeContent(module) }],
+        result: { ...end.result, moduleDigest },
+      };
+    } catch (error) {
+      if (!(error instanceof WasmError)) throw error;
+      return this.endEarly('program-failed', 'MODULE_REFUSED', error.message.slice(0, MAX_DETAIL));
+    }
   }
 
   private runProgram(request: RunRequest, inputs: readonly ProgramFile[], pieces: PieceSource | null): TaskEnd {

@@ -1,23 +1,48 @@
 import { hash } from 'node:crypto';
+import { InternalError } from '../../../../lib/errors.ts';
 import { WasmError } from '../../../../wasm/errors.ts';
-import { type AbiName, type PreparedProgram, prepareProgram } from '../../../../wasm/runtime/prepare-program.ts';
+import { type InstrumentedModule, instrument } from '../../../../wasm/instrument/instrument.ts';
+import {
+  type AbiName,
+  isSteppingAbi,
+  type PreparedProgram,
+  prepareInstrumented,
+  prepareProgram,
+} from '../../../../wasm/runtime/prepare-program.ts';
 import { CHILD_MAX_PROGRAMS } from '../../../constants.ts';
+import { readTrustedContent } from '../../../protocol/instrumented-content.ts';
 
 export type CachedProgram =
   | { readonly kind: 'ready'; readonly program: PreparedProgram; readonly digest: Uint8Array }
   | { readonly kind: 'refused'; readonly error: WasmError };
 
-/** Modules by the digest of their original bytes; which ones a child holds is the parent's to say. */
+type Source = { readonly original: Uint8Array } | { readonly instrumented: InstrumentedModule };
+
+/** Modules by the digest that the parent gives them; which ones a child holds is the parent's to say. */
 export class ProgramCache {
-  private readonly modules = new Map<string, Uint8Array>();
+  private readonly sources = new Map<string, Source>();
   private readonly programs = new Map<string, CachedProgram>();
 
   add(digest: string, bytes: Uint8Array): void {
-    this.modules.set(digest, bytes);
+    this.sources.set(digest, { original: bytes });
+  }
+
+  /** The content of a module that was instrumented for the one ABI and limit that it is asked for with. */
+  addInstrumented(digest: string, content: Uint8Array): void {
+    const instrumented = readTrustedContent(content);
+    if (instrumented === null) throw new InternalError('a module of the cache is cut off');
+    this.sources.set(digest, { instrumented });
+  }
+
+  /** What the instrumenter makes of a module. @throws WasmError */
+  instrument(digest: string, options: { readonly abi: AbiName; readonly maxPages: number }): InstrumentedModule | null {
+    const source = this.sources.get(digest);
+    if (source === undefined || !('original' in source)) return null;
+    return instrument(source.original, { maxPages: options.maxPages, isStepping: isSteppingAbi(options.abi) });
   }
 
   drop(digest: string): void {
-    this.modules.delete(digest);
+    this.sources.delete(digest);
     for (const key of this.programs.keys()) if (key.startsWith(digest)) this.programs.delete(key);
   }
 
@@ -25,9 +50,9 @@ export class ProgramCache {
     const key = `${digest}:${abi}:${maxPages}`;
     const known = this.programs.get(key);
     if (known !== undefined) return known;
-    const bytes = this.modules.get(digest);
-    if (bytes === undefined) return null;
-    const prepared = prepare(bytes, { abi, maxPages });
+    const source = this.sources.get(digest);
+    if (source === undefined) return null;
+    const prepared = prepare(source, { abi, maxPages });
     for (const oldest of this.programs.keys()) {
       if (this.programs.size < CHILD_MAX_PROGRAMS) break;
       this.programs.delete(oldest);
@@ -37,9 +62,12 @@ export class ProgramCache {
   }
 }
 
-function prepare(bytes: Uint8Array, options: Parameters<typeof prepareProgram>[1]): CachedProgram {
+function prepare(source: Source, options: Parameters<typeof prepareProgram>[1]): CachedProgram {
   try {
-    const program = prepareProgram(bytes, options);
+    const program =
+      'original' in source
+        ? prepareProgram(source.original, options)
+        : prepareInstrumented(source.instrumented, options.abi);
     return { kind: 'ready', program, digest: hash('sha256', program.instrumented.bytes, 'buffer') };
   } catch (error) {
     if (error instanceof WasmError) return { kind: 'refused', error };
