@@ -130,7 +130,8 @@ export class PackWriter implements AsyncDisposable {
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    this.#buffer ??= new Uint8Array(WRITE_BUFFER_BYTES);
+    // Most packs fill little of it: memory that is not touched costs nothing.
+    this.#buffer ??= Buffer.allocUnsafeSlow(WRITE_BUFFER_BYTES);
     for (let offset = 0; offset < bytes.length; ) {
       const part = bytes.subarray(offset, offset + WRITE_BUFFER_BYTES - this.#filled);
       this.#buffer.set(part, this.#filled);

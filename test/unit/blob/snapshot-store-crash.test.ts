@@ -14,9 +14,9 @@ import { itemOf, leaseOf, writeSnapshot } from '../../support/snapshots.ts';
 
 const LEASE = leaseOf('a');
 const keyOf = (step: number): SnapshotKey => ({ role: 'provider', lease: LEASE, step });
-/** Two of each snapshot's items are shared with the next one; every fourth is large, so that a pack takes several writes. */
+/** Three of each snapshot's items are the next one's too; one in four is larger. */
 const itemsOf = (step: number): Uint8Array[] =>
-  [0, 1, 2, 3].map((place) => itemOf(step + place, (step + place) % 4 === 0 ? 60_000 : 900));
+  [0, 1, 2, 3].map((place) => itemOf(step + place, (step + place) % 4 === 0 ? 3_000 : 900));
 
 async function open(disk: MemoryDisk, database: Database) {
   const modules = {
