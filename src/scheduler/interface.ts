@@ -12,6 +12,7 @@ import type { Job } from '../domain/job.ts';
 import type { Outcome, OutputFile } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { Signed } from '../domain/signed.ts';
+import type { PathDifference } from '../proofs/compare-results.ts';
 
 /** Terminal states are the last four; a job never leaves them. */
 export const JOB_STATES = [
@@ -81,10 +82,20 @@ export interface JobResultView {
   readonly outputRoot: string;
   readonly fuel: number;
   readonly steps: number;
-  /** Leases whose results are byte-identical to the accepted one, and those that differ. */
+  /** Leases whose results agree with the accepted one, and those that differ. */
   readonly agreeing: readonly LeaseId[];
   readonly dissenting: readonly LeaseId[];
+  /**
+   * Those of `agreeing` that are not byte-identical, with the largest difference between any of them and the accepted
+   * one; null where all files are the same. Absent: all are byte-identical.
+   */
+  readonly withinTolerance?:
+    | { readonly leases: readonly LeaseId[]; readonly largest: DifferenceView | null }
+    | undefined;
 }
+
+/** `share` is a decimal: the difference over what is tolerated there. */
+export type DifferenceView = Omit<PathDifference, 'share'> & { readonly share: string };
 
 /** Why a job waits or failed: what is missing now, who was asked and what each answered. */
 export interface JobExplanation {

@@ -76,6 +76,8 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     kind: z.literal('concluded'),
     ...at,
     outputRoot: z.string().max(128),
+    /** Who agrees with it, where results need not be byte-identical. Absent: whoever gave the same root. */
+    agreeing: z.array(lease).min(1).max(MAX_REPLICAS).optional(),
     /** Null if the program completed. */
     programFailure: z.strictObject({ code: z.enum(PROGRAM_FAILURES), detail: z.string().max(300) }).nullable(),
   }),

@@ -1,6 +1,7 @@
 import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import { MAX_ATTEMPT_NUMBER } from '../domain/lease.ts';
+import { listComparisons } from '../proofs/compare-results.ts';
 import { MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
 import type { AttemptState } from './interface.ts';
 
@@ -15,6 +16,8 @@ export interface JobFacts {
   readonly commitReveal: boolean;
   /** Its attempts make checkpoints: they can be paused, and gone on from. */
   readonly hasCheckpoints: boolean;
+  /** Results agree by their outputs, within tolerances, and need not be byte-identical. */
+  readonly comparesOutputs: boolean;
 }
 
 export interface Attempt {
@@ -65,6 +68,8 @@ export interface EndedJob extends JobCore {
   readonly endedAtMs: UnixMs;
   /** The one accepted result; null where there is none. */
   readonly acceptedRoot: string | null;
+  /** Who agrees with it. Absent: whoever gave the same root. */
+  readonly agreeing?: readonly LeaseId[];
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
@@ -79,6 +84,7 @@ export function createJobFacts(id: JobId, job: Job): JobFacts {
     deadlineMs: job.deadlineMs,
     commitReveal: job.replication.replicas > 1,
     hasCheckpoints: job.checkpoints !== undefined,
+    comparesOutputs: listComparisons(job) !== null,
   };
 }
 

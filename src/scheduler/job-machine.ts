@@ -51,6 +51,8 @@ export const REJECTIONS = {
   SET_OPEN: 'the set of commitments is not fixed',
   NOT_IN_SET: 'the attempt is not committed in the set',
   QUORUM_MISSING: 'fewer equal results than the quorum',
+  BAD_AGREEMENT:
+    'those that agree must be revealed results of a job that compares outputs, the accepted one among them',
   STILL_STANDING: 'attempts still stand',
   DEADLINE_AHEAD: 'the deadline has not passed',
 } as const satisfies Record<string, string>;
@@ -196,9 +198,8 @@ function abandonReplica(state: ActiveJob, event: JobMachineEventOf<'replica-aban
 
 function conclude(state: ActiveJob, event: JobMachineEventOf<'concluded'>): Outcome {
   if (state.desired === 'cancel') return reject('NOT_DESIRED');
-  const agreeing = state.attempts.filter(
-    (attempt) => attempt.state === 'revealed' && attempt.outputRoot === event.outputRoot,
-  );
+  const agreeing = findAgreeing(state, event);
+  if (agreeing === undefined) return reject('BAD_AGREEMENT');
   if (agreeing.length < state.facts.quorum) return reject('QUORUM_MISSING');
   const { programFailure } = event;
   const failure = programFailure && {
@@ -206,7 +207,19 @@ function conclude(state: ActiveJob, event: JobMachineEventOf<'concluded'>): Outc
     message: programFailure.detail || 'its program failed',
   };
   const kind = failure === null ? 'completed' : 'failed';
-  return end(state, { kind, endedAtMs: event.atMs, acceptedRoot: event.outputRoot, failure });
+  const named = event.agreeing === undefined ? {} : { agreeing: event.agreeing };
+  return end(state, { kind, endedAtMs: event.atMs, acceptedRoot: event.outputRoot, failure, ...named });
+}
+
+/** Undefined where attempts are named that cannot agree, or none of them gave the root. */
+function findAgreeing(state: ActiveJob, event: JobMachineEventOf<'concluded'>): readonly Attempt[] | undefined {
+  const revealed = state.attempts.filter((attempt) => attempt.state === 'revealed');
+  const identical = revealed.filter((attempt) => attempt.outputRoot === event.outputRoot);
+  if (event.agreeing === undefined) return identical;
+  const named = new Set(event.agreeing);
+  const agreeing = revealed.filter(({ lease }) => named.has(lease));
+  const isSound = agreeing.length === event.agreeing.length && identical.some(({ lease }) => named.has(lease));
+  return isSound && state.facts.comparesOutputs ? agreeing : undefined;
 }
 
 function finishCancel(state: ActiveJob, event: JobMachineEventOf<'job-cancelled'>): Outcome {
@@ -223,7 +236,10 @@ function expire(state: ActiveJob, event: JobMachineEventOf<'deadline-passed'>): 
 }
 
 /** What has not given a result by then is over with the job. */
-function end(state: ActiveJob, ending: Pick<EndedJob, 'kind' | 'endedAtMs' | 'acceptedRoot' | 'failure'>): EndedJob {
+function end(
+  state: ActiveJob,
+  ending: Pick<EndedJob, 'kind' | 'endedAtMs' | 'acceptedRoot' | 'agreeing' | 'failure'>,
+): EndedJob {
   const attempts = state.attempts.map((attempt) =>
     isStanding(attempt) && attempt.state !== 'revealed'
       ? endAttempt(attempt, 'cancelled', { code: 'JOB_ENDED', reason: 'the job ended without it', isCounted: false })

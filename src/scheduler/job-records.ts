@@ -66,6 +66,14 @@ const jobViewSchema = z.strictObject({
       steps: integer,
       agreeing: z.array(id),
       dissenting: z.array(id),
+      withinTolerance: z
+        .strictObject({
+          leases: z.array(id),
+          largest: z
+            .strictObject({ path: z.string(), index: integer, a: z.string(), b: z.string(), share: z.string() })
+            .nullable(),
+        })
+        .optional(),
     })
     .nullable(),
   failure: failureSchema.nullable(),

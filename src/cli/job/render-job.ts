@@ -86,10 +86,18 @@ function joinDetail(code: string, detail: string): string {
   return detail === '' ? code : `${code}: ${detail}`;
 }
 
-export function renderAgreement({ agreeing, dissenting }: JobResultView): string {
+export function renderAgreement({ agreeing, dissenting, withinTolerance }: JobResultView): string {
   if (agreeing.length + dissenting.length === 1) return 'one provider says so: nobody to agree with';
   const total = agreeing.length + dissenting.length;
-  return `${agreeing.length} of ${total} results are byte-identical${dissenting.length === 0 ? '' : `, ${dissenting.length} differ`}`;
+  const how = withinTolerance === undefined ? 'are byte-identical' : renderTolerance(withinTolerance.largest);
+  return `${agreeing.length} of ${total} results ${how}${dissenting.length === 0 ? '' : `, ${dissenting.length} differ`}`;
+}
+
+function renderTolerance(largest: NonNullable<JobResultView['withinTolerance']>['largest']): string {
+  if (largest === null) return 'have the same files (fuel, steps or metrics differ)';
+  const { path, index, a, b, share } = largest;
+  const part = `${(Number(share) * 100).toPrecision(3)} % of what is tolerated`;
+  return `are within tolerance (the largest difference: ${a} and ${b} at element ${index} of ${path}, ${part})`;
 }
 
 function renderAttempts({ attempts }: JobView, output: Table): string[] {

@@ -57,8 +57,24 @@ export const jobResultViewSchema = z.strictObject({
   outputRoot: z.string().describe('CID of the canonical result that the replicas agreed on.'),
   fuel: wholeNumber('Instructions run.'),
   steps: wholeNumber('Steps made.'),
-  agreeing: z.array(leaseIdSchema).describe('Leases whose results are byte-identical to the accepted one.'),
+  agreeing: z.array(leaseIdSchema).describe('Leases whose results agree with the accepted one.'),
   dissenting: z.array(leaseIdSchema).describe('Leases whose results differ from it.'),
+  withinTolerance: z
+    .strictObject({
+      leases: z.array(leaseIdSchema).describe('Leases that agree without being byte-identical.'),
+      largest: z
+        .strictObject({
+          path: z.string(),
+          index: wholeNumber('Place of the element, or word, in the file.'),
+          a: z.string().describe('What the accepted result has there.'),
+          b: z.string(),
+          share: z.string().describe('The difference over what is tolerated there, a decimal: at most 1.'),
+        })
+        .nullable()
+        .describe('The largest difference from the accepted result; null where all files are the same.'),
+    })
+    .exactOptional()
+    .describe('Only for jobs with training rounds. Absent: all that agree are byte-identical.'),
 });
 
 export const jobViewSchema = z.strictObject({

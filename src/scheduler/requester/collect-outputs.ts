@@ -42,6 +42,21 @@ export async function collectOutputs(
   return { kind: 'collected' };
 }
 
+/** Null once all files are here, else which is not and why. */
+export async function findMissingOutput(
+  modules: CollectModules,
+  request: Parameters<typeof collectOutputs>[1],
+  signal: AbortSignal,
+): Promise<string | null> {
+  try {
+    const collected = await collectOutputs(modules, request, { signal });
+    return collected.kind === 'collected' ? null : `'${collected.path}': ${collected.reason}`;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    return 'they did not arrive in time';
+  }
+}
+
 /** Null once it is in the store, else why no source gave it. */
 async function collectOutput(
   modules: CollectModules,

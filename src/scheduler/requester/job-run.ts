@@ -25,6 +25,7 @@ import type { LedgerExtras } from './job-ledger.ts';
 import { createJobRunParts, type JobRunModules, type JobRunOptions, type JobRunParts } from './job-run-parts.ts';
 import { type SummarizeCheckpoints, viewJob, viewResult } from './job-view.ts';
 import { judge } from './judge.ts';
+import { type AcceptedJudgement, describeConclusion } from './judgement.ts';
 import { listMissingReplicas } from './missing-replicas.ts';
 import { OfferSearch } from './offer-search.ts';
 import type { ChainFault } from './result-chains.ts';
@@ -37,7 +38,7 @@ export class JobRun {
   readonly #parts: JobRunParts;
   readonly #search: OfferSearch;
   readonly #controller = new AbortController();
-  #accepted: Receipt | null = null;
+  #accepted: AcceptedJudgement | null = null;
   #deadlineTimer: Disposable | undefined;
   #graceTimer: Disposable | undefined;
   /** The long step under way, so that a decision that still stands does not start it twice. */
@@ -242,14 +243,9 @@ export class JobRun {
     if (this.#isFinished) return;
     if (faults.length > 0) return this.#discard(faults);
     switch (verdict.kind) {
-      case 'accepted': {
-        this.#accepted = verdict.receipt;
-        const { outcome } = verdict.receipt.result;
-        const programFailure =
-          outcome.kind === 'program-failed' ? { code: outcome.code, detail: outcome.detail } : null;
-        const { outputRoot } = verdict.receipt;
-        return this.#record({ kind: 'concluded', atMs: this.#now(), outputRoot, programFailure });
-      }
+      case 'accepted':
+        this.#accepted = verdict;
+        return this.#record({ ...describeConclusion(verdict), atMs: this.#now() });
       case 'attempt-failed':
         return this.#record({ ...verdict, atMs: this.#now(), isCounted: true });
       case 'failed':
@@ -386,7 +382,7 @@ export class JobRun {
   }
 
   #describeEnd(state: EndedJob): EndRecord {
-    const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
+    const result = this.#accepted === null ? null : viewResult(this.#accepted.receipt, state, this.#accepted.agreement);
     const view = viewJob(this.job.value, state, { result, summarize: this.#summarize });
     return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
   }

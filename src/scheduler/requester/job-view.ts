@@ -2,10 +2,11 @@ import type { LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import { ATTEMPTS_VIEWED } from '../constants.ts';
-import type { AttemptView, JobEvent, JobResultView, JobView } from '../interface.ts';
+import type { AttemptView, DifferenceView, JobEvent, JobResultView, JobView } from '../interface.ts';
 import { type Rejection, transition } from '../job-machine.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
 import { type Attempt, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
+import type { ResultAgreement } from './judgement.ts';
 
 /** What is known of an attempt's checkpoints. */
 export type SummarizeCheckpoints = (lease: LeaseId) => Pick<AttemptView, 'checkpoint'>;
@@ -59,18 +60,31 @@ function chooseViewed(attempts: readonly Attempt[]): readonly Attempt[] {
 }
 
 /** What the accepted root says, with who agreed and who did not. */
-export function viewResult(receipt: Receipt, state: JobMachineState): JobResultView {
+export function viewResult(
+  receipt: Receipt,
+  state: JobMachineState,
+  agreement: ResultAgreement | null = null,
+): JobResultView {
   const revealed = state.attempts.filter((attempt) => attempt.state === 'revealed');
   const { result, outputRoot } = receipt;
+  const identical = revealed.filter((attempt) => attempt.outputRoot === outputRoot).map(({ lease }) => lease);
+  const agreeing = new Set(agreement?.leases ?? identical);
+  const within = [...agreeing].filter((lease) => !identical.includes(lease));
   return {
     outcome: result.outcome,
     outputs: result.outputs,
     outputRoot,
     fuel: result.fuel,
     steps: result.steps,
-    agreeing: revealed.filter((attempt) => attempt.outputRoot === outputRoot).map((attempt) => attempt.lease),
-    dissenting: revealed.filter((attempt) => attempt.outputRoot !== outputRoot).map((attempt) => attempt.lease),
+    agreeing: revealed.filter(({ lease }) => agreeing.has(lease)).map(({ lease }) => lease),
+    dissenting: revealed.filter(({ lease }) => !agreeing.has(lease)).map(({ lease }) => lease),
+    ...(within.length === 0 ? {} : { withinTolerance: { leases: within, largest: viewLargest(agreement) } }),
   };
+}
+
+function viewLargest(agreement: ResultAgreement | null): DifferenceView | null {
+  const largest = agreement?.largest ?? null;
+  return largest && { ...largest, share: String(largest.share) };
 }
 
 /** What followers of a job see of one transition. */

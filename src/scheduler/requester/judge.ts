@@ -1,22 +1,20 @@
 import type { LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
-import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { createDeadline } from '../../lib/abort.ts';
 import { InternalError } from '../../lib/errors.ts';
-import type { SchedulerErrorInfo } from '../errors.ts';
+import { listComparisons } from '../../proofs/compare-results.ts';
 import { tallyResults } from '../job-decision.ts';
 import type { JobMachineState } from '../job-machine-state.ts';
 import type { AttemptCase } from './attempt-case.ts';
-import { type CollectModules, collectOutputs } from './collect-outputs.ts';
+import { type CollectModules, findMissingOutput } from './collect-outputs.ts';
+import { judgeWithin } from './judge-within.ts';
+import type { Judgement } from './judgement.ts';
 
-export type Judgement =
-  | { readonly kind: 'accepted'; readonly receipt: Receipt }
-  /** The only result has no files behind it: its attempt failed, another is made. */
-  | { readonly kind: 'attempt-failed'; readonly lease: LeaseId; readonly code: string; readonly reason: string }
-  | { readonly kind: 'failed'; readonly info: SchedulerErrorInfo };
-
-/** Quorum rule (design section 7): as many byte-identical results as the job asks for, and their files at hand. */
+/**
+ * Quorum rule (design section 7): as many byte-identical results as the job asks for, and their files at hand. Replicas
+ * of jobs with training rounds agree within the job's tolerances.
+ */
 export async function judge(
   modules: CollectModules,
   request: {
@@ -27,6 +25,9 @@ export async function judge(
   options: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<Judgement> {
   const { facts } = request.state;
+  const comparisons = listComparisons(request.job.value);
+  if (comparisons !== null && facts.commitReveal)
+    return await judgeWithin(modules, { ...request, comparisons }, options);
   const { revealed, best } = tallyResults(request.state);
   const largest = best?.attempts.length ?? 0;
   if (best === null || largest < facts.quorum) {
@@ -40,24 +41,9 @@ export async function judge(
   using deadline = createDeadline(options.timeoutMs, options.signal);
   const sources = agreeing.map(({ lease, inlineBlobs }) => ({ provider: lease.value.provider, inlineBlobs }));
   const missing = await findMissingOutput(modules, { outputs: receipt.result.outputs, sources }, deadline.signal);
-  if (missing === null) return { kind: 'accepted', receipt };
+  if (missing === null) return { kind: 'accepted', receipt, agreement: null };
   options.signal.throwIfAborted();
   const reason = missing.slice(0, 300);
   if (facts.replicas === 1) return { kind: 'attempt-failed', lease: first.id, code: 'OUTPUT_UNAVAILABLE', reason };
   return { kind: 'failed', info: { code: 'SCHEDULER_OUTPUTS_UNAVAILABLE', reason } };
-}
-
-/** Null once all files are here, else which is not and why. */
-async function findMissingOutput(
-  modules: CollectModules,
-  request: Parameters<typeof collectOutputs>[1],
-  signal: AbortSignal,
-): Promise<string | null> {
-  try {
-    const collected = await collectOutputs(modules, request, { signal });
-    return collected.kind === 'collected' ? null : `'${collected.path}': ${collected.reason}`;
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    return 'they did not arrive in time';
-  }
 }

@@ -43,10 +43,11 @@ export function checkNextCheckpoint(
   if (schedule === undefined) return invalid(CHECKPOINT_INVALID, 'the job makes no checkpoints');
   const chained = verifyCheckpoint(checkpoint, { job, lease, previous });
   if (!chained.ok) return invalid(CHECKPOINT_INVALID, chained.problem.detail);
+  // A program that was started again, on the same provider or another, counts its own fuel.
   const isOwnFuel = schedule.kind === 'rounds';
   return checkRules(CHECKPOINT_INVALID, checkpoint, [
     [value.index === 0 || fitsSchedule(value, describePlace(expected), schedule), describeMisfit(value, schedule)],
-    [value.fuel >= (previous?.fuel ?? 0), `its fuel ${value.fuel} is below that of the one before`],
+    [isOwnFuel || value.fuel >= (previous?.fuel ?? 0), `its fuel ${value.fuel} is below that of the one before`],
     [value.fuel <= job.value.resources.fuel, `its fuel ${value.fuel} is over the limit`],
     [
       value.index > 0 || isOwnFuel || resumedFuel === null || value.fuel === resumedFuel,

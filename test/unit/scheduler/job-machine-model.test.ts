@@ -20,8 +20,9 @@ const factsArbitrary: fc.Arbitrary<JobFacts> = fc
     replicas: fc.integer({ min: 1, max: 4 }),
     retries: fc.integer({ min: 0, max: 2 }),
     hasCheckpoints: fc.boolean(),
+    comparesOutputs: fc.boolean(),
   })
-  .map(({ replicas, retries, hasCheckpoints }) => ({
+  .map(({ replicas, retries, hasCheckpoints, comparesOutputs }) => ({
     job: 'job' as JobId,
     replicas,
     quorum: Math.floor(replicas / 2) + 1,
@@ -29,6 +30,7 @@ const factsArbitrary: fc.Arbitrary<JobFacts> = fc
     deadlineMs: DEADLINE,
     commitReveal: replicas > 1,
     hasCheckpoints,
+    comparesOutputs,
   }));
 
 const leaseArbitrary = fc.constantFrom('a', 'b', 'c', 'd', 'e').map((name) => name as LeaseId);
@@ -88,6 +90,12 @@ const kinds: readonly fc.Arbitrary<object>[] = [
   fc.record({ kind: fc.constant('replica-abandoned'), replica: replicaArbitrary, reason }),
   fc.record({ kind: fc.constant('attempt-cancelled'), lease: leaseArbitrary, reason }),
   fc.record({ kind: fc.constant('concluded'), outputRoot: rootArbitrary, programFailure: fc.constant(null) }),
+  fc.record({
+    kind: fc.constant('concluded'),
+    outputRoot: rootArbitrary,
+    programFailure: fc.constant(null),
+    agreeing: fc.array(leaseArbitrary, { minLength: 1, maxLength: 3 }),
+  }),
 ];
 const pauseKinds: readonly fc.Arbitrary<object>[] = [
   fc.record({ kind: fc.constant('pause-requested') }),
@@ -166,7 +174,11 @@ describe('whatever happens', () => {
       expect(taken.filter(({ kind }) => kind === 'concluded').length).toBeLessThanOrEqual(1);
       const last = states.at(-1);
       if (last === undefined || !isEnded(last) || last.acceptedRoot === null) return;
-      const agreeing = last.attempts.filter(({ outputRoot }) => outputRoot === last.acceptedRoot);
+      const agreeing = last.attempts.filter(({ lease, outputRoot }) =>
+        last.agreeing === undefined ? outputRoot === last.acceptedRoot : last.agreeing.includes(lease),
+      );
+      if (last.agreeing !== undefined) expect(last.facts.comparesOutputs).toBe(true);
+      expect(agreeing.map(({ outputRoot }) => outputRoot)).toContain(last.acceptedRoot);
       expect(agreeing.length).toBeGreaterThanOrEqual(last.facts.quorum);
       expect(new Set(agreeing.map(({ replica }) => replica)).size).toBe(agreeing.length);
       expect(new Set(agreeing.map(({ provider }) => provider)).size).toBe(agreeing.length);

@@ -30,6 +30,7 @@ const factsArbitrary: fc.Arbitrary<JobFacts> = fc.integer({ min: 1, max: 3 }).ma
   deadlineMs: UnixMs(1_000_000),
   commitReveal: replicas > 1,
   hasCheckpoints: true,
+  comparesOutputs: false,
 }));
 
 /** One of the events that fit where the job is, most of which the machine takes. */
@@ -237,6 +238,7 @@ describe('what cannot be', () => {
       deadlineMs: UnixMs(1_000_000),
       commitReveal: false,
       hasCheckpoints: true,
+      comparesOutputs: false,
       ...change,
     };
     let state: JobMachineState = createInitialState(facts);

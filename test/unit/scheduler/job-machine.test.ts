@@ -23,6 +23,7 @@ const facts = (change: Partial<JobFacts> = {}): JobFacts => ({
   deadlineMs: DEADLINE,
   commitReveal: false,
   hasCheckpoints: false,
+  comparesOutputs: false,
   ...change,
 });
 const THREE: Partial<JobFacts> = { replicas: 3, quorum: 2, commitReveal: true };
@@ -536,6 +537,20 @@ describe('rules beyond the table', () => {
     expect(judge(STATES.halfRevealed, revealed('a', 'other'))).toBe('ATTEMPT_OVER');
     expect(judge(STATES.halfRevealed, concluded())).toBe('QUORUM_MISSING');
     expect(judge(STATES.split, concluded())).toBe('QUORUM_MISSING');
+  });
+
+  it('results that agree without being equal are named', () => {
+    const both = [...commitThree, fixed('a', 'b', 'c'), begun, revealed('a'), revealed('b', 'other')];
+    const state = run({ ...THREE, comparesOutputs: true }, ...both);
+    const agreed = (...names: string[]): Draft => ({ ...concluded(), agreeing: names.map(lease) }) as Draft;
+    expect(judge(state, concluded())).toBe('QUORUM_MISSING');
+    expect(judge(state, agreed('a', 'b'))).toBe('completed');
+    expect(judge(state, agreed('a'))).toBe('QUORUM_MISSING');
+    expect(judge(state, agreed('a', 'c'))).toBe('BAD_AGREEMENT');
+    expect(judge(state, agreed('a', 'a'))).toBe('BAD_AGREEMENT');
+    expect(judge(state, { ...agreed('a', 'b'), outputRoot: 'third' } as Draft)).toBe('BAD_AGREEMENT');
+    expect(judge(run(THREE, ...both), agreed('a', 'b'))).toBe('BAD_AGREEMENT');
+    expect(run({ ...THREE, comparesOutputs: true }, ...both, agreed('a', 'b'))).toMatchObject({ agreeing: ['a', 'b'] });
   });
 
   it('a failure that the program made ends the job as failed, with a result', () => {
