@@ -12,7 +12,7 @@ const MIB = 2 ** 20;
 const PIECE_BYTES = 65_536;
 const PAGES_PER_MIB = MIB / PIECE_BYTES;
 const ROUND_TRIPS = 2000;
-/** A provider makes no checkpoints closer together than this. */
+/** The schedule that a job has unless it names another. */
 const INTERVAL_FUEL = 1_000_000_000;
 const INTERVAL: CheckpointSchedule = { kind: 'fuel', every: INTERVAL_FUEL };
 /** What an interval costs is the difference of runs of so many: start, end and compilation are in both. */
