@@ -190,9 +190,13 @@ export class Mesh implements AsyncDisposable {
   }
 
   /** The digits job with another number of rounds and replicas. */
-  async writeTraining(name: string, options: { readonly rounds: number; readonly replicas: number }): Promise<string> {
+  async writeTraining(
+    name: string,
+    options: { readonly rounds: number; readonly replicas: number },
+    change: (text: string) => string = (text) => text,
+  ): Promise<string> {
     const file = await this.writeJob('digits', name, (text) =>
-      text.replace(/^replicas: .*$/m, `replicas: ${options.replicas}`).replace(/^ {2}fuel: .*$/m, '  fuel: 2T'),
+      change(text.replace(/^replicas: .*$/m, `replicas: ${options.replicas}`).replace(/^ {2}fuel: .*$/m, '  fuel: 2T')),
     );
     const settings = join(this.stage.path(name), 'data/settings.txt');
     const text = await readFile(settings, 'utf8');
