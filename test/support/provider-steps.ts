@@ -58,6 +58,8 @@ export interface StepPlan {
   readonly differsFrom?: number;
   /** What becomes of the bytes of a piece on their way. */
   readonly convey?: (bytes: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+  /** Its state is that of files, and never changes. */
+  readonly hasFiles?: boolean;
   /** Waited for before a step is made. */
   readonly before?: (step: number) => Promise<void> | void;
   /** How it ends, if not well. */
@@ -114,7 +116,8 @@ async function give(
   { run, step, place }: { readonly run: StepRun; readonly step: number; readonly place: StateCheckpoint['place'] },
 ): Promise<void> {
   const salt = step >= (plan.differsFrom ?? Number.POSITIVE_INFINITY) ? 1 : 0;
-  const state = stateAt(step, { salt, isDone: place === 'end' });
+  const state: SnapshotState =
+    plan.hasFiles === true ? { kind: 'files', files: [] } : stateAt(step, { salt, isDone: place === 'end' });
   const pieces = listPieces(state);
   const checkpoint: StateCheckpoint = {
     step,

@@ -65,10 +65,9 @@ export class ResumeLoader {
     if (restored === undefined || snapshots === null) return null;
     const { resume } = attempt.lease.value;
     const points = [...(resume === undefined ? [] : [resume]), ...restored.links];
-    // A crash between a snapshot and its link left a state that was never signed.
-    await keeper.dropAbove(attempt.id, points.at(-1)?.step ?? 0);
     for (const entry of keeper.list(attempt.id)) {
       const point = points.findLast(({ step }) => step === entry.step);
+      // A crash between a snapshot and its link left a state that was never signed.
       if (point === undefined) continue;
       try {
         return await this.#read(attempt, snapshots.store, { entry, stateRoot: point.stateRoot });

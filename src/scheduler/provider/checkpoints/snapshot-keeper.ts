@@ -113,13 +113,6 @@ export class SnapshotKeeper implements Disposable {
     });
   }
 
-  /** Lets go of snapshots above a step: states that nobody was told of. */
-  async dropAbove(lease: LeaseId, step: number): Promise<void> {
-    for (const entry of this.list(lease)) {
-      if (entry.step > step) await this.#release(entry);
-    }
-  }
-
   [Symbol.dispose](): void {
     this.#isStopped = true;
     this.#timer?.[Symbol.dispose]();

@@ -198,6 +198,24 @@ describe('whom a node holds snapshots for', () => {
     }
   });
 
+  it.each<[string, Partial<HoldOptions>, number]>([
+    ['their own share', { maxBytesPerRequester: 300_000 }, 9],
+    ['all of the space', { maxBytes: 300_000 }, 8],
+  ])('is nobody whose snapshots take more than %s, each counted in full', async (_, hold, seed) => {
+    const scene = await start({ hold, steps: 35 });
+    const { work } = await run(scene);
+    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 30);
+    expect(heldSteps(scene.holder, work)).toHaveLength(2);
+    const other = await scene.rig.requester(seed);
+    const checkpoints = { ...EVERY_TEN, holder: scene.holder.identity.peer };
+    const jobs = await other.signJobs(other.describeJob({ checkpoints }));
+    const second = await run({ ...scene, requester: other, jobs });
+    const checkpoint = (await newestSnapshot(second.log)).wire;
+    const lease = onlyLease(second.work).wire;
+    expect(await ask(scene, { op: 'hold', lease, checkpoint })).toBe('HOLD_REFUSED');
+    expect(heldSteps(scene.holder, second.work)).toEqual([]);
+  });
+
   it('is nobody by default but those it trusts', () => {
     expect(JOB_PROVIDER_DEFAULTS.snapshots.hold.for).toBe('trusted');
     expect(JOB_PROVIDER_DEFAULTS.trustedRequesters).toEqual([]);
