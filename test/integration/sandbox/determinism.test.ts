@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, expect, it } from 'vitest';
-import { buildExamples } from '../../../scripts/build-examples.ts';
-import { describeIf } from '../../support/needs.ts';
+import { buildExamples, hasCCompiler } from '../../../scripts/build-examples.ts';
+import { describeIf, type Need } from '../../support/needs.ts';
 import { steppingWat } from '../../support/program.ts';
 import { findOffers, needLevel, type TaskParts } from '../../support/sandbox.ts';
 import { buildSteppingModule } from '../../support/stepping-modules.ts';
@@ -12,6 +12,12 @@ import { assembleWat } from '../../support/wat.ts';
 
 const offers = await findOffers();
 const isolation = offers.has('bubblewrap') ? 'bubblewrap' : 'process';
+
+const HAS_C: Need = {
+  isMet: hasCCompiler(),
+  kind: 'toolchain',
+  reason: 'clang and wasm-ld on PATH (apt install clang lld)',
+};
 
 const tiers = new Tiers();
 afterAll(async () => await tiers[Symbol.asyncDispose]());
@@ -56,10 +62,44 @@ const NAN_PROGRAM = `
     (br_if $again (i32.lt_u (local.get $n) (i32.const 20000))))
   (call $output_write (i32.const 256) (i32.const ${NAN_EXPRESSIONS.length * 8})) (i32.const 1)`;
 
+function readExample(name: string, settings?: string): Pick<TaskParts, 'module' | 'inputs'> {
+  const path = buildExamples({ isForced: false }).find((file) => file.endsWith(`${name}.wasm`)) ?? '';
+  const inputs = settings === undefined ? [] : [{ path: '/settings.txt', bytes: new TextEncoder().encode(settings) }];
+  return { module: new Uint8Array(readFileSync(path)), inputs };
+}
+
+describeIf(HAS_C, 'the example in C', () => {
+  it('gives equal outputs, fuel and states under every compiler tier', async () => {
+    const { result, states } = await expectSameEverywhere({
+      ...readExample('ising', '64 2.0 30'),
+      resources: { memoryBytes: 32 * 2 ** 20, fuel: 200e9 },
+      checkpoints: { kind: 'steps', every: 5 },
+    });
+    expect(result.outcome).toEqual({ kind: 'completed' });
+    expect(states).toHaveLength(7);
+  });
+});
+
 describeIf(
   needLevel(offers.has(isolation), isolation),
   'equal outputs and equal fuel under every compiler tier',
   () => {
+    it('the larger model', async () => {
+      const { result, states } = await expectSameEverywhere({
+        ...readExample('embeddings', 'words = 8192\nsteps = 4\npairs = 1500\n'),
+        resources: { memoryBytes: 16 * 2 ** 20, fuel: 200e9 },
+        checkpoints: { kind: 'fuel', every: 50e6 },
+      });
+      expect(result.outcome).toEqual({ kind: 'completed' });
+      expect(states.length).toBeGreaterThan(3);
+    });
+
+    it('the smallest job', async () => {
+      const { result, states } = await expectSameEverywhere({ ...readExample('hello'), checkpoints: EVERY_STEP });
+      expect(result.outcome).toEqual({ kind: 'completed' });
+      expect(states).toHaveLength(2);
+    });
+
     it('the demo’s trainer', async () => {
       const path = buildExamples({ isForced: false }).find((file) => file.endsWith('trainer.wasm')) ?? '';
       const data = join(import.meta.dirname, '../../../examples/digits/data');
