@@ -14,7 +14,6 @@ import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { MemoryDisk } from './memory-disk.ts';
 import { settle } from './provider-clock.ts';
-import type { HeldExecution } from './provider-executor.ts';
 import {
   type AnswerLog,
   type LeasedWork,
@@ -37,15 +36,6 @@ export async function startStepping(plan: StepPlan, options: ProviderRigOptions 
   const runs: Promise<StepRun>[] = [];
   rig.executor.behaviour = (execution) => runs.push(runSteps(execution, plan));
   return { rig, runs };
-}
-
-/** Follows the plan from now on: for a provider whose plan is not known when it starts. */
-export function follow(rig: ProviderRig, plan: StepPlan): Promise<StepRun>[] {
-  const runs: Promise<StepRun>[] = [];
-  const behaviour = (execution: HeldExecution): void => void runs.push(runSteps(execution, plan));
-  rig.executor.behaviour = behaviour;
-  for (const execution of rig.executor.held) behaviour(execution);
-  return runs;
 }
 
 /** One job with checkpoints, offered and leased. */

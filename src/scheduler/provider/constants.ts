@@ -82,7 +82,7 @@ export const RESERVED_SEQUENCES = 64;
 /** What an event that is read from the journal counts for in a frame. */
 export const RECALLED_EVENT_BYTES = 1_024;
 /** Largest chain that rides with its receipt: some 800 links. A larger one is a blob. */
-export const INLINE_CHAIN_BYTES = INLINE_OUTPUT_BYTES;
+export const INLINE_CHAIN_BYTES = 64 * 1024;
 
 /** A holder is told of a snapshot again after this long, ms, doubled each time. */
 export const HOLD_BACKOFF_MS = { first: 500, longest: 60_000 } as const;

@@ -116,8 +116,8 @@ export class AttemptCheckpoints {
   }
 
   async #link(chain: AttemptChain, state: StateCheckpoint): Promise<CheckpointOrder> {
-    // The program's side stops at the same number: every replica's chain ends alike.
-    if (chain.length >= MAX_CHECKPOINTS) return createPlainOrder('continue');
+    // The start is one of them (docs/stepping.md section 2). The program's side stops there too.
+    if (chain.length + 1 >= MAX_CHECKPOINTS) return createPlainOrder('continue');
     const known = this.#known[chain.length + 1];
     if (known !== undefined) return this.#relink(chain, state, known);
     const link = this.#describeLink(chain, state);
