@@ -101,6 +101,27 @@ describe('replicas of a job with training rounds', () => {
   });
 });
 
+describe('checkpoints of a job with training rounds', () => {
+  it('may go back in fuel: who went on after a restart began anew', async () => {
+    const rig = await rigWith({
+      holds: true,
+      checkpoint: (link) => ({ ...link, fuel: link.step === 2 ? 1 : link.fuel }),
+    });
+    const job = await rig.submit(ROUNDS);
+    const [provider] = rig.providers;
+    if (provider === undefined) throw new TypeError('no provider');
+    await rig.leased(provider);
+    for (const round of [1, 2]) await provider.checkpoint(provider.only, round);
+    await provider.finish(provider.only);
+    expect(await rig.end(job)).toMatchObject({ state: 'completed' });
+    expect((await rig.requester.checkpoints(job)).map(({ step, fuel }) => [step, fuel])).toEqual([
+      [0, 0],
+      [1, 10],
+      [2, 1],
+    ]);
+  });
+});
+
 describe('replicas of any other job', () => {
   it('have to be byte-identical, whatever it says of tolerances', async () => {
     const rig = await rigWith({ output: 'loss 1.00' }, { output: 'loss 1.01' }, { output: 'loss 1.02' });
