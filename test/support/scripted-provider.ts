@@ -53,6 +53,8 @@ export interface Script {
   /** Changes the chain that its receipt names. */
   readonly chain?: (bytes: Uint8Array) => Uint8Array;
   readonly handsOutChain?: 'inline' | 'by-blob' | 'never';
+  /** Its receipts name no chain. */
+  readonly forgetsChain?: boolean;
   /** Signs another set when an earlier one came to nothing. */
   readonly signsOneSetOnly?: boolean;
 }
@@ -371,7 +373,7 @@ export class ScriptedProvider {
       ...change,
     };
     const now = UnixMs(this.#clock.nowMs());
-    const isResult = result.outcome.kind !== 'attempt-failed';
+    const isResult = result.outcome.kind !== 'attempt-failed' && this.script.forgetsChain !== true;
     const chain = isResult && attempt.chain !== undefined ? await this.#describeChain(attempt.chain) : undefined;
     return {
       type: 'fogproof/receipt@1',

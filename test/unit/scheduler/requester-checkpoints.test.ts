@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../../src/domain/checkpoint.ts';
-import { LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import { type BlobId, LeaseId, UnixMs } from '../../../src/domain/ids.ts';
 import type { CheckpointSchedule } from '../../../src/domain/job.ts';
 import { encodeHex } from '../../../src/lib/bytes.ts';
 import { CheckpointStore } from '../../../src/scheduler/checkpoint-store.ts';
@@ -202,6 +202,58 @@ describe('what a lying provider signs as a checkpoint ends its attempt', () => {
     expect((await attemptOf(running))?.reason).toMatch(/^CHECKPOINT_INVALID: /);
   });
 
+  it.each([
+    ['long before its lease', -3_600_000],
+    ['in the future', 3_600_000],
+  ])('a time %s, under a head that is right', async (_, shiftMs) => {
+    const running = await runOne();
+    const { provider, attempt, rig } = running;
+    attempt.chain?.add(10, rig.clock.nowMs() + shiftMs);
+    const lie = attempt.chain?.describeLast('bare');
+    if (lie === undefined) throw new Error('no link');
+    await provider.tellCheckpoint(attempt, lie);
+    await failed(running);
+    expect((await attemptOf(running))?.reason).toMatch(/^CHECKPOINT_INVALID: it was made/);
+  });
+
+  it('fuel that goes back', async () => {
+    const running = await runOne({
+      checkpoint: (honest) => ({ ...honest, fuel: honest.step === 20 ? 5 : honest.fuel }),
+    });
+    for (const step of [10, 20]) await running.provider.checkpoint(running.attempt, step);
+    await failed(running);
+    expect((await attemptOf(running))?.reason).toMatch(/^CHECKPOINT_INVALID: its fuel 5 is below/);
+  });
+
+  it('another fuel than that of the state it went on from', async () => {
+    const running = await runOne();
+    const { provider, attempt, rig, job } = running;
+    await provider.checkpoint(attempt, 10);
+    await eventually(async () => (await attemptOf(running))?.checkpoint?.heldStep === 10);
+    await provider.fail(attempt, 'EXECUTOR_CRASHED');
+    await rig.clock.advance(1_000);
+    const next = [...provider.attempts.values()].at(-1);
+    const start = next?.chain?.describeStart(rig.clock.nowMs());
+    if (next === undefined || start === undefined) throw new Error('nobody went on');
+    await provider.tellCheckpoint(next, { ...start, fuel: 99 });
+    await eventually(async () => (await rig.requester.show(job)).attempts[1]?.state === 'failed');
+    expect((await rig.requester.show(job)).attempts[1]?.reason).toMatch(
+      /^CHECKPOINT_INVALID: it goes on with 99 units/,
+    );
+  });
+
+  it('a checkpoint of another lease, which convicts nobody', async () => {
+    const running = await runOne();
+    const { provider, attempt } = running;
+    await provider.checkpoint(attempt, 10);
+    const [other] = attempt.chain === undefined ? [] : [attempt.chain.describeLast('bare')];
+    if (other === undefined) throw new Error('no link');
+    const head = new Uint8Array(32).fill(9);
+    await provider.tellCheckpoint(attempt, { ...other, head, lease: attempt.job.id as string as Checkpoint['lease'] });
+    await failed(running);
+    expect((await attemptOf(running))?.reason).toMatch(/^CHECKPOINT_INVALID: it is for another lease/);
+  });
+
   it('checkpoints of a job that makes none', async () => {
     const rig = await RequesterRig.start();
     const provider = await rig.addProvider({ holds: true });
@@ -250,7 +302,6 @@ describe('the chain of a result', () => {
       { chain: (bytes) => bytes.map((byte, at) => (at === bytes.length - 1 ? byte ^ 1 : byte)) },
     ],
     ['is not there', { handsOutChain: 'never' }],
-    ['is missing from the receipt', { receipt: { checkpointRoot: null } }],
     ['ends with another state than the result', { result: { steps: 99 } }],
     ['ends with other metrics than the result', { result: { metricsHash: new Uint8Array(32) } }],
   ];
@@ -261,7 +312,7 @@ describe('the chain of a result', () => {
     await provider.finish(attempt);
     const view = await rig.end(job);
     expect(view).toMatchObject({ state: 'failed', failure: { code: 'SCHEDULER_RETRIES_EXHAUSTED' } });
-    expect(view.attempts[0]?.reason).toMatch(/^(CHECKPOINT_CHAIN_(INVALID|UNAVAILABLE)|BAD_RE(CEIPT|SULT)): /);
+    expect(view.attempts[0]?.reason).toMatch(/^CHECKPOINT_CHAIN_(INVALID|UNAVAILABLE): /);
   });
 
   it('has to begin with what was told while it ran', async () => {
@@ -282,6 +333,34 @@ describe('the chain of a result', () => {
     attempt.chain?.add(7, rig.clock.nowMs());
     await provider.finish(attempt);
     expect((await rig.end(job)).attempts[0]?.reason).toMatch(/^CHECKPOINT_CHAIN_INVALID: .*steps that the job names/);
+  });
+
+  const trapped: Script['result'] = { outcome: { kind: 'program-failed', code: 'TRAP', detail: '' }, outputs: [] };
+  const blob = 'bafkreih3juopcpi6qtk6o4alqstrypw27vxn3irtxglpsfqmaf4lfcyfly' as BlobId;
+  it.each<[string, Script, Partial<JobDraft>, string]>([
+    ['neither root nor chain, of a program that completed', { forgetsChain: true }, stepping(), 'BAD_RESULT'],
+    ['a chain without its root', { receipt: { checkpointRoot: null }, result: trapped }, stepping(), 'BAD_RECEIPT'],
+    [
+      'a chain, of a job that makes no checkpoints',
+      {
+        receipt: { checkpointRoot: new Uint8Array(32), checkpointChain: { blob, sizeBytes: 9, links: 1 } },
+        handsOutChain: 'never',
+      },
+      {},
+      'BAD_RECEIPT',
+    ],
+  ])('is refused where a receipt names %s', async (_, script, change, code) => {
+    const rig = await RequesterRig.start();
+    await rig.addProvider(script);
+    const job = await rig.submit({ retries: 0, ...change });
+    expect((await rig.end(job)).attempts[0]?.reason).toContain(`${code}: `);
+  });
+
+  it('need not be there where the program failed before its start', async () => {
+    const rig = await RequesterRig.start();
+    await rig.addProvider({ forgetsChain: true, result: trapped });
+    const job = await rig.submit({ ...stepping(), retries: 0 });
+    expect(await rig.end(job)).toMatchObject({ state: 'failed', failure: { code: 'JOB_PROGRAM_TRAP' } });
   });
 
   it('may be fetched, and of a job without checkpoints may not be there', async () => {
