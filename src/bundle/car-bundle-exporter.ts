@@ -10,12 +10,12 @@ import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
-import { findChainBlobs } from './chain-blobs.ts';
 import { type CollectedAnchors, collectAnchors } from './collect-anchors.ts';
 import { type CollectedSnapshots, collectSnapshots, type LeaseLine, NO_SNAPSHOTS } from './collect-snapshots.ts';
 import { EXPORT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import { computePae, encodeDsse } from './dsse.ts';
 import { BundleError } from './errors.ts';
+import { type BlobSizes, findChainBlobs, findComparedBlobs } from './evidence-blobs.ts';
 import { fitRoot } from './fit-root.ts';
 import { encodeStatement, IN_TOTO_PAYLOAD_TYPE } from './in-toto.ts';
 import type {
@@ -65,8 +65,9 @@ export class CarBundleExporter implements BundleExporter {
     const unrevealed = await selectUnrevealed(material);
     const listing = createBundle({ ...material, unrevealed }, UnixMs(this.#modules.clock.nowMs()));
     const chains = await findChainBlobs(listing);
-    using _chainPins = this.#pin([...chains.keys()]);
-    const contents = { blobs: await this.#readChains(chains), snapshots: [] };
+    const compared = await findComparedBlobs(listing);
+    using _evidencePins = this.#pin([...chains.keys(), ...compared.keys()]);
+    const contents = { blobs: await this.#readEvidence([...compared, ...chains]), snapshots: [] };
     const { accepted, receipts } = await assessEvidence(listing, {}, contents);
     using _pins = this.#pin(nameBlobs(material, receipts).map(({ blob }) => blob));
     const snapshots = await this.#findSnapshots(material, request);
@@ -79,7 +80,7 @@ export class CarBundleExporter implements BundleExporter {
       ...(snapshots.listed.length === 0 ? {} : { snapshots: [...snapshots.listed] }),
       ...(anchors.length === 0 ? {} : { anchors: [...anchors] }),
     });
-    const assessment = await this.#assess(bundle, contents, options);
+    const assessment = await this.#assess(bundle, selectIncluded(bundle, contents), options);
     const content =
       request.format === 'bundle' ? this.#writeBundle(bundle, snapshots) : this.#writeStatement(material, assessment);
     const sizeBytes = await writeCounted(request.path, content);
@@ -94,11 +95,11 @@ export class CarBundleExporter implements BundleExporter {
     };
   }
 
-  /** Chains that are not here, or are of another size than stated, are named without being in the file. */
-  async #readChains(chains: ReadonlyMap<BlobId, number>): Promise<EvidenceBlobs> {
+  /** What is not here, or is of another size than stated, is named without being in the file. */
+  async #readEvidence(named: Iterable<readonly [BlobId, number]>): Promise<EvidenceBlobs> {
     const { blobs } = this.#modules;
     const found = new Map<BlobId, Uint8Array>();
-    for (const [blob, sizeBytes] of chains) {
+    for (const [blob, sizeBytes] of named) {
       if ((await blobs.stat(blob))?.sizeBytes === sizeBytes) found.set(blob, await blobs.get(blob, sizeBytes));
     }
     return found;
@@ -177,6 +178,12 @@ export class CarBundleExporter implements BundleExporter {
   }
 }
 
+/** What the file will have of it. */
+function selectIncluded({ blobs: listed }: Bundle, { blobs, snapshots }: FileContents): FileContents {
+  const included = new Set(listed.flatMap((entry) => (entry.included ? [entry.blob] : [])));
+  return { blobs: new Map([...blobs].filter(([blob]) => included.has(blob))), snapshots };
+}
+
 interface NamedBlob {
   readonly blob: BlobId;
   readonly sizeBytes: number;
@@ -193,7 +200,7 @@ function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]
 }
 
 /** Of every attempt, dissenting ones too. */
-function nameChains(chains: ReadonlyMap<BlobId, number>): readonly NamedBlob[] {
+function nameChains(chains: BlobSizes): readonly NamedBlob[] {
   return [...chains].map(([blob, sizeBytes]) => ({ blob, sizeBytes, role: 'chain' }));
 }
 

@@ -17,5 +17,7 @@ export const BLOCK_TIME_TOLERANCE_MS = 3_600_000;
 export const EXPORT_CHAIN_TIMEOUT_MS = 10_000;
 /** How often an export that waits looks whether its receipts are anchored: ms. It reads the node's own database. */
 export const ANCHOR_POLL_MS = 200;
+/** Output files of one bundle that are held to be compared within tolerances: 1 GiB, two of 64 MiB for each of 8 replicas. */
+export const MAX_COMPARED_TOTAL_BYTES = 2 ** 30;
 /** Most distinct items of all snapshots of one file: 64 GiB of pages. A reader holds about 150 bytes for each. */
 export const MAX_BUNDLE_ITEMS = 2 ** 20;

@@ -10,7 +10,7 @@ export function listNotProven(
   findings: { readonly assurances: readonly AssuranceReport[]; readonly dating: Dating },
 ): readonly string[] {
   const isReplicated = findings.assurances.some(
-    ({ assurance, verdict }) => assurance === 'replicated' && verdict.kind === 'valid',
+    ({ assurance, verdict }) => assurance.startsWith('replicated') && verdict.kind === 'valid',
   );
   const isolation = accepted?.receipts[0]?.value.sandbox.isolation;
   return [

@@ -8,14 +8,14 @@ import type { Bundle } from '../domain/bundle.ts';
 import type { Job } from '../domain/job.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
-import { findChainBlobs } from './chain-blobs.ts';
-import { type AcceptedResult, findAcceptedResult } from './checks/accepted-result.ts';
+import { type AcceptedResult, findAgreedResult } from './checks/accepted-result.ts';
 import { type AnchoredContext, type AnchoredFindings, reportAnchored } from './checks/anchored.ts';
 import { verifiedReceipt } from './checks/attempt.ts';
 import { collectReplicas } from './checks/replicas.ts';
 import { claimsReplication, reportReplicated } from './checks/replicated.ts';
 import { describeOutcome, reportSigned } from './checks/signed.ts';
 import { DEFAULT_CHAIN_TIMEOUT_MS } from './constants.ts';
+import { findEvidenceBlobs } from './evidence-blobs.ts';
 import type { AnchorReader, BundleVerification } from './interface.ts';
 import { listNotProven } from './not-proven.ts';
 import type { EvidenceBlobs } from './open-chain.ts';
@@ -39,13 +39,13 @@ export interface VerifyOptions {
  * @throws BundleError for what is no bundle, or was changed after it was written; the signal's reason
  */
 export async function verifyBundle(source: BundleSource, options: VerifyOptions = {}): Promise<BundleVerification> {
-  const { bundle, kept, snapshots } = await readBlocks(source, { keep: findChainBlobs });
+  const { bundle, kept, snapshots } = await readBlocks(source, { keep: findEvidenceBlobs });
   return (await assessEvidence(bundle, options, { blobs: kept, snapshots })).verification;
 }
 
 /** What was read from the file besides its root. */
 export interface FileContents {
-  /** Checkpoint chains: without one its attempt is unchecked. */
+  /** Checkpoint chains and compared outputs: without one what it would show is unchecked. */
   readonly blobs: EvidenceBlobs;
   readonly snapshots: readonly SnapshotInFile[];
 }
@@ -71,9 +71,14 @@ export async function assessEvidence(
   const replicas = job === undefined ? [] : collectReplicas(evidence, job);
   const receipts = collectReceipts(evidence, job);
   const committed = replicas.flatMap(({ standing, receipt }) => (standing === 'counted' && receipt ? [receipt] : []));
-  const accepted = findAcceptedResult(committed.length > 0 ? committed : receipts);
-  const assurances = [reportSigned(evidence, { accepted, blobs: bundle.blobs, snapshots, nowMs: options.nowMs })];
-  if (job !== undefined && claimsReplication(evidence, job)) assurances.push(reportReplicated(evidence, job, replicas));
+  const agreed = await findAgreedResult(job?.value, committed, blobs);
+  const { accepted, missing } = committed.length > 0 ? agreed : await findAgreedResult(job?.value, receipts, blobs);
+  const assurances = [
+    reportSigned(evidence, { accepted, missing, blobs: bundle.blobs, snapshots, nowMs: options.nowMs }),
+  ];
+  if (job !== undefined && claimsReplication(evidence, job)) {
+    assurances.push(reportReplicated(evidence, job, { replicas, agreed }));
+  }
   const anchored = await judgeAnchored(bundle, { receipts, accepted, chain: accessChain(options) });
   if (anchored !== undefined) assurances.push(anchored.report);
   const verification: BundleVerification = {

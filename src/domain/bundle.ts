@@ -3,12 +3,15 @@ import { anchorSchema } from './anchor.ts';
 import { snapshotReferenceSchema } from './checkpoint.ts';
 import { commitmentSetSchema } from './commitment.ts';
 import { blobLink, integerSchema, leaseLink, unixMsSchema } from './ids.ts';
-import { MAX_REPLICAS } from './job.ts';
+import { MAX_JOB_INPUTS, MAX_REPLICAS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 import { signedWireSchema } from './signed.ts';
 
 /** A receipt may be anchored by its provider and by its requester. */
 const MAX_BUNDLE_ANCHORS = 2 * MAX_REPLICAS;
+
+/** Module, inputs, and of each replica its chain and output files, which may differ within tolerances. */
+export const MAX_BUNDLE_BLOBS = 1 + MAX_JOB_INPUTS + MAX_REPLICAS * (1 + MAX_JOB_INPUTS);
 
 /** Longest line of attempts that one replica may have gone through and still be exported with all of them. */
 export const MAX_INHERITED_ATTEMPTS = 256;
@@ -67,7 +70,9 @@ export const bundleSchema = z.strictObject({
   missingReplicas: z
     .array(z.strictObject({ replica: integerSchema(0, MAX_REPLICAS - 1), reason: z.string().max(300) }))
     .max(MAX_REPLICAS),
-  blobs: z.array(z.strictObject({ blob: blobLink, sizeBytes: integerSchema(), included: z.boolean() })).max(1024),
+  blobs: z
+    .array(z.strictObject({ blob: blobLink, sizeBytes: integerSchema(), included: z.boolean() }))
+    .max(MAX_BUNDLE_BLOBS),
   /** Snapshots that are in the file with all of their items, for `job replay`. Absent is none. */
   snapshots: z
     .array(z.strictObject({ lease: leaseLink, step: integerSchema(), snapshot: snapshotReferenceSchema }))

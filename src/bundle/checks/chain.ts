@@ -57,13 +57,13 @@ function checkClaim({ receipt, job }: ChainTerms): readonly Rule[] {
   ];
 }
 
-/** Steps are counted for stepping modules; of other programs the chain has training rounds. */
-function checkEnd({ start, links }: OpenedChain, { receipt, job }: ChainTerms): readonly Rule[] {
+/** Steps of a result, or training rounds: the last one that was reported. */
+function checkEnd({ start, links }: OpenedChain, { receipt }: ChainTerms): readonly Rule[] {
   const { outcome, steps, metricsHash } = receipt.result;
   const last = links.at(-1);
   const lastStep = last?.step ?? start.step;
   const isCompleted = outcome.kind === 'completed';
-  const isCounted = job.workload.abi === 'fogproof' && outcome.kind !== 'attempt-failed';
+  const isCounted = outcome.kind !== 'attempt-failed';
   return [
     [!isCounted || lastStep <= steps, `its last checkpoint is of step ${lastStep}, its result of step ${steps}`],
     [
@@ -77,14 +77,15 @@ function checkEnd({ start, links }: OpenedChain, { receipt, job }: ChainTerms): 
   ];
 }
 
-/** With a schedule by steps it is known which steps have a checkpoint; fuel is not in the chain. */
+/** With a schedule by steps it is known which steps have a checkpoint; of rounds a program may leave some out; fuel is not in the chain. */
 export function checkSchedule(
   { start, links }: Pick<OpenedChain, 'start' | 'links'>,
   { receipt, job }: Pick<ChainTerms, 'receipt' | 'job'>,
 ): readonly Rule[] {
   const schedule = job.checkpoints?.schedule;
-  if (schedule?.kind !== 'steps' || job.workload.abi !== 'fogproof') return [];
   const { outcome, steps } = receipt.result;
+  if (schedule?.kind === 'rounds') return checkRounds({ start, links }, schedule.every, outcome.kind === 'completed');
+  if (schedule?.kind !== 'steps' || job.workload.abi !== 'fogproof') return [];
   let due = nextMultiple(start.step, schedule.every);
   for (const [index, { step }] of links.entries()) {
     const isEnd = index === links.length - 1 && outcome.kind === 'completed';
@@ -98,6 +99,21 @@ export function checkSchedule(
   const lastDone = outcome.kind === 'completed' ? steps : steps - 1;
   const isMissing = outcome.kind !== 'attempt-failed' && due <= lastDone && links.length < MAX_SCHEDULED;
   return [[!isMissing, `it has no checkpoint after step ${due} where the job asks for one`]];
+}
+
+/** A link stands at the first round at or above a multiple; the one at the end anywhere. */
+function checkRounds(
+  { start, links }: Pick<OpenedChain, 'start' | 'links'>,
+  every: number,
+  hasEnd: boolean,
+): readonly Rule[] {
+  let before = start.step;
+  const scheduled = hasEnd ? links.slice(0, -1) : links;
+  return scheduled.map(({ step }) => {
+    const due = nextMultiple(before, every);
+    before = step;
+    return [step >= due, `it has a checkpoint after round ${step} where the next is at round ${due} or later`];
+  });
 }
 
 function nextMultiple(step: number, every: number): number {

@@ -7,11 +7,18 @@ import { JobId } from '../../domain/ids.ts';
 import type { Job, Replication } from '../../domain/job.ts';
 import type { Result } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { listComparisons } from '../../proofs/compare-results.ts';
 import type { OpenedEvidence } from '../open-evidence.ts';
-import { type AcceptedResult, findAcceptedResult } from './accepted-result.ts';
+import type { AcceptedResult, AgreedResult } from './accepted-result.ts';
 import { type Check, checkRules, combineChecks, listNames, shortPeer, uncheckedCheck } from './check.ts';
 import { providerOf, type Replica } from './replicas.ts';
 import { areComparable, compareStateRoots, describeInterval } from './state-roots.ts';
+import {
+  checkToleratedQuorum,
+  describeTolerated,
+  TOLERANCE_ASSUMES,
+  TOLERANCE_DOES_NOT_CLAIM,
+} from './within-tolerance.ts';
 
 const DIVERSITY_RULES: Readonly<Record<Replication['diversity'], string>> = {
   peer: "rule 'peer': no two replicas share a peer identity",
@@ -30,34 +37,38 @@ export function claimsReplication(evidence: OpenedEvidence, job: Signed<Job>): b
 export function reportReplicated(
   evidence: OpenedEvidence,
   job: Signed<Job>,
-  replicas: readonly Replica[],
+  { replicas, agreed: found }: { readonly replicas: readonly Replica[]; readonly agreed: AgreedResult },
 ): AssuranceReport {
   const counted = replicas.filter(({ standing }) => standing === 'counted');
-  const agreed = findAcceptedResult(counted.flatMap(({ receipt }) => receipt ?? []));
+  const { accepted: agreed, compared } = found;
+  // Byte-identical results need no tolerance, whatever the job declares.
+  const isTolerated = compared !== null && !(agreed !== undefined && compared.isIdentical);
   const checks = [
     ...checkSet(evidence, job, replicas),
     ...replicas.flatMap((replica) => replica.checks),
     checkDiversity(replicas),
     checkReplicaNumbers(counted),
-    checkQuorum(job.value.replication, agreed),
+    isTolerated ? checkToleratedQuorum(job.value, found) : checkQuorum(job.value.replication, agreed),
     ...checkStateRoots(job.value, findAgreeing(counted, agreed)),
     checkAccounted(evidence, job.value.replication, replicas),
   ];
   return {
-    assurance: 'replicated',
-    statement: describeReplicated(job.value, agreed, [
+    assurance: isTolerated ? 'replicated-within-tolerance' : 'replicated',
+    statement: describeReplicated(job.value, found, [
       ...describeCommonRoots(findAgreeing(counted, agreed)),
-      ...describeOthers(evidence, replicas, agreed),
+      ...describeOthers(evidence, replicas, found),
     ]),
     by: agreed?.receipts.map(({ value }) => value.provider as string) ?? [],
     assumes: [
       `not all of the providers that agree${agreed === undefined ? '' : ` (${agreed.receipts.length})`} collude: at least one of them kept its result to itself until it had signed the set of commitments`,
       'the requester passed no result on: it could have had the same work run before, as another job',
       'two peer identities are two parties: nothing here shows that they are not of one operator',
+      ...(isTolerated ? TOLERANCE_ASSUMES : []),
     ],
     doesNotClaim: [
       'that the program is correct, or fit for what it is used for',
       'anything about replicas that did not commit in time or whose result is not in this file',
+      ...(isTolerated ? TOLERANCE_DOES_NOT_CLAIM : []),
     ],
     verdict: combineChecks(checks),
     checks,
@@ -128,14 +139,21 @@ function checkAccounted(evidence: OpenedEvidence, { replicas: k }: Replication, 
 }
 
 function findAgreeing(counted: readonly Replica[], agreed: AcceptedResult | undefined): readonly Replica[] {
-  return counted.filter(({ receipt }) => receipt !== undefined && receipt.value.outputRoot === agreed?.outputRoot);
+  return counted.filter((replica) => agreesWith(replica, agreed));
 }
 
-/** Equal results by way of different states: one of the two did not run what it says that it ran. */
-function checkStateRoots({ comparisons }: Job, agreeing: readonly Replica[]): readonly Check[] {
+function agreesWith({ receipt }: Replica, agreed: AcceptedResult | undefined): boolean {
+  return receipt !== undefined && agreed?.receipts.some(({ id }) => id === receipt.id) === true;
+}
+
+/**
+ * Equal results by way of different states: one of the two did not run what it says that it ran. But for training rounds:
+ * what a program does not save is another after it was resumed.
+ */
+function checkStateRoots(job: Job, agreeing: readonly Replica[]): readonly Check[] {
   const withRoots = agreeing.filter(({ stateRoots }) => stateRoots.size > 0);
   const [first, ...others] = withRoots;
-  if (first === undefined || others.length === 0 || comparisons !== undefined) return [];
+  if (first === undefined || others.length === 0 || listComparisons(job) !== null) return [];
   return [
     checkRules(
       'state roots',
@@ -159,24 +177,30 @@ function describeCommonRoots(agreeing: readonly Replica[]): readonly string[] {
   return [`${withRoots.length} of them committed to the same states at ${fewest} common checkpoints.`];
 }
 
-function describeReplicated(job: Job, agreed: AcceptedResult | undefined, others: readonly string[]): string {
-  const { replicas, quorum, diversity } = job.replication;
-  const head =
-    agreed === undefined
-      ? `Of ${replicas} replicas of job '${job.name}' no result has the most.`
-      : `${agreed.receipts.length} of ${replicas} replicas of job '${job.name}' (${listNames(
-          agreed.receipts.map(({ value }) => shortPeer(value.provider)),
-        )}) committed to the byte-identical result ${agreed.outputRoot} ` +
-        `(${agreed.result.outputs.length} output ${agreed.result.outputs.length === 1 ? 'file' : 'files'}, ${agreed.result.fuel} units of fuel, instrumenter ${agreed.result.instrumenter}) ` +
-        "before any of them could see another's.";
+function describeReplicated(job: Job, { accepted, compared }: AgreedResult, others: readonly string[]): string {
+  const { quorum, diversity } = job.replication;
   const rule = `The job demands ${quorum}; they were chosen under ${DIVERSITY_RULES[diversity]}.`;
-  return [head, rule, ...others].join(' ');
+  return [describeAgreement(job, accepted, compared), rule, ...others].join(' ');
+}
+
+function describeAgreement(job: Job, accepted: AgreedResult['accepted'], compared: AgreedResult['compared']): string {
+  const { replicas } = job.replication;
+  if (accepted === undefined) return `Of ${replicas} replicas of job '${job.name}' no result has the most.`;
+  if (compared !== null && !compared.isIdentical) return describeTolerated(job, accepted, compared);
+  const { receipts, result, outputRoot } = accepted;
+  const names = listNames(receipts.map(({ value }) => shortPeer(value.provider)));
+  const files = `${result.outputs.length} output ${result.outputs.length === 1 ? 'file' : 'files'}`;
+  return (
+    `${receipts.length} of ${replicas} replicas of job '${job.name}' (${names}) committed to the byte-identical result ${outputRoot} ` +
+    `(${files}, ${result.fuel} units of fuel, instrumenter ${result.instrumenter}) ` +
+    "before any of them could see another's."
+  );
 }
 
 function describeOthers(
   evidence: OpenedEvidence,
   replicas: readonly Replica[],
-  agreed: AcceptedResult | undefined,
+  agreed: AgreedResult,
 ): readonly string[] {
   return [
     ...replicas.flatMap((replica) => describeOther(replica, agreed, replicas)),
@@ -201,16 +225,20 @@ function describeParting(replica: Replica, agreed: AcceptedResult | undefined, r
 
 function describeOther(
   replica: Replica,
-  agreed: AcceptedResult | undefined,
+  { accepted: agreed, compared }: AgreedResult,
   replicas: readonly Replica[],
 ): readonly string[] {
   const name = `Replica ${replica.lease.value.replica + 1} (${shortPeer(providerOf(replica))})`;
   switch (replica.standing) {
     case 'counted': {
       const result = replica.receipt?.value.result;
-      if (result === undefined || replica.receipt?.value.outputRoot === agreed?.outputRoot) return [];
-      const parted = describeParting(replica, agreed, replicas);
-      return [`${name} dissents: ${describeDifference(result, agreed?.result)}.${parted}`];
+      if (result === undefined || agreesWith(replica, agreed)) return [];
+      const { agreement } = compared ?? {};
+      if (agreement?.unknown.some(({ given }) => given.receipt.id === replica.receipt?.id) === true) {
+        return [`Whether ${name} agrees is not known: files of it that are compared are not in this file.`];
+      }
+      const reason = agreement?.reasons.get(replica.lease.id) ?? describeDifference(result, agreed?.result);
+      return [`${name} dissents: ${reason}.${describeParting(replica, agreed, replicas)}`];
     }
     case 'late':
       return [`${name} did not commit before the others revealed and does not count.`];

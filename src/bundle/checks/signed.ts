@@ -25,6 +25,8 @@ import { checkSnapshots } from './snapshots.ts';
 
 export interface SignedContext {
   readonly accepted: AcceptedResult | undefined;
+  /** Which files it takes to tell the accepted result; null where none is missing. */
+  readonly missing: string | null;
   readonly blobs: Bundle['blobs'];
   readonly snapshots: readonly SnapshotInFile[];
   /** Time of the verifying machine, if it has one that it trusts. */
@@ -124,7 +126,8 @@ function nameBlob(blob: BlobId, sizeBytes: number): string {
 }
 
 /** Blocks were hashed when they were read: what is in the file is what the receipts name. */
-function checkOutputs({ accepted, blobs }: SignedContext): readonly Check[] {
+function checkOutputs({ accepted, missing: needed, blobs }: SignedContext): readonly Check[] {
+  if (accepted === undefined && needed !== null) return [uncheckedCheck('accepted result', needed)];
   if (accepted === undefined) {
     return [checkRules('accepted result', 'NO_RESULT', [[false, 'there is no result that most sound receipts give']])];
   }

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { findChainBlobs } from '../../../bundle/chain-blobs.ts';
+import { findChainBlobs } from '../../../bundle/evidence-blobs.ts';
 import { BundleError } from '../../../bundle/errors.ts';
 import { type OpenedEvidence, openEvidence } from '../../../bundle/open-evidence.ts';
 import { type BundleBlocks, type BundleSource, readBlocks } from '../../../bundle/read-blocks.ts';
