@@ -1,14 +1,7 @@
 import type { SnapshotReference } from '../domain/checkpoint.ts';
 import type { LeaseId, PeerKey } from '../domain/ids.ts';
 import { ATTEMPT_FAILURES } from '../domain/receipt.ts';
-import {
-  type Attempt,
-  findAttempt,
-  isStanding,
-  type JobMachineState,
-  listLine,
-  listOtherMakers,
-} from './job-machine-state.ts';
+import { type Attempt, findAttempt, type JobMachineState, listLine, listOtherMakers } from './job-machine-state.ts';
 
 /** A checkpoint of which the whole snapshot is with its holder. */
 export interface HeldPoint {
@@ -48,7 +41,8 @@ export function chooseResumePoint(
   const others = listOtherMakers(state, next.replica);
   return points.findLast((point) => {
     const made = findAttempt(state, point.lease);
-    if (made === undefined || made.replica !== next.replica || !made.isAccepted || isStanding(made)) return false;
+    if (made === undefined || made.replica !== next.replica) return false;
+    // An attempt that stands has no end yet.
     if (!TRUSTED_ENDS.includes(made.end?.code ?? '')) return false;
     if (listLine(state, made.lease).some(({ provider }) => others.has(provider))) return false;
     return !state.attempts.some((later) => isRefusal(state, later, made, point.step));

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type JobId, type LeaseId, type PeerKey, UnixMs } from '../../../src/domain/ids.ts';
-import { decide } from '../../../src/scheduler/job-decision.ts';
+import { decide, isProviderExcluded } from '../../../src/scheduler/job-decision.ts';
 import { isRejection, transition } from '../../../src/scheduler/job-machine.ts';
 import type { JobMachineEvent } from '../../../src/scheduler/job-machine-events.ts';
 import {
@@ -228,6 +228,29 @@ describe('what cannot be', () => {
   const resume: JobMachineEvent = { kind: 'resume-requested', atMs };
   const cancel: JobMachineEvent = { kind: 'cancel-requested', atMs };
   const from = (name: string, attempt = 1) => ({ resumedFrom: { lease: lease(name), step: 1 }, attempt });
+
+  it('a provider that has its hand in a replica is not asked for another', () => {
+    let state: JobMachineState = createInitialState({
+      job: 'job' as JobId,
+      replicas: 2,
+      quorum: 2,
+      retries: 9,
+      deadlineMs: UnixMs(1_000_000),
+      commitReveal: true,
+      hasCheckpoints: true,
+      comparesOutputs: false,
+    });
+    const crashed = { ...fail('a'), code: 'EXECUTOR_CRASHED' } as JobMachineEvent;
+    for (const event of [give('a'), accept('a'), crashed]) {
+      const next = transition(state, event);
+      if (!isRejection(next)) state = next;
+    }
+    expect(isProviderExcluded(state, 'peer-a' as PeerKey)).toBe(false);
+    const next = transition(state, give('b', from('a')));
+    if (isRejection(next)) throw new Error(next.code);
+    expect(isProviderExcluded(next, 'peer-a' as PeerKey)).toBe(true);
+    expect(isProviderExcluded(next, 'peer-c' as PeerKey)).toBe(false);
+  });
 
   function last(change: Partial<JobFacts>, events: readonly JobMachineEvent[]): string {
     const facts: JobFacts = {

@@ -90,6 +90,38 @@ describe('pause', () => {
     await rig.leased(provider);
   });
 
+  it('while a lease is being written takes the lease back: it is never sent', async () => {
+    const rig = await RequesterRig.start();
+    const job = await rig.submit(STEPPING);
+    rig.database.onWrite = (operations) => {
+      if (!operations.some(({ key }) => key.endsWith('/lease'))) return;
+      rig.database.onWrite = undefined;
+      void rig.requester.pause(job);
+    };
+    const provider = await rig.addProvider({ holds: true });
+    await isState(rig, job, 'paused');
+    expect(provider.attempts.size).toBe(0);
+    expect((await attemptsOf(rig, job))[0]).toMatchObject({
+      state: 'failed',
+      reason: expect.stringContaining('PAUSED'),
+    });
+    await rig.requester.resume(job);
+    await rig.clock.advance(1_000);
+    await rig.leased(provider);
+  });
+
+  it('again and again leaves its provider as good as any', async () => {
+    const { rig, provider, job } = await runToTen();
+    for (let round = 1; round <= 4; round += 1) {
+      await rig.requester.pause(job);
+      await stopAt(provider, 10 + round * 10);
+      await isState(rig, job, 'paused');
+      await rig.requester.resume(job);
+      await rig.clock.advance(1_000);
+      await until(() => provider.attempts.size === round + 1);
+    }
+  });
+
   it('asked for twice is asked for once, and resume of a job that runs changes nothing', async () => {
     const { rig, provider, job } = await runToTen();
     await rig.requester.resume(job);
