@@ -9,6 +9,7 @@ import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchNetwork } from './network.ts';
+import { benchOverhead } from './overhead.ts';
 import { type BenchRow, type Bound, computeRatio, isMet } from './rows.ts';
 import { benchSandbox } from './sandbox.ts';
 import { benchSnapshots } from './snapshots.ts';
@@ -16,6 +17,7 @@ import { benchSnapshots } from './snapshots.ts';
 const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   merkle: benchMerkle,
   sandbox: benchSandbox,
+  overhead: benchOverhead,
   checkpoints: benchCheckpoints,
   snapshots: benchSnapshots,
   network: benchNetwork,

@@ -4,8 +4,6 @@ import { join } from 'node:path';
 import { SystemClock } from '../src/lib/clock.ts';
 import { ENGINE_STACK_KIB } from '../src/sandbox/constants.ts';
 import type { Executor } from '../src/sandbox/interface.ts';
-import { FUEL_EXPORT } from '../src/wasm/constants.ts';
-import { instrument } from '../src/wasm/instrument/instrument.ts';
 import { steppingWat } from '../test/support/program.ts';
 import { createTask, RecordingSink } from '../test/support/sandbox.ts';
 import { assembleWat } from '../test/support/wat.ts';
@@ -15,16 +13,15 @@ import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 
 const STARTS = 15;
 const TASKS = 5000;
-const RUNS = 7;
 /** What any program with deep recursion needs; with such a flag Node starts without its cached built-ins. */
 const ENGINE_FLAG = `--stack-size=${ENGINE_STACK_KIB}`;
 const ECHO = `const fs = require('fs'); const b = Buffer.alloc(256);
   fs.writeSync(${ANSWER_FD}, 'x'); for (;;) { const n = fs.readSync(0, b); if (n === 0) break; fs.writeSync(${ANSWER_FD}, b, 0, n); }`;
 
-/** Start of children, small tasks, and what metering costs. */
+/** Start of children and small tasks. */
 export async function benchSandbox(): Promise<readonly BenchRow[]> {
   await using executor = await loadExecutor({ maxChildren: 2 });
-  const rows = measureFuel();
+  const rows: BenchRow[] = [];
   for (const isolation of executor.isolation) {
     rows.push(await measureStart(isolation), ...(await measureTasks(executor, isolation)));
   }
@@ -151,90 +148,4 @@ function totalCpuMs(): number {
 
 function readChildren(pid: string): readonly string[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
-}
-
-/** Loops that show metering at its worst, and arithmetic that shows canonical NaNs. */
-const LOOPS: readonly { readonly name: string; readonly goal: number; readonly code: string; readonly n: number }[] = [
-  {
-    name: 'tight integer loop',
-    goal: 2,
-    n: 100_000_000,
-    code: `(local $s i32) (loop $l
-      (local.set $s (i32.add (local.get $s) (i32.mul (local.get $n) (i32.const 3))))
-      (br_if $l (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (local.get $s)`,
-  },
-  {
-    name: 'branching loop with loads',
-    goal: 2,
-    n: 50_000_000,
-    code: `(local $s i32) (block $x (loop $l
-      (br_if $x (i32.eqz (local.get $n)))
-      (if (i32.and (local.get $n) (i32.const 4))
-        (then (local.set $s (i32.add (local.get $s) (i32.load (i32.and (local.get $n) (i32.const 0xfffc))))))
-        (else (local.set $s (i32.xor (local.get $s) (local.get $n)))))
-      (local.set $n (i32.sub (local.get $n) (i32.const 1))) (br $l))) (local.get $s)`,
-  },
-  {
-    name: 'dot product of doubles',
-    goal: 1.5,
-    n: 50_000,
-    code: `(local $i i32) (local $s f64) (loop $o (local.set $i (i32.const 0)) (loop $l
-      (local.set $s (f64.add (local.get $s) (f64.mul (f64.load (local.get $i)) (f64.load offset=8192 (local.get $i)))))
-      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 8192))))
-      (br_if $o (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (i32.trunc_sat_f64_s (local.get $s))`,
-  },
-  {
-    name: 'a*x+y of doubles, stored',
-    goal: 1.5,
-    n: 50_000,
-    code: `(local $i i32) (loop $o (local.set $i (i32.const 0)) (loop $l
-      (f64.store (local.get $i) (f64.add (f64.load offset=16384 (local.get $i))
-        (f64.mul (f64.load (local.get $i)) (f64.load offset=8192 (local.get $i)))))
-      (br_if $l (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8))) (i32.const 8192))))
-      (br_if $o (local.tee $n (i32.sub (local.get $n) (i32.const 1))))) (i32.const 0)`,
-  },
-  {
-    name: 'nothing but calls (fib 32)',
-    goal: 3,
-    n: 32,
-    code: `(if (result i32) (i32.lt_s (local.get $n) (i32.const 2)) (then (local.get $n)) (else
-      (i32.add (call $f (i32.sub (local.get $n) (i32.const 1))) (call $f (i32.sub (local.get $n) (i32.const 2))))))`,
-  },
-];
-
-function measureFuel(): BenchRow[] {
-  return LOOPS.map(({ name, goal, code, n }) => {
-    const original = assembleWat(`(module (memory 1) (func $f (export "f") (param $n i32) (result i32) ${code}))`);
-    const metered = instrument(original, { maxPages: 1, isStepping: true }).bytes;
-    const [value, baseline] = timeModules([metered, original], n);
-    return {
-      name: `metered: ${name}`,
-      value: value ?? 0,
-      unit: 'ms',
-      baseline: { name: 'the original module', value: baseline ?? 0 },
-      goal: atMost(goal, 'ratio'),
-    };
-  });
-}
-
-/** The median run of each module, in ms; they run in turns. */
-function timeModules(modules: readonly Uint8Array[], n: number): readonly number[] {
-  const runs = modules.map((bytes) => {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes));
-    return {
-      call: exports['f'] as (n: number) => number,
-      fuel: exports[FUEL_EXPORT] as WebAssembly.Global | undefined,
-      samples: [] as number[],
-    };
-  });
-  for (let index = 0; index < RUNS + 2; index += 1) {
-    for (const { call, fuel, samples } of runs) {
-      if (fuel !== undefined) fuel.value = 2n ** 60n;
-      const startedAt = performance.now();
-      call(n);
-      // The first two runs are in the baseline compiler.
-      if (index > 1) samples.push(performance.now() - startedAt);
-    }
-  }
-  return runs.map(({ samples }) => percentile(samples, 0.5));
 }

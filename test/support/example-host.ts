@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { FUEL_EXPORT, START_EXPORT } from '../../src/wasm/constants.ts';
 
 export interface ExampleRun {
   readonly steps: number;
@@ -14,7 +15,10 @@ interface SteppingExports {
   fogproof_step(): number;
 }
 
-/** Runs a stepping module in plain Node: the bare ABI, without the daemon's instrumentation, limits or isolation. */
+/**
+ * Runs a stepping module in plain Node: the bare ABI, without the daemon's limits or isolation. One that is instrumented
+ * gets more fuel than it can use, and its start function is called as the daemon does.
+ */
 export function runExample(module: Uint8Array, inputs: readonly Uint8Array[], seed: Uint8Array): ExampleRun {
   const logs: string[] = [];
   const metrics: { name: string; value: number; step: number }[] = [];
@@ -48,6 +52,10 @@ export function runExample(module: Uint8Array, inputs: readonly Uint8Array[], se
   const instance = new WebAssembly.Instance(new WebAssembly.Module(module), { fogproof });
   // The contract of a stepping module, which runExample exists to try.
   const exports = instance.exports as unknown as SteppingExports;
+  const fuel = instance.exports[FUEL_EXPORT];
+  if (fuel instanceof WebAssembly.Global) fuel.value = 2n ** 60n;
+  const start = instance.exports[START_EXPORT];
+  if (typeof start === 'function') start();
   let status = exports.fogproof_init();
   while (status === 0) {
     steps += 1;

@@ -30,6 +30,7 @@ import { FunctionAnalyser } from './analyse-function.ts';
 import { listInconsistencies } from './consistency.ts';
 import { createChargeBody, createGrowBody, createReadBitsBody, createWriteBitsBody } from './helpers.ts';
 import { ModuleIndex } from './module-index.ts';
+import { ALL_PARTS, type InstrumentedPart } from './parts.ts';
 import { type AddedIndices, FunctionRewriter, type InsertedCounts } from './rewrite-function.ts';
 
 export interface InstrumentOptions {
@@ -37,6 +38,8 @@ export interface InstrumentOptions {
   readonly maxPages: number;
   /** Refuses state outside memory and globals: passive segments and tables that change. */
   readonly isStepping: boolean;
+  /** Absent is all of them, as for every job. */
+  readonly parts?: ReadonlySet<InstrumentedPart>;
 }
 
 export interface InstrumentedModule {
@@ -131,6 +134,7 @@ class ModuleRewriter {
       chargeItems: firstHelper + 1,
       grow: firstHelper + 2,
       inserted: { fuelCharges: 0, fuelChecks: 0, stackChecks: 0, canonicalNans: 0 },
+      parts: options.parts ?? ALL_PARTS,
       blockTypeOf: (type) => this.types.indexOf({ params: [], results: type.results }),
     };
     this.helpers = this.createHelpers();

@@ -3,6 +3,7 @@ import { F32, F64, type FunctionType, I64, V128 } from '../binary/types.ts';
 import { FRAME_SLOTS, LEAF_FREE_FUEL, LEAF_FREE_SLOTS } from '../constants.ts';
 import type { FunctionAnalysis } from './analyse-function.ts';
 import { GIVES, OP } from './opcodes.ts';
+import type { InstrumentedPart } from './parts.ts';
 
 /** Indices that the instrumenter added to the module. */
 export interface AddedIndices {
@@ -16,6 +17,7 @@ export interface AddedIndices {
   readonly grow: number;
   /** Counted up by each function that is rewritten. */
   readonly inserted: InsertedCounts;
+  readonly parts: ReadonlySet<InstrumentedPart>;
   /** Block type with the results of a function type and no operands. */
   readonly blockTypeOf: (type: FunctionType) => number;
 }
@@ -66,8 +68,9 @@ export class FunctionRewriter {
     this.added = added;
     const slots = (analysis.localCount + analysis.maxOperands) * (analysis.hasSimd ? 2 : 1);
     this.stackCost = FRAME_SLOTS + slots;
-    this.countsStack = analysis.hasCalls || this.stackCost > LEAF_FREE_SLOTS;
-    this.fuelLocal = analysis.blocks.hasChecks ? this.addLocal(I64) : null;
+    const { parts } = added;
+    this.countsStack = parts.has('stack') && (analysis.hasCalls || this.stackCost > LEAF_FREE_SLOTS);
+    this.fuelLocal = parts.has('fuel') && analysis.blocks.hasChecks ? this.addLocal(I64) : null;
   }
 
   /** The body with its local declarations, without the size in front. */
@@ -148,6 +151,7 @@ export class FunctionRewriter {
   }
 
   private emitCharge(at: number, isChecked: boolean): void {
+    if (!this.added.parts.has('fuel')) return;
     const cost = this.analysis.blocks.costAt(at);
     const { inserted } = this.added;
     if (cost > 0) inserted.fuelCharges++;
@@ -223,7 +227,7 @@ export class FunctionRewriter {
     const end = offsets[at + 1] ?? 0;
     const replaced = this.emitReplaced(opcode, at, start);
     if (replaced) this.copiedTo = end;
-    const gives = canonical.get(at);
+    const gives = this.added.parts.has('nan') ? canonical.get(at) : undefined;
     if (gives !== undefined) {
       this.copyUpTo(end);
       this.emitCanonical(gives);
@@ -249,6 +253,8 @@ export class FunctionRewriter {
       this.copyUpTo(start);
       this.emitHelperCall(this.added.grow);
       return true;
+    } else if (!this.added.parts.has('fuel')) {
+      return false;
     } else if (BYTE_OPERATIONS.has(opcode)) {
       this.copyUpTo(start);
       this.emitHelperCall(this.added.chargeBytes);
