@@ -1,7 +1,14 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildExamples, hasCCompiler } from '../../../scripts/build-examples.ts';
+import { CarBundleExporter } from '../../../src/bundle/car-bundle-exporter.ts';
+import type { BundleContent } from '../../../src/bundle/interface.ts';
+import { verifyBundle } from '../../../src/bundle/verify.ts';
 import { UnixMs } from '../../../src/domain/ids.ts';
+import { LocalIdentity } from '../../../src/identity/local-identity.ts';
+import { SystemClock } from '../../../src/lib/clock.ts';
 import type { WasmExecutor } from '../../../src/sandbox/executors/wasm/wasm-executor.ts';
 import type { ExecutionSink, ExecutionTask, Executor } from '../../../src/sandbox/interface.ts';
 import type { JobDraft, JobEvent, JobView } from '../../../src/scheduler/interface.ts';
@@ -128,6 +135,25 @@ describeIf(C, 'a training program between live nodes', () => {
     return lines;
   }
 
+  async function exportAndVerify(node: LiveNode, job: JobView['job'], content: BundleContent): Promise<string[]> {
+    const folder = await mkdtemp(join(tmpdir(), 'fogproof-rounds-'));
+    try {
+      const path = join(folder, 'bundle');
+      const identity = await LocalIdentity.fromSeed(new Uint8Array(32).fill(1));
+      const exporter = new CarBundleExporter({ blobs: node.blobs, identity, clock: new SystemClock() });
+      const exported = await exporter.exportFile(await node.requester.evidence(job), {
+        path,
+        format: 'bundle',
+        content,
+      });
+      const { verdict, assurances } = await verifyBundle(await readFile(path));
+      expect(exported.verdict).toBe(verdict);
+      return assurances.map(({ assurance, verdict: { kind } }) => `${assurance} ${kind}`);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }
+
   it('is paused with its files, and goes on from them', async () => {
     await using stack = new AsyncDisposableStack();
     const gate = new Gate(executor);
@@ -171,5 +197,8 @@ describeIf(C, 'a training program between live nodes', () => {
     expect(largest?.path).toBe('/output/weights.f32');
     expect(Number(largest?.share)).toBeGreaterThan(0);
     expect(Number(largest?.share)).toBeLessThanOrEqual(1);
+    expect(await exportAndVerify(node, job, 'outputs')).toEqual(['signed valid', 'replicated-within-tolerance valid']);
+    // Without the files it is known of the two alone that ran undisturbed, which are byte-identical.
+    expect(await exportAndVerify(node, job, 'evidence')).toEqual(['signed unchecked', 'replicated valid']);
   });
 });
