@@ -13,6 +13,7 @@ import { Libp2pNetwork } from '../network/libp2p-network.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
+import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-cache/instrumented-cache.ts';
 import type { Executor } from '../sandbox/interface.ts';
 import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
@@ -78,7 +79,7 @@ export async function createNode(
   );
   const network = stack.use(createNetwork(loaded, common, database));
   const executors: readonly Executor[] = (await probing).map((offers) =>
-    stack.use(new WasmExecutor(common, { ...executorOptions, offers })),
+    stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
   );
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
@@ -119,6 +120,14 @@ export async function createNode(
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
   node.adopt(socket, stack.move());
   return node;
+}
+
+function createExecutor(
+  common: Common,
+  { folder, ...options }: ConstructorParameters<typeof WasmExecutor>[1] & { readonly folder: string },
+): WasmExecutor {
+  const instrumented = new InstrumentedCache(common, { folder, maxBytes: DEFAULT_CACHE_BYTES });
+  return new WasmExecutor({ ...common, instrumented }, options);
 }
 
 /** What the `wasm` executor may offer here; none for a node that takes no jobs. */

@@ -19,6 +19,17 @@ export const CGROUP_REMOVE_WAIT_MS = 10;
 export const CHILD_START_TIMEOUT_MS = 20_000;
 /** Modules that a child keeps compiled; the oldest goes first. */
 export const CHILD_MAX_MODULES = 8;
+/**
+ * From this size on instrumented modules are kept: a new child takes 0.25 s of CPU and more to make one, and 0.02 s to take
+ * it (docs/decisions/0001-instrumenter.md).
+ */
+export const MIN_CACHED_MODULE_BYTES = 1024 * 1024;
+/** Above it each child instruments for itself: the node holds three copies for a moment. CPython has 25 MB. */
+export const MAX_CACHED_MODULE_BYTES = 64 * 1024 * 1024;
+/** Modules that are remembered as having come once. */
+export const MAX_MISSED_MODULES = 256;
+/** Longest time that instrumenting one module may take; 25 MB take 3 s. */
+export const INSTRUMENT_TIMEOUT_MS = 30_000;
 /** Compiled forms (ABI, memory limit) of the modules that a child keeps. */
 export const CHILD_MAX_PROGRAMS = 16;
 

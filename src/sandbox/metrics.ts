@@ -7,6 +7,7 @@ export interface SandboxMetrics {
   readonly childStartSeconds: Histogram;
   readonly childCrashes: Counter;
   readonly children: Gauge;
+  readonly instrumented: Counter;
 }
 
 export function createSandboxMetrics(registry: MetricsRegistry): SandboxMetrics {
@@ -20,6 +21,11 @@ export function createSandboxMetrics(registry: MetricsRegistry): SandboxMetrics 
     childCrashes: registry.counter('fogproof_sandbox_child_crashes_total', 'Children that ended unasked', [
       'isolation',
     ]),
+    instrumented: registry.counter(
+      'fogproof_sandbox_instrumented_modules_total',
+      'Large modules taken instrumented from the cache, not there (none), made for it by a child, or failed',
+      ['source'],
+    ),
     children: registry.gauge('fogproof_sandbox_children', 'Children alive'),
   };
 }

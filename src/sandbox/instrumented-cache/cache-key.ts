@@ -6,7 +6,8 @@ export interface InstrumentedSource {
   readonly sha256: Uint8Array;
   /** Name and version of the rewriting rules. */
   readonly instrumenter: string;
-  readonly options: InstrumentOptions;
+  /** Of a module that is instrumented whole. */
+  readonly options: Pick<InstrumentOptions, 'maxPages' | 'isStepping'>;
 }
 
 /** All that the rewritten bytes depend on, as the hex name of an entry. */

@@ -7,7 +7,9 @@ import type { SnapshotState } from '../../domain/snapshot.ts';
 import type { FieldReader, FrameWriter } from './fields.ts';
 import { readState, writeState } from './state-fields.ts';
 
-export const REQUEST = { module: 1, drop: 2, run: 3, order: 4 } as const;
+export const REQUEST = { module: 1, drop: 2, run: 3, order: 4, instrumented: 5, instrument: 6 } as const;
+/** The one output of a child that only instruments. */
+export const INSTRUMENTED_PATH = '/instrumented';
 
 export interface ResumeRequest {
   readonly step: number;
@@ -46,11 +48,15 @@ const ORDERS = ['continue', 'halt'] as const;
 const DIGEST_BYTES = 32;
 const ANY_LENGTH = Number.MAX_SAFE_INTEGER;
 
-/** The module's bytes follow the frame's head. */
-export function writeModuleHead(writer: FrameWriter, digest: Uint8Array, sizeBytes: number): void {
-  writer.begin(REQUEST.module);
+/** The module's bytes, or the content of an instrumented one, follow the frame's head. */
+export function writeModuleHead(
+  writer: FrameWriter,
+  digest: Uint8Array,
+  module: { readonly sizeBytes: number; readonly isInstrumented: boolean },
+): void {
+  writer.begin(module.isInstrumented ? REQUEST.instrumented : REQUEST.module);
   writer.raw(digest);
-  writer.end(sizeBytes);
+  writer.end(module.sizeBytes);
 }
 
 export function writeDrop(writer: FrameWriter, digest: Uint8Array): void {
@@ -59,8 +65,9 @@ export function writeDrop(writer: FrameWriter, digest: Uint8Array): void {
   writer.end();
 }
 
-export function writeRun(writer: FrameWriter, request: RunRequest): void {
-  writer.begin(REQUEST.run);
+/** `instrument` runs nothing: the child answers with the instrumented module as its output. */
+export function writeRun(writer: FrameWriter, request: RunRequest, goal: 'run' | 'instrument' = 'run'): void {
+  writer.begin(REQUEST[goal]);
   writer.raw(request.digest);
   writer.u8(ABI_NAMES.indexOf(request.abi));
   writer.u32(request.maxPages);

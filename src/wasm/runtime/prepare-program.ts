@@ -23,8 +23,18 @@ export function prepareProgram(
   bytes: Uint8Array,
   options: { readonly abi: AbiName; readonly maxPages: number },
 ): PreparedProgram {
-  const abi = ABIS[options.abi];
-  const instrumented = instrument(bytes, { maxPages: options.maxPages, isStepping: options.abi === 'fogproof' });
+  const isStepping = isSteppingAbi(options.abi);
+  return prepareInstrumented(instrument(bytes, { maxPages: options.maxPages, isStepping }), options.abi);
+}
+
+/** Modules of this ABI keep all their state in memory and globals. */
+export function isSteppingAbi(abi: AbiName): boolean {
+  return abi === 'fogproof';
+}
+
+/** The same for a module that was instrumented before, for this ABI. @throws WasmError */
+export function prepareInstrumented(instrumented: InstrumentedModule, name: AbiName): PreparedProgram {
+  const abi = ABIS[name];
   const [refusal] = listAbiRefusals(instrumented, abi);
   if (refusal !== undefined) throw new WasmError(refusal);
   try {

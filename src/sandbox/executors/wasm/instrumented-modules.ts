@@ -2,9 +2,14 @@ import type { IsolationLevel } from '../../../domain/capability.ts';
 import { INSTRUMENTER } from '../../../wasm/constants.ts';
 import type { InstrumentedModule } from '../../../wasm/instrument/instrument.ts';
 import { isSteppingAbi } from '../../../wasm/runtime/prepare-program.ts';
-import { INSTRUMENT_TIMEOUT_MS, MIN_CACHED_MODULE_BYTES } from '../../constants.ts';
+import {
+  INSTRUMENT_TIMEOUT_MS,
+  MAX_CACHED_MODULE_BYTES,
+  MAX_MISSED_MODULES,
+  MIN_CACHED_MODULE_BYTES,
+} from '../../constants.ts';
 import { computeCacheKey } from '../../instrumented-cache/cache-key.ts';
-import { decodeContent } from '../../instrumented-cache/entry-codec.ts';
+import { decodeContent, MAX_DESCRIPTION_BYTES } from '../../instrumented-cache/entry-codec.ts';
 import type { ExecutionSink } from '../../interface.ts';
 import type { SandboxMetrics } from '../../metrics.ts';
 import { encodeContent } from '../../protocol/instrumented-content.ts';
@@ -16,16 +21,18 @@ export interface InstrumentedStore {
   put(key: string, module: InstrumentedModule): Promise<unknown>;
 }
 
+/** A sandboxed child that is started for one module. */
+export type InstrumentingChild = Pick<SandboxChild, 'start' | 'run' | 'close'>;
+
 export interface InstrumentedModulesModules {
   readonly store: InstrumentedStore;
   readonly metrics: SandboxMetrics;
-  readonly createChild: (isolation: IsolationLevel) => SandboxChild;
+  readonly createChild: (isolation: IsolationLevel) => InstrumentingChild;
 }
 
 const NOTHING = new Uint8Array(0);
-/** Much more than the instrumenter makes of a module at worst, and a bound on what a child may answer. */
-const MOST_GROWTH = 8;
-const SPARE_BYTES = 16 * 1024 * 1024;
+/** Code grows by a half, data not at all; a module that grows more is instrumented by each child for itself. */
+const MOST_GROWTH = 2;
 /** What a child tells while it only instruments is not a program's: there is nothing to tell. */
 const DEAF: ExecutionSink = {
   log: () => {},
@@ -35,77 +42,90 @@ const DEAF: ExecutionSink = {
 };
 
 /**
- * Large modules are instrumented once a node and not once a child. A stranger's module is never parsed in the node itself:
- * a sandboxed child is started for it, does nothing else, and ends. Children that run programs only take from the store,
- * through their parent, so none can put something there for another requester; what a hostile module might make of the
- * child that instruments it is kept under the hash of that module alone.
+ * Large modules that come again are instrumented once a node and not once a child. A stranger's module is never parsed in
+ * the node itself: a sandboxed child is started for it, does nothing else, and ends; the task that asks does not wait for
+ * it. Children that run programs only take from the store, through their parent, so none can put something there for
+ * another requester; what a hostile module might make of the child that instruments it is kept under the hash of that
+ * module alone.
  */
-export class InstrumentedModules {
+export class InstrumentedModules implements AsyncDisposable {
   private readonly modules: InstrumentedModulesModules;
-  /** One child for each module that several tasks wait for. */
-  private readonly making = new Map<string, Promise<InstrumentedModule | null>>();
+  /** Keys that were asked for and not there, oldest first. */
+  private readonly missed = new Set<string>();
+  private making: { readonly child: InstrumentingChild; readonly done: Promise<void> } | null = null;
 
   constructor(modules: InstrumentedModulesModules) {
     this.modules = modules;
   }
 
-  /** The task with its module as instrumented before; as it is where that does not pay or cannot be had. */
+  /** The task with its module as instrumented before; as it is where there is none. */
   async replaceModule(
     task: ChildTask,
     child: Pick<SandboxChild, 'holds'>,
-    options: { readonly isolation: IsolationLevel; readonly signal: AbortSignal },
+    isolation: IsolationLevel,
   ): Promise<ChildTask> {
     const { module, request, moduleKey } = task;
-    if (module.length < MIN_CACHED_MODULE_BYTES || child.holds(moduleKey)) return task;
+    const isFit = module.length >= MIN_CACHED_MODULE_BYTES && module.length <= MAX_CACHED_MODULE_BYTES;
+    if (!isFit || child.holds(moduleKey)) return task;
     const isStepping = isSteppingAbi(request.abi);
     const source = { sha256: request.digest, instrumenter: INSTRUMENTER };
     const key = computeCacheKey({ ...source, options: { maxPages: request.maxPages, isStepping } });
     const replaced = { ...task, moduleKey: key, isInstrumented: true, module: NOTHING };
     const asInstrumented = { ...replaced, request: { ...request, digest: Buffer.from(key, 'hex') } };
     if (child.holds(key)) return asInstrumented;
-    const found = (await this.take(key)) ?? (await this.make(key, task, options));
-    if (found === null) return task;
-    return { ...asInstrumented, module: encodeContent(found) };
-  }
-
-  private async take(key: string): Promise<InstrumentedModule | null> {
     const found = await this.modules.store.get(key);
-    if (found !== null) this.modules.metrics.instrumented.increment({ source: 'cache' });
-    return found;
+    this.modules.metrics.instrumented.increment({ source: found === null ? 'none' : 'cache' });
+    if (found !== null) return { ...asInstrumented, module: encodeContent(found) };
+    this.miss(key, task, isolation);
+    return task;
   }
 
-  private make(
-    key: string,
-    task: ChildTask,
-    options: { readonly isolation: IsolationLevel; readonly signal: AbortSignal },
-  ): Promise<InstrumentedModule | null> {
-    const known = this.making.get(key);
-    if (known !== undefined) return known;
-    const making = this.makeInChild(key, task, options).finally(() => this.making.delete(key));
-    this.making.set(key, making);
-    return making;
+  /** Resolves when nothing is being made. */
+  async settle(): Promise<void> {
+    await this.making?.done;
   }
 
-  /** Null where the module is refused or the child fails: the task's own child finds out, and says it. */
-  private async makeInChild(
-    key: string,
-    task: ChildTask,
-    { isolation, signal }: { readonly isolation: IsolationLevel; readonly signal: AbortSignal },
-  ): Promise<InstrumentedModule | null> {
+  /** A module that comes a second time will come a third time; one that is run once is not worth a child. */
+  private miss(key: string, task: ChildTask, isolation: IsolationLevel): void {
+    if (!this.missed.delete(key)) {
+      this.missed.add(key);
+      for (const oldest of this.missed) {
+        if (this.missed.size <= MAX_MISSED_MODULES) break;
+        this.missed.delete(oldest);
+      }
+    } else if (this.making === null) this.start(key, task, isolation);
+    else this.missed.add(key);
+  }
+
+  private start(key: string, task: ChildTask, isolation: IsolationLevel): void {
     const child = this.modules.createChild(isolation);
+    const done = this.make(key, createInstrumentTask(task), child).finally(() => {
+      this.making = null;
+    });
+    this.making = { child, done };
+  }
+
+  /** Where the module is refused or the child fails nothing is kept: the task's own child finds out, and says it. */
+  private async make(key: string, task: ChildTask, child: InstrumentingChild): Promise<void> {
+    const { store, metrics } = this.modules;
     try {
       await child.start();
-      const end = await child.run(createInstrumentTask(task), DEAF, signal);
+      const end = await child.run(task, DEAF, new AbortController().signal);
       const [output] = end.kind === 'result' ? end.outputs : [];
       const made = output === undefined ? null : decodeContent(output.bytes);
-      this.modules.metrics.instrumented.increment({ source: made === null ? 'none' : 'child' });
-      if (made !== null) await this.modules.store.put(key, made);
-      return made;
+      if (made !== null) await store.put(key, made);
+      metrics.instrumented.increment({ source: made === null ? 'failed' : 'child' });
     } catch {
-      return null;
+      metrics.instrumented.increment({ source: 'failed' });
     } finally {
       await child.close();
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const { making } = this;
+    await making?.child.close();
+    await making?.done;
   }
 }
 
@@ -120,7 +140,7 @@ function createInstrumentTask({ module, moduleKey, request }: ChildTask): ChildT
     request: {
       ...request,
       fuel: 0,
-      outputBytes: module.length * MOST_GROWTH + SPARE_BYTES,
+      outputBytes: module.length * MOST_GROWTH + MAX_DESCRIPTION_BYTES,
       logBytes: 0,
       arguments: [],
       environment: [],

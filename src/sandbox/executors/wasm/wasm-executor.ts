@@ -147,8 +147,7 @@ export class WasmExecutor implements Executor {
     signal: AbortSignal,
   ): Promise<TaskEnd> {
     const { child } = pooled;
-    const { isolation } = task;
-    const ready = (await this.instrumented?.replaceModule(childTask, child, { isolation, signal })) ?? childTask;
+    const ready = (await this.instrumented?.replaceModule(childTask, child, task.isolation)) ?? childTask;
     const end = await child.run(ready, sink, signal);
     if (end.kind === 'killed' && end.outcome.code === 'EXECUTOR_CRASHED') {
       this.metrics.childCrashes.increment({ isolation: task.isolation });
@@ -205,6 +204,7 @@ export class WasmExecutor implements Executor {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.isClosed = true;
+    await this.instrumented?.[Symbol.asyncDispose]();
     await this.pool[Symbol.asyncDispose]();
   }
 }
