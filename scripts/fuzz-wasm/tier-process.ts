@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Execution, Transcript } from './interface.ts';
 
 /** Long enough for 20 million units of fuel under any tier, on a machine that is busy. */
@@ -54,7 +54,7 @@ export class TierProcess implements AsyncDisposable {
 
   private async start(): Promise<ChildProcess> {
     if (this.child?.connected === true) return this.child;
-    const child = fork(join(import.meta.dirname, 'child.ts'), {
+    const child = fork(fileURLToPath(new URL('./child.ts', import.meta.url)), {
       execArgv: [`--stack-size=${STACK_KIB}`, ...this.flags],
       serialization: 'advanced',
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
