@@ -100,7 +100,9 @@ export async function recordRun(
     resume,
   };
   const result = await executor.execute(task, sink, {});
-  return { states: sink.checkpoints, result, pieces: sink.store };
+  // A training job that ends without another round makes no further link.
+  const states = sink.checkpoints.filter(({ step }, at, all) => at === 0 || step > (all[at - 1]?.step ?? 0));
+  return { states, result, pieces: sink.store };
 }
 
 /** The state with one bit of one page flipped, and the run that goes on from it: what a broken machine would sign. */

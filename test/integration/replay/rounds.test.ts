@@ -63,20 +63,52 @@ describeIf(C, 'a replay of a job that reports training rounds', () => {
     expect(report.rows.map(({ step }) => step)).toEqual([0, 10, 20, 30, 40, 45]);
   });
 
+  it('has no further state where the last round is one that is due', async () => {
+    const short = { ...program, input: new TextEncoder().encode('20 100') };
+    const report = await replay({ program: short, runs: [await recordRun(executor, short)] });
+    expect(report.verdict).toBe('equal');
+    expect(report.rows.map(({ step }) => step)).toEqual([0, 10, 20]);
+  });
+
   const allow =
     (absolute: string) =>
     (job: Job): Job => ({
       ...job,
-      comparisons: [{ path: '/output/weights.f32', element: 'f32', absolute, relative: '0' }],
+      comparisons: ['/output/weights.f32', '/checkpoint/weights.f32'].map((path) => ({
+        ...{ path, element: 'f32' as const },
+        ...{ absolute, relative: '0' },
+      })),
     });
 
   it('goes on from the files of a round, and compares within what the job allows', async () => {
-    const snapshots = [{ at: 2 }];
+    const snapshots = [2, 3, 4, 5].map((at) => ({ at }));
     const within = await replay({ snapshots, job: allow('0.01') }, 20);
     expect(within).toMatchObject({ verdict: 'equal', begin: { step: 20, at: 'snapshot' }, resultDifferences: [] });
-    expect(new Set(within.rows.map(({ verdict }) => verdict))).toEqual(new Set(['same', 'inexact']));
+    expect(within.rows.map(({ step, verdict }) => `${step} ${verdict}`)).toEqual([
+      ...['20 same', '30 inexact', '40 inexact', '45 inexact'],
+    ]);
+    expect(within.rows.at(-1)?.detail).toMatch(/^within tolerance: at most .* % .* of \/checkpoint\/weights\.f32\)$/);
     const beyond = await replay({ snapshots, job: allow('0') }, 20);
     expect(beyond.verdict).toBe('different');
     expect(beyond.resultDifferences?.join()).toContain('/output/weights.f32 beyond its tolerance');
+    expect(beyond.difference).toEqual({ from: 20, to: 30 });
+    expect(beyond.rows[1]?.detail).toContain('/checkpoint/weights.f32 is beyond its tolerance');
+  });
+
+  it('demands other files to be the same', async () => {
+    const job = (one: Job): Job => ({
+      ...allow('9')(one),
+      comparisons: allow('9')(one).comparisons?.slice(0, 1) ?? [],
+    });
+    const report = await replay({ snapshots: [2, 3].map((at) => ({ at })), job }, 20);
+    expect(report).toMatchObject({ verdict: 'different', difference: { from: 20, to: 30 } });
+    expect(report.rows[1]?.detail).toBe('other bytes in /checkpoint/weights.f32');
+  });
+
+  it('is unchecked where the files of a round are not there to be compared', async () => {
+    const report = await replay({ snapshots: [{ at: 2 }, { at: 4 }], job: allow('0.01') }, 20);
+    expect(report.verdict).toBe('unchecked');
+    expect(report.rows.map(({ verdict }) => verdict)).toEqual(['same', 'uncompared', 'inexact', 'uncompared']);
+    expect(report.missing).toEqual([expect.stringMatching(/snapshots of rounds .*: 30, 45$/)]);
   });
 });

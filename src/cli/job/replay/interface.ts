@@ -18,9 +18,12 @@ export interface ReplayRow {
   readonly replayed: string | null;
   /**
    * `different`: another root, or a checkpoint on one side where the other must have one and has none. `unrecorded`: the
-   * file does not say what the root was. `inexact`: another root, of a job whose results are compared within tolerances.
+   * file does not say what the root was. `inexact`: another root, of files that are within the job's tolerances.
+   * `uncompared`: another root of a job with tolerances, whose recorded files are not in the bundle.
    */
-  readonly verdict: 'same' | 'different' | 'unrecorded' | 'inexact';
+  readonly verdict: 'same' | 'different' | 'unrecorded' | 'inexact' | 'uncompared';
+  /** How files differ, in plain words. Absent where they were not compared. */
+  readonly detail?: string;
 }
 
 /** A snapshot in the file that is not the state that was committed to. */

@@ -12,7 +12,8 @@ const VERDICTS: Readonly<Record<ReplayRow['verdict'], string>> = {
   same: 'same',
   different: 'DIFFERENT',
   unrecorded: 'not recorded',
-  inexact: 'other, allowed',
+  inexact: 'within tolerance',
+  uncompared: 'other, not compared',
 };
 
 export function renderReport(report: ReplayReport, output: Pick<CliOutput, 'table'>): string[] {
@@ -55,8 +56,13 @@ function renderRows(rows: readonly ReplayRow[], output: Pick<CliOutput, 'table'>
 
 const GAP = ['…', '…', '…', 'same'];
 
-function renderRow({ step, recorded, replayed, verdict }: ReplayRow): string[] {
-  return [String(step), shorten(recorded), shorten(replayed), VERDICTS[verdict]];
+function renderRow({ step, recorded, replayed, verdict, detail }: ReplayRow): string[] {
+  const words = verdict === 'inexact' ? (detail ?? VERDICTS[verdict]) : joinDetail(VERDICTS[verdict], detail);
+  return [String(step), shorten(recorded), shorten(replayed), words];
+}
+
+function joinDetail(verdict: string, detail: string | undefined): string {
+  return detail === undefined ? verdict : `${verdict}: ${detail}`;
 }
 
 function shorten(root: string | null): string {
@@ -84,8 +90,10 @@ function renderVerdict(report: ReplayReport): string[] {
   switch (verdict) {
     case 'equal': {
       const count = rows.filter((row) => row.verdict === 'same').length;
+      const within = rows.filter((row) => row.verdict === 'inexact').length;
+      const more = within === 0 ? '' : `, and files within the job's tolerances at ${within} more`;
       return [
-        `verdict   EQUAL: this machine, with this instrumenter, got the recorded state at ${plural(count, 'checkpoint')}`,
+        `verdict   EQUAL: this machine, with this instrumenter, got the recorded state at ${plural(count, 'checkpoint')}${more}`,
       ];
     }
     case 'different':

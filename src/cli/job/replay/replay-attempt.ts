@@ -12,6 +12,7 @@ import { formatRawId } from '../../../lib/cid.ts';
 import type { OpenedChain } from '../../../proofs/verify-chain.ts';
 import type { ExecutionResult, ExecutionTask, Executor, InputFile, ResumeState } from '../../../sandbox/interface.ts';
 import { compareResults } from './compare-results.ts';
+import type { RecordedFiles } from './compare-round-files.ts';
 import type { FalseSnapshot, ReplayRange, ReplayReport, ReplayRow } from './interface.ts';
 import type { ReplayBundle } from './replay-bundle.ts';
 import { chooseStart, createRecord, type ReplayRecord, sortSnapshots } from './replay-record.ts';
@@ -149,12 +150,23 @@ async function runSubject(
     Promise.all(
       unsound.filter((one) => one.step === step).map(async (one) => (await bundle.openSnapshot(one)).body.state),
     );
-  const sink = new ReplaySink({ record, openFalse, onProgress, onDifference }, { to });
+  const openRecorded = (step: number) =>
+    openFiles(
+      bundle,
+      sound.find((one) => one.step === step),
+    );
+  const sink = new ReplaySink({ record, openFalse, openRecorded, onProgress, onDifference }, { to });
   const { executor, isolation } = await openExecutor();
   const result = await executor.execute(await createTask(bundle, job, { isolation, start }), sink, { signal });
   signal.throwIfAborted();
   const begin = { step: start?.step ?? 0, at: start === undefined ? 'beginning' : 'snapshot' } as const;
   return await judge(modules, subject, { sink, result, record, begin, unsound, to, isolation });
+}
+
+async function openFiles(bundle: ReplayBundle, snapshot: SnapshotInFile | undefined): Promise<RecordedFiles | null> {
+  if (snapshot === undefined) return null;
+  const { body } = await bundle.openSnapshot(snapshot);
+  return { state: body.state, readPiece: (digest) => bundle.readPiece(digest) };
 }
 
 function listLeases({ lease, attempt }: Subject): ReadonlySet<string> {
@@ -208,6 +220,7 @@ async function judge(modules: ReplayModules, { job, receipt }: Subject, ended: E
   const missing = [
     ...(isCut ? [`a replay to the end of what was asked for: it ended with ${outcome.code} (${outcome.detail})`] : []),
     ...(sink.rows.length === 0 ? ['checkpoints: the replay made none'] : []),
+    ...describeUncompared(rows),
     ...describeOtherModule(result, receipt),
     ...(compared?.missing ?? []),
   ];
@@ -232,6 +245,14 @@ async function judge(modules: ReplayModules, { job, receipt }: Subject, ended: E
       wallTimeMs: result.usage.wallTimeMs,
     },
   };
+}
+
+/** States that need not be equal were not found to be within anything either. */
+function describeUncompared(rows: readonly ReplayRow[]): readonly string[] {
+  const steps = rows.filter(({ verdict }) => verdict === 'uncompared').map(({ step }) => step);
+  if (steps.length === 0) return [];
+  const named = steps.length > 8 ? `${steps.slice(0, 8).join(', ')} and ${steps.length - 8} more` : steps.join(', ');
+  return [`snapshots of rounds whose files differ from the replay's, to compare them within tolerances: ${named}`];
 }
 
 function readerOf({ bundle }: ReplayModules): (blob: BlobId) => Promise<Uint8Array | undefined> {

@@ -1,14 +1,16 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { findChainBlobs } from '../../../bundle/evidence-blobs.ts';
 import { BundleError } from '../../../bundle/errors.ts';
+import { findChainBlobs } from '../../../bundle/evidence-blobs.ts';
 import { type OpenedEvidence, openEvidence } from '../../../bundle/open-evidence.ts';
 import { type BundleBlocks, type BundleSource, readBlocks } from '../../../bundle/read-blocks.ts';
 import type { SnapshotInFile } from '../../../bundle/snapshot-register.ts';
 import type { BlobId } from '../../../domain/ids.ts';
+import { SNAPSHOT_PIECE_BYTES } from '../../../domain/snapshot.ts';
+import { areBytesEqual } from '../../../lib/bytes.ts';
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import { UsageError } from '../../../lib/errors.ts';
 import { type OpenedSnapshot, openPlainSnapshot } from '../../../proofs/plain-snapshot.ts';
-import { DIGEST_BYTES } from '../../../proofs/state-pieces.ts';
+import { DIGEST_BYTES, ZERO_PAGE_DIGEST } from '../../../proofs/state-pieces.ts';
 import { openBundleFile } from '../../bundle/open-bundle-file.ts';
 
 /** A bundle file whose blobs are read where they stand: it may be far larger than memory. */
@@ -63,6 +65,12 @@ export class ReplayBundle implements AsyncDisposable {
     for (let offset = 0; offset < pieces.length; offset += DIGEST_BYTES) {
       yield await this.readBlob(formatRawId(pieces.subarray(offset, offset + DIGEST_BYTES)) as BlobId);
     }
+  }
+
+  /** A piece by its SHA-256; the page of zeros is in no file. */
+  async readPiece(digest: Uint8Array): Promise<Uint8Array> {
+    if (areBytesEqual(digest, ZERO_PAGE_DIGEST)) return new Uint8Array(SNAPSHOT_PIECE_BYTES);
+    return await this.readBlob(formatRawId(digest) as BlobId);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,7 @@ import { collectStateRoots, type StateRoots } from '../../../bundle/checks/state
 import type { OpenedAttempt } from '../../../bundle/open-evidence.ts';
 import type { SnapshotInFile } from '../../../bundle/snapshot-register.ts';
 import { MAX_CHAIN_LINKS } from '../../../domain/checkpoint.ts';
-import type { Job } from '../../../domain/job.ts';
+import type { Comparison, Job } from '../../../domain/job.ts';
 import type { Receipt } from '../../../domain/receipt.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
 import type { OpenedChain } from '../../../proofs/verify-chain.ts';
@@ -15,8 +15,8 @@ export interface ReplayRecord {
   readonly lastStep: number;
   /** The result says that the program ended, so that nothing follows on the last checkpoint. */
   readonly isEnded: boolean;
-  /** The job's results are compared within tolerances: equal states are not demanded. */
-  readonly isInexact: boolean;
+  /** Files that are compared within tolerances: of these equal states are not demanded. */
+  readonly comparisons: readonly Comparison[];
 }
 
 export function createRecord(
@@ -32,7 +32,7 @@ export function createRecord(
     whole: { from: start.step, to: lastWhole },
     lastStep,
     isEnded: receipt.result.outcome.kind !== 'attempt-failed',
-    isInexact: job.comparisons !== undefined,
+    comparisons: job.comparisons ?? [],
   };
 }
 

@@ -7,7 +7,7 @@ export function compareCheckpoint(record: ReplayRecord, step: number, stateRoot:
   const recorded = record.roots.get(step);
   const replayed = encodeHex(stateRoot);
   if (recorded !== undefined) {
-    const other = record.isInexact ? 'inexact' : 'different';
+    const other = record.comparisons.length > 0 ? 'uncompared' : 'different';
     const verdict = areBytesEqual(recorded, stateRoot) ? 'same' : other;
     return { step, recorded: encodeHex(recorded), replayed, verdict };
   }
