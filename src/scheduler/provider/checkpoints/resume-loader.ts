@@ -9,6 +9,7 @@ import type { ResumeState } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import { readResumeState } from '../../snapshots/read-pieces.ts';
 import type { SnapshotFetcher } from '../../snapshots/snapshot-fetcher.ts';
+import { computeStateLimit } from '../../snapshots/state-limit.ts';
 import type { Attempt } from '../attempts/attempt.ts';
 import { AttemptStopped } from '../attempts/attempt-stopped.ts';
 import { CLAIM_TIMEOUT_MS } from '../constants.ts';
@@ -98,7 +99,7 @@ export class ResumeLoader {
     if (here !== undefined) return await this.#adopt(attempt, snapshots.store, here);
     const { holder, snapshot: reference, step, stateRoot } = resume;
     if (holder !== attempt.requester) await this.#claim(attempt, holder, signal);
-    const { resources, checkpoints } = attempt.job.value;
+    const { checkpoints } = attempt.job.value;
     const sealed = checkpoints?.sealed === true;
     const fetched = await snapshots.fetcher.fetch(
       {
@@ -108,8 +109,7 @@ export class ResumeLoader {
         snapshotKey: attempt.snapshotKey,
         expected: { job: attempt.jobId, step, stateRoot, sealed },
         keptUntilMs: this.#modules.keeper.keptUntilMs(attempt),
-        // Memory and output, and a quarter of one percent for what sealing adds.
-        maxNewBytes: Math.ceil((resources.memoryBytes + resources.outputBytes) * 1.0025),
+        maxNewBytes: computeStateLimit(attempt.job.value),
       },
       { signal },
     );
