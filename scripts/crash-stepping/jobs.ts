@@ -13,7 +13,7 @@ export interface SteppingJob {
   readonly everySteps: number;
 }
 
-const DIGITS = 'rounds = 160\nhidden = 32\nbatch = 16\nlearning_rate = 0.05\nmomentum = 0.9\n';
+const DIGITS = 'rounds = 200\nhidden = 32\nbatch = 16\nlearning_rate = 0.05\nmomentum = 0.9\n';
 
 export const STEPPING_JOBS: readonly SteppingJob[] = [
   {
@@ -21,21 +21,21 @@ export const STEPPING_JOBS: readonly SteppingJob[] = [
     example: 'digits',
     module: 'trainer.wasm',
     inputs: { '/settings.txt': DIGITS, '/test.csv': null, '/train.csv': null },
-    everySteps: 3,
+    everySteps: 2,
   },
   {
     name: 'ising',
     example: 'ising',
     module: 'ising.wasm',
-    inputs: { '/settings.txt': '512 2.0 700\n' },
-    everySteps: 11,
+    inputs: { '/settings.txt': '512 2.0 1500\n' },
+    everySteps: 15,
   },
   {
     name: 'embeddings',
     example: 'embeddings',
     module: 'embeddings.wasm',
-    inputs: { '/settings.txt': 'words = 131072\nsteps = 160\npairs = 4000\n' },
-    everySteps: 4,
+    inputs: { '/settings.txt': 'words = 131072\nsteps = 300\npairs = 4000\n' },
+    everySteps: 5,
   },
 ];
 

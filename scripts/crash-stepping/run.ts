@@ -111,7 +111,7 @@ class SteppingRun implements AsyncDisposable {
     await this.#runUndisturbed();
     while (this.#report.points < this.#options.points) {
       while (this.#running.length < CONCURRENT_JOBS) await this.#submit();
-      await sleep(50 + this.#draw(700));
+      await sleep(20 + this.#draw(280));
       await this.#disturb();
       await this.#collect();
     }

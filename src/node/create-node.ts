@@ -29,7 +29,7 @@ import { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
-import { createChainParts } from './chain-parts.ts';
+import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { FogproofNode } from './node.ts';
 
 export interface CreateNodeModules {
@@ -105,14 +105,7 @@ export async function createNode(
     },
     { config, network: definition },
   );
-  const keys = new StoredSnapshotKeys(new JobStore({ database, receiptNotes }));
-  const bundles = new CarBundleExporter({
-    ...common,
-    blobs,
-    snapshots: { store, keys },
-    ...(chain.anchors === null ? {} : { anchors: chain.anchors }),
-    ...(chain.anchorReader === null ? {} : { anchorReader: chain.anchorReader }),
-  });
+  const bundles = createExporter(shared, chain);
   const methods = createMethodTable(
     { ...common, node, requester, provider, network, blobs, bundles, chain: chain.control },
     { version: VERSION },
@@ -120,6 +113,16 @@ export async function createNode(
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
   node.adopt(socket, stack.move());
   return node;
+}
+
+function createExporter(parts: SchedulerParts, { anchors, anchorReader }: ChainParts): CarBundleExporter {
+  const keys = new StoredSnapshotKeys(new JobStore(parts));
+  return new CarBundleExporter({
+    ...parts,
+    snapshots: { store: parts.snapshots.store, keys },
+    ...(anchors === null ? {} : { anchors }),
+    ...(anchorReader === null ? {} : { anchorReader }),
+  });
 }
 
 function createExecutor(
