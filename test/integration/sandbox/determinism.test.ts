@@ -68,7 +68,7 @@ function readExample(name: string, settings?: string): Pick<TaskParts, 'module' 
   return { module: new Uint8Array(readFileSync(path)), inputs };
 }
 
-describeIf(HAS_C, 'the example in C', () => {
+describeIf(HAS_C, 'an example in C', () => {
   it('gives equal outputs, fuel and states under every compiler tier', async () => {
     const { result, states } = await expectSameEverywhere({
       ...readExample('ising', '64 2.0 30'),
@@ -76,6 +76,17 @@ describeIf(HAS_C, 'the example in C', () => {
       checkpoints: { kind: 'steps', every: 5 },
     });
     expect(result.outcome).toEqual({ kind: 'completed' });
+    expect(states).toHaveLength(7);
+  });
+
+  it('that reports training rounds does too', async () => {
+    const { result, states } = await expectSameEverywhere({
+      ...readExample('rounds', '25 300'),
+      workload: { abi: 'wasi' },
+      resources: { memoryBytes: 32 * 2 ** 20, fuel: 1e9 },
+      checkpoints: { kind: 'rounds', every: 5 },
+    });
+    expect(result).toMatchObject({ outcome: { kind: 'completed' }, steps: 25 });
     expect(states).toHaveLength(7);
   });
 });

@@ -3,7 +3,7 @@ import { formatCount, formatWhen, renderFields, shortId, shortPeer } from '../..
 import { renderTable } from '../../../src/cli/framework/text-table.ts';
 import { JobFollower } from '../../../src/cli/job/job-follower.ts';
 import { renderJobs } from '../../../src/cli/job/list.ts';
-import { exitCodeOf, renderExplanation, renderJob } from '../../../src/cli/job/render-job.ts';
+import { exitCodeOf, renderAgreement, renderExplanation, renderJob } from '../../../src/cli/job/render-job.ts';
 import { renderStatus } from '../../../src/cli/node/status.ts';
 import { renderNoWork } from '../../../src/cli/node/why-no-work.ts';
 import { renderPeers } from '../../../src/cli/peers/list.ts';
@@ -56,6 +56,21 @@ describe('views', () => {
     ]) {
       expect(text).toContain(part);
     }
+  });
+
+  it('says of results that they are within tolerance, and by how much', () => {
+    const { result } = EXAMPLE_VIEW;
+    if (result === null) throw new TypeError('the example has a result');
+    const agreeing = [...result.agreeing, ...result.agreeing];
+    const largest = { path: '/output/w', index: 17, a: '0.5', b: '0.51', share: '0.25' };
+    const within = { ...result, agreeing, withinTolerance: { leases: result.agreeing, largest } };
+    expect(renderAgreement(within)).toBe(
+      '2 of 2 results are within tolerance (the largest difference: 0.5 and 0.51 at element 17 of /output/w, 25.0 % of what is tolerated)',
+    );
+    expect(renderAgreement({ ...within, withinTolerance: { leases: result.agreeing, largest: null } })).toMatch(
+      /^2 of 2 results have the same files/,
+    );
+    expect(renderAgreement({ ...result, agreeing })).toBe('2 of 2 results are byte-identical');
   });
 
   it('says of one provider that nobody agrees with it', () => {
