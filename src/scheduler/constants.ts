@@ -65,8 +65,11 @@ export const JOB_CHECKPOINTS_LISTED = 16_384;
 export const ATTEMPTS_VIEWED = 256;
 /** A provider that was told to pause is told again after this long, ms: it may have gone down meanwhile. */
 export const PAUSE_REPEAT_MS = { unconfirmed: 1_000, confirmed: 10_000 } as const;
-/** A replica that is to go on waits this long since anything of its last attempt's snapshot arrived, ms. */
-export const SNAPSHOT_PATIENCE_MS = { paused: 60_000, failed: 5_000 } as const;
+/**
+ * A replica that is to go on waits this long since anything of its last attempt's snapshot arrived, and no longer in all,
+ * ms: 4 GiB at 7 MiB a second.
+ */
+export const SNAPSHOT_PATIENCE_MS = { paused: 60_000, failed: 5_000, longest: 600_000 } as const;
 /** First and longest wait before a snapshot that did not arrive is fetched again, ms. */
 export const SNAPSHOT_BACKOFF_MS = { first: 500, longest: 10_000 } as const;
 /** Longest wait for the checkpoint chain of a result, ms. */

@@ -17,6 +17,10 @@ export interface HeldPoint {
 /** Ends of an attempt that could not go on from the state it was given. */
 const REFUSED_STATES = ['INPUT_UNAVAILABLE', 'STATE_MISMATCH'];
 
+/** Ends that a false state can be the cause of: once may be chance, not twice from one point. */
+const SUSPECT_ENDS = ['EXECUTOR_UNAVAILABLE', 'EXECUTOR_CRASHED', 'INTERNAL', 'CHECKPOINT_INVALID'];
+const SUSPECT_LIMIT = 2;
+
 /**
  * Ends after which the checkpoints of an attempt still stand: it fell silent, said itself that it failed, or was told to
  * end. Who was caught at something false is not gone on from.
@@ -45,8 +49,14 @@ export function chooseResumePoint(
     // An attempt that stands has no end yet.
     if (!TRUSTED_ENDS.includes(made.end?.code ?? '')) return false;
     if (listLine(state, made.lease).some(({ provider }) => others.has(provider))) return false;
+    if (state.attempts.filter((later) => isSuspect(later, point)).length >= SUSPECT_LIMIT) return false;
     return !state.attempts.some((later) => isRefusal(state, later, made, point.step));
   });
+}
+
+/** An attempt that went on from this very point came to nothing. */
+function isSuspect({ resumedFrom, end }: Attempt, { lease, step }: HeldPoint): boolean {
+  return resumedFrom?.lease === lease && resumedFrom.step === step && SUSPECT_ENDS.includes(end?.code ?? '');
 }
 
 /** A later attempt could not go on from this point, or from one before it in the same replica. */

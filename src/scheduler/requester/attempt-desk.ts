@@ -177,12 +177,14 @@ export class AttemptDesk {
 
   #createFollower({ lease }: AttemptCase): CheckpointFollower | null {
     const { job } = this.#options;
-    const { resume } = lease.value;
+    const { resume, requester } = lease.value;
     if (job.value.checkpoints === undefined) return null;
+    // What a third party holds was not looked into here: its fuel is the word of who made it.
+    const isOpened = resume?.holder === requester;
     const point = this.#modules.book.held.find(
-      (held) => held.lease === resume?.lease && areBytesEqual(held.head, resume.head),
+      (held) => isOpened && held.lease === resume.lease && areBytesEqual(held.head, resume.head),
     );
-    return new CheckpointFollower(this.#modules, { job, lease, resumedFuel: resume && point ? point.fuel : null });
+    return new CheckpointFollower(this.#modules, { job, lease, resumedFuel: point?.fuel ?? null });
   }
 
   /** Lets go of attempts that are over, and tells their providers. */

@@ -12,6 +12,7 @@ import { SNAPSHOT_BACKOFF_MS, SNAPSHOT_PATIENCE_MS } from '../constants.ts';
 import type { HeldPoint } from '../job-resume.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
+import { computeStateLimit } from '../snapshots/state-limit.ts';
 import { sleep } from './backoff.ts';
 import type { CheckpointBook, CheckpointOwner } from './checkpoint-book.ts';
 
@@ -24,9 +25,12 @@ export interface SnapshotRequest {
     readonly job: JobId;
     readonly step: number;
     readonly stateRoot: Uint8Array;
+    readonly fuel: number;
     readonly sealed: boolean;
   };
   readonly keptUntilMs: number;
+  /** Most bytes of items that are not here yet. */
+  readonly maxNewBytes: number;
 }
 
 /** Brings snapshots into the store; `SnapshotFetcher` (scheduler/snapshots) satisfies it. */
@@ -73,6 +77,8 @@ interface Announced {
   isRunning: boolean;
   /** Runs while the replica waits for it: then it goes on without. */
   patience: Disposable | undefined;
+  /** On the monotonic clock: it is not waited for beyond this, whatever arrives. */
+  patientUntilMs: number;
   /** How the attempt ended; null while it runs. */
   end: 'paused' | 'failed' | null;
 }
@@ -117,7 +123,8 @@ export class SnapshotKeeper {
 
   /**
    * True while a replica that is to be leased again waits for the snapshot of its last attempt. From the first time that
-   * it is asked for, it is waited for only as long as something of it arrives now and then.
+   * it is asked for, it is waited for only as long as something of it arrives now and then, and not for ever: a provider
+   * that gives it drop by drop must not keep the replica from others.
    */
   isAwaited(replica: number): boolean {
     const slot = [...this.#announced.values()].find((other) => other.owner.replica === replica && other.end !== null);
@@ -127,8 +134,12 @@ export class SnapshotKeeper {
   }
 
   #waitFor(slot: Announced): void {
+    const { clock } = this.#modules;
+    const nowMs = clock.monotonicMs();
+    if (slot.patience === undefined) slot.patientUntilMs = nowMs + SNAPSHOT_PATIENCE_MS.longest;
     slot.patience?.[Symbol.dispose]();
-    slot.patience = this.#modules.clock.schedule(SNAPSHOT_PATIENCE_MS[slot.end ?? 'failed'], () => {
+    const waitMs = Math.min(SNAPSHOT_PATIENCE_MS[slot.end ?? 'failed'], slot.patientUntilMs - nowMs);
+    slot.patience = clock.schedule(Math.max(0, waitMs), () => {
       slot.controller.abort();
       this.#options.onChange();
     });
@@ -188,7 +199,16 @@ export class SnapshotKeeper {
     let slot = this.#announced.get(owner.lease);
     if (slot === undefined) {
       const controller = new AbortController();
-      slot = { owner, provider, controller, next: null, isRunning: false, patience: undefined, end: null };
+      slot = {
+        owner,
+        provider,
+        controller,
+        next: null,
+        isRunning: false,
+        patience: undefined,
+        patientUntilMs: 0,
+        end: null,
+      };
       this.#announced.set(owner.lease, slot);
     }
     return slot;
@@ -218,7 +238,7 @@ export class SnapshotKeeper {
 
   async #fetch(slot: Announced, checkpoint: Checkpoint): Promise<'held' | 'later' | 'never'> {
     const { owner, provider, controller } = slot;
-    const { snapshot: reference, step, stateRoot } = checkpoint;
+    const { snapshot: reference, step, stateRoot, fuel } = checkpoint;
     if (reference === null) return 'never';
     const { job, snapshotKey, keepForMs } = this.#options;
     const sealed = job.value.checkpoints?.sealed === true;
@@ -227,8 +247,9 @@ export class SnapshotKeeper {
       reference,
       key: { role: 'holder', lease: owner.lease, step },
       snapshotKey,
-      expected: { job: jobIdOf(job), step, stateRoot, sealed },
+      expected: { job: jobIdOf(job), step, stateRoot, fuel, sealed },
       keptUntilMs: job.value.deadlineMs + keepForMs,
+      maxNewBytes: computeStateLimit(job.value),
     };
     try {
       await this.#modules.source.fetch(request, {

@@ -9,6 +9,7 @@ import {
 } from '../../domain/snapshot.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { describeError } from '../../lib/errors.ts';
+import { parseHostState } from '../../proofs/host-state.ts';
 import { openBody } from '../../proofs/snapshot-seal.ts';
 import { DIGEST_BYTES, listPieces } from '../../proofs/state-pieces.ts';
 import { computeStateRoot } from '../../proofs/state-root.ts';
@@ -19,6 +20,8 @@ export interface ExpectedSnapshot {
   readonly job?: JobId;
   readonly step?: number;
   readonly stateRoot?: Uint8Array;
+  /** Of a stepping program: what its successor is held to, so it must be what the state says. */
+  readonly fuel?: number;
   /** As the job says. */
   readonly sealed?: boolean;
 }
@@ -58,6 +61,7 @@ export function openSnapshot(
   if (expected.stateRoot !== undefined && !areBytesEqual(root, expected.stateRoot)) {
     throw invalid('its state root is not the one that was signed');
   }
+  checkHost(body, expected);
   const pieces = listPieces(body.state);
   const isWhole = snapshot.sealed ? pieces.length === snapshot.items.length : areBytesEqual(pieces, snapshot.items);
   if (!isWhole) throw invalid('its items are not the pieces of its state');
@@ -75,6 +79,16 @@ function readBody(snapshot: Snapshot, key: Uint8Array | null): Uint8Array | null
 function checkPlace(found: { readonly job: JobId; readonly step: number }, expected: ExpectedSnapshot): void {
   if (expected.job !== undefined && found.job !== expected.job) throw invalid(`it is of the job ${found.job}`);
   if (expected.step !== undefined && found.step !== expected.step) throw invalid(`it is of step ${found.step}`);
+}
+
+/** The host state says again what is signed beside the root: who goes on from it begins with these. */
+function checkHost({ state, step }: SnapshotBody, { fuel }: ExpectedSnapshot): void {
+  if (state.kind !== 'memory') return;
+  const host = parseHostState(state.host);
+  if (host.steps !== step) throw invalid(`its state is of step ${host.steps}, not ${step}`);
+  if (fuel !== undefined && host.fuel !== fuel) {
+    throw invalid(`its state has used ${host.fuel} units of fuel, and ${fuel} were signed`);
+  }
 }
 
 function checkItems(items: Uint8Array): void {

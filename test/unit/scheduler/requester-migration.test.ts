@@ -138,6 +138,24 @@ describe('an attempt that ended without a result', () => {
     expect(second.attempt.lease.value.resume).toBeUndefined();
   });
 
+  it('from one point twice with the executors failing makes the next use an older point', async () => {
+    const { rig, providers } = await startWith(5);
+    const job = await rig.submit({ ...STEPPING, retries: 5 });
+    const first = await attemptNumber(rig, providers, 1);
+    for (const step of [10, 20]) {
+      await first.provider.checkpoint(first.attempt, step);
+      await isHeld(rig, job, first.attempt.lease.id, step);
+    }
+    await first.provider.fail(first.attempt, 'EXECUTOR_CRASHED');
+    const steps: (number | undefined)[] = [];
+    for (let number = 2; number <= 4; number += 1) {
+      const { attempt, provider } = await attemptNumber(rig, providers, number);
+      steps.push(attempt.lease.value.resume?.step);
+      await provider.fail(attempt, 'EXECUTOR_UNAVAILABLE');
+    }
+    expect(steps).toEqual([20, 20, 10]);
+  });
+
   it('goes on after three in a line, each from where the one before came to', async () => {
     const { rig, providers } = await startWith(4);
     const job = await rig.submit(STEPPING);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type JobId, LeaseId } from '../../../src/domain/ids.ts';
+import { type JobId, LeaseId, UnixMs } from '../../../src/domain/ids.ts';
 import type { CheckpointSchedule } from '../../../src/domain/job.ts';
 import type { JobDraft, JobEvent } from '../../../src/scheduler/interface.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -248,6 +248,23 @@ describe('pause', () => {
     await rig.clock.advance(40_000);
     expect(provider.attempts.size).toBe(1);
     await rig.clock.advance(21_000);
+    await until(() => provider.attempts.size === 2);
+    expect(lastOf(provider).lease.value.resume?.step).toBe(10);
+  });
+
+  it('does not wait for ever on a provider that gives its snapshot drop by drop', async () => {
+    const { rig, provider, job } = await runToTen({ deadlineMs: UnixMs(2e15) });
+    rig.snapshots.isHeldUp = true;
+    await rig.requester.pause(job);
+    await stopAt(provider, 20);
+    await isState(rig, job, 'paused');
+    await rig.requester.resume(job);
+    for (let drop = 0; drop < 10; drop += 1) {
+      expect(provider.attempts.size).toBe(1);
+      await rig.clock.advance(59_000);
+      rig.snapshots.progress();
+    }
+    await rig.clock.advance(11_000);
     await until(() => provider.attempts.size === 2);
     expect(lastOf(provider).lease.value.resume?.step).toBe(10);
   });
