@@ -14,8 +14,16 @@ const COMPILER = join(ROOT, 'node_modules/assemblyscript');
 /** The stub runtime imports nothing; `abort` becomes a trap; a declared maximum makes `memory.grow` deterministic. */
 const ASSEMBLYSCRIPT_OPTIONS = ['-O3', '--runtime', 'stub', '--use', 'abort=', '--noColors'];
 const C_OPTIONS = [
-  ...['--target=wasm32', '-O3', '-nostdlib', '-mbulk-memory', '-Wall', '-Wextra', '-Werror'],
-  ...['-Wl,--no-entry', '-Wl,--strip-all', '-Wl,-z,stack-size=65536'],
+  '--target=wasm32',
+  '-O3',
+  '-nostdlib',
+  '-mbulk-memory',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-Wl,--no-entry',
+  '-Wl,--strip-all',
+  '-Wl,-z,stack-size=65536',
 ];
 
 interface Example {

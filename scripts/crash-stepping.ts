@@ -39,7 +39,7 @@ Written by \`npm run crash:stepping -- --points ${report.points} --seed ${report
 (${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node.js ${process.version}).
 
 One requester and three providers, real daemons as processes on loopback with a lease of 3 s, run jobs of three examples,
-three at a time. At random moments a job is paused and resumed, or a daemon is killed (SIGKILL to it and its children) or
+four at a time. At random moments jobs are paused and resumed, or a daemon is killed (SIGKILL to it and its children) or
 stopped, and started again. A point is one job that was hit while it ran. At its end each job is compared with an
 undisturbed run of the same module, inputs and seed: outputs, fuel to the last unit, steps, every state root at every
 checkpoint of all its attempts, and every log line and metric, each once and in order.

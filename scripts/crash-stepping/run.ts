@@ -39,7 +39,7 @@ export interface SteppingReport {
 const PROVIDERS = ['ada', 'berta', 'clara'] as const;
 const LEASE = '3s';
 const AFTER_LEASE_MS = 4_500;
-const CONCURRENT_JOBS = 3;
+const CONCURRENT_JOBS = 4;
 const POLL_MS = 50;
 const JOB_TIMEOUT_MS = 300_000;
 
@@ -171,13 +171,13 @@ class SteppingRun implements AsyncDisposable {
   async #disturb(): Promise<void> {
     const target = this.#running[this.#draw(this.#running.length)];
     if (target === undefined) return;
-    const draw = this.#draw(10);
-    if (draw < 4) return await this.#pause(target);
-    if (draw < 6) return await this.#hitProvider(target, 'kill provider');
-    if (draw < 7) return await this.#hitProvider(target, 'stop provider');
-    if (draw < 8) return await this.#hitProvider(target, 'lose provider');
-    if (draw < 9) return await this.#hitRequester();
-    return await this.#pauseAll();
+    const draw = this.#draw(20);
+    if (draw < 3) return await this.#pause(target);
+    if (draw < 13) return await this.#pauseAll();
+    if (draw < 16) return await this.#hitProvider(target, 'kill provider');
+    if (draw < 17) return await this.#hitProvider(target, 'stop provider');
+    if (draw < 18) return await this.#hitProvider(target, 'lose provider');
+    return await this.#hitRequester();
   }
 
   #count(kind: Disturbance, jobs: readonly RunningJob[]): void {

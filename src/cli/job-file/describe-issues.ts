@@ -22,13 +22,22 @@ export function describeIssues(
 ): readonly JobFileProblem[] {
   // The JSON Schema is what z.toJSONSchema documents it to be; only the parts named in JsonSchema are read.
   const root = z.toJSONSchema(jobFileSchema, { io: 'input' }) as JsonSchema;
-  return issues.flatMap((issue) => {
+  const enter = (issue: Issue): readonly Issue[] => enterUnion(issue, readField(value, issue.path));
+  return issues.flatMap(enter).flatMap((issue) => {
     if (issue.code === 'unrecognized_keys') {
       return issue.keys.map((key) => describeUnknownKey(root, [...issue.path, key], locate));
     }
     const message = describeMessage(issue, readField(value, issue.path));
     return [createProblem(issue.path, message, hintFor(root, issue.path), locate)];
   });
+}
+
+/** A map where a map is one of the choices: what is wrong is inside it. */
+function enterUnion(issue: Issue, found: unknown): readonly Issue[] {
+  if (issue.code !== 'invalid_union' || typeof found !== 'object' || found === null) return [issue];
+  const choice = issue.errors.find((inner) => inner.length > 0 && inner.every(({ path }) => path.length > 0));
+  if (choice === undefined) return [issue];
+  return choice.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 function createProblem(field: Field, message: string, hint: string, locate: FieldLocator): JobFileProblem {

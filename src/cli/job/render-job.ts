@@ -100,19 +100,28 @@ function renderTolerance(largest: NonNullable<JobResultView['withinTolerance']>[
   return `are within tolerance (the largest difference: ${a} and ${b} at element ${index} of ${path}, ${part})`;
 }
 
+/** What they have done is still told; of ended ones the result says it. */
+const RUNNING: readonly AttemptView['state'][] = ['leased', 'queued', 'running', 'unreachable'];
+
 function renderAttempts({ attempts }: JobView, output: Table): string[] {
   const tries = new Map(attempts.map(({ lease, attempt }) => [lease, attempt + 1]));
-  const rows = attempts.map(({ replica, attempt, provider, state, progress, checkpoint, resumedFrom, reason }) => [
-    String(replica),
-    String(attempt + 1),
-    shortPeer(provider),
-    state,
-    progress === null ? '-' : formatCount(progress.fuel),
-    progress === null ? '-' : String(progress.step),
-    progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
-    checkpoint === undefined ? '-' : renderCheckpoint(checkpoint),
-    [renderOrigin(resumedFrom, tries), reason ?? ''].filter((part) => part !== '').join('; '),
-  ]);
+  const rows = attempts.map(
+    ({ replica, attempt, provider, state, progress: last, checkpoint, resumedFrom, reason }) => {
+      // The last sign of progress of what has ended is behind its end.
+      const progress = RUNNING.includes(state) ? last : null;
+      return [
+        String(replica),
+        String(attempt + 1),
+        shortPeer(provider),
+        state,
+        progress === null ? '-' : formatCount(progress.fuel),
+        progress === null ? '-' : String(progress.step),
+        progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
+        checkpoint === undefined ? '-' : renderCheckpoint(checkpoint),
+        [renderOrigin(resumedFrom, tries), reason ?? ''].filter((part) => part !== '').join('; '),
+      ];
+    },
+  );
   const head = ['REPLICA', 'TRY', 'PROVIDER', 'STATE', 'FUEL', 'STEP', 'CPU', 'CHECKPOINT', 'NOTE'];
   return output.table(head, rows);
 }

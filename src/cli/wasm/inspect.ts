@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
@@ -77,6 +77,9 @@ function readMemory(text: string): number {
 
 async function readModule(path: string): Promise<Uint8Array> {
   try {
+    // Before it is opened: a device or a pipe has no size, and no end.
+    const kind = await stat(path);
+    if (!kind.isFile() && !kind.isDirectory()) throw new UsageError(`${path} is no regular file`, 'Give the path of a module.');
     await using file = await open(path, 'r');
     const { size } = await file.stat();
     if (size > MAX_MODULE_BYTES) {
@@ -84,7 +87,7 @@ async function readModule(path: string): Promise<Uint8Array> {
     }
     return new Uint8Array(await file.readFile());
   } catch (cause) {
-    if (cause instanceof WasmCommandError) throw cause;
+    if (cause instanceof WasmCommandError || cause instanceof UsageError) throw cause;
     throw new UsageError(`cannot read ${path}: ${describeFileProblem(cause)}`, 'Give the path of a module.', { cause });
   }
 }

@@ -158,7 +158,7 @@ export class JobDesk {
     const fixed = own.find(({ isPausable }) => !isPausable);
     if (fixed !== undefined) return this.#refuse({ code: 'NOT_PAUSABLE', detail: fixed.id });
     for (const attempt of own) {
-      const paused = { code: 'PAUSED', detail: `paused by the requester: ${reason}` } as const;
+      const paused = { code: 'PAUSED', detail: reason } as const;
       if (attempt.phase === 'running') attempt.pauseReason ??= paused;
       else this.#modules.stop(attempt, paused);
     }

@@ -117,6 +117,18 @@ describe('job validate', () => {
     expect(problems).toMatchObject([{ severity: 'warning', line: 3, field: 'deadline' }]);
   });
 
+  it.each([
+    ['checkpoints: {everySteps: 1.5}', 'checkpoints.everySteps'],
+    ['checkpoints: {everyFuel: 1K}', 'checkpoints.everyFuel'],
+    ['checkpoints: {evrySteps: 3}', 'checkpoints.evrySteps'],
+    ['checkpoints: {everySteps: 3, everyFuel: 1G}', 'checkpoints'],
+    ['checkpoints: 5', 'checkpoints'],
+  ])('names the field that is wrong in %s', async (fields, field) => {
+    const { exitCode, problems } = await validate(`${LEAST.replace('abi: wasi', 'abi: fogproof')}${fields}\n`);
+    expect(exitCode).toBe(2);
+    expect(problems.map((problem) => problem.field)).toContain(field);
+  });
+
   it('warns where looking for what has changed would take more than a tenth of the run time', async () => {
     const job = (every: string, memory: string): string =>
       `${LEAST.replace('abi: wasi', 'abi: fogproof')}checkpoints: {everyFuel: ${every}}\nresources: {memory: ${memory}}\n`;

@@ -76,6 +76,14 @@ describe('wasm inspect', () => {
     });
   });
 
+  it('refuses at once what is no regular file: a device has no end', async () => {
+    for (const path of ['/dev/zero', '/dev/null']) {
+      const { exitCode, stderr } = await runCommandLine(['wasm', 'inspect', path], '/');
+      expect([path, exitCode]).toEqual([path, 2]);
+      expect(stderr).toContain('is no regular file');
+    }
+  });
+
   it('writes nothing of a module that is refused', async () => {
     const { exitCode, stderr } = await run('refused.wasm', '--output', 'out.wasm');
     expect(exitCode).toBe(1);

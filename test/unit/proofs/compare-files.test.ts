@@ -32,7 +32,7 @@ describe('compareFiles', () => {
     ['bytes that are no text', Uint8Array.of(0xff), text('1'), allow('text'), 'incomparable'],
     ['another length', f32(1), f32(1, 2), allow('f32', '1'), 'incomparable'],
     ['half an element', Uint8Array.of(1, 2, 3), Uint8Array.of(1, 2, 4), allow('f32', '1'), 'incomparable'],
-  ])('judges %s', (_, a, b, comparison, kind) => {
+  ] as const)('judges %s', (...[, a, b, comparison, kind]) => {
     expect(compareFiles(a, b, comparison).kind).toBe(kind);
     expect(compareFiles(b, a, comparison).kind).toBe(kind);
   });

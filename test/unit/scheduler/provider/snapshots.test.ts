@@ -254,7 +254,7 @@ describe('a pause', () => {
     expect((await readReceipt(log)).result.outcome).toEqual({
       kind: 'attempt-failed',
       code: 'PAUSED',
-      detail: `paused by the requester: ${reason}`,
+      detail: reason,
     });
     expect(await readSnapshotSteps(log)).toEqual([10, 20]);
     expect((await readChain(log, work)).links.map(({ step }) => step)).toEqual([10, 20]);
