@@ -83,6 +83,8 @@ export interface SnapshotStore extends AsyncDisposable {
   find(snapshot: BlobId): SnapshotEntry | undefined;
   /** Of items by their SHA-256, which are not here: places in the list. */
   findMissing(items: Uint8Array): readonly number[];
+  /** Of items that are here: places of those that no snapshot has which `isOwn` names. */
+  findForeign(items: Uint8Array, isOwn: (entry: SnapshotEntry) => boolean): readonly number[];
   /** The encoded `fogproof/snapshot@1`; undefined if it is not here. @throws BlobError BLOB_CORRUPT */
   readSnapshot(snapshot: BlobId): Promise<Uint8Array | undefined>;
   /** One item of a snapshot, checked against its hash; undefined if it is not here. @throws BlobError BLOB_CORRUPT */

@@ -149,6 +149,20 @@ export class PackedSnapshotStore implements SnapshotStore {
     return places;
   }
 
+  findForeign(items: Uint8Array, isOwn: (entry: SnapshotEntry) => boolean): readonly number[] {
+    const own = new Set<StoredItem>();
+    for (const snapshot of this.#catalog.snapshots()) {
+      if (![...snapshot.registrations].some(({ entry }) => isOwn(entry))) continue;
+      for (const item of snapshot.items) own.add(item);
+    }
+    const places: number[] = [];
+    for (let place = 0; place < items.length / DIGEST_BYTES; place += 1) {
+      const item = this.#index.find(toDigestKey(items, place * DIGEST_BYTES));
+      if (item !== undefined && !own.has(item)) places.push(place);
+    }
+    return places;
+  }
+
   async readSnapshot(snapshot: BlobId): Promise<Uint8Array | undefined> {
     const stored = this.#catalog.find(snapshot);
     if (stored === undefined) return undefined;

@@ -1,5 +1,5 @@
 import { BlobError } from '../../blob/errors.ts';
-import type { SnapshotKey, SnapshotStore } from '../../blob/interface.ts';
+import type { SnapshotEntry, SnapshotKey, SnapshotStore } from '../../blob/interface.ts';
 import type { Checkpoint, SnapshotReference } from '../../domain/checkpoint.ts';
 import type { JobId, LeaseId, PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
@@ -31,6 +31,8 @@ export interface SnapshotRequest {
   readonly keptUntilMs: number;
   /** Most bytes of items that are not here yet. */
   readonly maxNewBytes: number;
+  /** What is kept here under leases of this job already. */
+  readonly isOwn: (entry: Pick<SnapshotEntry, 'lease'>) => boolean;
 }
 
 /** Brings snapshots into the store; `SnapshotFetcher` (scheduler/snapshots) satisfies it. */
@@ -250,6 +252,7 @@ export class SnapshotKeeper {
       expected: { job: jobIdOf(job), step, stateRoot, fuel, sealed },
       keptUntilMs: job.value.deadlineMs + keepForMs,
       maxNewBytes: computeStateLimit(job.value),
+      isOwn: ({ lease }) => this.#modules.book.newest(lease) !== null,
     };
     try {
       await this.#modules.source.fetch(request, {

@@ -32,6 +32,11 @@ export interface SnapshotFetchRequest {
   readonly keptUntilMs: number;
   /** Most bytes of items that are not here yet; the store's own limit if absent. */
   readonly maxNewBytes?: number;
+  /**
+   * What may be kept for this request without its peer showing that it has it. By default snapshots of the same lease, and
+   * for a provider those that it made of the same job.
+   */
+  readonly isOwn?: (entry: SnapshotEntry) => boolean;
 }
 
 export interface FetchProgress {
@@ -80,6 +85,8 @@ interface SuspendedFetch extends BegunFetch {
   readonly expiry: Disposable;
 }
 
+type SuspendedName = `${SnapshotKey['role']}/${SnapshotKey['lease']}/${BlobId}`;
+
 /** Figures of a fetch under way. */
 interface Tally {
   items: number;
@@ -90,7 +97,8 @@ interface Tally {
 }
 
 /**
- * Brings snapshots of other nodes here: only the items that are not here yet. One fetch of a snapshot at a time; who asks
+ * Brings snapshots of other nodes here: only the items that are not here yet. What is here for somebody else is asked for
+ * all the same: else a peer that knows no more than its hash could have it kept as its own, and read it. One fetch of a snapshot at a time; who asks
  * for the same meanwhile waits for it. What arrived before a fetch broke off is kept for a while, for the next one.
  */
 export class SnapshotFetcher implements AsyncDisposable {
@@ -100,7 +108,7 @@ export class SnapshotFetcher implements AsyncDisposable {
   readonly #suspendedMs: number;
   readonly #running = new Map<BlobId, Promise<unknown>>();
   /** The oldest first. */
-  readonly #suspended = new Map<BlobId, SuspendedFetch>();
+  readonly #suspended = new Map<SuspendedName, SuspendedFetch>();
   #isStopped = false;
 
   constructor(modules: SnapshotFetcherModules, options: SnapshotFetcherOptions = {}) {
@@ -142,7 +150,7 @@ export class SnapshotFetcher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isStopped = true;
-    await Promise.all([...this.#suspended.keys()].map((blob) => this.#giveUp(blob)));
+    await Promise.all([...this.#suspended.keys()].map((name) => this.#giveUp(name)));
   }
 
   async #fetch(request: SnapshotFetchRequest, options: FetchOptions): Promise<FetchedSnapshot> {
@@ -183,13 +191,16 @@ export class SnapshotFetcher implements AsyncDisposable {
   ): Promise<BegunFetch> {
     const { store } = this.#modules;
     const { reference, key, keptUntilMs } = request;
-    const suspended = this.#suspended.get(reference.blob);
+    const name = nameSuspended(request);
+    const suspended = this.#suspended.get(name);
     if (suspended !== undefined) {
-      this.#suspended.delete(reference.blob);
+      this.#suspended.delete(name);
       suspended.expiry[Symbol.dispose]();
       return suspended;
     }
-    const bytes = (await store.readSnapshot(reference.blob)) ?? (await this.#fetchObject(request, signal, onBytes));
+    const isHere = store.list({}).some((entry) => entry.reference.blob === reference.blob && isOwn(request, entry));
+    const here = isHere ? await store.readSnapshot(reference.blob) : undefined;
+    const bytes = here ?? (await this.#fetchObject(request, signal, onBytes));
     const opened = this.#open(bytes, request);
     return { key, bytes, opened, writer: await store.begin(key, opened.snapshot, { keptUntilMs }) };
   }
@@ -233,10 +244,12 @@ export class SnapshotFetcher implements AsyncDisposable {
     { signal, tally, onBytes }: { signal: AbortSignal; tally: Tally; onBytes: (bytes: number) => void },
   ): Promise<SnapshotEntry> {
     const { writer, bytes } = begun;
+    const { store } = this.#modules;
     const { snapshotKey, maxNewBytes, peer } = request;
     try {
       const { snapshot, pieces } = begun.opened ?? this.#open(bytes, request);
-      const places = writer.missing;
+      const foreign = store.findForeign(snapshot.items, (entry) => isOwn(request, entry));
+      const places = [...new Set([...writer.missing, ...foreign])].sort((a, b) => a - b);
       tally.items = snapshot.items.length / DIGEST_BYTES;
       tally.itemsHere = tally.items - places.length;
       const receive = async (place: number, item: Uint8Array): Promise<void> => {
@@ -254,32 +267,44 @@ export class SnapshotFetcher implements AsyncDisposable {
       await fetchItems(this.#modules, { peer, snapshot: request.reference.blob, places, receive }, { signal });
       return await writer.commit();
     } catch (error) {
-      await this.#suspend(begun, request.reference.blob, error);
+      await this.#suspend(begun, nameSuspended(request), error);
       throw error;
     }
   }
 
   /** Kept for the next fetch unless it is the store that failed, or too large. */
-  async #suspend(begun: BegunFetch, blob: BlobId, error: unknown): Promise<void> {
+  async #suspend(begun: BegunFetch, name: SuspendedName, error: unknown): Promise<void> {
     const isOurs =
       error instanceof BlobError || (error instanceof SnapshotError && error.code === 'SNAPSHOT_TOO_LARGE');
     if (isOurs || this.#isStopped) {
       await begun.writer[Symbol.asyncDispose]();
       return;
     }
-    const expiry = this.#modules.clock.schedule(this.#suspendedMs, () => void this.#giveUp(blob));
-    this.#suspended.set(blob, { ...begun, opened: null, expiry });
+    const expiry = this.#modules.clock.schedule(this.#suspendedMs, () => void this.#giveUp(name));
+    this.#suspended.set(name, { ...begun, opened: null, expiry });
     const [oldest] = this.#suspended.keys();
     if (this.#suspended.size > SUSPENDED_FETCHES && oldest !== undefined) await this.#giveUp(oldest);
   }
 
-  async #giveUp(blob: BlobId): Promise<void> {
-    const suspended = this.#suspended.get(blob);
+  async #giveUp(name: SuspendedName): Promise<void> {
+    const suspended = this.#suspended.get(name);
     if (suspended === undefined) return;
-    this.#suspended.delete(blob);
+    this.#suspended.delete(name);
     suspended.expiry[Symbol.dispose]();
     await suspended.writer[Symbol.asyncDispose]();
   }
+}
+
+/** Whose: what came for one is not another's. */
+function nameSuspended({ key, reference }: SnapshotFetchRequest): SuspendedName {
+  return `${key.role}/${key.lease}/${reference.blob}`;
+}
+
+function isOwn({ key, expected, isOwn: judge }: SnapshotFetchRequest, entry: SnapshotEntry): boolean {
+  if (judge !== undefined) return judge(entry);
+  if (entry.role !== key.role) return false;
+  // A provider's leases are of the job's own requester; a holder is shown leases alone, which may name any job.
+  return entry.lease === key.lease || (key.role === 'provider' && entry.job === expected.job);
 }
 
 async function addItem(writer: SnapshotWriter, place: number, item: Uint8Array): Promise<void> {

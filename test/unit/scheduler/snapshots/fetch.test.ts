@@ -1,9 +1,11 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { SnapshotEntry } from '../../../../src/blob/interface.ts';
-import type { PeerKey } from '../../../../src/domain/ids.ts';
+import type { BlobId, JobId, PeerKey } from '../../../../src/domain/ids.ts';
 import type { BlobRequest, BlobResponse } from '../../../../src/domain/messages.ts';
+import { encodeObject } from '../../../../src/domain/object-type.ts';
+import { SNAPSHOT } from '../../../../src/domain/snapshot.ts';
 import { concatBytes } from '../../../../src/lib/bytes.ts';
-import { sha256 } from '../../../../src/lib/cid.ts';
+import { computeObjectCid, computeRawCid, sha256 } from '../../../../src/lib/cid.ts';
 import type { PeerTransport } from '../../../../src/network/interface.ts';
 import { sealPiece } from '../../../../src/proofs/snapshot-seal.ts';
 import { encodeSnapshotOf } from '../../../../src/scheduler/snapshots/encode-snapshot.ts';
@@ -22,6 +24,7 @@ const KEY = new Uint8Array(32).fill(9);
 const PAGE = 1_500;
 const WHOLE_PAGE = 65_536;
 const LEASE = leaseOf(1);
+const OTHER_JOB = computeObjectCid(new Uint8Array([7])).toString() as JobId;
 /** More than one request's worth. */
 const PAGES = 150;
 const pagesOf = (count: number, { salt = 0, pageBytes = PAGE } = {}): Uint8Array[] =>
@@ -146,6 +149,7 @@ describe('fetching a snapshot', () => {
     const requests = [provider, other].map((node, index) => ({
       ...requestOf(entries[index] as SnapshotEntry, node.peer, state),
       key: { role: 'holder' as const, lease: leaseOf(index), step: 1 },
+      isOwn: ({ lease }: SnapshotEntry) => [leaseOf(0), leaseOf(1)].includes(lease),
     }));
     const fetched = await Promise.all(requests.map((request) => holder.fetcher.fetch(request)));
     expect(fetched.map(({ itemsMoved }) => itemsMoved).toSorted((a, b) => a - b)).toEqual([0, 20]);
@@ -460,6 +464,58 @@ describe('handing out items', () => {
     await settleTasks();
     expect(reads).toBeLessThanOrEqual(1 + 8);
     await frames.return?.();
+  });
+
+  describe('of somebody else’s job that is held here', () => {
+    /** A holder with a snapshot, and a peer that knows of it what is public. */
+    async function startTheft() {
+      const { provider, holder, mesh, clock, third } = await start();
+      const thief = await startSnapshotNode({ mesh, clock, peer: third });
+      nodes.push(thief);
+      const state = memoryStateOf(1, pagesOf(3));
+      const entry = await provide(provider, holder.peer, state);
+      await holder.fetcher.fetch(requestOf(entry, provider.peer, state));
+      const own = { role: 'holder' as const, lease: leaseOf(7), step: 1 };
+      return { holder, thief, state, entry, own };
+    }
+
+    it('is not had by its id', async () => {
+      const { holder, thief, state, entry, own } = await startTheft();
+      const request = { ...requestOf(entry, thief.peer, state), key: own };
+      await expect(holder.fetcher.fetch(request)).rejects.toThrow(/does not hand out/);
+      expect(holder.store.list({ lease: own.lease })).toEqual([]);
+    });
+
+    it('is not had by the hash of a piece', async () => {
+      const { holder, thief, state, own } = await startTheft();
+      const { step, stateRoot, state: body, pieces } = state.checkpoint;
+      // The thief has the object of a state of the same pages, and none of these.
+      const snapshot = encodeSnapshotOf({ job: TEST_JOB, step, stateRoot, state: body, items: pieces, key: null });
+      const bytes = encodeObject(SNAPSHOT, { ...snapshot, job: OTHER_JOB, sealed: true });
+      const blob = computeRawCid(bytes).toString() as BlobId;
+      thief.transport.handle('blob', async function* (request) {
+        if (request.op === 'read') yield { kind: 'chunk', sizeBytes: bytes.length, bytes };
+        else yield { kind: 'not-found' };
+      });
+      const request = {
+        peer: thief.peer,
+        reference: { blob, sizeBytes: bytes.length },
+        key: own,
+        snapshotKey: null,
+        expected: { job: OTHER_JOB, step },
+        keptUntilMs: 2e15,
+      };
+      await expect(holder.fetcher.fetch(request)).rejects.toThrow(/does not hand out/);
+      expect(holder.store.list({ lease: own.lease })).toEqual([]);
+    });
+
+    it('is had by who has all of it', async () => {
+      const { holder, thief, state, own } = await startTheft();
+      const entry = await provide(thief, holder.peer, state);
+      const fetched = await holder.fetcher.fetch({ ...requestOf(entry, thief.peer, state), key: own });
+      expect(fetched).toMatchObject({ itemsMoved: 3, itemsHere: 0 });
+      expect(holder.store.usage().snapshots).toBe(1);
+    });
   });
 
   it('takes no bytes from who is not granted the snapshot, although it knows its id', async () => {
