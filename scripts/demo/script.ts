@@ -152,7 +152,12 @@ export class DemoScript {
     const job = await this.#cast.expect<JobView>(requester, ['job', 'show', 'latest']);
     this.#screen.require('that is the job that was submitted', job.job === submitted.job);
     await this.#checkReplacement(job, victim);
-    const lossesOf = (lease: string): readonly number[] => view.lossesOf(lease);
+    // A replica that was moved prints each round once: the first ones by the provider that was lost.
+    const lossesOf = (replica: number): readonly number[] =>
+      job.attempts
+        .filter((attempt) => attempt.replica === replica)
+        .toSorted((a, b) => a.attempt - b.attempt)
+        .flatMap(({ lease }) => view.lossesOf(lease));
     this.#checkAgreement(job, lossesOf);
     return { job, victim: victim.member };
   }
@@ -170,8 +175,12 @@ export class DemoScript {
     );
     const nameOf = (peer: string | undefined): string => this.#members.get(peer ?? '')?.name ?? 'nobody';
     this.#screen.require(
-      `replica ${lost?.replica} was lost with ${victim.member.name} and done again, from the start, by ${nameOf(next?.provider)}`,
-      lost?.state === 'lost' && next !== undefined && next.provider !== victim.member.peer,
+      `replica ${lost?.replica} was lost with ${victim.member.name}; ${nameOf(next?.provider)} went on with it from the state after round ${next?.resumedFrom?.step}`,
+      lost?.state === 'lost' &&
+        next !== undefined &&
+        next.provider !== victim.member.peer &&
+        next.resumedFrom?.lease === lost.lease &&
+        next.resumedFrom.step > 0,
     );
     const first = job.attempts.filter(({ attempt }) => attempt === 0).map(({ provider }) => provider);
     this.#screen.claim('the replacement is the fourth provider', next !== undefined && !first.includes(next.provider));
@@ -179,7 +188,7 @@ export class DemoScript {
     this.#screen.claim('the killed daemon left no process behind', orphans.length === 0);
   }
 
-  #checkAgreement(job: JobView, lossesOf: (lease: string) => readonly number[]): void {
+  #checkAgreement(job: JobView, lossesOf: (replica: number) => readonly number[]): void {
     this.#screen.require(`the job is completed (${job.state})`, job.state === 'completed' && job.result !== null);
     const { result } = job;
     if (result === null) return;
@@ -190,14 +199,14 @@ export class DemoScript {
       `${REPLICAS} different providers committed to byte-identical results, then revealed them`,
       result.agreeing.length === REPLICAS && result.dissenting.length === 0 && providers.size === REPLICAS,
     );
-    const losses = result.agreeing.map((lease) => lossesOf(lease));
+    const losses = Array.from({ length: REPLICAS }, (_, replica) => lossesOf(replica));
     const [first = []] = losses;
     this.#screen.claim(
       `the loss fell from ${first[0]?.toFixed(3)} to ${first.at(-1)?.toFixed(3)} ${renderSparkline(first)}`,
       (first.at(-1) ?? Number.POSITIVE_INFINITY) < (first[0] ?? 0) / 5,
     );
     this.#screen.claim(
-      'every loss of every round is the same on all three',
+      'every loss of every round is the same in all three, over the move too',
       losses.every((of) => of.length > 0 && of.join() === first.join()),
     );
     this.#screen.line(pc.dim(`  output root ${result.outputRoot}`));

@@ -129,7 +129,8 @@ export class AttemptCheckpoints {
     const isPausing = this.#attempt.pauseReason !== null;
     const next = isPausing ? 'halt' : 'continue';
     const keptUntilMs = keeper.keptUntilMs(this.#attempt);
-    const task = isPausing || orders.isDue ? await orders.begin(state, { keptUntilMs }) : null;
+    const isDue = orders.takesOne();
+    const task = isPausing || isDue ? await orders.begin(state, { keptUntilMs }) : null;
     const publish = (entry: SnapshotEntry | null): Promise<void> =>
       this.#publish(chain, { link, fuel: state.fuel, entry });
     if (task !== null) return orders.order(task, { next, track: this.#track, publish });

@@ -45,15 +45,22 @@ export class SnapshotOrders implements AsyncDisposable {
   readonly #lease: LeaseId;
   readonly #pacer: SnapshotPacer;
   #task: SnapshotTask | null = null;
+  #checkpointAtMs: number;
+  #intervalMs = 0;
 
   constructor(modules: SnapshotOrdersModules, { lease, share }: SnapshotOrdersOptions) {
     this.#modules = modules;
     this.#lease = lease;
-    this.#pacer = new SnapshotPacer({ share, beganAtMs: modules.clock.monotonicMs() });
+    this.#checkpointAtMs = modules.clock.monotonicMs();
+    this.#pacer = new SnapshotPacer({ share, beganAtMs: this.#checkpointAtMs });
   }
 
-  get isDue(): boolean {
-    return this.#modules.maker !== null && this.#pacer.isDue(this.#modules.clock.monotonicMs());
+  /** Called once at each checkpoint. */
+  takesOne(): boolean {
+    const nowMs = this.#modules.clock.monotonicMs();
+    this.#intervalMs = nowMs - this.#checkpointAtMs;
+    this.#checkpointAtMs = nowMs;
+    return this.#modules.maker !== null && this.#pacer.isDue(nowMs);
   }
 
   /** Null if there will be none. */
@@ -72,6 +79,7 @@ export class SnapshotOrders implements AsyncDisposable {
   order(task: SnapshotTask, { next, track, publish }: SnapshotAfter): CheckpointOrder {
     const { clock } = this.#modules;
     const beganAtMs = clock.monotonicMs();
+    let handedOverMs = 0;
     let hasFailed = false;
     const attempting = async <T>(work: () => Promise<T>): Promise<T | null> => {
       if (hasFailed) return null;
@@ -86,12 +94,16 @@ export class SnapshotOrders implements AsyncDisposable {
     const finish = async (): Promise<void> => {
       const entry = await attempting(() => task.complete());
       await this[Symbol.asyncDispose]();
-      this.#count(entry, clock.monotonicMs() - beganAtMs);
+      this.#count(entry, { handedOverMs, durationMs: clock.monotonicMs() - beganAtMs });
       await publish(entry);
     };
     return {
       wanted: task.wanted,
-      receive: (place, bytes) => track(async () => void (await attempting(() => task.receive(place, bytes)))),
+      receive: (place, bytes) =>
+        track(async () => {
+          await attempting(() => task.receive(place, bytes));
+          handedOverMs = clock.monotonicMs() - beganAtMs;
+        }),
       complete: () => track(finish),
       // oxlint-disable-next-line unicorn/no-thenable
       then: next,
@@ -105,9 +117,11 @@ export class SnapshotOrders implements AsyncDisposable {
     await task?.[Symbol.asyncDispose]();
   }
 
-  #count(entry: SnapshotEntry | null, durationMs: number): void {
+  /** The program runs on once its pieces are handed over, and waits again only where it comes to its next checkpoint. */
+  #count(entry: SnapshotEntry | null, times: { readonly handedOverMs: number; readonly durationMs: number }): void {
     const { metrics } = this.#modules;
-    this.#pacer.spend(durationMs);
+    const { handedOverMs, durationMs } = times;
+    this.#pacer.spend(handedOverMs + Math.max(0, durationMs - handedOverMs - this.#intervalMs));
     metrics.snapshotSeconds.observe(durationMs / 1000);
     if (entry === null) return;
     metrics.snapshots.increment({ result: 'made' });
