@@ -91,6 +91,17 @@ export class CheckpointStore {
     return found.reverse();
   }
 
+  /** Of one attempt those of which the next one is not here: what follows on them was not seen. */
+  async *beforeGaps(job: JobId, lease: LeaseId): AsyncGenerator<StoredCheckpoint, void> {
+    const range = { gte: keyOf(job, lease, 0), lt: `${job}/${lease}/${AFTER_DIGITS}` };
+    let before: readonly [key: string, bytes: Uint8Array, index: number] | undefined;
+    for await (const [key, bytes] of this.#entries.entries(range)) {
+      const index = Number(key.slice(-INDEX_DIGITS));
+      if (before !== undefined && index !== before[2] + 1) yield decodeCheckpoint(before[0], before[1]);
+      before = [key, bytes, index];
+    }
+  }
+
   /** In the order in which they were held. */
   async loadHeld(job: JobId): Promise<HeldPoint[]> {
     const key = `${job}/held`;

@@ -94,6 +94,10 @@ export function createJobRunParts(modules: JobRunModules, options: JobRunOptions
   const parts = { ...modules, ledger, log, book, keeper };
   const desk = new AttemptDesk(parts, { ...options.requester, job, snapshotKey, hooks });
   for (const attempt of options.cases) desk.cases.set(attempt.id, attempt);
+  const beforeGaps = async function* (lease: LeaseId) {
+    await book.flush();
+    yield* modules.checkpoints.beforeGaps(id, lease);
+  };
   return {
     ledger,
     book,
@@ -104,7 +108,7 @@ export function createJobRunParts(modules: JobRunModules, options: JobRunOptions
       { ...options.requester, job, signal: hooks.signal },
     ),
     pauses: new PauseAsks(modules),
-    chains: new ResultChains({ ...modules, newest: (lease) => book.newest(lease) }, { job }),
+    chains: new ResultChains({ ...modules, newest: (lease) => book.newest(lease), beforeGaps }, { job }),
   };
 }
 

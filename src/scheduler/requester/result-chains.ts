@@ -24,6 +24,8 @@ export interface ChainClaim {
   readonly receipt: Receipt;
   /** The newest checkpoint that was told while the attempt ran; null if none was. */
   readonly newest: Checkpoint | null;
+  /** Those that were told of which the next one was not: the newest does not stand for them. */
+  readonly beforeGaps?: readonly Pick<Checkpoint, 'index' | 'head'>[];
 }
 
 /**
@@ -36,7 +38,8 @@ export async function checkChain(bytes: Uint8Array, claim: ChainClaim): Promise<
   const verified = verifyChain(decoded.value, claim);
   if (!verified.ok) return invalid(CHAIN_INVALID, verified.problem.detail);
   const chain = verified.value;
-  const { newest, receipt } = claim;
+  const { newest, beforeGaps = [], receipt } = claim;
+  const told = newest === null ? beforeGaps : [...beforeGaps, newest];
   const { outcome, steps, metricsHash } = receipt.result;
   const last = chain.links.at(-1);
   const isStepping = claim.job.value.checkpoints?.schedule.kind !== 'rounds';
@@ -45,7 +48,7 @@ export async function checkChain(bytes: Uint8Array, claim: ChainClaim): Promise<
     (last !== undefined && last.step === steps && areBytesEqual(last.metricsHash, metricsHash));
   return checkRules(CHAIN_INVALID, null, [
     [
-      newest === null || areBytesEqual(headAt(chain, newest.index), newest.head),
+      told.every(({ index, head }) => areBytesEqual(headAt(chain, index), head)),
       'it is not the chain that was told while it ran',
     ],
     [!isStepping || isFinal, 'it does not end with the state of the result'],
@@ -74,6 +77,7 @@ export interface ResultChainModules {
   readonly transport: Pick<PeerTransport, 'request'>;
   readonly blobs: BlobStore;
   readonly newest: (lease: LeaseId) => Checkpoint | null;
+  readonly beforeGaps: (lease: LeaseId) => AsyncIterable<{ readonly value: Checkpoint }>;
 }
 
 export interface ChainFault {
@@ -116,7 +120,11 @@ export class ResultChains {
     if (missing !== null) return invalid('CHECKPOINT_CHAIN_UNAVAILABLE', missing);
     const bytes = await this.#modules.blobs.get(named.blob, CHECKPOINT_CHAIN.maxBytes);
     const newest = this.#modules.newest(id);
-    return checkChain(bytes, { job: this.#job, lease, receipt: receipt.value, newest });
+    const beforeGaps: Pick<Checkpoint, 'index' | 'head'>[] = [];
+    for await (const { value } of this.#modules.beforeGaps(id)) {
+      beforeGaps.push({ index: value.index, head: value.head.slice() });
+    }
+    return checkChain(bytes, { job: this.#job, lease, receipt: receipt.value, newest, beforeGaps });
   }
 
   /** Null once it is in the store, else why not. */

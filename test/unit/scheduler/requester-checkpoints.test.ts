@@ -101,7 +101,7 @@ describe('checkpoints of an attempt', () => {
     expect(kept).toEqual([rig.clock.nowMs() + 3_600_000, rig.clock.nowMs() + 3_600_000]);
   });
 
-  it('count as held where the job names another holder', async () => {
+  it('count as held once another holder that the job names has their snapshots', async () => {
     const rig = await RequesterRig.start();
     const provider = await rig.addProvider({ holds: true });
     const holder = (await rig.addProvider({ refuseOffer: () => ({ code: 'DRAINING', detail: '' }) })).peer;
@@ -109,6 +109,7 @@ describe('checkpoints of an attempt', () => {
     await rig.leased(provider);
     expect(provider.only.lease.value.snapshotHolder).toBe(holder);
     await provider.checkpoint(provider.only, 10);
+    provider.emit(provider.only, { kind: 'held', index: 1 });
     await eventually(async () => (await rig.requester.show(job)).attempts[0]?.checkpoint?.heldStep === 10);
     expect(rig.snapshots.requests).toEqual([]);
   });
@@ -323,6 +324,20 @@ describe('the chain of a result', () => {
     await rig.clock.advance(5);
     attempt.chain?.links.pop();
     attempt.chain?.add(10, rig.clock.nowMs());
+    await provider.finish(attempt);
+    expect((await rig.end(job)).attempts[0]?.reason).toMatch(/^CHECKPOINT_CHAIN_INVALID: .*told while it ran/);
+  });
+
+  it('has to hold what was told before a gap', async () => {
+    const running = await runOne({}, { retries: 0 });
+    const { provider, attempt, rig, job } = running;
+    await provider.checkpoint(attempt, 10);
+    await eventually(async () => (await stepsOf(running)).includes(10));
+    await rig.clock.advance(5);
+    attempt.chain?.links.pop();
+    for (const step of [10, 20]) attempt.chain?.add(step, rig.clock.nowMs());
+    await provider.checkpoint(attempt, 30);
+    await eventually(async () => (await stepsOf(running)).includes(30));
     await provider.finish(attempt);
     expect((await rig.end(job)).attempts[0]?.reason).toMatch(/^CHECKPOINT_CHAIN_INVALID: .*told while it ran/);
   });
