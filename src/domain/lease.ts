@@ -50,6 +50,8 @@ export const leaseSchema = z.strictObject({
   commitReveal: z.boolean(),
   /** Who is given each snapshot; absent where the job makes no checkpoints. */
   snapshotHolder: peerKeySchema.optional(),
+  /** As the job says, which a holder does not see; absent: they are not sealed, so the holder can check them. */
+  snapshotsSealed: z.literal(true).optional(),
   /** Where this attempt goes on from: a checkpoint of its own predecessor, never of another replica. */
   resume: resumePointSchema.optional(),
 });

@@ -257,6 +257,7 @@ export class TestRequester {
       deadlineMs: job.value.deadlineMs,
       commitReveal: job.value.replication.replicas > 1,
       ...(job.value.checkpoints === undefined ? {} : { snapshotHolder: job.value.checkpoints.holder ?? this.peer }),
+      ...(job.value.checkpoints?.sealed === true ? { snapshotsSealed: true } : {}),
       ...change,
     };
   }

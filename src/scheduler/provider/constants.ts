@@ -13,6 +13,8 @@ export const MAX_RATED_PEERS = 1_024;
 
 /** A job that has less time than this is refused, ms. */
 export const MIN_RUN_MS = 50;
+/** An attempt that is taken up again may run this long at least, ms: it may have been near its end. */
+export const MIN_WALL_TIME_LEFT_MS = 1_000;
 /** A job that crashed its executor this often is quarantined (design section 6). */
 export const POISON_LIMIT = 3;
 /** Jobs whose crashes are remembered; the oldest is forgotten. */
@@ -86,6 +88,8 @@ export const INLINE_CHAIN_BYTES = 64 * 1024;
 
 /** A holder is told of a snapshot again after this long, ms, doubled each time. */
 export const HOLD_BACKOFF_MS = { first: 500, longest: 60_000 } as const;
+/** How long the end of a paused attempt waits for the holder to have its last snapshot, ms, and no longer than its lease lets it. */
+export const HOLD_PATIENCE_MS = 10_000;
 /** Leases with a holder to be told; those of further ones are announced with their next snapshot. */
 export const MAX_HOLD_NOTICES = 4_096;
 /** How long a holder may take to fetch one snapshot, ms: 4 GiB at 7 MiB a second. */

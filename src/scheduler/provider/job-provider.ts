@@ -69,6 +69,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       if (this.#parts.journal.leases.has(attempt.id)) this.#suspend(attempt);
       else this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
     }
+    this.#parts.notices[Symbol.dispose]();
     using deadline = createDeadline(STOP_TIMEOUT_MS);
     const isToldOfAll = (): boolean => this.#isQuiet() && this.#answers.size === 0;
     await this.#waitForQuiet(deadline.signal, isToldOfAll).catch(ignoreAbort);
@@ -76,7 +77,6 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     this.#parts.pulse[Symbol.dispose]();
     this.#parts.keeper[Symbol.dispose]();
     this.#parts.snapshots[Symbol.dispose]();
-    this.#parts.notices[Symbol.dispose]();
     this.#parts.holder[Symbol.dispose]();
   }
 

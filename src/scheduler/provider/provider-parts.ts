@@ -143,7 +143,7 @@ function createSnapshotParts(modules: JobProviderModules, options: JobProviderOp
   const inputs = new InputLoader({ blobs, transport, self, logger });
   const ownDuties = new SnapshotDuties(database, 'provider');
   const snapshots = new SnapshotKeeper({ ...common, store, duties: ownDuties }, options.snapshots);
-  const notices = new HoldNotices({ ...common, transport }, options.snapshots);
+  const notices = new HoldNotices({ ...common, transport, journal }, options.snapshots);
   const resume = new ResumeLoader({
     ...common,
     snapshots: modules.snapshots ?? null,

@@ -101,7 +101,7 @@ export class AttemptDesk {
     const { job } = this.#options;
     const { provider, instrumenter } = offer.value;
     const number = countAttempts(ledger.state, replica).total;
-    const resume = chooseResumePoint(ledger.state, { replica, provider }, this.#modules.keeper.listPoints());
+    const resume = chooseResumePoint(ledger.state, { replica, provider }, this.#modules.keeper.listPoints(provider));
     const value = createLease(
       { id: ledger.job, job: job.value, offer, replica, attempt: number, resume },
       { requester: signer.peer, random, nowMs: clock.nowMs() },

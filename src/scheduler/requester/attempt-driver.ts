@@ -236,6 +236,8 @@ export class AttemptDriver {
         return this.#commit(event.commitment);
       case 'checkpoint':
         return this.#takeCheckpoint(event.checkpoint);
+      case 'held':
+        return this.#options.checkpoints?.confirm(event.index);
       case 'receipt':
         return this.#receive(event.receipt, event.inlineBlobs);
       default:

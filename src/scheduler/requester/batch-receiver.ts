@@ -266,6 +266,7 @@ export class BatchReceiver {
         return this.#fail(member, 'UNEXPECTED_ANSWER', 'it committed to what is not committed to', true);
       case 'phase':
       case 'checkpoint':
+      case 'held':
         return;
       default:
         return event satisfies never;

@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../../domain/checkpoint.ts';
-import type { JobId, LeaseId, UnixMs } from '../../domain/ids.ts';
+import type { JobId, LeaseId, PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { encodeHex } from '../../lib/bytes.ts';
 import type { CheckpointStore, CheckpointWrite, StoredCheckpoint } from '../checkpoint-store.ts';
@@ -55,6 +55,19 @@ export class CheckpointBook {
     return this.#held;
   }
 
+  /** The held points, and the newest that a provider made itself: it has those, should their holder not. Oldest attempt first. */
+  listReachable(provider: PeerKey): readonly HeldPoint[] {
+    const own = [...this.#newest].flatMap(([lease, value]) =>
+      value.provider === provider && !this.#isHeld(lease, value.index) ? describePoint(lease, value) : [],
+    );
+    const order = [...this.#newest.keys()];
+    return [...this.#held, ...own].toSorted((a, b) => order.indexOf(a.lease) - order.indexOf(b.lease));
+  }
+
+  #isHeld(lease: LeaseId, index: number): boolean {
+    return this.#held.some((point) => point.lease === lease && point.index === index);
+  }
+
   /** What an attempt's view says of its checkpoints. */
   summarize(lease: LeaseId): Pick<AttemptView, 'checkpoint'> {
     const newest = this.#newest.get(lease);
@@ -63,12 +76,12 @@ export class CheckpointBook {
     return { checkpoint: { step: newest.step, head: encodeHex(newest.head), heldStep } };
   }
 
-  /** H of an earlier checkpoint of the attempt; undefined if it is not known. */
-  async findHead(lease: LeaseId, index: number): Promise<Uint8Array | undefined> {
+  /** An earlier checkpoint of the attempt; undefined if it is not known. */
+  async find(lease: LeaseId, index: number): Promise<Checkpoint | undefined> {
     const pending = this.#pending.find((write) => write.lease === lease && write.checkpoint.value.index === index);
-    if (pending !== undefined) return pending.checkpoint.value.head;
+    if (pending !== undefined) return pending.checkpoint.value;
     await this.#writing;
-    return (await this.#modules.store.find(this.#job, lease, index))?.value.head;
+    return (await this.#modules.store.find(this.#job, lease, index))?.value;
   }
 
   /** Takes the next checkpoint of an attempt. It is written with those that come meanwhile; see `flush`. */
@@ -105,11 +118,8 @@ export class CheckpointBook {
    * any more, since newer ones of the replica are held.
    */
   async hold(owner: CheckpointOwner, value: Checkpoint, siblings: ReadonlySet<LeaseId>): Promise<HeldPoint[]> {
-    const { snapshot } = value;
-    const isKnown = this.#held.some((point) => point.lease === owner.lease && point.index === value.index);
-    if (snapshot === null || isKnown) return [];
-    const { index, step, fuel, head, stateRoot } = value;
-    const point: HeldPoint = { lease: owner.lease, index, step, fuel, head, stateRoot, snapshot };
+    const [point] = describePoint(owner.lease, value);
+    if (point === undefined || this.#isHeld(owner.lease, value.index)) return [];
     const own = [...this.#held.filter(({ lease }) => siblings.has(lease)), point];
     const dropped = own.slice(0, Math.max(0, own.length - SNAPSHOTS_HELD_PER_REPLICA));
     this.#held = [...this.#held, point].filter((entry) => !dropped.includes(entry));
@@ -122,6 +132,14 @@ export class CheckpointBook {
   #publish(event: JobEvent, sequence: number): void {
     if (this.#modules.hub.isFollowed(this.#job)) this.#modules.hub.publish(this.#job, { event, sequence });
   }
+}
+
+/** None where no snapshot was made. */
+function describePoint(
+  lease: LeaseId,
+  { index, step, fuel, head, stateRoot, snapshot }: Checkpoint,
+): readonly HeldPoint[] {
+  return snapshot === null ? [] : [{ lease, index, step, fuel, head, stateRoot, snapshot }];
 }
 
 export function describeCheckpointEvent(

@@ -51,6 +51,12 @@ export class CheckpointFollower {
     return valid(null);
   }
 
+  /** Says the provider: a third party has the snapshot of its checkpoint `index`. */
+  async confirm(index: number): Promise<void> {
+    const { lease } = this.#options;
+    await this.#modules.keeper.confirm({ lease: leaseIdOf(lease), replica: lease.value.replica }, index);
+  }
+
   /** Resolves when all that was taken is on disk. */
   flush(): Promise<void> {
     return this.#modules.book.flush();
@@ -62,8 +68,8 @@ export class CheckpointFollower {
     this.#repeated += 1;
     if (this.#repeated > REPEATED_CHECKPOINTS)
       return invalid(CHECKPOINT_INVALID, 'it repeats its checkpoints endlessly');
-    const known = await this.#modules.book.findHead(lease, index);
-    if (known === undefined || areBytesEqual(known, head)) return valid(null);
+    const known = await this.#modules.book.find(lease, index);
+    if (known === undefined || areBytesEqual(known.head, head)) return valid(null);
     await this.#modules.book.addConflict(lease, wire);
     return invalid('CHECKPOINT_EQUIVOCATION', `it signed two different checkpoints as number ${index}`);
   }

@@ -47,6 +47,7 @@ export function createLease(
     deadlineMs: job.deadlineMs,
     commitReveal: job.replication.replicas > 1,
     ...(holder === undefined ? {} : { snapshotHolder: holder }),
+    ...(job.checkpoints?.sealed === true ? { snapshotsSealed: true } : {}),
     ...(holder === undefined || resume === undefined ? {} : { resume: describeResume(resume, holder) }),
   };
 }

@@ -87,7 +87,8 @@ interface Announced {
 
 /**
  * Holds the snapshots of one job: of each attempt the newest that was announced is fetched, one at a time, and those
- * that were overtaken meanwhile are skipped. Where the job names another holder, what was announced counts as held there.
+ * that were overtaken meanwhile are skipped. Where the job names another holder, that one fetches them, and what the
+ * provider says that it has counts as held.
  */
 export class SnapshotKeeper {
   readonly #modules: SnapshotKeeperModules;
@@ -106,20 +107,26 @@ export class SnapshotKeeper {
   }
 
   announce(owner: CheckpointOwner, checkpoint: Checkpoint, provider: PeerKey): void {
-    if (this.#isStopped || checkpoint.snapshot === null) return;
-    if (!this.#isHolder) {
-      this.#hold(owner, checkpoint).catch(this.#options.onDefect);
-      return;
-    }
+    if (this.#isStopped || checkpoint.snapshot === null || !this.#isHolder) return;
     const slot = this.#slot(owner, provider);
     slot.next = checkpoint;
     if (!slot.isRunning) this.#run(slot).catch(this.#options.onDefect);
   }
 
-  /** Points that can be gone on from now. */
-  listPoints(): readonly HeldPoint[] {
+  /** The provider's word that a third party holds a snapshot: believed, for a false one fails when it is claimed. */
+  async confirm(owner: CheckpointOwner, index: number): Promise<void> {
+    const { book } = this.#modules;
+    const latest = book.held.findLast(({ lease }) => lease === owner.lease)?.index ?? -1;
+    // Of no use, and a provider could say it endlessly.
+    if (this.#isHolder || index <= latest || index > (book.newest(owner.lease)?.index ?? -1)) return;
+    const checkpoint = await book.find(owner.lease, index);
+    if (checkpoint !== undefined && checkpoint.snapshot !== null) await this.#hold(owner, checkpoint);
+  }
+
+  /** Points that a provider can go on from now. */
+  listPoints(provider: PeerKey): readonly HeldPoint[] {
     const { book, snapshots } = this.#modules;
-    if (!this.#isHolder) return book.held;
+    if (!this.#isHolder) return book.listReachable(provider);
     return book.held.filter((point) => snapshots.find(point.snapshot.blob) !== undefined);
   }
 

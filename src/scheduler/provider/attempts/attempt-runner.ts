@@ -1,4 +1,5 @@
 import type { BlobStore } from '../../../blob/interface.ts';
+import type { Resources } from '../../../domain/job.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import { createDeadline } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -8,11 +9,11 @@ import type { ExecutionResult, ExecutionSink, ResumeState } from '../../../sandb
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import type { ResumeLoader } from '../checkpoints/resume-loader.ts';
-import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS } from '../constants.ts';
+import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS, MIN_WALL_TIME_LEFT_MS } from '../constants.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
-import { attachChain, type Conclusion, concludeExecution, concludeFailure } from '../results/conclusion.ts';
+import { addUsage, attachChain, type Conclusion, concludeExecution, concludeFailure } from '../results/conclusion.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { AttemptStopped } from './attempt-stopped.ts';
 import type { InputLoader, LoadedInputs } from './input-loader.ts';
@@ -88,7 +89,7 @@ export class AttemptRunner {
   async #execute(attempt: Attempt, { module, inputs, resume }: LoadedAttempt): Promise<ExecutionResult> {
     attempt.signal.throwIfAborted();
     const { executor, isolation } = attempt.options;
-    const { workload, resources, checkpoints } = attempt.job.value;
+    const { workload, checkpoints } = attempt.job.value;
     const { desk, store } = this.#modules;
     if (!attempt.run.options.isBatch) {
       // Intent before effect: a job that takes the daemon down with it is found by this mark (design section 6).
@@ -105,10 +106,11 @@ export class AttemptRunner {
       workload,
       module,
       inputs,
-      resources,
+      resources: limitResources(attempt),
       checkpoints: checkpoints?.schedule ?? null,
       resume,
     };
+    attempt.runningSinceMs = this.#modules.clock.monotonicMs();
     return await executor.execute(task, this.#createSink(attempt), { signal: attempt.signal });
   }
 
@@ -137,7 +139,8 @@ export class AttemptRunner {
       },
       progress: (progress) => {
         attempt.hasLife = true;
-        attempt.progress = progress;
+        const cpuTimeMs = attempt.usedBefore.cpuTimeMs + progress.cpuTimeMs;
+        attempt.progress = { ...progress, cpuTimeMs };
       },
       checkpoint: async (state) => {
         if (attempt.checkpoints === null) throw new InternalError('a checkpoint of a job that makes none');
@@ -162,7 +165,8 @@ export class AttemptRunner {
   /** The links that were told are in its receipt too, unless they cannot be stored. */
   async #fail(attempt: Attempt, reason: StopReason): Promise<Conclusion> {
     attempt.phase = 'concluding';
-    const failure = concludeFailure(attempt.subject, reason);
+    const used = attempt.computeUsage(this.#modules.clock);
+    const failure = addUsage(concludeFailure(attempt.subject, reason), used);
     try {
       return await attachChain(failure, attempt.checkpoints?.encode() ?? null, this.#modules.blobs);
     } catch (error) {
@@ -184,6 +188,13 @@ export class AttemptRunner {
 
 interface LoadedAttempt extends LoadedInputs {
   readonly resume: ResumeState | null;
+}
+
+/** The job's limits less the wall time that processes before this one have used: its requester counts from the lease. */
+function limitResources({ job, usedBefore }: Attempt): Resources {
+  const { resources } = job.value;
+  const leftMs = Math.max(MIN_WALL_TIME_LEFT_MS, resources.wallTimeMs - usedBefore.wallTimeMs);
+  return { ...resources, wallTimeMs: Math.min(resources.wallTimeMs, leftMs) };
 }
 
 /** A program that was halted has ended because its requester asked for it, for the reason that it gave. */

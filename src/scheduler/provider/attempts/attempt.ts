@@ -5,9 +5,10 @@ import type { Lease } from '../../../domain/lease.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import type { ATTEMPT_FAILURES } from '../../../domain/receipt.ts';
 import type { Signed } from '../../../domain/signed.ts';
+import type { Clock } from '../../../lib/clock.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
 import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
-import { SEQUENCES_PER_GENERATION } from '../checkpoints/attempt-origin.ts';
+import { type AttemptSign, SEQUENCES_PER_GENERATION } from '../checkpoints/attempt-origin.ts';
 import type { KnownLinks } from '../checkpoints/known-links.ts';
 import { createLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts';
 import type { ConclusionSubject } from '../results/conclusion.ts';
@@ -25,11 +26,22 @@ export interface StopReason {
   readonly detail: string;
 }
 
+/** What a program took, whole ms. */
+export interface AttemptUsage {
+  readonly wallTimeMs: number;
+  readonly cpuTimeMs: number;
+}
+
+const NO_USAGE: AttemptUsage = { wallTimeMs: 0, cpuTimeMs: 0 };
+
 /** What the process before left of an attempt that is gone on with. */
 export interface RestoredAttempt {
   /** How often it was taken up, this time included. */
   readonly generation: number;
   readonly links: KnownLinks;
+  /** In all processes before, as far as it was written down. */
+  readonly used: AttemptUsage;
+  readonly heldIndex: number | null;
 }
 
 export interface AttemptOptions {
@@ -63,8 +75,13 @@ export class Attempt implements FeedSource {
   /** True once the executor gave a sign of life after the last renewal. */
   hasLife = false;
   progressSequence = 0;
-  progress = { fuel: 0, step: 0, cpuTimeMs: 0 };
+  /** CPU time as in `AttemptSign`. */
+  progress: { fuel: number; step: number; cpuTimeMs: number };
   startedAtMs: number;
+  /** Since when its program runs in this process, monotonic ms; null before. */
+  runningSinceMs: number | null = null;
+  /** Newest link of which a third party has said that it holds the snapshot. */
+  heldIndex: number | null;
   stopReason: StopReason | null = null;
   /** Set once it was asked to end at its next checkpoint. */
   pauseReason: StopReason | null = null;
@@ -85,6 +102,8 @@ export class Attempt implements FeedSource {
     this.log = new EventLog(this.id, firstSequence);
     if (options.restored !== undefined) this.log.recall(noteLinks(options.restored.links));
     this.progressSequence = firstSequence;
+    this.progress = { fuel: 0, step: 0, cpuTimeMs: this.usedBefore.cpuTimeMs };
+    this.heldIndex = options.restored?.heldIndex ?? null;
     this.renewedAtMs = options.acceptedAtMonotonicMs;
     this.startedAtMs = options.acceptedAtMs;
   }
@@ -120,6 +139,33 @@ export class Attempt implements FeedSource {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  /** What its program used in the processes before this one. */
+  get usedBefore(): AttemptUsage {
+    return this.options.restored?.used ?? NO_USAGE;
+  }
+
+  /** What its program has used in this process, as far as it is known while it runs. */
+  computeUsage(clock: Pick<Clock, 'monotonicMs'>): AttemptUsage {
+    if (this.runningSinceMs === null) return NO_USAGE;
+    const wallTimeMs = Math.max(0, Math.trunc(clock.monotonicMs() - this.runningSinceMs));
+    return { wallTimeMs, cpuTimeMs: Math.max(0, Math.trunc(this.progress.cpuTimeMs - this.usedBefore.cpuTimeMs)) };
+  }
+
+  /** What the next process has to know of it besides its origin and its links. */
+  describeSign(clock: Clock): AttemptSign {
+    const { generation = 0, links = [] } = this.options.restored ?? {};
+    const used = this.computeUsage(clock);
+    return {
+      version: 1,
+      generation,
+      atMs: UnixMs(clock.nowMs()),
+      linksBefore: links.length,
+      wallTimeMs: this.usedBefore.wallTimeMs + used.wallTimeMs,
+      cpuTimeMs: this.usedBefore.cpuTimeMs + used.cpuTimeMs,
+      heldIndex: this.heldIndex,
+    };
   }
 
   /** The record of this lease as it was journalled before it was countersigned. */

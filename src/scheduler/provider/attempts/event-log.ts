@@ -40,6 +40,7 @@ export class EventLog {
   #lastSequence: number;
   #dropped = 0;
   #noteSequence = 0;
+  #heldSequence = 0;
 
   /** @param lastSequence of the event before the first one here */
   constructor(lease: LeaseId, lastSequence = 0) {
@@ -60,6 +61,7 @@ export class EventLog {
     this.#lastSequence = Math.max(this.#lastSequence + 1, sequence);
     const sequenced: SequencedEvent = { lease: this.lease, sequence: this.#lastSequence, atMs: UnixMs(nowMs), event };
     const sizeBytes = estimateEventBytes(event);
+    if (event.kind === 'held') this.#forgetHeld(this.#lastSequence);
     this.#buffered.push({ entry: sequenced, sizeBytes });
     this.#sizeBytes += sizeBytes;
     if (event.kind === 'checkpoint') this.#countCheckpoint();
@@ -100,6 +102,17 @@ export class EventLog {
       else low = middle + 1;
     }
     return low;
+  }
+
+  /** Which snapshot a third party holds is told by the newest of these events; the one before goes. */
+  #forgetHeld(nextSequence: number): void {
+    const index = this.#indexAfter(this.#heldSequence - 1);
+    const buffered = this.#buffered[index];
+    if (this.#heldSequence > 0 && buffered?.entry.sequence === this.#heldSequence) {
+      this.#buffered.splice(index, 1);
+      this.#sizeBytes -= buffered.sizeBytes;
+    }
+    this.#heldSequence = nextSequence;
   }
 
   /** Of too many the older half is only noted, so that the cost of each is constant. */
@@ -160,6 +173,7 @@ export function estimateEventBytes(event: AttemptEvent): number {
 function estimateContentBytes(event: AttemptEvent): number {
   switch (event.kind) {
     case 'phase':
+    case 'held':
       return 0;
     case 'log':
       // UTF-16 units take at most 3 bytes each in UTF-8.

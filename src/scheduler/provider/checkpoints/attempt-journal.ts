@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CHECKPOINT } from '../../../domain/checkpoint.ts';
-import { integerSchema, type LeaseId, UnixMs, unixMsSchema } from '../../../domain/ids.ts';
+import { integerSchema, type LeaseId, unixMsSchema } from '../../../domain/ids.ts';
 import { decodeObject } from '../../../domain/object-type.ts';
 import { type SignedWire, signedWireSchema } from '../../../domain/signed.ts';
 import { readSignedPayload } from '../../../proofs/signed-object.ts';
@@ -54,14 +54,13 @@ export class AttemptJournal {
   }
 
   /** To be written with the note that the program runs. */
-  beginOperations(lease: LeaseId, origin: AttemptOrigin, nowMs: number): readonly WriteOperation[] {
+  beginOperations(lease: LeaseId, origin: AttemptOrigin, sign: AttemptSign): readonly WriteOperation[] {
     this.#known.add(lease);
-    return [this.#origins.putOperation(lease, origin), this.signOperation(lease, { generation: 0, nowMs })];
+    return [this.#origins.putOperation(lease, origin), this.signOperation(lease, sign)];
   }
 
-  signOperation(lease: LeaseId, sign: { readonly generation: number; readonly nowMs: number }): WriteOperation {
-    const { generation, nowMs } = sign;
-    return this.#signs.putOperation(lease, { version: 1, generation, atMs: UnixMs(nowMs) });
+  signOperation(lease: LeaseId, sign: AttemptSign): WriteOperation {
+    return this.#signs.putOperation(lease, sign);
   }
 
   linkOperation(lease: LeaseId, link: JournalledLink): WriteOperation {
@@ -80,9 +79,14 @@ export class AttemptJournal {
     return origin === undefined || sign === undefined ? undefined : { origin, sign };
   }
 
-  /** Counts another taking up; its events may be told once this has resolved. */
-  async takeUp(lease: LeaseId, generation: number, nowMs: number): Promise<void> {
-    await this.#database.write([this.signOperation(lease, { generation, nowMs })], { durable: true });
+  async readSign(lease: LeaseId): Promise<AttemptSign | undefined> {
+    return this.#known.has(lease) ? await this.#signs.get(lease) : undefined;
+  }
+
+  /** True if a link was journalled since the attempt was begun, or taken up for the last time. */
+  async hasAdvanced(lease: LeaseId): Promise<boolean> {
+    const sign = await this.readSign(lease);
+    return sign !== undefined && (await this.#links.has(keyOf(lease, sign.linksBefore)));
   }
 
   async readLink(lease: LeaseId, index: number): Promise<SignedWire | undefined> {

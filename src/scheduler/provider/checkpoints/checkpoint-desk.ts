@@ -57,7 +57,7 @@ export class CheckpointDesk {
     if (!attempt.isPausable || attempt.options.restored !== undefined) return [];
     const { job, lease, id, snapshotKey } = attempt;
     const origin = { version: 1, job: job.wire, lease: lease.wire, snapshotKey } as const;
-    return journal.beginOperations(id, origin, clock.nowMs());
+    return journal.beginOperations(id, origin, attempt.describeSign(clock));
   }
 
   /** A sign of life, so that the next process knows whether the lease is still live. */
@@ -65,9 +65,7 @@ export class CheckpointDesk {
     const { journal, clock } = this.#modules;
     return attempts
       .filter(({ id }) => journal.leases.has(id))
-      .map(({ id, options }) =>
-        journal.signOperation(id, { generation: options.restored?.generation ?? 0, nowMs: clock.nowMs() }),
-      );
+      .map((attempt) => journal.signOperation(attempt.id, attempt.describeSign(clock)));
   }
 
   /** Writes down that attempts live. Never rejects: a lost sign costs at most a run that could have gone on. */
@@ -89,10 +87,15 @@ export class CheckpointDesk {
     const index = links.findLastIndex(({ step, snapshot }) => snapshot !== null && kept.has(step));
     try {
       const wire = index < 0 ? undefined : await journal.readLink(attempt.id, index);
-      if (wire !== undefined) notices.announce(attempt, wire);
+      if (wire !== undefined) notices.announce(attempt, { index, wire });
     } catch (error) {
       logger.warn({ lease: attempt.id, error }, 'the holder is not told again of the newest snapshot');
     }
+  }
+
+  /** A snapshot that was made for a pause is of use where its holder has it: the requester should hear of that. Never rejects. */
+  async waitForHolder(attempt: Attempt): Promise<void> {
+    await this.#modules.notices.wait(attempt);
   }
 
   /** Called once the attempt's end is on disk. Never rejects. */

@@ -6,21 +6,28 @@ import { pause } from '../../../lib/pause.ts';
 import type { PeerTransport } from '../../../network/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { Attempt } from '../attempts/attempt.ts';
-import { HOLD_BACKOFF_MS, HOLD_TIMEOUT_MS, MAX_HOLD_NOTICES } from '../constants.ts';
+import { HOLD_BACKOFF_MS, HOLD_PATIENCE_MS, HOLD_TIMEOUT_MS, MAX_HOLD_NOTICES } from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
+import type { AttemptJournal, JournalledLink } from './attempt-journal.ts';
+
+/** A checkpoint with a snapshot, as it was journalled. */
+export type HeldLink = Pick<JournalledLink, 'index' | 'wire'>;
 
 export interface HoldNoticesModules {
   readonly transport: Pick<PeerTransport, 'request'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Pick<ProviderMetrics, 'notices'>;
+  readonly journal: Pick<AttemptJournal, 'leases' | 'signOperation' | 'write'>;
 }
 
 interface Notices {
   readonly attempt: Attempt;
   /** The newest checkpoint with a snapshot that the holder does not have yet. */
-  newest: SignedWire | null;
+  newest: HeldLink | null;
   untilMs: number;
+  /** Waiting until the holder has the newest, or is seen not to take it now. */
+  waiting: (() => void)[];
 }
 
 /**
@@ -38,16 +45,16 @@ export class HoldNotices implements Disposable {
     this.#keepForMs = options.keepForMs;
   }
 
-  announce(attempt: Attempt, checkpoint: SignedWire): void {
+  announce(attempt: Attempt, link: HeldLink): void {
     const { snapshotHolder, requester, deadlineMs } = attempt.lease.value;
     if (snapshotHolder === undefined || snapshotHolder === requester || this.#controller.signal.aborted) return;
     const open = this.#open.get(attempt.id);
     if (open !== undefined) {
-      open.newest = checkpoint;
+      open.newest = link;
       return;
     }
     if (this.#open.size >= MAX_HOLD_NOTICES) return;
-    const notices: Notices = { attempt, newest: checkpoint, untilMs: deadlineMs + this.#keepForMs };
+    const notices: Notices = { attempt, newest: link, untilMs: deadlineMs + this.#keepForMs, waiting: [] };
     this.#open.set(attempt.id, notices);
     void this.#deliver(notices);
   }
@@ -60,8 +67,24 @@ export class HoldNotices implements Disposable {
     }
   }
 
+  /**
+   * Resolves when the holder has the newest snapshot of an attempt, or does not take it, or took too long: half of what
+   * the lease may still last without a sign of life, so that its end is told before that.
+   */
+  async wait({ id, lease, renewedAtMs }: Attempt): Promise<void> {
+    const notices = this.#open.get(id);
+    if (notices === undefined) return;
+    const { clock } = this.#modules;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    notices.waiting.push(resolve);
+    const leftMs = renewedAtMs + lease.value.durationMs - clock.monotonicMs();
+    using _patience = clock.schedule(Math.min(HOLD_PATIENCE_MS, leftMs / 2), resolve);
+    await promise;
+  }
+
   [Symbol.dispose](): void {
     this.#controller.abort();
+    for (const notices of this.#open.values()) release(notices);
   }
 
   async #deliver(notices: Notices): Promise<void> {
@@ -69,16 +92,33 @@ export class HoldNotices implements Disposable {
     const { signal } = this.#controller;
     let backoffMs: number = HOLD_BACKOFF_MS.first;
     while (notices.newest !== null && !signal.aborted && clock.nowMs() < notices.untilMs) {
-      const checkpoint = notices.newest;
-      if (await this.#tell(notices.attempt, checkpoint)) {
+      const link = notices.newest;
+      if (await this.#tell(notices.attempt, link.wire)) {
         backoffMs = HOLD_BACKOFF_MS.first;
-        if (notices.newest === checkpoint) notices.newest = null;
+        await this.#confirm(notices.attempt, link.index);
+        if (notices.newest === link) notices.newest = null;
         continue;
       }
+      release(notices);
       await pause(clock, backoffMs, signal);
       backoffMs = Math.min(backoffMs * 2, HOLD_BACKOFF_MS.longest);
     }
     this.#open.delete(notices.attempt.id);
+    release(notices);
+  }
+
+  /** The requester is told, now and should it come back after a restart of this node. Never rejects. */
+  async #confirm(attempt: Attempt, index: number): Promise<void> {
+    const { journal, clock, logger } = this.#modules;
+    if (attempt.phase === 'ended') return;
+    attempt.heldIndex = index;
+    attempt.emit({ kind: 'held', index }, clock.nowMs());
+    if (!journal.leases.has(attempt.id)) return;
+    try {
+      await journal.write([journal.signOperation(attempt.id, attempt.describeSign(clock))], { durable: false });
+    } catch (error) {
+      logger.warn({ lease: attempt.id, error }, 'what a holder has could not be journalled');
+    }
   }
 
   /** True once the holder has the snapshot. Never rejects. */
@@ -103,4 +143,8 @@ export class HoldNotices implements Disposable {
       return false;
     }
   }
+}
+
+function release(notices: Notices): void {
+  for (const resolve of notices.waiting.splice(0)) resolve();
 }

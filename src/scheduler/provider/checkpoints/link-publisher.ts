@@ -60,17 +60,17 @@ export class LinkPublisher {
     const newest = links.at(-1);
     if (entry === null || newest === undefined) return;
     await keeper.add(this.#attempt, entry);
-    notices.announce(this.#attempt, newest.wire);
+    notices.announce(this.#attempt, newest);
   }
 
   /** On disk, with the numbers that their events will have. */
   async #journal(drafts: readonly JournalledLink[], hasSnapshot: boolean): Promise<readonly JournalledLink[]> {
     const { journal, keeper, clock } = this.#modules;
-    const { id, log, options } = this.#attempt;
+    const { id, log } = this.#attempt;
     for (;;) {
       const first = log.lastSequence + RESERVED_SEQUENCES;
       const links = drafts.map((link, place) => ({ ...link, sequence: first + place }));
-      const sign = { generation: options.restored?.generation ?? 0, nowMs: clock.nowMs() };
+      const sign = this.#attempt.describeSign(clock);
       const duty = hasSnapshot ? keeper.dutyOperations(this.#attempt) : [];
       const rows = links.map((link) => journal.linkOperation(id, link));
       await journal.write([...rows, journal.signOperation(id, sign), ...duty], { durable: true });

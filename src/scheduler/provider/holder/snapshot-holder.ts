@@ -135,7 +135,7 @@ export class SnapshotHolder implements Disposable {
     const { snapshot: reference, job, step, stateRoot } = checkpoint;
     if (held === null || fetcher === null || reference === null) return this.#answer('here');
     const id = leaseIdOf(lease);
-    const { requester, provider } = lease.value;
+    const { requester, provider, snapshotsSealed } = lease.value;
     const room = held.countRoom(requester, id);
     if (room <= 0) return this.#refuse('HOLD_REFUSED', 'its space for this requester is used up');
     const token = Symbol('fetch');
@@ -149,7 +149,8 @@ export class SnapshotHolder implements Disposable {
           reference,
           key: { role: 'holder', lease: id, step },
           snapshotKey: null,
-          expected: { job, step, stateRoot },
+          // Said by the requester: to call a false state sealed would keep it from being checked.
+          expected: { job, step, stateRoot, sealed: snapshotsSealed === true },
           keptUntilMs: held.keptUntilMs(lease.value),
           maxNewBytes: room,
         },

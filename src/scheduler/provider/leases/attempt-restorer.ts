@@ -11,11 +11,12 @@ import { Run } from '../attempts/run.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import { type AttemptOrigin, type AttemptSign, MAX_GENERATIONS } from '../checkpoints/attempt-origin.ts';
 import type { LeaseRecord } from './lease-record.ts';
-import type { LeaseEntry } from './lease-store.ts';
+import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 import type { PoisonJobs } from './poison-jobs.ts';
 
 export interface AttemptRestorerModules {
   readonly journal: AttemptJournal;
+  readonly store: Pick<LeaseStore, 'noteOperation'>;
   readonly poison: PoisonJobs;
   readonly executors: readonly Executor[];
   readonly clock: Clock;
@@ -41,7 +42,7 @@ export class AttemptRestorer {
 
   /** The attempt, counted as taken up once more; undefined if it has to be ended as failed. */
   async restore([lease, record]: LeaseEntry): Promise<Attempt | undefined> {
-    const { journal, poison, clock, logger } = this.#modules;
+    const { journal, poison, logger } = this.#modules;
     const isGoingOn = record.phase === 'accepted' || record.phase === 'running';
     const stored = isGoingOn ? await journal.readOrigin(lease) : undefined;
     if (stored === undefined || !this.#isEnabled || poison.isQuarantined(record.job)) return undefined;
@@ -49,13 +50,23 @@ export class AttemptRestorer {
     if (executor === undefined || stored.sign.generation >= MAX_GENERATIONS) return undefined;
     try {
       const attempt = await this.#rebuild({ lease, record, ...stored }, executor);
-      if (attempt !== undefined) await journal.takeUp(lease, stored.sign.generation + 1, clock.nowMs());
+      if (attempt !== undefined) await this.#takeUp(attempt);
       return attempt;
     } catch (error) {
       if (!isDaemonError(error)) throw error;
       logger.warn({ lease, error }, 'an attempt cannot be gone on with');
       return undefined;
     }
+  }
+
+  /** Its program does not run yet: a crash until then is none of its doing. Its events may be told from now on. */
+  async #takeUp(attempt: Attempt): Promise<void> {
+    const { journal, store, clock } = this.#modules;
+    const operations = [
+      store.noteOperation(attempt.id, attempt.describeAccepted()),
+      journal.signOperation(attempt.id, attempt.describeSign(clock)),
+    ];
+    await journal.write(operations, { durable: true });
   }
 
   /** State roots are equal only where modules count alike: the same instrumenter (docs/stepping.md section 4). */
@@ -83,7 +94,12 @@ export class AttemptRestorer {
       acceptedAtMonotonicMs: clock.monotonicMs() - downMs,
       executor,
       isolation: record.isolation,
-      restored: { generation: sign.generation + 1, links: await journal.readLinks(lease) },
+      restored: {
+        generation: sign.generation + 1,
+        links: await journal.readLinks(lease),
+        used: { wallTimeMs: sign.wallTimeMs, cpuTimeMs: sign.cpuTimeMs },
+        heldIndex: sign.heldIndex,
+      },
     });
     run.load([attempt]);
     run.markJournalled();

@@ -60,6 +60,7 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
       lease.value.commitReveal === job.value.replication.replicas > 1,
   ],
   ['the lease names another holder of snapshots than its job', namesHolderOfJob],
+  ['the lease and its job differ on whether snapshots are sealed', agreesOnSealing],
   ['the lease resumes a job that makes no checkpoints', ({ lease, job }) => isResumable(lease.value, job.value)],
   ['a batch resumes nothing', ({ lease }, { isBatch }) => lease.value.resume === undefined || !isBatch],
   ['the snapshot to resume from is larger than any', ({ lease }) => isSnapshotSize(lease.value.resume)],
@@ -97,6 +98,10 @@ function namesHolderOfJob({ lease, job }: LeasedJob): boolean {
   const { checkpoints, requester } = job.value;
   const holder = checkpoints === undefined ? undefined : (checkpoints.holder ?? requester);
   return lease.value.snapshotHolder === holder;
+}
+
+function agreesOnSealing({ lease, job }: LeasedJob): boolean {
+  return (lease.value.snapshotsSealed === true) === (job.value.checkpoints?.sealed === true);
 }
 
 function isResumable({ resume }: Lease, { checkpoints }: Job): boolean {

@@ -30,9 +30,13 @@ export class LeaseStore {
     if (notes.length > 0) this.#notes.wake();
   }
 
+  noteOperation(lease: LeaseId, record: LeaseRecord): WriteOperation {
+    return this.#records.putOperation(lease, record);
+  }
+
   /** Survives a crash of the process; enough for what only says how far an attempt came. */
   async note(lease: LeaseId, record: LeaseRecord, also: readonly WriteOperation[] = []): Promise<void> {
-    await this.#database.write([this.#records.putOperation(lease, record), ...also]);
+    await this.#database.write([this.noteOperation(lease, record), ...also]);
   }
 
   async delete(leases: readonly LeaseId[]): Promise<void> {

@@ -1,5 +1,5 @@
 import { UnixMs } from '../../../domain/ids.ts';
-import { RECEIPT } from '../../../domain/receipt.ts';
+import { RECEIPT, type Receipt } from '../../../domain/receipt.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObjects } from '../../../proofs/signed-object.ts';
@@ -8,7 +8,7 @@ import type { Attempt } from '../attempts/attempt.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import type { SnapshotKeeper } from '../checkpoints/snapshot-keeper.ts';
 import { RECEIPT_BATCH } from '../constants.ts';
-import { concludeFailure } from '../results/conclusion.ts';
+import { addUsage, concludeFailure } from '../results/conclusion.ts';
 import { createReceipt } from '../results/receipts.ts';
 import type { ResultKeeper } from '../results/result-keeper.ts';
 import type { AttemptRestorer } from './attempt-restorer.ts';
@@ -40,8 +40,10 @@ export async function recoverLeases(modules: RecoveryModules, networkId: string)
   for await (const entry of store.entries()) {
     (entry[1].endedAtMs === null ? live : kept).push(entry);
   }
-  for (const [, record] of live) {
-    if (record.phase === 'running') await poison.count(record.job, clock.nowMs());
+  for (const [lease, record] of live) {
+    // Whoever pulls the plug of a machine where jobs go well must not have them quarantined.
+    if (record.phase !== 'running' || (await journal.hasAdvanced(lease))) continue;
+    await poison.count(record.job, clock.nowMs());
   }
   const { restored, interrupted } = await restoreAll(modules, live);
   for (let start = 0; start < interrupted.length; start += RECEIPT_BATCH) {
@@ -77,25 +79,27 @@ async function forgetStrays({ journal }: RecoveryModules, entries: readonly Leas
 }
 
 async function endInterrupted(
-  { identity, store, clock }: RecoveryModules,
+  { identity, store, journal, clock }: RecoveryModules,
   networkId: string,
   group: readonly LeaseEntry[],
 ): Promise<readonly LeaseEntry[]> {
   const finishedAtMs = clock.nowMs();
-  const receipts = group.map(([lease, record]) =>
-    createReceipt(
-      {
-        network: networkId,
-        lease,
-        requester: record.requester,
-        provider: identity.peer,
-        startedAtMs: record.acceptedAtMs,
-        finishedAtMs,
-        salt: null,
-      },
-      concludeFailure(record, { code: 'INTERNAL', detail: 'provider restarted while the attempt was live' }),
-    ),
-  );
+  const reason = { code: 'INTERNAL', detail: 'provider restarted while the attempt was live' } as const;
+  const receipts: Receipt[] = [];
+  for (const [lease, record] of group) {
+    const subject = {
+      network: networkId,
+      lease,
+      requester: record.requester,
+      provider: identity.peer,
+      startedAtMs: record.acceptedAtMs,
+      finishedAtMs,
+      salt: null,
+    };
+    const failure = concludeFailure(record, reason);
+    const sign = await journal.readSign(lease);
+    receipts.push(createReceipt(subject, sign === undefined ? failure : addUsage(failure, sign)));
+  }
   const signed = await signObjects(RECEIPT, receipts, identity);
   const ended = group.map(([lease, record], index): LeaseEntry => {
     const receipt = signed[index]?.wire ?? null;

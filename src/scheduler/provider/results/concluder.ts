@@ -19,7 +19,7 @@ import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseEntry, LeaseStore } from '../leases/lease-store.ts';
 import type { ProviderMetrics } from '../metrics.ts';
-import { type Conclusion, concludeFailure } from './conclusion.ts';
+import { addUsage, type Conclusion, concludeFailure } from './conclusion.ts';
 import { createReceipt } from './receipts.ts';
 import type { ResultKeeper } from './result-keeper.ts';
 
@@ -34,7 +34,7 @@ export interface ConcluderModules {
   readonly logger: Logger;
   readonly metrics: ProviderMetrics;
   readonly journal: Pick<AttemptJournal, 'forget' | 'leases'>;
-  readonly checkpoints: Pick<CheckpointDesk, 'end'>;
+  readonly checkpoints: Pick<CheckpointDesk, 'end' | 'waitForHolder'>;
 }
 
 export interface ConcludedAttempt {
@@ -63,6 +63,7 @@ export class Concluder {
   /** Never rejects. */
   async conclude(concluded: ConcludedAttempt): Promise<void> {
     try {
+      if (isPaused(concluded)) await this.#modules.checkpoints.waitForHolder(concluded.attempt);
       if (needsCommitment(concluded)) await this.#commit(concluded);
       else await this.#signReceipts([concluded]);
     } catch (error) {
@@ -152,7 +153,7 @@ export class Concluder {
       finishedAtMs: this.#modules.clock.nowMs(),
       salt,
     };
-    return createReceipt(subject, conclusion);
+    return createReceipt(subject, addUsage(conclusion, attempt.usedBefore));
   }
 
   #end({ attempt, conclusion }: ConcludedAttempt, record: LeaseRecord): void {
@@ -225,6 +226,11 @@ export class Concluder {
 /** Failed attempts give no result, so there is nothing to commit to. */
 export function needsCommitment({ attempt, conclusion }: ConcludedAttempt): boolean {
   return attempt.lease.value.commitReveal && conclusion.result.outcome.kind !== 'attempt-failed';
+}
+
+function isPaused({ conclusion }: ConcludedAttempt): boolean {
+  const { outcome } = conclusion.result;
+  return outcome.kind === 'attempt-failed' && outcome.code === 'PAUSED';
 }
 
 function describeEnded({ attempt, conclusion }: ConcludedAttempt, endedAtMs: UnixMs): LeaseRecord {

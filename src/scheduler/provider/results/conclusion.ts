@@ -6,7 +6,7 @@ import type { InlineBlob } from '../../../domain/messages.ts';
 import { type Outcome, type OutputFile, type Receipt, type Result } from '../../../domain/receipt.ts';
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
-import type { StopReason } from '../attempts/attempt.ts';
+import type { AttemptUsage, StopReason } from '../attempts/attempt.ts';
 import type { EncodedChain } from '../checkpoints/attempt-chain.ts';
 import { INLINE_CHAIN_BYTES, INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
 
@@ -50,6 +50,15 @@ export function concludeFailure(subject: ConclusionSubject, reason: StopReason):
     inline: [],
     stored: [],
     checkpoints: null,
+  };
+}
+
+/** Adds what the program used besides: in processes before this one, say. */
+export function addUsage(conclusion: Conclusion, { wallTimeMs, cpuTimeMs }: AttemptUsage): Conclusion {
+  const { usage } = conclusion;
+  return {
+    ...conclusion,
+    usage: { ...usage, wallTimeMs: usage.wallTimeMs + wallTimeMs, cpuTimeMs: usage.cpuTimeMs + cpuTimeMs },
   };
 }
 

@@ -274,11 +274,11 @@ describe('an attempt is not gone on with', () => {
     expect(await outcomeAfter(scene, { options })).toMatchObject(interrupted);
   });
 
-  it('if its job took the daemon down three times', async () => {
+  it('if its job took the daemon down three times before another checkpoint', async () => {
     let scene: Pick<Disturbed, 'rig'> & Disturbed = await standAt(35);
     const { promise: forever } = Promise.withResolvers<void>();
     scene.log.drop();
-    for (let time = 0; time < 2; time += 1) {
+    for (let time = 0; time < 3; time += 1) {
       const { next } = await restart(scene, { plan: { before: () => forever } });
       await until('the run', () => next.executor.held.length > 0);
       await settle();
