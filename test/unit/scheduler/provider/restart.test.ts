@@ -1,13 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Checkpoint } from '../../../../src/domain/checkpoint.ts';
-import type { LeaseId } from '../../../../src/domain/ids.ts';
 import { encodeHex } from '../../../../src/lib/bytes.ts';
 import { computeStateRoot } from '../../../../src/proofs/state-root.ts';
-import { JOB_PROVIDER_DEFAULTS } from '../../../../src/scheduler/provider/options.ts';
 import type { MemoryDatabase } from '../../../support/memory-database.ts';
 import { MemoryDisk } from '../../../support/memory-disk.ts';
 import {
-  EVERY_TEN,
   onlyLease,
   prepareStepping,
   readChain,
@@ -19,91 +16,16 @@ import {
 import { SteppedClock, settle } from '../../../support/provider-clock.ts';
 import { ScriptedExecutor } from '../../../support/provider-executor.ts';
 import {
-  type AnswerLog,
-  type LeasedWork,
-  leaseIdOf,
-  MODULE,
-  MODULE_ID,
-  ProviderRig,
-  type ProviderRigOptions,
-  type TestRequester,
-} from '../../../support/provider-rig.ts';
-import { runSteps, type StepPlan, type StepRun, stateAt } from '../../../support/provider-steps.ts';
-
-const SHARE_ALL = { snapshots: { ...JOB_PROVIDER_DEFAULTS.snapshots, share: 1 } };
-
-interface Disturbed {
-  readonly rig: ProviderRig;
-  readonly requester: TestRequester;
-  readonly work: LeasedWork;
-  readonly log: AnswerLog;
-  readonly lease: LeaseId;
-}
-
-interface StandOptions extends ProviderRigOptions {
-  readonly sealed?: boolean;
-  readonly hasFiles?: boolean;
-}
-
-/** A job that stands at a step and waits, until it is released. */
-async function standAt(step: number, options: StandOptions = {}) {
-  const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
-  const { promise: held, resolve: release } = Promise.withResolvers<void>();
-  const before = async (next: number): Promise<void> => {
-    if (next !== step + 1) return;
-    reach();
-    await held;
-  };
-  const { rig } = await startStepping(
-    { steps: 55, every: 10, before, hasFiles: options.hasFiles === true },
-    { provider: SHARE_ALL, ...options },
-  );
-  const requester = await rig.requester();
-  const job = { checkpoints: { ...EVERY_TEN, sealed: options.sealed === true } };
-  const work = await prepareStepping(requester, { job });
-  const log = requester.lease(work);
-  await reached;
-  await settle();
-  return { rig, requester, work, log, lease: leaseIdOf(onlyLease(work)), release };
-}
-
-/** What came inline is not on the provider's disk before the first link: it is fetched again. */
-function serveModule({ requester, rig }: Pick<Disturbed, 'requester' | 'rig'>): void {
-  requester.blobs.blobs.set(MODULE_ID, MODULE);
-  requester.grants.grant(rig.identity.peer, [MODULE_ID]);
-}
-
-interface Restart {
-  readonly plan?: Partial<StepPlan>;
-  readonly options?: ProviderRigOptions;
-  readonly database?: MemoryDatabase;
-  readonly disk?: MemoryDisk;
-}
-
-/** What a new process makes of what is on disk; it runs what it finds. */
-async function restart({ rig }: Pick<Disturbed, 'rig'>, { plan, options, database, disk }: Restart = {}) {
-  const runs: Promise<StepRun>[] = [];
-  const behaviour = (execution: Parameters<typeof runSteps>[0]): void =>
-    void runs.push(runSteps(execution, { steps: 55, every: 10, ...plan }));
-  const executor = new ScriptedExecutor(undefined, behaviour);
-  const next = await ProviderRig.start({
-    clock: rig.clock,
-    switchboard: rig.switchboard,
-    blobs: rig.blobs,
-    provider: SHARE_ALL,
-    executor,
-    database: database ?? rig.database.clone(),
-    disk: disk ?? rig.disk?.afterKill() ?? new MemoryDisk(),
-    ...options,
-  });
-  return { next, runs };
-}
-
-async function attach(requester: TestRequester, lease: LeaseId, fromSequence = 0): Promise<AnswerLog> {
-  const log = requester.send({ op: 'attach', leases: [{ lease, fromSequence }] });
-  await log.done;
-  return log;
-}
+  attach,
+  type Disturbed,
+  type Restart,
+  restart,
+  SHARE_ALL,
+  serveModule,
+  standAt,
+} from '../../../support/provider-restart.ts';
+import { leaseIdOf } from '../../../support/provider-rig.ts';
+import { stateAt } from '../../../support/provider-steps.ts';
 
 /** Every index has one head, state and time, however often it was told of; each is told. */
 function assertOneChain(told: readonly { readonly value: Checkpoint }[]): void {
@@ -272,19 +194,6 @@ describe('an attempt is not gone on with', () => {
     const scene = await standAt(35);
     const options = { provider: { ...SHARE_ALL, isEnabled: false } };
     expect(await outcomeAfter(scene, { options })).toMatchObject(interrupted);
-  });
-
-  it('if its job took the daemon down three times before another checkpoint', async () => {
-    let scene: Pick<Disturbed, 'rig'> & Disturbed = await standAt(35);
-    const { promise: forever } = Promise.withResolvers<void>();
-    scene.log.drop();
-    for (let time = 0; time < 3; time += 1) {
-      const { next } = await restart(scene, { plan: { before: () => forever } });
-      await until('the run', () => next.executor.held.length > 0);
-      await settle();
-      scene = { ...scene, rig: next };
-    }
-    expect(await outcomeAfter(scene)).toMatchObject(interrupted);
   });
 
   it('if it makes no checkpoints', async () => {
