@@ -178,6 +178,10 @@ export class AttemptRunner {
   #classify(attempt: Attempt, error: unknown): StopReason {
     if (error instanceof AttemptStopped) return error.reason;
     if (attempt.isSuspended) return { code: 'CANCELLED', detail: describeCoded(error) };
+    // The state that it was to go on from is not one of this job: another one may be.
+    if (error instanceof SandboxError && error.code === 'SANDBOX_RESUME_STATE') {
+      return { code: 'INPUT_UNAVAILABLE', detail: describeCoded(error) };
+    }
     if (error instanceof SandboxError) {
       return { code: 'EXECUTOR_UNAVAILABLE', detail: describeCoded(error) };
     }

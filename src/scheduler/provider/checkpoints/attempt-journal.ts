@@ -14,6 +14,8 @@ import type { KnownLink, KnownLinks } from './known-links.ts';
 const INDEX_DIGITS = 5;
 /** Rows deleted at a time. */
 const DELETE_BATCH = 1_024;
+/** Links of an ended attempt that are told again. */
+const MAX_RECALLED_LINKS = 1_024;
 
 const linkSchema = z.strictObject({
   index: integerSchema(),
@@ -100,12 +102,18 @@ export class AttemptJournal {
     return links;
   }
 
-  /** The links of an attempt that has ended, as its events note them. */
+  /**
+   * The newest links of an attempt that has ended, as its events note them. Older ones are in the chain of its receipt:
+   * whoever asks again and again must not have a long chain read each time.
+   */
   async recall(lease: LeaseId): Promise<readonly RecalledCheckpoint[]> {
     if (!this.#known.has(lease)) return [];
     const noted: RecalledCheckpoint[] = [];
-    for await (const { index, sequence, atMs } of this.#rowsOf(lease)) noted.push({ sequence, atMs, recall: index });
-    return noted;
+    const newest = { ...rangeOf(lease), reverse: true, limit: MAX_RECALLED_LINKS };
+    for await (const [, { index, sequence, atMs }] of this.#links.entries(newest)) {
+      noted.push({ sequence, atMs, recall: index });
+    }
+    return noted.reverse();
   }
 
   async *#rowsOf(lease: LeaseId): AsyncGenerator<JournalledLink> {

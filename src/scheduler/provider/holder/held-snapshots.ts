@@ -67,8 +67,9 @@ export class HeldSnapshots {
     for (const [held, duty] of this.#duties) {
       for (const entry of this.list(held)) {
         if (entry === leaving) continue;
-        room.all -= entry.itemBytes;
-        if (duty.requester === requester) room.own -= entry.itemBytes;
+        const sizeBytes = entry.itemBytes + entry.reference.sizeBytes;
+        room.all -= sizeBytes;
+        if (duty.requester === requester) room.own -= sizeBytes;
       }
     }
     return Math.min(room.own, room.all);

@@ -35,7 +35,8 @@ export class LeaseFollower {
   ): Promise<{ readonly feed: AttemptFeed; readonly unknown: readonly LeaseId[] }> {
     const feed = new AttemptFeed(this.#modules);
     const unknown: LeaseId[] = [];
-    for (const request of requests) {
+    // Of a lease that is named twice the last counts.
+    for (const request of new Map(requests.map((each) => [each.lease, each])).values()) {
       const source = await this.#find(requester, request);
       if (source === undefined) unknown.push(request.lease);
       else feed.follow(source, request.fromSequence);
