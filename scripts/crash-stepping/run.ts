@@ -149,7 +149,7 @@ class SteppingRun implements AsyncDisposable {
 
   /** Takes the jobs that have ended off the list, and compares each with an undisturbed run. */
   async #collect(): Promise<void> {
-    for (const job of [...this.#running]) {
+    for (const job of this.#running.slice()) {
       const view = await this.#show(job);
       if (view.endedAtMs === null) continue;
       this.#running.splice(this.#running.indexOf(job), 1);

@@ -21,11 +21,9 @@ export const CHECKPOINT_PREFIX = 'fogproof/checkpoint@1';
 
 /**
  * Links of one chain, its start among them, before no more are made until its end: the same on every replica, since links
- * are made at steps that the job names.
+ * are made at steps that the job names. As many stand after the start at most, with the one at the end.
  */
 export const MAX_CHECKPOINTS = 65_536;
-/** Most links after the start, with the one at the end. */
-export const MAX_CHAIN_LINKS = MAX_CHECKPOINTS;
 
 /** Fuel between checkpoints where a job file names nothing else (design section 12): a tenth of a second to a second. */
 export const DEFAULT_CHECKPOINT_FUEL = 1_000_000_000;
@@ -51,7 +49,7 @@ export const checkpointSchema = z.strictObject({
   job: jobLink,
   lease: leaseLink,
   provider: peerKeySchema,
-  index: integerSchema(0, MAX_CHAIN_LINKS),
+  index: integerSchema(0, MAX_CHECKPOINTS),
   /** Steps done (training rounds, where the job reports those). */
   step: integerSchema(),
   previous: bytesSchema(32),
@@ -81,7 +79,7 @@ export const checkpointChainSchema = z.strictObject({
   inputRoot: bytesSchema(32),
   start: z.strictObject({ step: integerSchema(), parent: bytesSchema(32).nullable(), stateRoot: bytesSchema(32) }),
   /** Records of CHECKPOINT_LINK_BYTES each, in order. */
-  links: boundedBytesSchema(MAX_CHAIN_LINKS * CHECKPOINT_LINK_BYTES),
+  links: boundedBytesSchema(MAX_CHECKPOINTS * CHECKPOINT_LINK_BYTES),
 });
 export type CheckpointChain = z.output<typeof checkpointChainSchema>;
 export const CHECKPOINT_CHAIN: ObjectType<CheckpointChain> = {

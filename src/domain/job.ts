@@ -62,7 +62,6 @@ export const checkpointsSchema = z.strictObject({
   /** Snapshots are sealed with a key that only requester and providers have. */
   sealed: z.boolean(),
 });
-export type Checkpoints = z.output<typeof checkpointsSchema>;
 
 /** A difference that is allowed: |a - b| <= absolute + relative · max(|a|, |b|). Decimal, such as '0.001' or '1e-6'. */
 const toleranceSchema = z

@@ -3,7 +3,7 @@
  * Limits, deadlines and rates stand beside these schemas in network/reqresp/protocols.ts.
  */
 import { z } from 'zod';
-import { MAX_CHAIN_LINKS } from './checkpoint.ts';
+import { MAX_CHECKPOINTS } from './checkpoint.ts';
 import { commitmentSetSchema } from './commitment.ts';
 import {
   blobLink,
@@ -116,7 +116,7 @@ export const attemptEventSchema = z.discriminatedUnion('kind', [
    * Where the lease names a third party as holder: it has answered that it has the snapshot of checkpoint `index`. Not
    * signed: a provider that lies gains a claim that fails, and its successor begins earlier.
    */
-  z.strictObject({ kind: z.literal('held'), index: integerSchema(0, MAX_CHAIN_LINKS) }),
+  z.strictObject({ kind: z.literal('held'), index: integerSchema(0, MAX_CHECKPOINTS) }),
   z.strictObject({ kind: z.literal('progress'), progress: signedWireSchema }),
   z.strictObject({ kind: z.literal('committed'), commitment: signedWireSchema }),
   /** Without commit and reveal, or for an attempt that failed: the receipt at once. Last event of its lease. */

@@ -71,12 +71,8 @@ export async function createNode(
   const blobs = stack.use(
     new FileBlobStore({ ...common, database }, { directory: paths.blobs, maxBytes: config.blobs.maxBytes }),
   );
-  const store = stack.use(
-    await createSnapshotStore(
-      { ...common, database },
-      { folder: paths.snapshots, maxBytes: config.snapshots.maxBytes },
-    ),
-  );
+  const snapshots = { folder: paths.snapshots, maxBytes: config.snapshots.maxBytes };
+  const store = stack.use(await createSnapshotStore({ ...common, database }, snapshots));
   const network = stack.use(createNetwork(loaded, common, database));
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),

@@ -1,5 +1,5 @@
 /** The hashes of an attempt's checkpoint chain: docs/stepping.md section 5. */
-import { CHECKPOINT_LINK_BYTES, CHECKPOINT_PREFIX, MAX_CHAIN_LINKS } from '../domain/checkpoint.ts';
+import { CHECKPOINT_LINK_BYTES, CHECKPOINT_PREFIX, MAX_CHECKPOINTS } from '../domain/checkpoint.ts';
 import { type JobId, type LeaseId, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import { concatBytes, encodeU64, encodeUtf8 } from '../lib/bytes.ts';
@@ -108,7 +108,7 @@ export function encodeLinks(links: readonly ChainLink[]): Uint8Array {
 export function decodeLinks(bytes: Uint8Array): ChainLink[] {
   if (bytes.length % CHECKPOINT_LINK_BYTES !== 0) throw bad(`${bytes.length} bytes are no whole records`);
   const count = bytes.length / CHECKPOINT_LINK_BYTES;
-  if (count > MAX_CHAIN_LINKS) throw bad(`there are more than ${MAX_CHAIN_LINKS}`);
+  if (count > MAX_CHECKPOINTS) throw bad(`there are more than ${MAX_CHECKPOINTS}`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: count }, (_, index) => {
     const offset = index * CHECKPOINT_LINK_BYTES;

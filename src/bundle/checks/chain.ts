@@ -1,5 +1,5 @@
 /** Checks of an attempt's checkpoint chain against its receipt (docs/stepping.md section 5). */
-import { MAX_CHAIN_LINKS } from '../../domain/checkpoint.ts';
+import { MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt } from '../../domain/receipt.ts';
@@ -10,7 +10,7 @@ import type { OpenedAttempt } from '../open-evidence.ts';
 import { type Check, checkRules, type Rule, uncheckedCheck } from './check.ts';
 
 /** The last place in a chain is kept for the end. */
-const MAX_SCHEDULED = MAX_CHAIN_LINKS - 1;
+const MAX_SCHEDULED = MAX_CHECKPOINTS - 1;
 
 interface ChainTerms {
   readonly receipt: Receipt;

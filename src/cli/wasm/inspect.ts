@@ -79,7 +79,8 @@ async function readModule(path: string): Promise<Uint8Array> {
   try {
     // Before it is opened: a device or a pipe has no size, and no end.
     const kind = await stat(path);
-    if (!kind.isFile() && !kind.isDirectory()) throw new UsageError(`${path} is no regular file`, 'Give the path of a module.');
+    if (!kind.isFile() && !kind.isDirectory())
+      throw new UsageError(`${path} is no regular file`, 'Give the path of a module.');
     await using file = await open(path, 'r');
     const { size } = await file.stat();
     if (size > MAX_MODULE_BYTES) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { checkSchedule } from '../../../src/bundle/checks/chain.ts';
 import { assessEvidence } from '../../../src/bundle/verify.ts';
 import type { AssuranceReport } from '../../../src/domain/assurance.ts';
-import { MAX_CHAIN_LINKS } from '../../../src/domain/checkpoint.ts';
+import { MAX_CHECKPOINTS } from '../../../src/domain/checkpoint.ts';
 import { LeaseId, UnixMs } from '../../../src/domain/ids.ts';
 import { RECEIPT } from '../../../src/domain/receipt.ts';
 import type { SignedWire } from '../../../src/domain/signed.ts';
@@ -259,9 +259,9 @@ describe('a schedule by steps', () => {
     [
       'as many as a chain may have, and the end',
       true,
-      { links: [...upTo(MAX_CHAIN_LINKS - 1), 70_000], steps: 70_000 },
+      { links: [...upTo(MAX_CHECKPOINTS - 1), 70_000], steps: 70_000 },
     ],
-    ['one that is missing before that', false, { links: [...upTo(MAX_CHAIN_LINKS - 2), 70_000], steps: 70_000 }],
+    ['one that is missing before that', false, { links: [...upTo(MAX_CHECKPOINTS - 2), 70_000], steps: 70_000 }],
   ])('with %s: %s', async (_, holds, { every = 1, from = 0, links, steps, failed = false }) => {
     const { bundle, job } = await buildBundle({ checkpoints: { every } });
     const { value } = await openSigned(RECEIPT, bundle.attempts[0]?.receipt as SignedWire);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { MAX_CHAIN_LINKS } from '../../../src/domain/checkpoint.ts';
+import { MAX_CHECKPOINTS } from '../../../src/domain/checkpoint.ts';
 import { UnixMs } from '../../../src/domain/ids.ts';
 import type { Job } from '../../../src/domain/job.ts';
 import { encodeHex } from '../../../src/lib/bytes.ts';
@@ -26,7 +26,7 @@ describe('the links of a chain', () => {
   it('are refused unless they are whole records of numbers that fit, and not too many', () => {
     const refusal = expect.objectContaining({ code: 'PROOFS_BAD_LINKS' }) as Error;
     expect(() => decodeLinks(new Uint8Array(79))).toThrow(refusal);
-    expect(() => decodeLinks(new Uint8Array(80 * (MAX_CHAIN_LINKS + 1)))).toThrow(refusal);
+    expect(() => decodeLinks(new Uint8Array(80 * (MAX_CHECKPOINTS + 1)))).toThrow(refusal);
     for (const offset of [0, 72]) {
       const record = new Uint8Array(80);
       record[offset] = 1;

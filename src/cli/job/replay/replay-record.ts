@@ -1,7 +1,7 @@
 import { collectStateRoots, type StateRoots } from '../../../bundle/checks/state-roots.ts';
 import type { OpenedAttempt } from '../../../bundle/open-evidence.ts';
 import type { SnapshotInFile } from '../../../bundle/snapshot-register.ts';
-import { MAX_CHAIN_LINKS } from '../../../domain/checkpoint.ts';
+import { MAX_CHECKPOINTS } from '../../../domain/checkpoint.ts';
 import type { Comparison, Job } from '../../../domain/job.ts';
 import type { Receipt } from '../../../domain/receipt.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
@@ -26,7 +26,7 @@ export function createRecord(
 ): ReplayRecord {
   const { start, links } = chain;
   const lastStep = links.at(-1)?.step ?? start.step;
-  const lastWhole = links.length === MAX_CHAIN_LINKS ? (links.at(-2)?.step ?? lastStep) : lastStep;
+  const lastWhole = links.length === MAX_CHECKPOINTS ? (links.at(-2)?.step ?? lastStep) : lastStep;
   return {
     roots: collectStateRoots(attempt),
     whole: { from: start.step, to: lastWhole },

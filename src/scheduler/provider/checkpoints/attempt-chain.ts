@@ -1,4 +1,4 @@
-import { CHECKPOINT_CHAIN, MAX_CHAIN_LINKS } from '../../../domain/checkpoint.ts';
+import { CHECKPOINT_CHAIN, MAX_CHECKPOINTS } from '../../../domain/checkpoint.ts';
 import { encodeObject } from '../../../domain/object-type.ts';
 import {
   type ChainLink,
@@ -56,7 +56,7 @@ export class AttemptChain {
   }
 
   get isFull(): boolean {
-    return this.#links.length >= MAX_CHAIN_LINKS;
+    return this.#links.length >= MAX_CHECKPOINTS;
   }
 
   append(link: ChainLink): AppendedLink {

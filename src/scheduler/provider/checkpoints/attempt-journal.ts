@@ -10,7 +10,7 @@ import type { RecalledCheckpoint } from '../attempts/event-log.ts';
 import { ATTEMPT_ORIGIN_CODEC, ATTEMPT_SIGN_CODEC, type AttemptOrigin, type AttemptSign } from './attempt-origin.ts';
 import type { KnownLink, KnownLinks } from './known-links.ts';
 
-/** Digits of a link's index in its key; MAX_CHAIN_LINKS has five. */
+/** Digits of a link's index in its key; MAX_CHECKPOINTS has five. */
 const INDEX_DIGITS = 5;
 /** Rows deleted at a time. */
 const DELETE_BATCH = 1_024;
@@ -29,7 +29,7 @@ export const JOURNALLED_LINK_CODEC = createCborCodec<JournalledLink>(linkSchema)
 
 /**
  * What must outlive the process of attempts that make checkpoints: origin, signs of life, signed links. Kept as long as
- * the record of their lease, so that whoever follows one late still gets every link.
+ * the record of their lease, so that whoever follows one late still gets its newest links.
  */
 export class AttemptJournal {
   readonly #database: Database;

@@ -1,6 +1,6 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import { z } from 'zod';
-import { MAX_CHAIN_LINKS } from '../../../domain/checkpoint.ts';
+import { MAX_CHECKPOINTS } from '../../../domain/checkpoint.ts';
 import { bytesSchema, integerSchema, unixMsSchema } from '../../../domain/ids.ts';
 import { signedWireSchema } from '../../../domain/signed.ts';
 import { encodeCanonical } from '../../../lib/canonical-cbor.ts';
@@ -39,12 +39,12 @@ const signSchema = z.strictObject({
   /** When it was last seen to live: begun, renewed by signed progress, at a checkpoint, or stopped with the daemon. */
   atMs: unixMsSchema,
   /** Links that stood when this generation began: a process that journalled another was no victim of the job. */
-  linksBefore: integerSchema(0, MAX_CHAIN_LINKS),
+  linksBefore: integerSchema(0, MAX_CHECKPOINTS),
   /** How long the program has run and the CPU time that it took, in all generations, as far as it was written down. */
   wallTimeMs: integerSchema(),
   cpuTimeMs: integerSchema(),
   /** Newest link of which a third party has said that it holds the snapshot; null before the first. */
-  heldIndex: integerSchema(0, MAX_CHAIN_LINKS).nullable(),
+  heldIndex: integerSchema(0, MAX_CHECKPOINTS).nullable(),
 });
 export type AttemptSign = z.output<typeof signSchema>;
 export const ATTEMPT_SIGN_CODEC: Codec<AttemptSign> = createCborCodec(signSchema);

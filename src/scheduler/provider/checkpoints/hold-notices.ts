@@ -2,7 +2,6 @@ import type { LeaseId } from '../../../domain/ids.ts';
 import type { SignedWire } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { describeError, isAbortError } from '../../../lib/errors.ts';
-import { pause } from '../../../lib/pause.ts';
 import type { PeerTransport } from '../../../network/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { Attempt } from '../attempts/attempt.ts';
@@ -28,6 +27,8 @@ interface Notices {
   untilMs: number;
   /** Waiting until the holder has the newest, or is seen not to take it now. */
   waiting: (() => void)[];
+  /** Has a holder that did not take it asked again now. */
+  retry: () => void;
 }
 
 /**
@@ -54,7 +55,8 @@ export class HoldNotices implements Disposable {
       return;
     }
     if (this.#open.size >= MAX_HOLD_NOTICES) return;
-    const notices: Notices = { attempt, newest: link, untilMs: deadlineMs + this.#keepForMs, waiting: [] };
+    const untilMs = deadlineMs + this.#keepForMs;
+    const notices: Notices = { attempt, newest: link, untilMs, waiting: [], retry: () => undefined };
     this.#open.set(attempt.id, notices);
     void this.#deliver(notices);
   }
@@ -77,6 +79,7 @@ export class HoldNotices implements Disposable {
     const { clock } = this.#modules;
     const { promise, resolve } = Promise.withResolvers<void>();
     notices.waiting.push(resolve);
+    notices.retry();
     const leftMs = renewedAtMs + lease.value.durationMs - clock.monotonicMs();
     using _patience = clock.schedule(Math.min(HOLD_PATIENCE_MS, leftMs / 2), resolve);
     await promise;
@@ -84,7 +87,10 @@ export class HoldNotices implements Disposable {
 
   [Symbol.dispose](): void {
     this.#controller.abort();
-    for (const notices of this.#open.values()) release(notices);
+    for (const notices of this.#open.values()) {
+      release(notices);
+      notices.retry();
+    }
   }
 
   async #deliver(notices: Notices): Promise<void> {
@@ -100,11 +106,19 @@ export class HoldNotices implements Disposable {
         continue;
       }
       release(notices);
-      await pause(clock, backoffMs, signal);
+      await this.#rest(notices, backoffMs);
       backoffMs = Math.min(backoffMs * 2, HOLD_BACKOFF_MS.longest);
     }
     this.#open.delete(notices.attempt.id);
     release(notices);
+  }
+
+  async #rest(notices: Notices, restMs: number): Promise<void> {
+    if (this.#controller.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    notices.retry = resolve;
+    using _timer = this.#modules.clock.schedule(restMs, resolve);
+    await promise;
   }
 
   /** The requester is told, now and should it come back after a restart of this node. Never rejects. */
