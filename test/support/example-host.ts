@@ -55,7 +55,7 @@ export function runExample(module: Uint8Array, inputs: readonly Uint8Array[], se
   const fuel = instance.exports[FUEL_EXPORT];
   if (fuel instanceof WebAssembly.Global) fuel.value = 2n ** 60n;
   const start = instance.exports[START_EXPORT];
-  if (typeof start === 'function') start();
+  if (typeof start === 'function') (start as () => void)();
   let status = exports.fogproof_init();
   while (status === 0) {
     steps += 1;
