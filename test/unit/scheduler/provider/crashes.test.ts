@@ -127,7 +127,7 @@ describe('an executor that crashes', () => {
       const read = { op: 'read', blob, offset: 0, maxBytes: 100_000 } as const;
       const bytes = await requester.transport.request(holder.identity.peer, 'blob', read);
       expect(bytes).toMatchObject({ kind: 'chunk', sizeBytes });
-      const items = { op: 'items', snapshot: blob, items: [0, 1] } as const;
+      const items = { op: 'items' as const, snapshot: blob, items: [0, 1] };
       expect(await requester.transport.request(holder.identity.peer, 'blob', items)).toMatchObject({ kind: 'items' });
     };
     expect(newest.step).toBe(20);

@@ -2,7 +2,9 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { CHECKPOINT, type Checkpoint } from '../../../../src/domain/checkpoint.ts';
 import { LEASE, type Lease } from '../../../../src/domain/lease.ts';
 import type { JobResponse } from '../../../../src/domain/messages.ts';
+import { decodeObject } from '../../../../src/domain/object-type.ts';
 import type { Signed } from '../../../../src/domain/signed.ts';
+import { SNAPSHOT, type Snapshot } from '../../../../src/domain/snapshot.ts';
 import { openSigned, signObject } from '../../../../src/proofs/signed-object.ts';
 import type { HoldOptions } from '../../../../src/scheduler/provider/options.ts';
 import { JOB_PROVIDER_DEFAULTS } from '../../../../src/scheduler/provider/options.ts';
@@ -16,8 +18,16 @@ import {
   startStepping,
   until,
 } from '../../../support/provider-checkpoints.ts';
-import { SteppedClock } from '../../../support/provider-clock.ts';
 import { ScriptedExecutor } from '../../../support/provider-executor.ts';
+import {
+  HOLD,
+  type HolderSceneOptions,
+  leaseOf,
+  listHeldSteps,
+  type HolderScene as Scene,
+  startWithHolder,
+  stopWith,
+} from '../../../support/provider-holder.ts';
 import {
   type AnswerLog,
   identityOf,
@@ -27,55 +37,20 @@ import {
   type TestRequester,
 } from '../../../support/provider-rig.ts';
 import { runSteps } from '../../../support/provider-steps.ts';
-import { Switchboard } from '../../../support/provider-transport.ts';
 
 const SHARE_ALL = { ...JOB_PROVIDER_DEFAULTS.snapshots, share: 1 };
-const HOLD: HoldOptions = { for: 'anyone', maxBytesPerRequester: 2 ** 30, maxBytes: 2 ** 30 };
+const KEPT = { keptUntilMs: Number.MAX_SAFE_INTEGER };
 
 const stack = new AsyncDisposableStack();
 afterAll(() => stack.disposeAsync());
 
-function stopLater(rig: ProviderRig): ProviderRig {
-  stack.defer(() => rig.provider.stop());
-  return rig;
-}
+const stopLater = (rig: ProviderRig): ProviderRig => stopWith(stack, rig);
+const start = (options: HolderSceneOptions = {}): Promise<Scene> => startWithHolder(stack, options);
 
-interface SceneOptions {
-  readonly hold?: Partial<HoldOptions>;
-  readonly steps?: number;
-  readonly sealed?: boolean;
-  readonly trusted?: boolean;
-}
-
-/** A provider whose job names a third node as holder. */
-async function start({ hold, steps = 25, sealed = false, trusted = false }: SceneOptions = {}) {
-  const [switchboard, clock] = [new Switchboard(), new SteppedClock()];
-  const { rig } = await startStepping({ steps, every: 10 }, { switchboard, clock, provider: { snapshots: SHARE_ALL } });
-  stopLater(rig);
-  const requester = await rig.requester();
-  const disk = new MemoryDisk();
-  const snapshots = { ...SHARE_ALL, hold: { ...HOLD, ...hold } };
-  const trustedRequesters = trusted ? [requester.peer] : [];
-  const holder = stopLater(
-    await ProviderRig.start({ switchboard, clock, disk, seed: 3, provider: { snapshots, trustedRequesters } }),
-  );
-  const checkpoints = { ...EVERY_TEN, holder: holder.identity.peer, sealed };
-  const jobs = await requester.signJobs(requester.describeJob({ checkpoints }));
-  return { switchboard, clock, rig, requester, holder, jobs };
-}
-
-type Scene = Awaited<ReturnType<typeof start>>;
-
-async function run({ requester, jobs }: Scene) {
-  const work = await requester.prepare(jobs);
-  const log = requester.lease(work);
-  await log.done;
-  return { work, log };
-}
-
-function heldSteps(holder: ProviderRig, work: LeasedWork): number[] {
-  const lease = leaseIdOf(onlyLease(work));
-  return (holder.snapshots?.list({ role: 'holder', lease }) ?? []).map(({ step }) => step);
+async function run(scene: Pick<Scene, 'requester' | 'jobs'>) {
+  const leased = await leaseOf(scene);
+  await leased.log.done;
+  return leased;
 }
 
 async function newestSnapshot(log: AnswerLog): Promise<Signed<Checkpoint>> {
@@ -95,16 +70,16 @@ async function ask({ rig, holder }: Scene, request: Parameters<typeof rig.transp
 
 describe('a holder that the job names', () => {
   it('is told of snapshots, fetches them, and keeps the newest two', async () => {
-    const scene = await start({ steps: 55 });
+    const scene = await start({ plan: { steps: 55 } });
     const { work } = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 50);
-    expect(heldSteps(scene.holder, work).length).toBeLessThanOrEqual(2);
+    await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 50);
+    expect(listHeldSteps(scene.holder, work).length).toBeLessThanOrEqual(2);
   });
 
   it('holds sealed snapshots without being able to open them', async () => {
     const scene = await start({ sealed: true });
     const { work } = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 20);
+    await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 20);
   });
 
   it('is told again until it has the newest, and the program never waits for it', async () => {
@@ -123,7 +98,7 @@ describe('a holder that the job names', () => {
     expect(asked.map(({ step }) => step)).toEqual([20]);
     await scene.clock.advance(60_000);
     expect(asked).toHaveLength(1);
-    expect(heldSteps(scene.holder, work)).toEqual([]);
+    expect(listHeldSteps(scene.holder, work)).toEqual([]);
   });
 
   it('is told again after a restart of the provider', async () => {
@@ -156,30 +131,30 @@ describe('a holder that the job names', () => {
   it('lets go of them when the deadline and the challenge window have passed', async () => {
     const scene = await start();
     const { work } = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 20);
+    await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 20);
     await scene.clock.advance(3_600_000 + 3_590_000);
-    expect(heldSteps(scene.holder, work)).not.toEqual([]);
+    expect(listHeldSteps(scene.holder, work)).not.toEqual([]);
     await scene.clock.advance(60_000);
-    expect(heldSteps(scene.holder, work)).toEqual([]);
+    expect(listHeldSteps(scene.holder, work)).toEqual([]);
     expect(scene.holder.database.rows('snapshot-duties').size).toBe(0);
   });
 
   it('knows after a restart what it holds and for whom', async () => {
     const scene = await start();
     const { work, log } = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 20);
+    await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 20);
     await scene.holder.provider.stop();
     const { database, disk = new MemoryDisk(), clock, switchboard } = scene.holder;
     const provider = { snapshots: { ...SHARE_ALL, hold: HOLD } };
     const next = stopLater(await ProviderRig.start({ database, disk, clock, switchboard, seed: 3, provider }));
-    expect(heldSteps(next, work).at(-1)).toBe(20);
+    expect(listHeldSteps(next, work).at(-1)).toBe(20);
     const claim = await claimFor(scene, { work, log });
     expect(claim).toBe('done');
   });
 });
 
 describe('whom a node holds snapshots for', () => {
-  it.each<[string, SceneOptions, boolean]>([
+  it.each<[string, HolderSceneOptions, boolean]>([
     ['anyone, if it says so', { hold: { for: 'anyone' } }, true],
     ['those it trusts', { hold: { for: 'trusted' }, trusted: true }, true],
     ['not for strangers', { hold: { for: 'trusted' } }, false],
@@ -191,10 +166,10 @@ describe('whom a node holds snapshots for', () => {
     const scene = await start(options);
     const { work, log } = await run(scene);
     const request = { op: 'hold', lease: onlyLease(work).wire, checkpoint: (await newestSnapshot(log)).wire } as const;
-    if (isHeld) await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 20);
+    if (isHeld) await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 20);
     else {
       expect(await ask(scene, request)).toBe('HOLD_REFUSED');
-      expect(heldSteps(scene.holder, work)).toEqual([]);
+      expect(listHeldSteps(scene.holder, work)).toEqual([]);
     }
   });
 
@@ -202,10 +177,10 @@ describe('whom a node holds snapshots for', () => {
     ['their own share', { maxBytesPerRequester: 300_000 }, 9],
     ['all of the space', { maxBytes: 300_000 }, 8],
   ])('is nobody whose snapshots take more than %s, each counted in full', async (_, hold, seed) => {
-    const scene = await start({ hold, steps: 35 });
+    const scene = await start({ hold, plan: { steps: 35 } });
     const { work } = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 30);
-    expect(heldSteps(scene.holder, work)).toHaveLength(2);
+    await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 30);
+    expect(listHeldSteps(scene.holder, work)).toHaveLength(2);
     const other = await scene.rig.requester(seed);
     const checkpoints = { ...EVERY_TEN, holder: scene.holder.identity.peer };
     const jobs = await other.signJobs(other.describeJob({ checkpoints }));
@@ -213,7 +188,7 @@ describe('whom a node holds snapshots for', () => {
     const checkpoint = (await newestSnapshot(second.log)).wire;
     const lease = onlyLease(second.work).wire;
     expect(await ask(scene, { op: 'hold', lease, checkpoint })).toBe('HOLD_REFUSED');
-    expect(heldSteps(scene.holder, second.work)).toEqual([]);
+    expect(listHeldSteps(scene.holder, second.work)).toEqual([]);
   });
 
   it('is nobody by default but those it trusts', () => {
@@ -226,7 +201,7 @@ describe('a request to hold', () => {
   async function prepare() {
     const scene = await start();
     const { work, log } = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, work).at(-1) === 20);
+    await until('the newest', () => listHeldSteps(scene.holder, work).at(-1) === 20);
     return { scene, work, log, lease: onlyLease(work).value, checkpoint: (await newestSnapshot(log)).value };
   }
 
@@ -304,13 +279,34 @@ describe('a request to hold', () => {
     expect(await ask(prepared.scene, request)).toBe('HOLD_REFUSED');
   });
 
+  it.each([
+    ['that is called sealed, and the lease does not say so', true, {}],
+    ['that is not sealed, and the lease says that it is', false, { snapshotsSealed: true as const }],
+  ])('of a state %s is not held', async (_, sealed, lease) => {
+    const prepared = await prepare();
+    const { rig, holder } = prepared.scene;
+    const { job, step } = prepared.checkpoint;
+    const [own] = rig.snapshots?.list({ role: 'provider' }).slice(-1) ?? [];
+    const bytes = await rig.snapshots?.readSnapshot(own?.reference.blob ?? ('' as never));
+    const honest = decodeObject(SNAPSHOT, bytes ?? new Uint8Array());
+    // What nobody can open is as good as a seal, and the items are those of another state.
+    const lie: Snapshot = sealed ? { ...honest, sealed, body: new Uint8Array(64) } : honest;
+    const elsewhere = leaseIdOf(prepared.work.offer as never);
+    await using writer = await rig.snapshots?.begin({ role: 'provider', lease: elsewhere, step }, lie, KEPT);
+    const { reference = null } = (await writer?.commit()) ?? {};
+    const request = await forge(prepared, { lease, checkpoint: { job, snapshot: reference } });
+    const before = holder.snapshots?.list({ role: 'holder' });
+    expect(await ask(prepared.scene, request)).toBe('HOLD_REFUSED');
+    expect(holder.snapshots?.list({ role: 'holder' })).toEqual(before);
+  });
+
   it('of a step that was overtaken is as good as done', async () => {
     const { scene, work, log } = await prepare();
     const older = (await readCheckpoints(log.events)).find(({ value }) => value.step === 10);
     if (older === undefined) throw new TypeError();
-    const held = heldSteps(scene.holder, work);
+    const held = listHeldSteps(scene.holder, work);
     expect(await ask(scene, { op: 'hold', lease: onlyLease(work).wire, checkpoint: older.wire })).toBe('done');
-    expect(heldSteps(scene.holder, work)).toEqual(held);
+    expect(listHeldSteps(scene.holder, work)).toEqual(held);
   });
 });
 
@@ -364,7 +360,7 @@ describe('a claim', () => {
   async function prepare() {
     const scene = await start();
     const held = await run(scene);
-    await until('the newest', () => heldSteps(scene.holder, held.work).at(-1) === 20);
+    await until('the newest', () => listHeldSteps(scene.holder, held.work).at(-1) === 20);
     return { scene, held };
   }
 

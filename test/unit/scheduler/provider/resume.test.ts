@@ -213,6 +213,7 @@ describe('a lease about checkpoints', () => {
       (lease, { first }) => ({ ...lease, snapshotHolder: first.rig.identity.peer }),
     ],
     ['names no holder', withoutHolder],
+    ['says that snapshots are sealed and its job does not', (lease) => ({ ...lease, snapshotsSealed: true })],
     [
       'names a snapshot that is larger than any',
       (lease, { checkpoint, requester }) => {
@@ -226,6 +227,17 @@ describe('a lease about checkpoints', () => {
     const work = await requester.prepare(jobs);
     const leases = await signObjects(LEASE, [change(onlyLease(work).value, scene)], requester.identity);
     const log = requester.lease({ ...work, leases });
+    await log.done;
+    expect(log.refusal).toBe('LEASE_MISMATCH');
+  });
+
+  it('that does not say that snapshots are sealed, as its job does, is refused', async () => {
+    const { requester } = await failFirst();
+    const jobs = await requester.signJobs(requester.describeJob({ checkpoints: other }));
+    const work = await requester.prepare(jobs);
+    const { snapshotsSealed, ...open } = onlyLease(work).value;
+    expect(snapshotsSealed).toBe(true);
+    const log = requester.lease({ ...work, leases: await signObjects(LEASE, [open], requester.identity) });
     await log.done;
     expect(log.refusal).toBe('LEASE_MISMATCH');
   });

@@ -54,10 +54,25 @@ describe('the events of an attempt', () => {
     expect(log.dropped).toBe(dropped);
   });
 
+  it('say what a third party holds by the newest of them alone, which stays', () => {
+    const log = new EventLog(LEASE);
+    for (let index = 1; index <= 5; index += 1) {
+      log.append(logOf('x'), 0);
+      log.append({ kind: 'held', index }, 0);
+    }
+    for (let index = 0; index < 2 * MAX_BUFFERED_EVENTS; index += 1) log.append(logOf(`${index}`), index);
+    const held = () => log.after(0, ...ALL).filter((entry) => eventOf(entry)?.kind === 'held');
+    expect(held().map((entry) => [entry.sequence, eventOf(entry)])).toEqual([[10, { kind: 'held', index: 5 }]]);
+    const last = log.append({ kind: 'held', index: 9 }, 0);
+    expect(held()).toEqual([last]);
+    expect(log.after(last.sequence - 1, ...ALL)).toEqual([last]);
+  });
+
   it('stay within their bounds and in order, whatever comes', () => {
     const event = fc.oneof(
       fc.nat({ max: 65_536 }).map((length) => logOf('x'.repeat(length))),
       fc.constant<AttemptEvent>({ kind: 'metric', name: 'loss', value: '1', step: 1 }),
+      fc.nat({ max: 100 }).map((index): AttemptEvent => ({ kind: 'held', index })),
     );
     fc.assert(
       fc.property(fc.array(event, { maxLength: 200 }), (given) => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CHECKPOINT_CHAIN, MAX_CHAIN_LINKS } from '../../../../../src/domain/checkpoint.ts';
+import { CHECKPOINT_CHAIN, MAX_CHECKPOINTS } from '../../../../../src/domain/checkpoint.ts';
 import { JobId, LeaseId, UnixMs } from '../../../../../src/domain/ids.ts';
 import { decodeObject } from '../../../../../src/domain/object-type.ts';
 import { encodeUtf8 } from '../../../../../src/lib/bytes.ts';
@@ -22,7 +22,7 @@ import type { Codec } from '../../../../../src/storage/interface.ts';
 
 const hash = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const count = fc.nat({ max: 2 ** 31 });
-const index = fc.nat({ max: MAX_CHAIN_LINKS });
+const index = fc.nat({ max: MAX_CHECKPOINTS });
 const bytes = fc.uint8Array({ maxLength: 64 });
 const envelope = bytes.map((value) => ({ kind: 'envelope' as const, envelope: value }));
 const atMs = count.map((value) => UnixMs(value));
