@@ -126,7 +126,7 @@ describe('stepping jobs', () => {
     await appendFile(join(actor.home, 'config.yaml'), '\nsnapshots: { hold: { for: anyone } }\n');
     const holder = await mesh.startNode(actor, ['--no-provide']);
     const job = await submit('sealed', `  holder: ${holder.status.peer}\n  sealed: true\n`);
-    // What the holder has nobody tells the requester: an older snapshot is with it when newer ones are announced.
+    // Held is what the holder has answered to have.
     const victim = await untilHeld(job, 8 * EVERY);
     await mesh.kill(victim);
     const { ended } = await outcomeOf(job);
