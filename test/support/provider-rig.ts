@@ -45,8 +45,13 @@ export function blobIdOf(bytes: Uint8Array): BlobId {
   return BlobId(computeRawCid(bytes).toString());
 }
 
+const identities = new Map<number, Promise<LocalIdentity>>();
+
+/** Deriving one takes as long as many a test. */
 export async function identityOf(byte: number): Promise<LocalIdentity> {
-  return await LocalIdentity.fromSeed(new Uint8Array(32).fill(byte));
+  const identity = identities.get(byte) ?? LocalIdentity.fromSeed(new Uint8Array(32).fill(byte));
+  identities.set(byte, identity);
+  return await identity;
 }
 
 /** Sums by name and labels. */

@@ -5,6 +5,7 @@ import { NO_PARENT } from '../../../../src/proofs/checkpoint-chain.ts';
 import { openMany } from '../../../../src/proofs/signed-object.ts';
 import { computeStateRoot } from '../../../../src/proofs/state-root.ts';
 import { verifyCheckpoint } from '../../../../src/proofs/verify-chain.ts';
+import { MAX_BUFFERED_CHECKPOINTS } from '../../../../src/scheduler/provider/constants.ts';
 import { JOB_PROVIDER_DEFAULTS } from '../../../../src/scheduler/provider/options.ts';
 import {
   onlyJob,
@@ -17,7 +18,7 @@ import {
   until,
 } from '../../../support/provider-checkpoints.ts';
 import { blobIdOf } from '../../../support/provider-rig.ts';
-import { stateAt } from '../../../support/provider-steps.ts';
+import { runSteps, stateAt } from '../../../support/provider-steps.ts';
 
 /** Snapshots at the first checkpoint only. */
 const frugal = () => ({ ...JOB_PROVIDER_DEFAULTS.snapshots, share: Number.MIN_VALUE });
@@ -149,12 +150,14 @@ describe('an attempt with checkpoints', () => {
     const held = new Promise<void>((resolve) => {
       release = resolve;
     });
-    const before = (step: number): Promise<void> | undefined => (step === 100 ? held : undefined);
-    const { rig } = await startStepping({ steps: 100, every: 1, before }, { provider: { snapshots: frugal() } });
+    const steps = MAX_BUFFERED_CHECKPOINTS + 4;
+    const before = (step: number): Promise<void> | undefined => (step === steps ? held : undefined);
+    const plan = { steps, every: 1, hasFiles: true, before };
+    const { rig } = await startStepping(plan, { provider: { snapshots: frugal() } });
     const requester = await rig.requester();
     const work = await prepareStepping(requester);
     const first = requester.lease(work);
-    await until('all links but the end', () => first.kinds.length > 100);
+    await until('all links but the end', () => first.kinds.length > steps);
     first.drop();
     // As if the connection had been lost early, and nothing after that had come.
     const seen = first.events.slice(0, 5);
@@ -165,7 +168,7 @@ describe('an attempt with checkpoints', () => {
     release();
     await second.done;
     const told = await readCheckpoints([...seen, ...second.events]);
-    expect(told.map(({ value }) => value.index)).toEqual(Array.from({ length: 100 }, (_, index) => index));
+    expect(told.map(({ value }) => value.index)).toEqual(Array.from({ length: steps }, (_, index) => index));
     const sequences = second.events.map(({ sequence }) => sequence);
     expect(sequences).toEqual([...sequences].sort((a, b) => a - b));
     expect(sequences[0]).toBeGreaterThan(from);
@@ -210,7 +213,12 @@ describe('attempts of a batch', () => {
   });
 
   it('have a long chain as a blob that their requester may read', async () => {
-    const { rig } = await startStepping({ steps: 830, every: 1 });
+    const { rig } = await startStepping({ steps: 5, every: 10 });
+    const [short, plan] = [rig.executor.behaviour, { steps: 830, every: 1, hasFiles: true }];
+    rig.executor.behaviour = (execution) => {
+      rig.executor.behaviour = short;
+      void runSteps(execution, plan);
+    };
     const requester = await rig.requester();
     const one = (await prepareStepping(requester)).jobs[0]?.value;
     if (one === undefined) throw new TypeError();

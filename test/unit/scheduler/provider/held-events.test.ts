@@ -38,9 +38,9 @@ function silence({ switchboard, holder }: HolderScene): void {
   });
 }
 
-async function pauseAt(step: number, options: HolderSceneOptions = {}, prepare = (_: HolderScene): void => undefined) {
+async function pauseAt(step: number, options: HolderSceneOptions = {}, prepare?: (scene: HolderScene) => void) {
   const { scene, reached, release } = await standWithHolder(step, options);
-  prepare(scene);
+  prepare?.(scene);
   const { work, log } = await leaseOf(scene);
   await reached;
   const lease = leaseIdOf(onlyLease(work));
