@@ -46,7 +46,6 @@ export class KeepingSink extends RecordingSink {
         this.completed += 1;
         return Promise.resolve();
       },
-      // oxlint-disable-next-line unicorn/no-thenable
       then: index === this.haltAt ? 'halt' : 'continue',
     });
   }

@@ -29,7 +29,6 @@ const FULL = assembleWat(
   }),
 );
 const ALL: CheckpointOrder = { ...GO_ON, wanted: [0, 1, 2] };
-// oxlint-disable-next-line unicorn/no-thenable
 const HALT: CheckpointOrder = { ...GO_ON, then: 'halt' };
 const offers = await findOffers();
 

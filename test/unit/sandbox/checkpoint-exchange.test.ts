@@ -124,7 +124,6 @@ describe('CheckpointExchange', () => {
         completed += 1;
         return Promise.resolve();
       },
-      // oxlint-disable-next-line unicorn/no-thenable
       then: 'continue',
       ...parts,
     });
@@ -207,7 +206,6 @@ describe('CheckpointExchange', () => {
     });
 
     it('halts once the pieces were given', async () => {
-      // oxlint-disable-next-line unicorn/no-thenable
       reply = order({ then: 'halt', wanted: [0] });
       await tell({ place: 'start', parts });
       await exchange.takePiece(0, fillPage(1));
