@@ -215,7 +215,8 @@ describe('a request to hold', () => {
 
   /** Another lease of the same job, and a checkpoint of it, signed by whom a test says: 9 is the requester, 1 the provider. */
   async function forge({ lease, checkpoint, scene }: Prepared, forged: Forged) {
-    const nonce = new Uint8Array(16).fill(3);
+    forgeries += 1;
+    const nonce = new Uint8Array(16).fill(forgeries);
     const signer = await identityOf(forged.leaseSigner ?? 9);
     const signed = await signObject(LEASE, { ...lease, nonce, ...forged.lease }, signer);
     const value = { ...checkpoint, lease: leaseIdOf(signed), ...forged.checkpoint };
@@ -225,11 +226,16 @@ describe('a request to hold', () => {
     return { op: 'hold', lease: signed.wire, checkpoint: wire } as const;
   }
 
-  /** What is refused changes nothing: those tests share a scene. */
-  let shared: Promise<Prepared> | undefined;
+  let forgeries = 0;
+  let prepared: Promise<Prepared> | undefined;
+  /** Each forged lease is a new one, and what is refused changes nothing: these tests share a scene. */
+  const share = (): Promise<Prepared> => {
+    prepared ??= prepare();
+    return prepared;
+  };
 
   it('that keeps all rules is answered when the snapshot is here', async () => {
-    const prepared = await prepare();
+    const prepared = await share();
     expect(await ask(prepared.scene, await forge(prepared, {}))).toBe('done');
   });
 
@@ -265,8 +271,7 @@ describe('a request to hold', () => {
       }),
     ],
   ])('%s is refused', async (_, change) => {
-    shared ??= prepare();
-    const prepared = await shared;
+    const prepared = await share();
     const request = await forge(prepared, await change(prepared));
     const before = prepared.scene.holder.snapshots?.list({ role: 'holder' }).length;
     expect(await ask(prepared.scene, request)).toBe('LEASE_MISMATCH');
@@ -274,7 +279,7 @@ describe('a request to hold', () => {
   });
 
   it('of a state other than the checkpoint says is not held', async () => {
-    const prepared = await prepare();
+    const prepared = await share();
     const request = await forge(prepared, { checkpoint: { stateRoot: new Uint8Array(32) } });
     expect(await ask(prepared.scene, request)).toBe('HOLD_REFUSED');
   });
@@ -283,10 +288,11 @@ describe('a request to hold', () => {
     ['that is called sealed, and the lease does not say so', true, {}],
     ['that is not sealed, and the lease says that it is', false, { snapshotsSealed: true as const }],
   ])('of a state %s is not held', async (_, sealed, lease) => {
-    const prepared = await prepare();
+    const prepared = await share();
     const { rig, holder } = prepared.scene;
     const { job, step } = prepared.checkpoint;
-    const [own] = rig.snapshots?.list({ role: 'provider' }).slice(-1) ?? [];
+    const lent = { role: 'provider', lease: leaseIdOf(onlyLease(prepared.work)) } as const;
+    const [own] = rig.snapshots?.list(lent).slice(-1) ?? [];
     const bytes = await rig.snapshots?.readSnapshot(own?.reference.blob ?? ('' as never));
     const honest = decodeObject(SNAPSHOT, bytes ?? new Uint8Array());
     // What nobody can open is as good as a seal, and the items are those of another state.
@@ -301,7 +307,7 @@ describe('a request to hold', () => {
   });
 
   it('of a step that was overtaken is as good as done', async () => {
-    const { scene, work, log } = await prepare();
+    const { scene, work, log } = await share();
     const older = (await readCheckpoints(log.events)).find(({ value }) => value.step === 10);
     if (older === undefined) throw new TypeError();
     const held = listHeldSteps(scene.holder, work);
@@ -364,7 +370,12 @@ describe('a claim', () => {
     return { scene, held };
   }
 
-  let shared: ReturnType<typeof prepare> | undefined;
+  let prepared: ReturnType<typeof prepare> | undefined;
+  /** For claims that change nothing. */
+  const share = (): ReturnType<typeof prepare> => {
+    prepared ??= prepare();
+    return prepared;
+  };
 
   it('lets the provider of a new lease read what the job goes on from, for a while', async () => {
     const { scene, held } = await prepare();
@@ -413,14 +424,13 @@ describe('a claim', () => {
       { change: (lease) => ({ ...lease, job: lease.offer as never }) },
     ],
   ])('%s is refused', async (_, code, change) => {
-    shared ??= prepare();
-    const { scene, held } = await shared;
+    const { scene, held } = await share();
     expect(await claimFor(scene, held, change)).toBe(code);
     expect(await canRead(scene, held, change.sender ?? 2)).toBe(false);
   });
 
   it('may be made of the provider that made the snapshot too', async () => {
-    const { scene, held } = await prepare();
+    const { scene, held } = await share();
     const value = await describeNext({ ...scene, holder: scene.rig }, held, 2);
     const lease = await signObject(LEASE, value, scene.requester.identity);
     const transport = scene.switchboard.join((await identityOf(2)).peer);
@@ -446,7 +456,7 @@ describe('a claim', () => {
   });
 
   it('that is refused ends the attempt as INPUT_UNAVAILABLE', async () => {
-    const { scene, held } = await prepare();
+    const { scene, held } = await share();
     const { switchboard, clock, requester, jobs } = scene;
     const { rig } = await startStepping({ steps: 25, every: 10 }, { switchboard, clock, seed: 2 });
     stopLater(rig);
