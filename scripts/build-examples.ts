@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { delimiter, join, relative } from 'node:path';
 
 const ROOT = join(import.meta.dirname, '..');
 /** As a program: its types would replace the global `console`. */
@@ -25,6 +25,12 @@ const C_OPTIONS = [
   '-Wl,--strip-all',
   '-Wl,-z,stack-size=65536',
 ];
+
+/** Clang runs a wasm-opt that it finds; npm puts one of a dependency on the path, which knows none of these options. */
+const PATH = (process.env['PATH'] ?? '')
+  .split(delimiter)
+  .filter((folder) => !folder.endsWith(join('node_modules', '.bin')))
+  .join(delimiter);
 
 interface Example {
   readonly name: string;
@@ -104,7 +110,11 @@ function compile(example: Example, module: string): void {
           process.execPath,
           [join(COMPILER, 'bin/asc.js'), source, ...ASSEMBLYSCRIPT_OPTIONS, ...example.options, '--outFile', output],
         ] as const);
-  const { status, stderr } = spawnSync(program, options, { cwd: ROOT, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(program, options, {
+    cwd: ROOT,
+    encoding: 'utf8',
+    env: { ...process.env, PATH },
+  });
   if (status !== 0) throw new Error(`${source} does not compile:\n${stderr}`);
 }
 
