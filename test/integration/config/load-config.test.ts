@@ -207,8 +207,10 @@ describe('NetworkStore', () => {
   });
 
   it('does not leave its folder for a name that climbs', async () => {
-    await writeFile(join(home, 'x.json'), formatNetwork(PRODUCTION));
-    await expect(new NetworkStore({ home }).read('../x')).rejects.toMatchObject({ code: 'CONFIG_NETWORK_UNKNOWN' });
+    await writeFile(join(home, 'climbs-out.json'), formatNetwork(PRODUCTION));
+    await expect(new NetworkStore({ home }).read('../climbs-out')).rejects.toMatchObject({
+      code: 'CONFIG_NETWORK_UNKNOWN',
+    });
   });
 });
 

@@ -187,7 +187,8 @@ describe('anchoring on a real local chain', () => {
     expect((await node.service.list({ limit: 1 }))[0]?.state).toBe('waiting');
     await fund();
     await node.service.wait(0, { signal: AbortSignal.timeout(20_000) });
-    expect(node.service.status()).toMatchObject({ anchored: 1, problem: null });
+    // The count follows once the batch is noted as done.
+    await expect.poll(() => node.service.status(), { timeout: 10_000 }).toMatchObject({ anchored: 1, problem: null });
   });
 
   it('names the whole sum that the first anchor takes, which is enough', async () => {
