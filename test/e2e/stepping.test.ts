@@ -124,7 +124,8 @@ describe('stepping jobs', () => {
   it('are sealed for a third party that holds their snapshots, and go on from there', async () => {
     const actor = await mesh.createIdentity('holder');
     await appendFile(join(actor.home, 'config.yaml'), '\nsnapshots: { hold: { for: anyone } }\n');
-    const holder = await mesh.startNode(actor, ['--no-provide']);
+    const address = requester.status.network.listen[0] ?? '';
+    const holder = await mesh.startNode(actor, ['--no-provide', '--bootstrap', address]);
     const job = await submit('sealed', `  holder: ${holder.status.peer}\n  sealed: true\n`);
     // Held is what the holder has answered to have.
     const victim = await untilHeld(job, 8 * EVERY);
