@@ -349,9 +349,11 @@ export class JobRun {
       );
       return;
     }
-    if (isEnded(this.state)) this.#release();
+    // Only the event that ends the job may say so once it is on disk: one before it is written earlier.
+    const ended = isEnded(this.state) ? this.state : null;
+    if (ended !== null) this.#release();
     await applied.persisted;
-    if (isEnded(this.state)) this.#finish(this.state);
+    if (ended !== null) this.#finish(ended);
   }
 
   /** Timers, searches and steps; the attempts are let go of once the end is on disk. */
