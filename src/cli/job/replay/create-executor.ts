@@ -1,5 +1,3 @@
-import type { IsolationLevel } from '../../../domain/capability.ts';
-import { satisfiesIsolation } from '../../../domain/capability.ts';
 import type { Job } from '../../../domain/job.ts';
 import { SystemClock } from '../../../lib/clock.ts';
 import { createWasmExecutor, type WasmExecutor } from '../../../sandbox/executors/wasm/wasm-executor.ts';
@@ -24,9 +22,4 @@ export async function createReplayExecutor({
       maxInputBytes: Math.max(maxInputBytes, inputBytes),
     },
   );
-}
-
-/** The strongest level that works here: the program is a stranger's. Undefined if none does. */
-export function strongestLevel(levels: readonly IsolationLevel[]): IsolationLevel | undefined {
-  return levels.toSorted((a, b) => (satisfiesIsolation(a, b) ? -1 : 1))[0];
 }

@@ -106,7 +106,12 @@ async function replayAll(
   { range, isolation, job }: ReplaySettings,
   { output, signal }: CliContext,
 ): Promise<readonly ReplayReport[]> {
-  await using sandbox = new LazySandbox(job, isolation);
+  const onWeaker = (level: IsolationLevel): void =>
+    output.note(
+      `this machine has no isolation level bubblewrap (fogproof doctor says why): the program runs at level ${level}, which is no boundary against an attack on the engine`,
+    );
+  const createExecutor = async () => (await import('./create-executor.ts')).createReplayExecutor(job);
+  await using sandbox = new LazySandbox({ createExecutor, onWeaker }, { chosen: isolation, asked: job.isolation });
   const reports: ReplayReport[] = [];
   for (const attempt of attempts) {
     let toldAtMs = 0;

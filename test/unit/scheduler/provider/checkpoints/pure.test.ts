@@ -161,30 +161,33 @@ describe('thinning', () => {
 });
 
 describe('the pace of snapshots', () => {
-  it('is one at first, then as many as fit the share', () => {
+  it('is one at first, one that tells what a change costs, then as many as fit the share', () => {
     const pacer = new SnapshotPacer({ share: 0.1, beganAtMs: 1_000 });
     expect(pacer.isDue(1_000)).toBe(true);
     pacer.spend(50);
-    expect(pacer.isDue(1_999)).toBe(false);
-    expect(pacer.isDue(2_000)).toBe(true);
+    expect(pacer.isDue(1_099)).toBe(false);
+    expect(pacer.isDue(1_100)).toBe(true);
     pacer.spend(10);
-    expect(pacer.isDue(1_699)).toBe(false);
-    expect(pacer.isDue(1_700)).toBe(true);
+    expect(pacer.isDue(1_249)).toBe(false);
+    expect(pacer.isDue(1_250)).toBe(true);
+    pacer.spend(30);
+    expect(pacer.isDue(1_749)).toBe(false);
+    expect(pacer.isDue(1_750)).toBe(true);
   });
 
-  it('never lets them take more than the share, but for the first and what one takes longer than the one before', () => {
+  it('never lets those after the second take more than the share of what the run lasted beside the first', () => {
     const duration = fc.integer({ min: 1, max: 40 });
     fc.assert(
       fc.property(duration, fc.array(fc.integer({ min: 0, max: 500 }), { maxLength: 100 }), (costMs, waits) => {
         const pacer = new SnapshotPacer({ share: 0.1, beganAtMs: 0 });
-        let [nowMs, spentMs] = [0, 0];
-        for (const [index, waitMs] of waits.entries()) {
+        let [nowMs, made] = [0, 0];
+        for (const waitMs of waits) {
           nowMs += waitMs;
           if (!pacer.isDue(nowMs)) continue;
           nowMs += costMs;
-          spentMs += costMs;
+          made += 1;
           pacer.spend(costMs);
-          if (index > 0 && spentMs > costMs) expect(spentMs).toBeLessThanOrEqual(0.1 * nowMs);
+          if (made > 2) expect((made - 1) * costMs).toBeLessThanOrEqual(0.1 * (nowMs - costMs));
         }
       }),
     );
