@@ -14,6 +14,11 @@ export interface JobLogModules {
   readonly store: Pick<JobStore, 'appendLogs'>;
   readonly hub: Pick<JobEventHub, 'publish'>;
   readonly dropped: Counter;
+  /**
+   * Writes what came before and is kept elsewhere. The highest sequence among the logs on disk says, after a restart, from
+   * where events are asked for again: no log may be on disk before an earlier event is.
+   */
+  readonly flushEarlier?: () => Promise<void>;
 }
 
 /** Longest text of one event (domain/messages.ts): a longer line comes in parts of this many. */
@@ -103,6 +108,7 @@ export class JobLog {
     while (this.#pending.length > 0) {
       const writes = this.#pending;
       this.#pending = [];
+      await this.#modules.flushEarlier?.();
       await this.#modules.store.appendLogs(writes);
       for (const { lease, sequence, entry } of writes) {
         this.#modules.hub.publish(this.#job, { event: toJobEvent(this.#job, lease, entry), sequence });

@@ -87,7 +87,12 @@ export function createJobRunParts(modules: JobRunModules, options: JobRunOptions
     options,
   );
   const log = new JobLog(
-    { store: modules.store, hub: modules.hub, dropped: modules.metrics.logsDropped },
+    {
+      store: modules.store,
+      hub: modules.hub,
+      dropped: modules.metrics.logsDropped,
+      flushEarlier: () => book.flush(),
+    },
     { job: id, ...options.logs, countsOrdinals: countsOrdinals(job.value) },
   );
   const keeper = createKeeper(modules, options, { ledger, book, hooks });
