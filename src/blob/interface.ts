@@ -28,6 +28,49 @@ export interface BlobStore {
   pin(blob: BlobId): Disposable;
 }
 
+/** Where a node of a blob's tree stands: level 0 is that above the leaves, index counts from the left (docs/blobs.md). */
+export interface NodePlace {
+  readonly level: number;
+  readonly index: number;
+}
+
+/**
+ * A blob that arrives leaf by leaf, in any order and from several peers. What has arrived stays over a crash or a
+ * disposal, and the next reception of the same blob goes on from it, until it is given up or evicted.
+ */
+export interface BlobReception extends AsyncDisposable {
+  readonly blob: BlobId;
+  readonly sizeBytes: number;
+  readonly leafCount: number;
+  /** Nodes without which the leaves below cannot be checked, and whose own hash is known; empty once all are here. */
+  missingNodes(): readonly NodePlace[];
+  /** @throws BlobError BLOB_MISMATCH unless the node hashes to what stands above it and has the one right shape */
+  addNode(place: NodePlace, bytes: Uint8Array): Promise<void>;
+  hasLeaf(leaf: number): boolean;
+  /** @throws BlobError BLOB_MISMATCH unless the bytes hash to this leaf; BLOB_DISK_FULL */
+  addLeaf(leaf: number, bytes: Uint8Array): Promise<void>;
+  /** Durable when it resolves: it is then a blob as any other. @throws BlobError BLOB_INCOMPLETE */
+  commit(): Promise<BlobStat>;
+}
+
+/** What transfers need of a store beside `BlobStore`. */
+export interface BlobTransferStore extends BlobStore {
+  /**
+   * Makes room and begins, or goes on with, a reception. One of a blob at a time.
+   * @throws BlobError BLOB_TOO_LARGE, BLOB_NO_ROOM, BLOB_DISK_FULL, BLOB_BUSY
+   */
+  openReception(blob: BlobId, sizeBytes: number, options: BlobOptions): Promise<BlobReception>;
+  /** A node of the tree of a blob that is here, whole or in part. */
+  readNode(blob: BlobId, place: NodePlace): Promise<Uint8Array | undefined>;
+  /** Which leaves of a blob in reception are here, a bit each, the first in the lowest bit; undefined if there is none. */
+  partialLeaves(blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined;
+}
+
+export interface BlobOptions {
+  /** Encrypted on disk (AES-256-GCM, a random key of its own). A blob that is here already stays as it is, but for that it is never less private. */
+  readonly isPrivate?: boolean;
+}
+
 /** Whose duty a snapshot is: the provider that made it, or a holder that fetched it. */
 export type SnapshotRole = 'provider' | 'holder';
 

@@ -8,7 +8,7 @@ import type { core, z } from 'zod';
 import { decodeLinks } from '../lib/canonical-cbor.ts';
 import { NOT_READ } from '../lib/canonical-read.ts';
 import { writeCanonical } from '../lib/canonical-write.ts';
-import { Link } from '../lib/link.ts';
+import { isLinkText, Link } from '../lib/link.ts';
 
 /** Left to zod: undefined, which no part of a schema that is compiled may be. */
 type Run = (value: unknown) => unknown;
@@ -18,12 +18,12 @@ interface Compiled {
   readonly encode: Run;
 }
 
-/** Codec of the CIDs that a link schema takes; `linkSchema` enters its schemas here. */
-const linkCodecs = new WeakMap<z.ZodType, number>();
+/** Codecs of the CIDs that a link schema takes; `linkSchema` enters its schemas here. */
+const linkCodecs = new WeakMap<z.ZodType, readonly number[]>();
 const compiledSchemas = new WeakMap<z.ZodType, Compiled | null>();
 
-export function registerLink<Schema extends z.ZodType>(schema: Schema, codec: number): Schema {
-  linkCodecs.set(schema, codec);
+export function registerLink<Schema extends z.ZodType>(schema: Schema, codecs: readonly number[]): Schema {
+  linkCodecs.set(schema, codecs);
   return schema;
 }
 
@@ -268,10 +268,16 @@ function compileUnion(def: core.$ZodUnionDef): Compiled | null {
 }
 
 function compileLink(schema: z.ZodType): Compiled | null {
-  const codec = linkCodecs.get(schema);
-  if (codec === undefined) return null;
+  const codecs = linkCodecs.get(schema);
+  if (codecs === undefined) return null;
   return {
-    decode: (value) => (value instanceof Link && value.codec === codec ? value.text : undefined),
-    encode: (value) => (typeof value === 'string' ? new Link(codec, value) : undefined),
+    decode: (value) => (value instanceof Link && codecs.includes(value.codec) ? value.text : undefined),
+    encode: (value) => (typeof value === 'string' ? createLink(codecs, value) : undefined),
   };
+}
+
+/** Of several codecs the one that the text has; a text that has none of them is refused when it is written. */
+function createLink(codecs: readonly number[], text: string): Link {
+  const codec = codecs.length === 1 ? undefined : codecs.find((candidate) => isLinkText(candidate, text));
+  return new Link(codec ?? (codecs[0] as number), text);
 }

@@ -2,7 +2,7 @@ import { peerIdFromString } from '@libp2p/peer-id';
 import { CID } from 'multiformats/cid';
 import { z } from 'zod';
 import type { Brand } from '../lib/brand.ts';
-import { DAG_CBOR_CODE, RAW_CODE } from '../lib/cid.ts';
+import { DAG_CBOR_CODE, DAG_PB_CODE, RAW_CODE } from '../lib/cid.ts';
 import { isLinkText } from '../lib/link.ts';
 import { registerLink } from './compiled-schema.ts';
 import { DomainError } from './errors.ts';
@@ -15,7 +15,7 @@ export type LeaseId = Brand<string, 'LeaseId'>;
 export type OfferId = Brand<string, 'OfferId'>;
 /** CIDv1 of any other signed object's payload. */
 export type ObjectId = Brand<string, 'ObjectId'>;
-/** CIDv1 (raw, sha2-256) of a blob. */
+/** CIDv1 (sha2-256) of a blob: raw up to BLOB_LEAF_BYTES, else the dag-pb root of its UnixFS file (docs/blobs.md). */
 export type BlobId = Brand<string, 'BlobId'>;
 /** libp2p PeerId of an Ed25519 key, base58btc (`12D3Koo…`). */
 export type PeerKey = Brand<string, 'PeerKey'>;
@@ -40,7 +40,8 @@ export const JobId = (text: string): JobId => parseCid(text, 'job id', DAG_CBOR_
 export const LeaseId = (text: string): LeaseId => parseCid(text, 'lease id', DAG_CBOR_CODE) as LeaseId;
 export const OfferId = (text: string): OfferId => parseCid(text, 'offer id', DAG_CBOR_CODE) as OfferId;
 export const ObjectId = (text: string): ObjectId => parseCid(text, 'object id', DAG_CBOR_CODE) as ObjectId;
-export const BlobId = (text: string): BlobId => parseCid(text, 'blob id', RAW_CODE) as BlobId;
+export const BlobId = (text: string): BlobId =>
+  (isLinkText(DAG_PB_CODE, text) ? text : parseCid(text, 'blob id', RAW_CODE)) as BlobId;
 
 /** @throws DomainError DOMAIN_BAD_ID unless `text` is the PeerId of an Ed25519 key */
 export function PeerKey(text: string): PeerKey {
@@ -98,20 +99,20 @@ function readLink(text: string): CID {
 }
 
 /** A dag-cbor link on the wire, a branded base32 string in memory. */
-function linkSchema<Id extends string>(codec: number, name: string) {
-  const wire = z.custom<CID>((value) => isCid(value) && value.version === 1 && value.code === codec, {
+function linkSchema<Id extends string>(codecs: readonly number[], name: string) {
+  const wire = z.custom<CID>((value) => isCid(value) && value.version === 1 && codecs.includes(value.code), {
     error: `expected a CIDv1 link to ${name}`,
   });
   const memory = z.custom<Id>((value) => typeof value === 'string', { error: `expected ${name}` });
   const link = z.codec(wire, memory, { decode: (cid) => writeLink(cid) as Id, encode: readLink });
-  return registerLink(link, codec);
+  return registerLink(link, codecs);
 }
 
-export const jobLink = linkSchema<JobId>(DAG_CBOR_CODE, 'a job id');
-export const leaseLink = linkSchema<LeaseId>(DAG_CBOR_CODE, 'a lease id');
-export const offerLink = linkSchema<OfferId>(DAG_CBOR_CODE, 'an offer id');
-export const objectLink = linkSchema<ObjectId>(DAG_CBOR_CODE, 'an object id');
-export const blobLink = linkSchema<BlobId>(RAW_CODE, 'a blob id');
+export const jobLink = linkSchema<JobId>([DAG_CBOR_CODE], 'a job id');
+export const leaseLink = linkSchema<LeaseId>([DAG_CBOR_CODE], 'a lease id');
+export const offerLink = linkSchema<OfferId>([DAG_CBOR_CODE], 'an offer id');
+export const objectLink = linkSchema<ObjectId>([DAG_CBOR_CODE], 'an object id');
+export const blobLink = linkSchema<BlobId>([RAW_CODE, DAG_PB_CODE], 'a blob id');
 
 /** The same few peers are named in nearly every object; a key that was once found good stays so. */
 const MAX_CACHED_PEERS = 4096;

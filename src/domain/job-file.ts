@@ -90,7 +90,7 @@ const countSchema = quantitySchema({
   plainNumbers: 'accept',
 });
 
-const BLOB_ID_PATTERN = /^bafkrei[a-z2-7]{52}$/;
+const BLOB_ID_PATTERN = /^baf(krei|ybei)[a-z2-7]{52}$/;
 const fileSourceSchema = z.union(
   [
     z.string().min(1).max(4096),
@@ -98,7 +98,9 @@ const fileSourceSchema = z.union(
       blob: z
         .string()
         .regex(BLOB_ID_PATTERN, 'expected the CID of a blob')
-        .describe('CID of a blob that the node has, as blob ids are printed: bafkrei and 52 more characters.'),
+        .describe(
+          'CID of a blob that the node has, as blob ids are printed: bafkrei or bafybei and 52 more characters.',
+        ),
       size: z.int().min(0).describe('Size of the blob in bytes.'),
     }),
   ],

@@ -81,6 +81,11 @@ export const comparisonSchema = z.strictObject({
 });
 export type Comparison = z.output<typeof comparisonSchema>;
 
+/** How urgent: it weighs in the price (design section 9) and in a provider's queue (docs/scheduling.md). */
+export const PRIORITIES = ['low', 'normal', 'high', 'critical'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+export const prioritySchema = z.enum(PRIORITIES);
+
 export const replicationSchema = z.strictObject({
   /** Providers that each run the whole job. */
   replicas: integerSchema(1, MAX_REPLICAS),
@@ -110,6 +115,10 @@ export const jobSchema = z.strictObject({
   market: z.literal('direct'),
   /** Most that one attempt may cost, in base units of the network's token; '0' is unpaid work. */
   priceCeiling: decimalSchema,
+  /** Absent: normal. */
+  priority: prioritySchema.optional(),
+  /** Inputs and outputs are encrypted on the disks of requester and provider, and handed to nobody else. Absent: they are not. */
+  private: z.literal(true).optional(),
   /** Absent: no checkpoints, so it cannot be paused, moved or replayed in part. */
   checkpoints: checkpointsSchema.optional(),
   /** Absent: results agree if they are byte-identical. Only where the schedule is by `rounds`. */

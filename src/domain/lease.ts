@@ -64,6 +64,8 @@ export const leaseAcceptanceSchema = z.strictObject({
   lease: leaseLink,
   provider: peerKeySchema,
   acceptedAtMs: unixMsSchema,
+  /** The provider keeps result and receipt this long after the end for a requester that was away, ms. Absent: it does not say. */
+  resultsKeptForMs: integerSchema().optional(),
 });
 export type LeaseAcceptance = z.output<typeof leaseAcceptanceSchema>;
 export const LEASE_ACCEPTANCE: ObjectType<LeaseAcceptance> = {

@@ -31,16 +31,25 @@ const inlineBlobsSchema = z
 export type InlineBlob = z.output<typeof inlineBlobsSchema>[number];
 
 // offer/1: one request, one response
-export const offerRequestSchema = z.strictObject({
-  subject: objectLink,
-  terms: jobTermsSchema,
-  attempts: integerSchema(1, 4096),
-});
+export const offerRequestSchema = z.discriminatedUnion('op', [
+  /** From a requester to a provider. Answered by `offer` or `refused`. */
+  z.strictObject({
+    op: z.literal('ask'),
+    subject: objectLink,
+    terms: jobTermsSchema,
+    attempts: integerSchema(1, 4096),
+  }),
+  /** From a provider to a requester whose announcement it heard: its signed offer. Answered by `noted`. */
+  z.strictObject({ op: z.literal('give'), offer: signedWireSchema }),
+]);
 export const offerResponseSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('offer'), offer: signedWireSchema }),
   z.strictObject({ kind: z.literal('refused'), refusal: refusalSchema }),
+  /** `isWanted`: it may still be taken until it expires. Else the provider may let go of what it reserved at once. */
+  z.strictObject({ kind: z.literal('noted'), isWanted: z.boolean() }),
 ]);
 export type OfferRequest = z.output<typeof offerRequestSchema>;
+export type OfferAsk = Extract<OfferRequest, { op: 'ask' }>;
 export type OfferResponse = z.output<typeof offerResponseSchema>;
 
 // job/1: `lease` and `attach` are answered by a stream, the rest by one response
@@ -146,7 +155,11 @@ export const jobResponseSchema = z.discriminatedUnion('kind', [
 ]);
 export type JobResponse = z.output<typeof jobResponseSchema>;
 
-// blob/1: `read` is answered by one response, `items` by a stream
+// blob/1: `leaves` and `items` are answered by a stream, the rest by one response
+/** Most leaves that one request may ask for: 16 MiB. */
+export const MAX_LEAVES_PER_REQUEST = 16;
+/** Largest node of a blob's tree: 1,024 links of 45 to 50 bytes, and as many sizes. */
+export const MAX_BLOB_NODE_BYTES = 64 * 1024;
 /** Most items that one request may ask for: 4 MiB of pages. */
 export const MAX_ITEMS_PER_REQUEST = 64;
 export const blobRequestSchema = z.discriminatedUnion('op', [
@@ -155,6 +168,22 @@ export const blobRequestSchema = z.discriminatedUnion('op', [
     blob: blobLink,
     offset: integerSchema(),
     maxBytes: integerSchema(1, MAX_BLOB_CHUNK_BYTES),
+  }),
+  /** What is here of a blob. Answered by `stat` or `not-found`. */
+  z.strictObject({ op: z.literal('stat'), blob: blobLink }),
+  /** One node of a blob's tree: level 0 is that above the leaves. Answered by `node` or `not-found`. */
+  z.strictObject({
+    op: z.literal('node'),
+    blob: blobLink,
+    level: integerSchema(0, 3),
+    index: integerSchema(0, 1_048_575),
+  }),
+  /** Leaves of a blob, in order; each comes in parts. Answered by `leaf-part`s. */
+  z.strictObject({
+    op: z.literal('leaves'),
+    blob: blobLink,
+    first: integerSchema(0, 1_073_741_823),
+    count: integerSchema(1, MAX_LEAVES_PER_REQUEST),
   }),
   /** Items of a snapshot by their place in its list, in this order. */
   z.strictObject({
@@ -170,6 +199,19 @@ export const blobResponseSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('chunk'),
     sizeBytes: integerSchema(),
+    bytes: boundedBytesSchema(MAX_BLOB_CHUNK_BYTES),
+  }),
+  z.strictObject({
+    kind: z.literal('stat'),
+    sizeBytes: integerSchema(),
+    /** Leaves that are here, a bit each, the first in the lowest bit of the first byte; absent: all. */
+    leaves: boundedBytesSchema(MAX_BLOB_CHUNK_BYTES).optional(),
+  }),
+  z.strictObject({ kind: z.literal('node'), bytes: boundedBytesSchema(MAX_BLOB_NODE_BYTES) }),
+  /** The next bytes of the leaves that were asked for; no part has bytes of two leaves. */
+  z.strictObject({
+    kind: z.literal('leaf-part'),
+    leaf: integerSchema(),
     bytes: boundedBytesSchema(MAX_BLOB_CHUNK_BYTES),
   }),
   /** The next items that were asked for, at least one. */

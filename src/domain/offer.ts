@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { isolationLevelSchema } from './capability.ts';
 import { bytesSchema, decimalSchema, integerSchema, objectLink, peerKeySchema, unixMsSchema } from './ids.ts';
-import { resourcesSchema } from './job.ts';
+
+import { prioritySchema, resourcesSchema } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 
 /** What a provider must know to answer: never the input. */
@@ -13,6 +14,8 @@ export const jobTermsSchema = z.strictObject({
   priceCeiling: decimalSchema,
   /** True if the result is committed to before it is revealed (more than one replica). */
   commitReveal: z.boolean(),
+  /** Absent: normal. */
+  priority: prioritySchema.optional(),
 });
 export type JobTerms = z.output<typeof jobTermsSchema>;
 
@@ -32,6 +35,8 @@ export const offerSchema = z.strictObject({
   isolation: isolationLevelSchema,
   /** Names the instrumenter, which must be equal across replicas. */
   instrumenter: z.string().min(1).max(64),
+  /** How long, as it expects, an attempt waits in its queue after the lease, ms. Absent: it starts at once. */
+  startsWithinMs: integerSchema(1).optional(),
   expiresAtMs: unixMsSchema,
 });
 export type Offer = z.output<typeof offerSchema>;

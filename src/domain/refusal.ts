@@ -2,7 +2,7 @@ import { z } from 'zod';
 
 /** Why a provider does not offer, or does not take a lease. Printed by `job show --why` and `node why-no-work`. */
 export const REFUSALS = {
-  AT_CAPACITY: 'all of its slots are taken',
+  AT_CAPACITY: 'all of its slots are taken and its queue is full',
   DRAINING: 'it is stopping and takes no new work',
   PRICE_TOO_LOW: 'the price ceiling is below its standing price',
   ISOLATION_UNAVAILABLE: 'it cannot isolate jobs as strongly as the job demands',
@@ -28,5 +28,7 @@ export const refusalSchema = z.strictObject({
   code: z.enum(Object.keys(REFUSALS) as [RefusalCode, ...RefusalCode[]]),
   /** The figures behind it, such as what was asked and what there is. */
   detail: z.string().max(300),
+  /** When it is worth asking again, ms from now. Absent: whoever asks decides. */
+  retryAfterMs: z.int().min(1).max(3_600_000).optional(),
 });
 export type Refusal = z.output<typeof refusalSchema>;

@@ -10,6 +10,7 @@ import { formatDigest } from './link.ts';
 export const SHA2_256 = 0x12;
 export const DAG_CBOR_CODE = dagCbor.code;
 export const RAW_CODE = raw.code;
+export const DAG_PB_CODE = 0x70;
 
 const DIGEST_BYTES = 32;
 

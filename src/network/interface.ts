@@ -5,7 +5,9 @@
  * remembered peers) · gossip/ (topics, validators) · peers/ (records, connection book).
  */
 
-import type { PeerKey } from '../domain/ids.ts';
+import type { Announcement } from '../domain/announcement.ts';
+import type { CapabilityClass } from '../domain/capability.ts';
+import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type {
   BlobRequest,
   BlobResponse,
@@ -64,6 +66,25 @@ export interface PeerTransport {
     request: ProtocolMessages[Name]['request'],
     options?: RequestOptions,
   ): AsyncIterable<ProtocolMessages[Name]['response']>;
+}
+
+/** Announcements of jobs, over gossip: a topic for each capability class. */
+export interface JobAnnouncements {
+  /** Publishes one on the topic of its class. Gives how many peers it was sent to. @throws NetworkError */
+  announce(announcement: Signed<Announcement>): Promise<{ readonly recipients: number }>;
+  /**
+   * Subscribes to these classes' topics and calls for each valid announcement of another node, once. Dispose to leave the
+   * topics; a node that takes no jobs passes none on.
+   */
+  listen(classes: readonly CapabilityClass[], onAnnouncement: (announcement: Signed<Announcement>) => void): Disposable;
+}
+
+/** Who has a public blob, by provider records in the DHT. */
+export interface ContentRouting {
+  /** Says that this node has it, now and again before the record expires, until disposed. */
+  provide(blob: BlobId): Disposable;
+  /** Peers that say so, as they are found; ends with the search or the signal. Never this node. */
+  findProviders(blob: BlobId, options: AbortOptions & { readonly limit: number }): AsyncIterable<PeerKey>;
 }
 
 export interface PeerInfo {

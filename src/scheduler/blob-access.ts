@@ -56,7 +56,7 @@ export function serveBlobs(transport: PeerTransport, stores: ServedStores, grant
     if (!grants.isAllowed(peer, named)) yield { kind: 'not-found' };
     else if (request.op === 'read') {
       yield (await snapshots?.readChunk(request)) ?? (await readChunk(stores.blobs, request));
-    } else if (snapshots === undefined) yield { kind: 'not-found' };
+    } else if (request.op !== 'items' || snapshots === undefined) yield { kind: 'not-found' };
     else yield* snapshots.readItems(request, { signal });
   });
 }

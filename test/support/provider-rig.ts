@@ -2,7 +2,7 @@ import { PackedSnapshotStore } from '../../src/blob/snapshots/packed-snapshot-st
 import { BlobId, JobId, LeaseId, ObjectId, OfferId, UnixMs } from '../../src/domain/ids.ts';
 import { JOB, type Job } from '../../src/domain/job.ts';
 import { LEASE, type Lease } from '../../src/domain/lease.ts';
-import type { InlineBlob, JobRequest, JobResponse, OfferRequest, OfferResponse } from '../../src/domain/messages.ts';
+import type { InlineBlob, JobRequest, JobResponse, OfferAsk, OfferResponse } from '../../src/domain/messages.ts';
 import type { NetworkParameters } from '../../src/domain/network-definition.ts';
 import { type JobTerms, OFFER, type Offer } from '../../src/domain/offer.ts';
 import { BATCH, type Signed } from '../../src/domain/signed.ts';
@@ -225,8 +225,8 @@ export class TestRequester {
     return await signObjects(JOB, jobs, this.identity);
   }
 
-  async requestOffer(request: Partial<OfferRequest> & { readonly subject: ObjectId; readonly terms: JobTerms }) {
-    const whole = { attempts: 1, ...request };
+  async requestOffer(request: Partial<OfferAsk> & { readonly subject: ObjectId; readonly terms: JobTerms }) {
+    const whole = { op: 'ask' as const, attempts: 1, ...request };
     return await this.transport.request(this.rig.identity.peer, 'offer', whole);
   }
 
@@ -240,7 +240,7 @@ export class TestRequester {
 
   async takeOffer(jobs: readonly Signed<Job>[]): Promise<Signed<Offer>> {
     const answer = await this.ask(jobs);
-    if (answer.kind === 'refused') throw new TypeError(`refused: ${answer.refusal.code} ${answer.refusal.detail}`);
+    if (answer.kind !== 'offer') throw new TypeError(`no offer: ${JSON.stringify(answer)}`);
     return await openSigned(OFFER, answer.offer, this.rig.identity.peer);
   }
 

@@ -7,6 +7,7 @@ import type {
   AttemptEvent,
   JobRequest,
   JobResponse,
+  OfferAsk,
   OfferRequest,
   OfferResponse,
   SequencedEvent,
@@ -29,7 +30,7 @@ import { metricsHashAt, ScriptedChain } from './scripted-chain-links.ts';
 
 /** How this provider departs from an honest one. Everything absent is done right. */
 export interface Script {
-  readonly refuseOffer?: (request: OfferRequest) => Refusal | undefined;
+  readonly refuseOffer?: (request: OfferAsk) => Refusal | undefined;
   readonly refuseLease?: Refusal;
   /** Protocol steps that are never answered. */
   readonly silentOn?: readonly ('offer' | 'lease' | 'sign-set' | 'reveal' | 'cancel' | 'pause')[];
@@ -99,6 +100,7 @@ export class ScriptedProvider {
   }
 
   async *#answerOffer(request: OfferRequest, requester: PeerKey): AsyncGenerator<OfferResponse, void> {
+    if (request.op !== 'ask') return yield { kind: 'noted', isWanted: false };
     if (this.script.silentOn?.includes('offer') === true) await never();
     const refusal = this.script.refuseOffer?.(request);
     if (refusal !== undefined) yield { kind: 'refused', refusal };
@@ -120,7 +122,7 @@ export class ScriptedProvider {
     return signObject(type, value, isForged ? (this.script.forger ?? this.identity) : this.identity);
   }
 
-  async #offer(request: OfferRequest, requester: PeerKey): Promise<Signed<Offer>> {
+  async #offer(request: OfferAsk, requester: PeerKey): Promise<Signed<Offer>> {
     const offer: Offer = {
       type: 'fogproof/offer@1',
       network: 'test',

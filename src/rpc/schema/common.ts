@@ -27,7 +27,10 @@ function idSchema<Id extends string>(construct: (text: string) => Id, descriptio
 export const jobIdSchema = idSchema(JobId, 'Job id: CIDv1 (dag-cbor, sha2-256), base32.');
 export const objectIdSchema = idSchema(ObjectId, 'Id of a signed object: CIDv1 (dag-cbor, sha2-256), base32.');
 export const leaseIdSchema = idSchema(LeaseId, 'Lease id: CIDv1 (dag-cbor, sha2-256), base32.');
-export const blobIdSchema = idSchema(BlobId, 'Blob id: CIDv1 (raw, sha2-256), base32.');
+export const blobIdSchema = idSchema(
+  BlobId,
+  'Blob id: CIDv1 (sha2-256), base32; raw up to 1 MiB, else the root of a UnixFS file (dag-pb).',
+);
 export const peerKeySchema = idSchema(PeerKey, 'libp2p PeerId of an Ed25519 key, base58btc.');
 export const solanaAddressSchema = idSchema(SolanaAddress, 'Solana address, base58.');
 export const transactionSignatureSchema = idSchema(TransactionSignature, 'Signature of a transaction, base58.');

@@ -21,6 +21,8 @@ export const jobDraftSchema = z.strictObject({
   retries: jobSchema.shape.retries,
   market: jobSchema.shape.market,
   priceCeiling: jobSchema.shape.priceCeiling,
+  priority: jobSchema.shape.priority,
+  private: jobSchema.shape.private,
   checkpoints: z.strictObject({ ...checkpointsSchema.shape, holder: peerKeySchema.nullable() }).optional(),
   comparisons: jobSchema.shape.comparisons,
 });

@@ -50,7 +50,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     this.#state = 'started';
     this.#handlers = [
       transport.handle('offer', async function* (request, { peer }) {
-        yield await offerDesk.answer(peer, request);
+        if (request.op === 'ask') yield await offerDesk.answer(peer, request);
+        else yield { kind: 'noted', isWanted: false };
       }),
       transport.handle('job', (request, context) => this.#noticing(jobDesk.answer(request, context))),
     ];

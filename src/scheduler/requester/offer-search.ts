@@ -158,12 +158,13 @@ export class OfferSearch {
   async #ask(provider: PeerKey, contact: Contact): Promise<void> {
     const { subject, job, attempts, timeoutMs } = this.#options;
     contact.sentAtMs = this.#modules.clock.monotonicMs();
-    const request = { subject, terms: createTerms(job), attempts };
+    const request = { op: 'ask' as const, subject, terms: createTerms(job), attempts };
     const options = { signal: this.#controller.signal, timeoutMs };
     try {
       const response = await this.#modules.transport.request(provider, 'offer', request, options);
       if (response.kind === 'refused') this.#settleRefusal(provider, response.refusal);
-      else await this.#receive(provider, response.offer);
+      else if (response.kind === 'offer') await this.#receive(provider, response.offer);
+      else this.#settle(provider, { kind: 'unreachable', reason: 'it answered with something else than an offer' });
     } catch (error) {
       if (this.#controller.signal.aborted) return;
       this.#settle(provider, { kind: 'unreachable', reason: describeError(error).slice(0, 300) });

@@ -51,13 +51,13 @@ class RogueRequester implements AsyncDisposable {
     const { resources, isolation, deadlineMs, priceCeiling, replication } = job.value;
     const terms = { workloadKind: 'wasm' as const, resources, isolation, deadlineMs, priceCeiling };
     const commitReveal = replication.replicas > 1;
-    const request = { subject: job.id, terms: { ...terms, commitReveal }, attempts: 1 };
+    const request = { op: 'ask' as const, subject: job.id, terms: { ...terms, commitReveal }, attempts: 1 };
     return await this.node.network.request(this.target.peer, 'offer', request);
   }
 
   async takeOffer(job: Signed<Job>): Promise<Signed<Offer>> {
     const answer = await this.ask(job);
-    if (answer.kind === 'refused') throw new TypeError(`refused: ${answer.refusal.code}`);
+    if (answer.kind !== 'offer') throw new TypeError(`no offer: ${JSON.stringify(answer)}`);
     return await openSigned(OFFER, answer.offer);
   }
 

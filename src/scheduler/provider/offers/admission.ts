@@ -7,7 +7,7 @@ import {
 } from '../../../domain/capability.ts';
 import type { PeerKey } from '../../../domain/ids.ts';
 import type { Resources } from '../../../domain/job.ts';
-import type { OfferRequest } from '../../../domain/messages.ts';
+import type { OfferAsk } from '../../../domain/messages.ts';
 import type { JobTerms } from '../../../domain/offer.ts';
 import type { Refusal } from '../../../domain/refusal.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -49,7 +49,7 @@ export class Admission {
     this.#options = options;
   }
 
-  judge(requester: PeerKey, request: OfferRequest): AdmissionAnswer {
+  judge(requester: PeerKey, request: OfferAsk): AdmissionAnswer {
     const { terms } = request;
     const refusal =
       this.#judgeRequester(requester) ??

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import { type PeerKey, UnixMs } from '../../../domain/ids.ts';
-import type { OfferRequest, OfferResponse } from '../../../domain/messages.ts';
+import type { OfferAsk, OfferResponse } from '../../../domain/messages.ts';
 import { OFFER, type Offer } from '../../../domain/offer.ts';
 import type { Refusal } from '../../../domain/refusal.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -52,7 +52,7 @@ export class OfferDesk {
     return this.#lastRequestAtMs;
   }
 
-  async answer(requester: PeerKey, request: OfferRequest): Promise<OfferResponse> {
+  async answer(requester: PeerKey, request: OfferAsk): Promise<OfferResponse> {
     this.#lastRequestAtMs = UnixMs(this.#modules.clock.nowMs());
     const early = this.#judgeNode(requester);
     if (early !== undefined) return this.#refuse(early);
@@ -90,7 +90,7 @@ export class OfferDesk {
 
   async #offer(
     requester: PeerKey,
-    request: OfferRequest,
+    request: OfferAsk,
     terms: Admitted & { readonly slots: number },
   ): Promise<OfferResponse> {
     const { clock, offers, metrics, logger } = this.#modules;
@@ -113,7 +113,7 @@ export class OfferDesk {
     }
   }
 
-  #describeOffer(reservation: Reservation, request: OfferRequest, price: bigint): Offer {
+  #describeOffer(reservation: Reservation, request: OfferAsk, price: bigint): Offer {
     return {
       type: 'fogproof/offer@1',
       network: this.#options.networkId,

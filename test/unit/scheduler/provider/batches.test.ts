@@ -67,7 +67,7 @@ describe('a batch', () => {
     if (first === undefined) throw new TypeError();
     const terms = termsOf(first.value);
     const answer = await requester.requestOffer({ subject: await subjectOf(first), terms, attempts: 2 });
-    if (answer.kind === 'refused') throw new TypeError(answer.refusal.detail);
+    if (answer.kind !== 'offer') throw new TypeError(JSON.stringify(answer));
     const offer = await openSigned(OFFER, answer.offer);
     const log = requester.lease({ jobs, offer, leases: await requester.signLeases(jobs, offer) });
     await log.done;

@@ -28,7 +28,7 @@ async function leaseChanged(requester: TestRequester, change: Partial<Job>): Pro
   const [job] = await requester.signJobs({ ...honest, ...change });
   if (job === undefined) throw new TypeError();
   const answer = await requester.requestOffer({ subject: job.id, terms: termsOf(honest) });
-  if (answer.kind === 'refused') throw new TypeError(answer.refusal.detail);
+  if (answer.kind !== 'offer') throw new TypeError(JSON.stringify(answer));
   const offer = await openSigned(OFFER, answer.offer);
   const leases = await requester.signLeases([job], offer, { commitReveal: false });
   const log = requester.lease({ jobs: [job], leases, offer });
