@@ -74,7 +74,7 @@ async function moveOne(
   const fetched = await holder.fetcher.fetch({
     peer,
     reference: made.reference,
-    key: { role: 'holder', lease: leaseOf(step), step },
+    key: { role: 'holder', lease: leaseOf(1), step },
     snapshotKey: null,
     expected,
     keptUntilMs: 2e15,
