@@ -30,6 +30,7 @@ import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
+import type { NodeSeams } from './interface.ts';
 import { FogproofNode } from './node.ts';
 
 export interface CreateNodeModules {
@@ -38,6 +39,7 @@ export interface CreateNodeModules {
   readonly identityRemarks: readonly string[];
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  readonly seams?: NodeSeams;
 }
 
 /** What nearly every part is given. */
@@ -57,7 +59,14 @@ export async function createNode(
 ): Promise<FogproofNode> {
   const { config, network: definition } = loaded;
   const paths = computeDataPaths(config.home);
-  const common: Common = { ...modules, clock: new SystemClock(), random: new SystemRandom() };
+  const { identity, identityRemarks, logger, metrics, seams = {} } = modules;
+  const common: Common = {
+    identity,
+    logger,
+    metrics,
+    clock: seams.clock ?? new SystemClock(),
+    random: new SystemRandom(),
+  };
   const executorOptions: WasmExecutorOptions = {
     ...DEFAULT_WASM_EXECUTOR_OPTIONS,
     slots: config.provide.slots,
@@ -67,12 +76,12 @@ export async function createNode(
   const probing = probeExecutors(config, common, executorOptions);
   await using stack = new AsyncDisposableStack();
 
-  const database = stack.use(await LevelDatabase.open(paths.database, common));
+  const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
   const blobs = stack.use(
     new FileBlobStore({ ...common, database }, { directory: paths.blobs, maxBytes: config.blobs.maxBytes }),
   );
   const snapshots = { folder: paths.snapshots, maxBytes: config.snapshots.maxBytes };
-  const store = stack.use(await createSnapshotStore({ ...common, database }, snapshots));
+  const store = stack.use(await createSnapshotStore({ ...common, database, observer: seams.disk }, snapshots));
   const network = stack.use(createNetwork(loaded, common, database));
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
@@ -97,7 +106,7 @@ export async function createNode(
       executors,
       requester,
       provider,
-      identityRemarks: modules.identityRemarks,
+      identityRemarks,
     },
     { config, network: definition },
   );

@@ -2,7 +2,16 @@
  * node owns construction and the life of the daemon: it alone constructs, starts in order from the bottom, and unwinds
  * the same stack in reverse. It does not own anything that runs.
  */
+import type { Clock } from '../lib/clock.ts';
 import type { NodeStatus } from '../rpc/interface.ts';
+import type { DiskObserver, WriteObserver } from '../storage/interface.ts';
+
+/** What a run of faults puts in, from outside; the program itself sets none of it. */
+export interface NodeSeams {
+  readonly clock?: Clock;
+  readonly writes?: WriteObserver;
+  readonly disk?: DiskObserver;
+}
 
 export interface RunNodeOptions {
   /** Settings by their path, stronger than environment and file. */

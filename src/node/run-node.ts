@@ -8,19 +8,22 @@ import { type LogStream, PinoLogger } from '../telemetry/pino-logger.ts';
 import { PromMetricsRegistry } from '../telemetry/prom-metrics.ts';
 import { createNode } from './create-node.ts';
 import { NodeError } from './errors.ts';
-import type { RunNodeOptions } from './interface.ts';
+import type { NodeSeams, RunNodeOptions } from './interface.ts';
 import type { FogproofNode } from './node.ts';
 
 /**
  * Runs a daemon from configuration to its end. Resolves with 0 after a stop that was asked for.
  * @throws the coded error of what could not start, NodeError NODE_DUPLICATE_IDENTITY, NODE_START_ABORTED
  */
-export async function runNode(options: RunNodeOptions): Promise<0> {
+export async function runNode(options: RunNodeOptions, seams: NodeSeams = {}): Promise<0> {
   const { environment, overrides, home, signal } = options;
   const flags = home === undefined ? overrides : { ...overrides, home };
   const loaded = await loadConfig({ environment, workingDirectory: process.cwd(), flags });
   const { config } = loaded;
-  const keystore = new KeystoreFile({ clock: new SystemClock(), random: new SystemRandom() }, { home: config.home });
+  const keystore = new KeystoreFile(
+    { clock: seams.clock ?? new SystemClock(), random: new SystemRandom() },
+    { home: config.home },
+  );
   const { identity, remarks } = await keystore.unlock({
     environment,
     file: config.keystore.passphraseFile,
@@ -31,7 +34,7 @@ export async function runNode(options: RunNodeOptions): Promise<0> {
     file: config.log.file === null ? null : { path: config.log.file },
     stream: options.log === 'file' ? null : standardError(options.log, environment),
   });
-  const modules = { identity, identityRemarks: remarks, logger, metrics: new PromMetricsRegistry() };
+  const modules = { identity, identityRemarks: remarks, logger, metrics: new PromMetricsRegistry(), seams };
   await using node = await createNode(loaded, modules, { signal }).catch((error: unknown) => {
     throw signal.aborted && isAbortError(error) ? new NodeError({ code: 'NODE_START_ABORTED' }) : error;
   });

@@ -46,3 +46,25 @@ export interface Database extends AsyncDisposable {
   /** All or nothing. @throws StorageError STORAGE_FULL, STORAGE_CORRUPT, STORAGE_CLOSED */
   write(operations: readonly WriteOperation[], options?: WriteOptions): Promise<void>;
 }
+
+/**
+ * Is told of each group of writes that is committed together, around its commit. What it throws fails those writes:
+ * before, nothing of them is stored; after, all of them are.
+ */
+export interface WriteObserver {
+  before(operations: readonly WriteOperation[], options: WriteOptions): void | Promise<void>;
+  after(operations: readonly WriteOperation[], options: WriteOptions): void | Promise<void>;
+}
+
+/** One change to a file that a store keeps beside the database; `name` is relative to the store's folder. */
+export interface DiskEffect {
+  readonly store: 'snapshots';
+  readonly kind: 'create' | 'write' | 'sync' | 'rename' | 'remove' | 'sync-folder';
+  readonly name: string;
+}
+
+/** As `WriteObserver`, for files. */
+export interface DiskObserver {
+  before(effect: DiskEffect): void | Promise<void>;
+  after(effect: DiskEffect): void | Promise<void>;
+}

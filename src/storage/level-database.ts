@@ -8,13 +8,22 @@ import { beginLog, type Compactable } from './begin-log.ts';
 import { BLOCK_CACHE_BYTES, SCHEMA_VERSION } from './constants.ts';
 import { StorageError } from './errors.ts';
 import { GroupCommit } from './group-commit.ts';
-import type { Codec, Database, KeyRange, Repository, WriteOperation, WriteOptions } from './interface.ts';
+import type {
+  Codec,
+  Database,
+  KeyRange,
+  Repository,
+  WriteObserver,
+  WriteOperation,
+  WriteOptions,
+} from './interface.ts';
 import { MIGRATIONS, type Migration, migrate } from './migrations.ts';
 import type { NamespaceName } from './namespaces.ts';
 import { type ByteReader, NamespaceRepository } from './repository.ts';
 
 export interface LevelDatabaseModules {
   readonly logger: Logger;
+  readonly observer?: WriteObserver | undefined;
 }
 
 export interface LevelDatabaseOptions {
@@ -39,10 +48,16 @@ export class LevelDatabase implements Database, ByteReader {
   /** A write failed: the log may end with a piece of it, behind which nothing is found again. */
   #isLogTorn = false;
 
-  private constructor(store: Store, path: string) {
+  private constructor(store: Store, path: string, observer: WriteObserver | undefined) {
     this.path = path;
     this.#store = store;
-    this.#commits = new GroupCommit({ commit: (operations, options) => this.#commit(operations, options) });
+    this.#commits = new GroupCommit({
+      commit: async (operations, options) => {
+        await observer?.before(operations, options);
+        await this.#commit(operations, options);
+        await observer?.after(operations, options);
+      },
+    });
   }
 
   /**
@@ -60,7 +75,7 @@ export class LevelDatabase implements Database, ByteReader {
       cacheSize: BLOCK_CACHE_BYTES,
     });
     await openStore(store, path);
-    const database = new LevelDatabase(store, path);
+    const database = new LevelDatabase(store, path, modules.observer);
     try {
       await writeFile(pidPath(path), `${process.pid}\n`, { mode: 0o600 });
       const { version, migrations } = options.schema ?? { version: SCHEMA_VERSION, migrations: MIGRATIONS };

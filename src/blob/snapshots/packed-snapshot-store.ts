@@ -4,7 +4,7 @@ import { SNAPSHOT, SNAPSHOT_PIECE_BYTES, type Snapshot } from '../../domain/snap
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { formatRawId, sha256 } from '../../lib/cid.ts';
 import type { Clock } from '../../lib/clock.ts';
-import type { Database } from '../../storage/interface.ts';
+import type { Database, DiskObserver } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import { toBlobErrors } from '../disk-errors.ts';
 import { BlobError } from '../errors.ts';
@@ -16,6 +16,7 @@ import { fromDigestKey, ItemIndex, type Pack, type StoredItem, toDigestKey } fro
 import { KnownSnapshotWriter } from './known-snapshot-writer.ts';
 import { loadPacks, loadSnapshots } from './load-store.ts';
 import { createSnapshotMetrics, type SnapshotMetrics } from './metrics.ts';
+import { ObservedDisk } from './observed-disk.ts';
 import type { SnapshotStoreOptions } from './options.ts';
 import type { PackDisk } from './pack-disk.ts';
 import { PackWriter, packName } from './pack-file.ts';
@@ -34,10 +35,11 @@ export interface SnapshotStoreModules {
 
 /** Opens the store of a folder, after what a crash left was swept. @throws BlobError, StorageError */
 export async function createSnapshotStore(
-  modules: SnapshotStoreModules,
+  modules: SnapshotStoreModules & { readonly observer?: DiskObserver | undefined },
   options: SnapshotStoreOptions,
 ): Promise<PackedSnapshotStore> {
-  const disk = new FolderDisk({ folder: options.folder });
+  const folder = new FolderDisk({ folder: options.folder });
+  const disk = modules.observer === undefined ? folder : new ObservedDisk({ disk: folder, observer: modules.observer });
   const store = new PackedSnapshotStore({ ...modules, disk }, options);
   try {
     await store.start();

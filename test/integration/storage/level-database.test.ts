@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STRING_CODEC } from '../../../src/storage/codecs.ts';
 import { SCHEMA_VERSION } from '../../../src/storage/constants.ts';
+import type { WriteOperation, WriteOptions } from '../../../src/storage/interface.ts';
 import { LevelDatabase } from '../../../src/storage/level-database.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { itIf, type Need } from '../../support/needs.ts';
@@ -55,6 +56,31 @@ describe('LevelDatabase on disk', () => {
     await Promise.all(writes);
     await using second = await LevelDatabase.open(path, MODULES);
     expect(await second.repository('jobs', STRING_CODEC).get('k199')).toBe('x');
+  });
+
+  it('tells an observer of each commit before and after it, and fails the writes that it stops', async () => {
+    const told: string[] = [];
+    let stops = '';
+    const tell = (when: string) => (operations: readonly WriteOperation[], options: WriteOptions) => {
+      told.push(`${when} ${operations.map(({ namespace }) => namespace).join(' ')} ${options.durable === true}`);
+      if (stops === when) throw new Error('stopped here');
+    };
+    await using database = await LevelDatabase.open(path, {
+      ...MODULES,
+      observer: { before: tell('before'), after: tell('after') },
+    });
+    told.length = 0;
+    const jobs = database.repository('jobs', STRING_CODEC);
+    const blobs = database.repository('blobs', STRING_CODEC);
+    await database.write([jobs.putOperation('a', 'x'), blobs.putOperation('b', 'y')], { durable: true });
+    expect(told).toEqual(['before jobs blobs true', 'after jobs blobs true']);
+    stops = 'before';
+    await expect(jobs.put('not', 'x')).rejects.toThrow('stopped here');
+    stops = 'after';
+    await expect(jobs.put('yet', 'x')).rejects.toThrow('stopped here');
+    stops = '';
+    expect([await jobs.get('not'), await jobs.get('yet')]).toEqual([undefined, 'x']);
+    await jobs.put('on', 'x');
   });
 
   it('refuses a folder that is in use and names the process that holds it', async () => {
