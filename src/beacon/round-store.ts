@@ -5,7 +5,7 @@ import type { Database, Repository } from '../storage/interface.ts';
 import { BLOCK_HASH_BYTES } from './constants.ts';
 import type { BeaconBlock } from './interface.ts';
 
-const storedRoundSchema = z.strictObject({
+export const storedRoundSchema = z.strictObject({
   /** With another length of rounds, the same number is another round. */
   startsAtMs: integerSchema(),
   slot: integerSchema(),

@@ -24,7 +24,7 @@ const INDEX_DIGITS = 5;
 /** Sorts after every digit. */
 const AFTER_DIGITS = ':';
 
-const heldSchema = z.array(
+export const heldSchema = z.array(
   z.strictObject({
     lease: z.custom<LeaseId>((value) => typeof value === 'string' && value.length > 0 && value.length <= 128),
     index: integerSchema(),
@@ -121,7 +121,7 @@ export class CheckpointStore {
 }
 
 /** @throws SchedulerError SCHEDULER_STORE_CORRUPT */
-function decodeCheckpoint(key: string, bytes: Uint8Array): StoredCheckpoint {
+export function decodeCheckpoint(key: string, bytes: Uint8Array): StoredCheckpoint {
   return decodeEntry(storedCheckpointSchema, `job-checkpoints/${key}`, bytes);
 }
 

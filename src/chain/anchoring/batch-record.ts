@@ -38,7 +38,7 @@ const landingSchema = z.strictObject({
  * `intent` is durable before its transaction is submitted, and gone only when that transaction provably does not count.
  * `landing` is what became of it.
  */
-const batchRecordSchema = z.strictObject({
+export const batchRecordSchema = z.strictObject({
   state: z.enum(['open', 'sealed', 'confirmed', 'finalized']),
   leaves: integerSchema(1),
   receipts: integerSchema(),

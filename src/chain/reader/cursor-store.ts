@@ -5,7 +5,7 @@ import type { Database, Repository } from '../../storage/interface.ts';
 import { MAX_CURSOR_SIGNATURES } from '../constants.ts';
 
 /** Every transaction before `slot` was handled, and those of `slot` that are listed. */
-const cursorSchema = z.strictObject({
+export const cursorSchema = z.strictObject({
   slot: z.int().min(0),
   signatures: z.array(transactionSignatureSchema).max(MAX_CURSOR_SIGNATURES),
 });

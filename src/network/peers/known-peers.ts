@@ -11,7 +11,7 @@ const knownPeerSchema = z.strictObject({
 });
 export type KnownPeer = z.output<typeof knownPeerSchema>;
 
-const KNOWN_PEER_CODEC: Codec<KnownPeer> = {
+export const KNOWN_PEER_CODEC: Codec<KnownPeer> = {
   encode: (value) => encodeCanonical(value),
   decode: (bytes) => knownPeerSchema.parse(decodeCanonical(bytes, { maxBytes: 8 * 1024 })),
 };

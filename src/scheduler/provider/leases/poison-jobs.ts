@@ -7,7 +7,7 @@ import { MAX_POISON_JOBS, POISON_LIMIT } from '../constants.ts';
 const crashesSchema = z.strictObject({ crashes: z.int().min(1), lastAtMs: z.int().min(0) });
 type Crashes = z.output<typeof crashesSchema>;
 
-const CODEC: Codec<Crashes> = {
+export const CRASHES_CODEC: Codec<Crashes> = {
   encode: (value) => encodeUtf8(JSON.stringify(value)),
   decode: (bytes) => crashesSchema.parse(JSON.parse(decodeUtf8(bytes))),
 };
@@ -19,7 +19,7 @@ export class PoisonJobs {
   readonly #known = new Map<JobId, Crashes>();
 
   constructor(database: Database) {
-    this.#records = database.repository('poison-jobs', CODEC);
+    this.#records = database.repository('poison-jobs', CRASHES_CODEC);
   }
 
   async load(): Promise<void> {
