@@ -1,6 +1,4 @@
 import type { Connection, Stream } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
-import { multiaddr } from '@multiformats/multiaddr';
 import type { PeerKey } from '../domain/ids.ts';
 import type { NodeRecord } from '../domain/node-record.ts';
 import type { Signed } from '../domain/signed.ts';
@@ -19,6 +17,7 @@ import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
 import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import { DialPolicy } from './host/dial-policy.ts';
+import { HostEvents } from './host-events.ts';
 import type {
   Network,
   NetworkStatus,
@@ -37,7 +36,7 @@ import { PeerPenalties } from './peers/peer-penalties.ts';
 import { RecordIntake } from './peers/record-intake.ts';
 import { RecordPublisher } from './peers/record-publisher.ts';
 import { describeReason } from './reasons.ts';
-import { PROTOCOL_NAMES, protocolId, VIOLATIONS, type Violation } from './reqresp/protocols.ts';
+import { PROTOCOL_NAMES, protocolId } from './reqresp/protocols.ts';
 import { RequestTransport } from './reqresp/request-transport.ts';
 import { createRunningParts, type LastingParts, type RunningParts } from './running-parts.ts';
 
@@ -66,6 +65,7 @@ export class Libp2pNetwork implements Network {
   readonly #publisher: RecordPublisher;
   readonly #background: BackgroundTasks;
   readonly #dialPolicy: DialPolicy;
+  readonly #events: HostEvents;
   #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
@@ -80,6 +80,14 @@ export class Libp2pNetwork implements Network {
     this.#penalties = new PeerPenalties(clock);
     this.#dialPolicy = new DialPolicy(options);
     this.#background = new BackgroundTasks(logger, () => this.#running === null);
+    this.#events = new HostEvents({
+      book: this.#book,
+      penalties: this.#penalties,
+      background: this.#background,
+      metrics: this.#metrics,
+      logger,
+      running: () => this.#running,
+    });
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
     this.#publisher = new RecordPublisher(
       {
@@ -99,7 +107,7 @@ export class Libp2pNetwork implements Network {
         clock,
         logger,
         metrics: this.#metrics,
-        onViolation: (peer, protocol, violation) => this.#noteViolation(peer, protocol, violation),
+        onViolation: (peer, protocol, violation) => this.#events.noteViolation(peer, protocol, violation),
       },
       { self, limits: options.limits ?? {} },
     );
@@ -240,7 +248,7 @@ export class Libp2pNetwork implements Network {
         clock,
         metrics: this.#metrics,
         onOwnRecord: (record) => this.#watch.noteRecord(record),
-        onAccepted: (record) => this.#noteRecord(record),
+        onAccepted: (record) => this.#events.noteRecord(record),
       },
       { networkId: this.#options.networkId, self: identity.peer },
     );
@@ -301,7 +309,7 @@ export class Libp2pNetwork implements Network {
   async #begin(running: RunningParts): Promise<void> {
     const { host, gossip, discovery, directory, controller } = running;
     this.#transport.start();
-    this.#listenToHost(running);
+    this.#events.listen(running);
     for (const protocol of PROTOCOL_NAMES) {
       await host.handle(
         protocolId(this.#options.networkId, protocol),
@@ -322,68 +330,6 @@ export class Libp2pNetwork implements Network {
       return;
     }
     this.#transport.accept(stream, peer, protocol);
-  }
-
-  #listenToHost(running: RunningParts): void {
-    const { host } = running;
-    host.addEventListener('connection:open', ({ detail }) => this.#noteConnection(detail));
-    host.addEventListener('connection:close', ({ detail }) => this.#noteDisconnection(running, detail));
-    host.addEventListener('peer:identify', ({ detail }) => {
-      if (this.#running !== running || running.discovery.noteIdentified(detail)) return;
-      this.#logger.debug({ peer: detail.peerId.toString() }, 'a peer of another network is disconnected');
-      detail.connection.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
-    });
-  }
-
-  #noteConnection(connection: Connection): void {
-    const peer = peerOfConnection(connection);
-    if (peer === null) {
-      connection.abort(new TypeError('only Ed25519 identities take part'));
-      return;
-    }
-    this.#book.noteConnected(peer, connection.id, {
-      direction: connection.direction,
-      encryption: connection.encryption ?? null,
-      address: connection.remoteAddr.toString(),
-    });
-    this.#countConnections();
-  }
-
-  #noteDisconnection(running: RunningParts, connection: Connection): void {
-    const peer = peerOfConnection(connection);
-    if (peer === null) return;
-    this.#book.noteDisconnected(peer, connection.id);
-    this.#countConnections();
-    if (this.#book.isConnected(peer)) return;
-    running.gossip.noteDisconnected(peer);
-    running.bootstrap.noteDisconnected(peer);
-  }
-
-  #countConnections(): void {
-    this.#metrics.connections.set(this.#running?.host.getConnections().length ?? 0);
-    this.#metrics.knownPeers.set(this.#book.size);
-  }
-
-  /** An accepted record tells where its peer can be reached. */
-  #noteRecord(record: Signed<NodeRecord>): void {
-    const host = this.#running?.host;
-    if (host === undefined || record.value.addresses.length === 0) return;
-    const multiaddrs = record.value.addresses.map((address) => multiaddr(address));
-    this.#background.run(async () => {
-      await host.peerStore.merge(peerIdFromString(record.value.peer), { multiaddrs });
-    });
-  }
-
-  #noteViolation(peer: PeerKey, protocol: ProtocolName, violation: Violation): void {
-    this.#metrics.violations.increment({ protocol, violation });
-    this.#logger.debug({ peer, protocol, violation }, 'a peer broke the rules of a protocol');
-    this.#penalties.add(peer, VIOLATIONS[violation].penalty);
-    const host = this.#running?.host;
-    if (host === undefined || !this.#penalties.isBanned(peer)) return;
-    this.#metrics.bans.increment();
-    this.#background.run(async () => {
-      await host.hangUp(peerIdFromString(peer));
-    });
   }
 
   #ownAddresses(): readonly string[] {
