@@ -20,6 +20,7 @@ import {
   jobPathSchema,
   MAX_JOB_INPUTS,
   MAX_REPLICAS,
+  prioritySchema,
   replicationSchema,
   resourcesSchema,
 } from './job.ts';
@@ -186,8 +187,10 @@ const checkpointsFileSchema = z
       .describe('Peer id of the node that is given each snapshot of the state; absent: the node that submits.'),
     sealed: z
       .boolean()
-      .default(false)
-      .describe('true: snapshots are encrypted with a key that only you and the providers have.'),
+      .optional()
+      .describe(
+        'true: snapshots are encrypted with a key that only you and the providers have. Absent: true for private jobs.',
+      ),
   })
   .refine(
     ({ everyFuel, everySteps, everyRounds }) =>
@@ -276,6 +279,15 @@ export const jobFileSchema = z
       .prefault('0')
       .describe(
         'Most that one attempt may cost, in base units of the token: a whole number (in quotes beyond 2^53); 0 is unpaid.',
+      ),
+    priority: prioritySchema
+      .default('normal')
+      .describe('How urgent, in the queues of providers and in the price: low, normal, high or critical.'),
+    private: z
+      .boolean()
+      .default(false)
+      .describe(
+        'true: inputs and outputs are encrypted on the disks of this node and of the providers, and handed to nobody else.',
       ),
   })
   .refine(({ replicas, quorum }) => !isWhole(replicas) || !isWhole(quorum) || isPossibleQuorum(replicas, quorum), {

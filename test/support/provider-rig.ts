@@ -363,6 +363,7 @@ export function termsOf(job: Job): JobTerms {
     deadlineMs: job.deadlineMs,
     priceCeiling: job.priceCeiling,
     commitReveal: job.replication.replicas > 1,
+    ...(job.priority === undefined ? {} : { priority: job.priority }),
   };
 }
 

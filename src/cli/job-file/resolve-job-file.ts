@@ -47,6 +47,8 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
       retries: jobFile.retries,
       market: 'direct',
       priceCeiling: jobFile.priceCeiling,
+      ...(jobFile.priority === 'normal' ? {} : { priority: jobFile.priority }),
+      ...(jobFile.private ? { private: true } : {}),
       ...resolveCheckpoints(jobFile),
     },
     workload: {
@@ -81,7 +83,7 @@ function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'compar
     checkpoints: {
       schedule,
       holder: checkpoints?.holder === undefined ? null : PeerKey(checkpoints.holder),
-      sealed: checkpoints?.sealed ?? false,
+      sealed: checkpoints?.sealed ?? jobFile.private,
     },
     ...(comparisons === undefined ? {} : { comparisons }),
   };

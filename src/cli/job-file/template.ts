@@ -25,7 +25,7 @@ resources:                      # hard limits of one run
 # checkpoints:                  # abi fogproof has them by default; they let a job be paused, moved and replayed
 #   everyFuel: 4G               # or everySteps: 100; with abi wasi everyRounds: 10; or: checkpoints: none
 #   holder: 12D3KooW…           # node that is given each snapshot; absent: the one that submits
-#   sealed: false               # true: encrypted
+#   sealed: false               # true: encrypted; that is the default where private is true
 
 replicas: 1                     # providers that each run the whole job
 # quorum: 1                     # equal results needed; more than half of the replicas
@@ -33,4 +33,6 @@ isolation: process              # weakest that you accept: process or bubblewrap
 deadline: 1h                    # from submit
 retries: 3                      # other providers tried when one fails
 priceCeiling: 0                 # most that one run may cost, in base units; 0 is unpaid
+priority: normal                # low, normal, high or critical
+private: false                  # true: encrypted on every disk, handed to nobody else
 `;

@@ -26,25 +26,38 @@ export const jobValidate = defineCommand({
   examples: [{ line: 'fogproof job validate job.yaml', does: 'Say all that is wrong with it at once.' }],
   run: async ({ arguments: [file = ''] }, { output, workingDirectory }) => {
     const path = resolve(workingDirectory, file);
-    const problems = await findProblems(path);
+    const { problems, jobFile } = await inspect(path);
     const errors = problems.filter(({ severity }) => severity === 'error').length;
-    output.result({ path, isValid: errors === 0, problems }, () => [
+    const traits = jobFile === null ? {} : { priority: jobFile.priority, private: jobFile.private };
+    output.result({ path, isValid: errors === 0, problems, ...traits }, () => [
       ...problems.map((problem) => renderProblem(problem)),
       errors === 0 ? `${file} is a valid job` : `${file} has ${plural(errors, 'error')}`,
+      ...(jobFile === null ? [] : [renderTraits(jobFile)]),
     ]);
     return errors === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
   },
 });
 
-async function findProblems(path: string): Promise<readonly JobFileProblem[]> {
+interface Inspected {
+  readonly problems: readonly JobFileProblem[];
+  /** Null where its text is not valid. */
+  readonly jobFile: JobFile | null;
+}
+
+async function inspect(path: string): Promise<Inspected> {
   const parsed = parseJobFile(await readJobFile(path));
-  if (parsed.kind === 'invalid') return parsed.problems;
+  if (parsed.kind === 'invalid') return { problems: parsed.problems, jobFile: null };
   const { jobFile, locate } = parsed;
-  return [...(await checkFiles({ path, jobFile, locate })), ...listWarnings(jobFile, locate)];
+  return { problems: [...(await checkFiles({ path, jobFile, locate })), ...listWarnings(jobFile, locate)], jobFile };
+}
+
+function renderTraits(jobFile: JobFile): string {
+  const secrecy = jobFile.private ? 'private: encrypted on the disks of this node and of providers' : 'not private';
+  return `priority ${jobFile.priority}; ${secrecy}`;
 }
 
 function listWarnings(
-  { deadline, resources, checkpoints }: JobFile,
+  { deadline, resources, checkpoints, private: isPrivate }: JobFile,
   locate: (field: readonly string[]) => { readonly line: number; readonly column: number },
 ): readonly JobFileProblem[] {
   const warnings: JobFileProblem[] = [];
@@ -54,6 +67,10 @@ function listWarnings(
   if (resources.wallTime > deadline) {
     const message = 'a run may take longer than there is time: resources.wallTime is above the deadline';
     warn(['deadline'], message, 'Raise the deadline, or lower resources.wallTime.');
+  }
+  if (isPrivate && typeof checkpoints === 'object' && checkpoints.sealed === false) {
+    const message = 'the job is private, and snapshots of its memory are not encrypted';
+    warn(['checkpoints', 'sealed'], message, 'Remove checkpoints.sealed: it is true for private jobs.');
   }
   const everyFuel = typeof checkpoints === 'object' ? checkpoints.everyFuel : undefined;
   const share = everyFuel === undefined ? 0 : estimateCheckpointShare(resources.memory, everyFuel);

@@ -12,6 +12,7 @@ const INLINE_BYTES = 1024 * 1024;
 /** What a submit will do and cost at most, before it does it. */
 export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): string[] {
   const { name, replication, isolation, resources, deadlineMs, retries, capabilityClass } = plan.draft;
+  const { priority = 'normal', private: isPrivate = false } = plan.draft;
   const { replicas, quorum } = replication;
   const where = replicas === 1 ? 'one provider' : `${replicas} different providers, ${quorum} must agree`;
   const files = plan.files.length + plan.knownBlobs.length;
@@ -25,7 +26,8 @@ export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): str
         `output ${formatSize(resources.outputBytes)}, logs ${formatSize(resources.logBytes)}`,
     ],
     ['deadline', `in ${formatDuration(Math.max(0, deadlineMs - nowMs))}`],
-    ['files', `${files}, ${formatSize(sizeBytes)}`],
+    ['files', `${files}, ${formatSize(sizeBytes)}${isPrivate ? ', private: encrypted on disk' : ''}`],
+    ['priority', priority],
     ['price', renderPrice(plan.draft)],
   ]);
 }

@@ -159,8 +159,8 @@ export function splitIntoWindows(jobs: readonly Job[], maxJobs: number): number[
 
 function describeTerms(job: Job | undefined): string {
   if (job === undefined) return '';
-  const { workload, resources, isolation, priceCeiling, capabilityClass } = job;
-  return JSON.stringify([workload.kind, resources, isolation, priceCeiling, capabilityClass]);
+  const { workload, resources, isolation, priceCeiling, capabilityClass, priority = 'normal' } = job;
+  return JSON.stringify([workload.kind, resources, isolation, priceCeiling, capabilityClass, priority]);
 }
 
 /** An upper estimate of a signed job and its lease on the wire: fixed fields, then what may be long. */

@@ -15,6 +15,7 @@ export function createTerms(job: Job): JobTerms {
     deadlineMs: job.deadlineMs,
     priceCeiling: job.priceCeiling,
     commitReveal: job.replication.replicas > 1,
+    ...(job.priority === undefined ? {} : { priority: job.priority }),
   };
 }
 

@@ -52,6 +52,24 @@ describe('job init', () => {
     expect(stdout).toBe(await readFile(join(folder.path, 'job.yaml'), 'utf8'));
   });
 
+  it('says how urgent and how secret a job is', async () => {
+    await using folder = await createTemporaryFolder();
+    await writeFile(join(folder.path, 'a.wasm'), MODULE);
+    await writeFile(join(folder.path, 'job.yaml'), `${LEAST}priority: high\nprivate: true\n`);
+    const text = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
+    expect(text.stdout).toMatch(/priority high; private: encrypted/);
+    const json = await runCommandLine(['job', 'validate', 'job.yaml', '--json'], folder.path);
+    expect(JSON.parse(json.stdout)).toMatchObject({ priority: 'high', private: true, isValid: true });
+  });
+
+  it('warns of snapshots of a private job that are not sealed', async () => {
+    const { exitCode, problems } = await validate(
+      `${LEAST}private: true\ncheckpoints: {everyRounds: 1, sealed: false}\n`,
+    );
+    expect(exitCode).toBe(0);
+    expect(problems).toMatchObject([{ severity: 'warning', field: 'checkpoints.sealed' }]);
+  });
+
   it('never overwrites', async () => {
     await using folder = await createTemporaryFolder();
     const path = join(folder.path, 'mine.yaml');

@@ -43,6 +43,10 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
   ['the price differs from the offer', ({ lease }, { offer }) => lease.value.price === offer.value.price],
   ['the price is above the ceiling of the job', ({ job }, { offer }) => isPayable(job.value, offer.value)],
   ['the job asks for more than its terms', ({ job }, { offer }) => areResourcesCovered(job.value, offer.value)],
+  [
+    'the job has another priority than its terms',
+    ({ job }, { offer }) => job.value.priority === offer.value.terms.priority,
+  ],
   ['the job is of another kind', ({ job }, { offer }) => job.value.workload.kind === offer.value.terms.workloadKind],
   [
     'the job demands stronger isolation',

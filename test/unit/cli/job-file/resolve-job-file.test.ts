@@ -87,6 +87,31 @@ describe('a plan', () => {
   });
 });
 
+describe('priority and secrecy', () => {
+  const LEAST = 'name: a\nworkload: {kind: wasm, module: ./x.wasm, abi: fogproof}\n';
+
+  it('are left out where they are the default, so that the ids of jobs stay what they were', () => {
+    const { draft } = plan(`${LEAST}priority: normal\nprivate: false\n`);
+    expect(Object.keys(draft)).not.toContain('priority');
+    expect(Object.keys(draft)).not.toContain('private');
+  });
+
+  it('are what the file says', () => {
+    expect(plan(`${LEAST}priority: critical\nprivate: true\n`).draft).toMatchObject({
+      priority: 'critical',
+      private: true,
+    });
+  });
+
+  it('seal the snapshots of a private job, unless its file says otherwise', () => {
+    const sealed = (fields: string) => plan(`${LEAST}${fields}`).draft.checkpoints?.sealed;
+    expect(sealed('private: true\ncheckpoints: {everySteps: 5}\n')).toBe(true);
+    expect(sealed('private: true\nresources: {fuel: 100G}\n')).toBe(true);
+    expect(sealed('private: true\ncheckpoints: {everySteps: 5, sealed: false}\n')).toBe(false);
+    expect(sealed('checkpoints: {everySteps: 5}\n')).toBe(false);
+  });
+});
+
 describe('the schedule of checkpoints', () => {
   const PEER = '12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5';
   const resolved = (fields: string, abi = 'fogproof') =>

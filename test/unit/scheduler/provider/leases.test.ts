@@ -73,6 +73,7 @@ describe('a lease', () => {
     ['more time', { resources: { memoryBytes: 65_536, fuel: 1, wallTimeMs: 60_001, outputBytes: 1, logBytes: 1 } }],
     ['another network', { network: 'other' }],
     ['a later deadline', { deadlineMs: 1_700_003_600_001 as UnixMs }],
+    ['a higher priority', { priority: 'critical' }],
     ['replicas, without commit and reveal', { replication: { replicas: 2, quorum: 2, diversity: 'peer' } }],
   ])('of a job that asks for %s than its terms is refused', async (_, change) => {
     const { rig, requester } = await start();
