@@ -13,7 +13,8 @@ import {
   PENALTY_HALF_LIFE_MS,
 } from '../src/network/constants.ts';
 import { DHT_RECORD_NAMESPACE } from '../src/network/discovery/dht-record-rules.ts';
-import { TOPICS, type TopicName, topicId } from '../src/network/gossip/topics.ts';
+import { ANNOUNCEMENT_RULES } from '../src/network/gossip/announcement-rules.ts';
+import { type MessageRate, TOPIC_NAMES, TOPICS, type TopicSpec, topicId } from '../src/network/gossip/topics.ts';
 import type { ProtocolName } from '../src/network/interface.ts';
 import { RECORD_RULES } from '../src/network/peers/record-rules.ts';
 import { FRAME_KINDS } from '../src/network/reqresp/frame-codec.ts';
@@ -107,19 +108,32 @@ ${renderTable(
 )}`;
 }
 
+const renderRate = (rate: MessageRate | null): string => (rate === null ? '' : `${rate.perSecond} / ${rate.burst}`);
+
+function renderRules(rules: Readonly<Record<string, { kind: string; penalty: number; meaning: string }>>): string {
+  return renderTable(
+    ['code', 'verdict', 'penalty', 'when'],
+    Object.entries(rules).map(([code, rule]) => [`\`${code}\``, rule.kind, rule.penalty, rule.meaning]),
+  );
+}
+
 function renderTopics(): string {
   return `## Gossip topics
 
 gossipsub, StrictSign, peer scoring on. Every message is judged before it is passed on.
 
 ${renderTable(
-  ['topic', 'purpose', 'largest message', 'messages a second / at once from one neighbour'],
-  Object.entries(TOPICS).map(([name, topic]) => [
-    `\`${topicId('<network>', name as TopicName)}\``,
-    topic.purpose,
-    renderBytes(topic.maxBytes),
-    `${topic.messagesPerSecond} / ${topic.burst}`,
-  ]),
+  ['topic', 'purpose', 'largest message', 'messages a second / at once from one neighbour', 'by one publisher'],
+  TOPIC_NAMES.map((name) => {
+    const topic: TopicSpec = TOPICS[name];
+    return [
+      `\`${topicId('<network>', name)}\``,
+      topic.purpose,
+      renderBytes(topic.maxBytes),
+      renderRate(topic.neighbourRate),
+      renderRate(topic.publisherRate),
+    ];
+  }),
 )}
 
 ### Verdicts on node records
@@ -128,10 +142,14 @@ The same rules hold for records from gossip, from \`records\` requests and from 
 both refuse). \`accept\` passes a message on, \`ignore\` drops it, \`reject\` drops it and costs whoever passed it on.
 Clocks may differ by ${CLOCK_SKEW_MS / 1000} s.
 
-${renderTable(
-  ['code', 'verdict', 'penalty', 'when'],
-  Object.entries(RECORD_RULES).map(([code, rule]) => [`\`${code}\``, rule.kind, rule.penalty, rule.meaning]),
-)}`;
+${renderRules(RECORD_RULES)}
+
+### Verdicts on announcements of jobs
+
+A node subscribes to the topics of the classes that it takes jobs of, and to no other; who only requests publishes
+without subscribing. Each announcement is handled once: its id is remembered until it has expired.
+
+${renderRules(ANNOUNCEMENT_RULES)}`;
 }
 
 export function renderProtocols(): string {

@@ -52,6 +52,16 @@ export const DHT_QUERY_TIMEOUT_MS = 15_000;
 export const DHT_SEARCH_FIRST_MS = 2_000;
 export const DHT_SEARCH_INTERVAL_MS = 60_000;
 
+/** Announcements remembered until they have expired; of more, the oldest are forgotten and may be handled again. */
+export const MAX_SEEN_ANNOUNCEMENTS = 16_384;
+/** Peers that take jobs of a class, found in the DHT and dialled, when an announcement would reach nobody. */
+export const TAKERS_SOUGHT = 4;
+/** Longest search for them, in ms, and how long after the last one nobody is sought again. */
+export const TAKER_SEARCH_MS = 5_000;
+export const TAKER_SEARCH_INTERVAL_MS = 10_000;
+/** How long the subscriptions of those that were reached are waited for, in ms. */
+export const SUBSCRIPTION_WAIT_MS = 2_000;
+
 /** Connections (design section 11 measures an idle daemon at 50 peers; libp2p prunes above this). */
 export const MAX_CONNECTIONS = 256;
 /** Bytes that gossipsub may queue towards one peer; its own push ignores backpressure. */

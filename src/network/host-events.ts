@@ -94,6 +94,7 @@ export class HostEvents {
     this.#countConnections();
     if (book.isConnected(peer)) return;
     running.gossip.noteDisconnected(peer);
+    running.announcements.noteDisconnected(peer);
     running.bootstrap.noteDisconnected(peer);
   }
 

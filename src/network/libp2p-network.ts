@@ -15,10 +15,12 @@ import { peerOfConnection } from './discovery/dialer.ts';
 import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
+import { AnnouncementGossip } from './gossip/announcement-gossip.ts';
 import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import { DialPolicy } from './host/dial-policy.ts';
 import { HostEvents } from './host-events.ts';
 import type {
+  JobAnnouncements,
   Network,
   NetworkStatus,
   NodeRecordContent,
@@ -66,6 +68,7 @@ export class Libp2pNetwork implements Network {
   readonly #background: BackgroundTasks;
   readonly #dialPolicy: DialPolicy;
   readonly #events: HostEvents;
+  readonly #announcements: AnnouncementGossip;
   #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
@@ -88,6 +91,16 @@ export class Libp2pNetwork implements Network {
       logger,
       running: () => this.#running,
     });
+    this.#announcements = new AnnouncementGossip(
+      {
+        penalties: this.#penalties,
+        clock,
+        metrics: this.#metrics,
+        logger,
+        onPenalty: (peer) => this.#events.banIfDue(peer),
+      },
+      options,
+    );
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
     this.#publisher = new RecordPublisher(
       {
@@ -119,6 +132,10 @@ export class Libp2pNetwork implements Network {
 
   get peers(): PeerBook {
     return this.#book;
+  }
+
+  get announcements(): JobAnnouncements {
+    return this.#announcements;
   }
 
   get duplicateIdentityDetected(): Promise<readonly string[]> {
@@ -158,6 +175,7 @@ export class Libp2pNetwork implements Network {
     this.#running = null;
     running.controller.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
     this.#publisher.stop();
+    this.#announcements.detach();
     this.#transport.stop();
     running.discovery.stop();
     await running.host.stop();
@@ -214,7 +232,8 @@ export class Libp2pNetwork implements Network {
       connections: running?.host.getConnections().length ?? 0,
       isDegraded: running?.bootstrap.isDegraded ?? false,
       bootstrap: running?.bootstrap.reports() ?? [],
-      gossip: running === null ? {} : { records: { meshPeers: running.gossip.meshPeers } },
+      gossip:
+        running === null ? {} : { records: { meshPeers: running.gossip.meshPeers }, ...this.#announcements.meshPeers },
       dhtPeers: running === null ? 0 : countDhtPeers(running.host),
       duplicateIdentity: addresses === null ? null : { addresses },
     };
@@ -300,6 +319,7 @@ export class Libp2pNetwork implements Network {
       watch: this.#watch,
       intake: this.#intake,
       exchange: this.#exchange,
+      announcements: this.#announcements,
       background: this.#background,
       dialPolicy: this.#dialPolicy,
     };
@@ -307,7 +327,7 @@ export class Libp2pNetwork implements Network {
   }
 
   async #begin(running: RunningParts): Promise<void> {
-    const { host, gossip, discovery, directory, controller } = running;
+    const { host, gossip, discovery, directory, controller, takers } = running;
     this.#transport.start();
     this.#events.listen(running);
     for (const protocol of PROTOCOL_NAMES) {
@@ -318,6 +338,10 @@ export class Libp2pNetwork implements Network {
       );
     }
     gossip.start();
+    this.#announcements.attach({
+      pubsub: host.services.pubsub,
+      seekTakers: (capabilityClass) => takers.seek(capabilityClass),
+    });
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     discovery.start();
     await this.#publisher.start({ gossip, directory, signal: controller.signal });

@@ -14,6 +14,7 @@ export interface NetworkMetrics {
   readonly violations: Counter;
   readonly bans: Counter;
   readonly gossipVerdicts: Counter;
+  readonly announcementsPublished: Counter;
   readonly records: Counter;
   readonly ownIdentitySeen: Counter;
 }
@@ -50,6 +51,11 @@ export function createNetworkMetrics(registry: MetricsRegistry): NetworkMetrics 
       'verdict',
       'code',
     ]),
+    announcementsPublished: registry.counter(
+      'fogproof_network_announcements_published_total',
+      'Own announcements of jobs published',
+      ['topic'],
+    ),
     records: registry.counter('fogproof_network_records_total', 'Judged node records', ['source', 'verdict', 'code']),
     ownIdentitySeen: registry.counter('fogproof_network_own_identity_seen_total', 'Signs of another daemon like us', [
       'sign',

@@ -10,6 +10,8 @@ import { Dialer } from './discovery/dialer.ts';
 import { Discovery } from './discovery/discovery.ts';
 import type { IdentityWatch } from './discovery/identity-watch.ts';
 import type { RecordExchange } from './discovery/record-exchange.ts';
+import { TakerSearch } from './discovery/taker-search.ts';
+import type { AnnouncementGossip } from './gossip/announcement-gossip.ts';
 import { RecordGossip } from './gossip/record-gossip.ts';
 import type { Host } from './host/create-host.ts';
 import type { DialPolicy } from './host/dial-policy.ts';
@@ -34,6 +36,7 @@ export interface LastingParts {
   readonly watch: IdentityWatch;
   readonly intake: RecordIntake;
   readonly exchange: RecordExchange;
+  readonly announcements: AnnouncementGossip;
   readonly background: BackgroundTasks;
   readonly dialPolicy: DialPolicy;
 }
@@ -47,6 +50,8 @@ export interface RunningParts {
   readonly bootstrap: Bootstrap;
   readonly discovery: Discovery;
   readonly gossip: RecordGossip;
+  readonly announcements: AnnouncementGossip;
+  readonly takers: TakerSearch;
 }
 
 /** Builds the parts around a started host; nothing is begun. */
@@ -78,5 +83,10 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     },
   );
   const gossip = new RecordGossip({ ...lasting, pubsub: host.services.pubsub }, { networkId: options.networkId });
-  return { host, controller, dialer, directory, bootstrap, discovery, gossip };
+  const takers = new TakerSearch(
+    { pubsub: host.services.pubsub, directory, discovery, clock, logger, signal },
+    { networkId: options.networkId },
+  );
+  const { announcements } = lasting;
+  return { host, controller, dialer, directory, bootstrap, discovery, gossip, announcements, takers };
 }

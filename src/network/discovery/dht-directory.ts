@@ -4,7 +4,7 @@ import type { CID } from 'multiformats/cid';
 import type { CapabilityClass } from '../../domain/capability.ts';
 import type { PeerKey } from '../../domain/ids.ts';
 import type { SignedWire } from '../../domain/signed.ts';
-import { createDeadline } from '../../lib/abort.ts';
+import { type AbortOptions, createDeadline } from '../../lib/abort.ts';
 import { encodeUtf8 } from '../../lib/bytes.ts';
 import { computeRawCid } from '../../lib/cid.ts';
 import { describeError } from '../../lib/errors.ts';
@@ -32,7 +32,7 @@ export class DhtDirectory {
   }
 
   async putRecord(peer: PeerKey, wire: SignedWire): Promise<void> {
-    await this.#query('put', async (signal) => {
+    await this.#query('put', undefined, async (signal) => {
       for await (const _event of this.#dht.put(dhtRecordKey(peer), encodeRecordWire(wire), { signal }));
     });
   }
@@ -40,7 +40,7 @@ export class DhtDirectory {
   /** The newest record that the DHT has of a peer, its signature and age checked by the validator. */
   async findRecord(peer: PeerKey): Promise<SignedWire | null> {
     let found: SignedWire | null = null;
-    await this.#query('get', async (signal) => {
+    await this.#query('get', undefined, async (signal) => {
       for await (const event of this.#dht.get(dhtRecordKey(peer), { signal })) {
         if (event.type === EventTypes.VALUE) found = decodeRecordWire(event.value);
       }
@@ -51,33 +51,43 @@ export class DhtDirectory {
   /** Announces the classes that are offered now and stops announcing others. */
   async provide(classes: readonly CapabilityClass[]): Promise<void> {
     for (const gone of this.#provided.filter((name) => !classes.includes(name))) {
-      await this.#query('cancel', (signal) => this.#dht.cancelReprovide(capabilityCid(gone), { signal }));
+      await this.#query('cancel', undefined, (signal) => this.#dht.cancelReprovide(capabilityCid(gone), { signal }));
     }
     this.#provided = classes;
     for (const name of classes) {
-      await this.#query('provide', async (signal) => {
+      await this.#query('provide', undefined, async (signal) => {
         for await (const _event of this.#dht.provide(capabilityCid(name), { signal }));
       });
     }
   }
 
-  async findProviders(name: CapabilityClass): Promise<readonly PeerInfo[]> {
+  /** Who says that it takes jobs of a class; no more than `limit` of them, where it is given. */
+  async findProviders(
+    name: CapabilityClass,
+    { limit = Number.POSITIVE_INFINITY, signal: stop }: AbortOptions & { readonly limit?: number } = {},
+  ): Promise<readonly PeerInfo[]> {
     const found = new Map<string, PeerInfo>();
-    await this.#query('providers', async (signal) => {
+    await this.#query('providers', stop, async (signal) => {
       for await (const event of this.#dht.findProviders(capabilityCid(name), { signal })) {
         if (event.type !== EventTypes.PROVIDER) continue;
         for (const provider of event.providers) found.set(provider.id.toString(), provider);
+        if (found.size >= limit) return;
       }
     });
     return [...found.values()];
   }
 
-  async #query(kind: string, run: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    using deadline = createDeadline(DHT_QUERY_TIMEOUT_MS, this.#signal);
+  async #query(
+    kind: string,
+    stop: AbortSignal | undefined,
+    run: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    using running = createDeadline(DHT_QUERY_TIMEOUT_MS, this.#signal);
+    using wanted = createDeadline(DHT_QUERY_TIMEOUT_MS, stop);
     try {
-      await run(deadline.signal);
+      await run(stop === undefined ? running.signal : AbortSignal.any([running.signal, wanted.signal]));
     } catch (error) {
-      if (this.#signal.aborted) return;
+      if (this.#signal.aborted || stop?.aborted === true) return;
       this.#logger.debug({ kind, reason: describeError(error) }, 'a DHT query failed');
     }
   }

@@ -120,6 +120,16 @@ export class Discovery {
     if (peer !== null) this.#modules.background.run(() => this.#dial(peer, addresses, 'mdns'));
   }
 
+  /** Connects to a peer that the DHT named; true if it is connected then. */
+  async reach(info: LibraryPeerInfo): Promise<boolean> {
+    const peer = this.#noteFound(info, 'dht');
+    if (peer === null) return false;
+    const addresses = info.multiaddrs.map((address) => address.toString());
+    const known = this.#modules.book.get(peer)?.addresses ?? [];
+    await this.#dial(peer, addresses.length > 0 ? addresses : known, 'dht');
+    return this.#modules.book.isConnected(peer);
+  }
+
   #noteFound(info: LibraryPeerInfo, source: PeerSource): PeerKey | null {
     let peer: PeerKey;
     try {

@@ -100,8 +100,7 @@ export class RecordGossip {
   #bucketOf(source: string): TokenBucket {
     let bucket = this.#buckets.get(source);
     if (bucket === undefined) {
-      const { messagesPerSecond, burst } = TOPICS.records;
-      bucket = new TokenBucket(this.#modules.clock, { perSecond: messagesPerSecond, burst });
+      bucket = new TokenBucket(this.#modules.clock, TOPICS.records.neighbourRate);
       this.#buckets.set(source, bucket);
     }
     return bucket;

@@ -15,7 +15,7 @@ import type { DhtRecordRules } from '../discovery/dht-record-rules.ts';
 import { DHT_RECORD_NAMESPACE } from '../discovery/dht-record-rules.ts';
 import { NetworkError } from '../errors.ts';
 import { createScoreParams } from '../gossip/scoring.ts';
-import { topicId } from '../gossip/topics.ts';
+import { TOPIC_NAMES, topicId } from '../gossip/topics.ts';
 import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions, PRESETS } from '../options.ts';
 import type { DialPolicy } from './dial-policy.ts';
 import { createEncrypters, type IdentityObserver } from './encryption.ts';
@@ -120,7 +120,7 @@ function createPubsub(penaltyOf: (peer: string) => number, options: NetworkOptio
     globalSignaturePolicy: 'StrictSign',
     batchPublish: true,
     allowPublishToZeroTopicPeers: true,
-    allowedTopics: [topicId(options.networkId, 'records')],
+    allowedTopics: TOPIC_NAMES.map((name) => topicId(options.networkId, name)),
     maxOutboundBufferSize: MAX_GOSSIP_BUFFER_BYTES,
     maxInboundDataLength: MAX_GOSSIP_BYTES,
     // Without it every duplicate's signature is verified before the seen-cache is asked (measured 0.87 against 1.4 ms).

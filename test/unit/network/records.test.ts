@@ -161,7 +161,7 @@ describe('gossiped records', () => {
   });
 
   it('are ignored from a neighbour that sends too many', async () => {
-    for (let round = 0; round < TOPICS.records.burst; round++) await judge(new Uint8Array([1]));
+    for (let round = 0; round < TOPICS.records.neighbourRate.burst; round++) await judge(new Uint8Array([1]));
     expect(await judge(new Uint8Array([1]))).toMatchObject({ kind: 'ignore', code: 'NETWORK_RECORD_RATE' });
   });
 
