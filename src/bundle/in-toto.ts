@@ -4,6 +4,8 @@
  */
 import { CID } from 'multiformats/cid';
 import { z } from 'zod';
+import { isTreeId } from '../domain/blob-tree.ts';
+import type { BlobId } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
@@ -63,10 +65,14 @@ export function encodeStatement(content: StatementContent): Uint8Array {
 /** The output files; where there are none, the result itself, since a statement must be about something. */
 function listSubjects({ result, outputRoot }: AcceptedResult): Statement['subject'] {
   if (result.outputs.length === 0) return [{ name: 'result', digest: { sha256: sha256Of(outputRoot) } }];
-  return result.outputs.map(({ path, blob }) => ({ name: path, digest: { sha256: sha256Of(blob) } }));
+  return result.outputs.map(({ path, blob }) => ({ name: path, digest: digestOf(blob) }));
 }
 
-/** Our ids are CIDs over sha2-256: the digest in them is the file's SHA-256. */
+/** The digest in a raw id is the file's SHA-256; in that of a blob with a tree it is the root's, and has a name of its own. */
+function digestOf(blob: BlobId): Readonly<Record<string, string>> {
+  return isTreeId(blob) ? { 'unixfs-v1-2025': blob } : { sha256: sha256Of(blob) };
+}
+
 function sha256Of(cid: string): string {
   return encodeHex(CID.parse(cid).multihash.digest);
 }
@@ -76,12 +82,12 @@ function createPredicate({ job, accepted, receipts, verification, statedAtMs }: 
   return {
     job: {
       ...verification.job,
-      module: { digest: { sha256: sha256Of(workload.module) } },
+      module: { digest: digestOf(workload.module) },
       abi: workload.abi,
       arguments: workload.arguments,
       environment: workload.environment,
       seed: encodeHex(workload.seed),
-      inputs: inputs.map(({ path, blob }) => ({ name: path, digest: { sha256: sha256Of(blob) } })),
+      inputs: inputs.map(({ path, blob }) => ({ name: path, digest: digestOf(blob) })),
       replication,
       isolation,
     },

@@ -7,32 +7,32 @@ import { asyncIterableReader, readHeader } from '@ipld/car/decoder';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { varint } from 'multiformats';
 import { CID } from 'multiformats/cid';
+import { MAX_BLOB_NODE_BYTES } from '../domain/blob-shape.ts';
+import { isTreeId } from '../domain/blob-tree.ts';
 import { BUNDLE, type Bundle } from '../domain/bundle.ts';
 import { type BlobId, BlobId as createBlobId } from '../domain/ids.ts';
 import { decodeObject } from '../domain/object-type.ts';
 import { SNAPSHOT_PIECE_BYTES } from '../domain/snapshot.ts';
 import { areBytesEqual, concatBytes } from '../lib/bytes.ts';
-import { computeObjectCid, DAG_CBOR_CODE, sha256 as hashAtOnce, RAW_CODE, SHA2_256 } from '../lib/cid.ts';
+import { computeObjectCid, DAG_CBOR_CODE, DAG_PB_CODE, sha256 as hashAtOnce, RAW_CODE, SHA2_256 } from '../lib/cid.ts';
 import { DaemonError, describeError } from '../lib/errors.ts';
 import { BLOB_PIECE_BYTES, MAX_CAR_HEADER_BYTES } from './constants.ts';
 import { BundleError } from './errors.ts';
 import { type SnapshotInFile, SnapshotRegister } from './snapshot-register.ts';
+import { TreeWalk } from './tree-blocks.ts';
 
 /** A whole file, or its pieces in order. */
 export type BundleSource = Uint8Array | AsyncIterable<Uint8Array>;
 
-/** Where the bytes of a block are in the file. */
-export interface BlockPlace {
-  readonly offset: number;
-  readonly sizeBytes: number;
-}
+/** Where the bytes of a blob are in the file: in one place, or a place for each of its leaves, in order. */
+export type BlobPlaces = readonly { readonly offset: number; readonly sizeBytes: number }[];
 
 export interface BundleBlocks {
   readonly bundle: Bundle;
   /** CID of the root block: names this file's evidence. */
   readonly rootId: string;
-  /** Every raw block: blobs, snapshots and their items. Each hashes to its id. */
-  readonly included: ReadonlyMap<BlobId, BlockPlace>;
+  /** Blobs, snapshots and their items. Each hashes to its id. */
+  readonly included: ReadonlyMap<BlobId, BlobPlaces>;
   /** The bytes of those that were asked for and are there. */
   readonly kept: ReadonlyMap<BlobId, Uint8Array>;
   /** In the order of the root's list. */
@@ -61,7 +61,7 @@ export async function readBlocks(source: BundleSource, { keep }: ReadOptions = {
   const { bundle, rootId } = await readRootBlock(reader, root);
   const wanted = (await keep?.(bundle)) ?? new Map<BlobId, number>();
   const names = new BlockNames(bundle);
-  const included = new Map<BlobId, BlockPlace>();
+  const included = new Map<BlobId, BlobPlaces>();
   const kept = new Map<BlobId, Uint8Array>();
   for (;;) {
     const head = await readBlockHead(reader);
@@ -69,11 +69,19 @@ export async function readBlocks(source: BundleSource, { keep }: ReadOptions = {
     const { sizeBytes } = head;
     const blob = nameBlock(head);
     if (included.has(blob)) throw new BundleError({ code: 'BUNDLE_DUPLICATE_BLOCK', block: blob });
+    if (isTreeId(blob)) {
+      const whole = names.sizeOf(blob);
+      const isHeld = whole <= (wanted.get(blob) ?? -1);
+      const { places, bytes } = await readTree(reader, head, { blob, sizeBytes: whole, isHeld });
+      included.set(blob, places);
+      if (isHeld) kept.set(blob, bytes);
+      continue;
+    }
     const isSnapshot = names.admit(blob, sizeBytes);
     const offset = reader.pos;
     const isHeld = isSnapshot || sizeBytes <= (wanted.get(blob) ?? -1);
     const bytes = await readBlob(reader, head, { isHeld, damage: () => names.describeDamage(blob) });
-    included.set(blob, { offset, sizeBytes });
+    included.set(blob, [{ offset, sizeBytes }]);
     names.snapshots.takeItem(blob);
     if (isSnapshot) names.snapshots.take(blob, bytes, included);
     else if (isHeld) kept.set(blob, bytes);
@@ -165,8 +173,34 @@ function decodeCid(bytes: Uint8Array): CID {
 }
 
 function nameBlock({ cid }: BlockHead): BlobId {
-  if (cid.code !== RAW_CODE) throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: cid.toString() });
+  if (cid.code !== RAW_CODE && cid.code !== DAG_PB_CODE)
+    throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: cid.toString() });
   return createBlobId(cid.toString());
+}
+
+/** The blocks of a blob with a tree, which follow each other: its root is under way. */
+async function readTree(
+  reader: Reader,
+  root: BlockHead,
+  { blob, sizeBytes, isHeld }: { readonly blob: BlobId; readonly sizeBytes: number; readonly isHeld: boolean },
+): Promise<{ readonly places: BlobPlaces; readonly bytes: Uint8Array }> {
+  const walk = new TreeWalk(blob, sizeBytes);
+  const damage = (): BundleError => new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: blob });
+  const places: { offset: number; sizeBytes: number }[] = [];
+  const held: Uint8Array[] = [];
+  for (let next = walk.next, head: BlockHead | undefined = root; next !== undefined; next = walk.next) {
+    head ??= await readBlockHead(reader);
+    if (head === undefined) throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: next.blob });
+    const isNode = next.kind === 'node';
+    const isOfSize = next.kind === 'node' ? head.sizeBytes <= MAX_BLOB_NODE_BYTES : head.sizeBytes === next.sizeBytes;
+    if (head.cid.toString() !== (next.blob as string) || !isOfSize) throw damage();
+    if (!isNode) places.push({ offset: reader.pos, sizeBytes: head.sizeBytes });
+    const bytes = await readBlob(reader, head, { isHeld: isHeld || isNode, damage });
+    if (isHeld && !isNode) held.push(bytes);
+    walk.take(next, bytes);
+    head = undefined;
+  }
+  return { places, bytes: concatBytes(...held) };
 }
 
 /** The bytes of a block that is to be held, else none; small ones are hashed at once, which is faster. */
@@ -210,6 +244,13 @@ class BlockNames {
     }
   }
 
+  /** Bytes of a blob that the root lists as being in the file. @throws BundleError BUNDLE_UNREFERENCED_BLOCK */
+  sizeOf(blob: BlobId): number {
+    const sizeBytes = this.#listed.get(blob);
+    if (sizeBytes === undefined) throw new BundleError({ code: 'BUNDLE_UNREFERENCED_BLOCK', block: blob });
+    return sizeBytes;
+  }
+
   /** True if it is a snapshot. @throws BundleError for a block that nothing names, or that is named with another size */
   admit(blob: BlobId, sizeBytes: number): boolean {
     const asSnapshot = this.snapshots.sizeOf(blob);
@@ -228,7 +269,7 @@ class BlockNames {
     return this.snapshots.describeDamage(block) ?? new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block });
   }
 
-  assertAllSeen(included: ReadonlyMap<BlobId, BlockPlace>): void {
+  assertAllSeen(included: ReadonlyMap<BlobId, BlobPlaces>): void {
     for (const [blob, expected] of this.#listed) {
       if (expected !== undefined && !included.has(blob)) {
         throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });

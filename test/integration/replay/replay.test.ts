@@ -181,7 +181,7 @@ describe('a snapshot with one flipped bit', () => {
     await packReplay(path, { program, runs: [honest], snapshots: [{ at: 2 }] });
     const bytes = await readFile(path);
     const { included } = await readBlocks(bytes);
-    const place = [...included.values()].findLast(({ sizeBytes }) => sizeBytes === 65_536);
+    const place = [...included.values()].flat().findLast(({ sizeBytes }) => sizeBytes === 65_536);
     if (place === undefined) throw new RangeError('the file holds pages');
     bytes.writeUInt8(bytes.readUInt8(place.offset + 5_000) ^ 4, place.offset + 5_000);
     await writeFile(path, bytes);

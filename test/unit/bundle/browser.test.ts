@@ -9,6 +9,7 @@ const SOURCE = fileURLToPath(new URL('../../../src/', import.meta.url));
 const BROWSER_PACKAGES = [
   '@ipld/car/decoder',
   '@ipld/dag-cbor',
+  '@ipld/dag-pb',
   '@libp2p/peer-id',
   '@libp2p/peer-record',
   '@noble/curves/ed25519.js',

@@ -114,7 +114,7 @@ describe('snapshots in a bundle file', () => {
     expect((await verifyBundle(file)).verdict).toBe('valid');
     const { included, snapshots } = await readBlocks(file);
     for (const { blob, bytes } of [snapshot, ...items]) {
-      const { offset, sizeBytes } = included.get(blob) ?? { offset: 0, sizeBytes: 0 };
+      const { offset, sizeBytes } = included.get(blob)?.[0] ?? { offset: 0, sizeBytes: 0 };
       expect(file.subarray(offset, offset + sizeBytes)).toEqual(bytes);
     }
     expect(snapshots).toMatchObject([{ lease, step: 4, statedStep: 4, stateRoot }]);
@@ -166,7 +166,7 @@ describe('snapshots in a bundle file', () => {
     const { included } = await readBlocks(file);
     await fc.assert(
       fc.asyncProperty(fc.nat({ max: 2 }), fc.nat({ max: 65_535 }), async (item, at) => {
-        const place = included.get(items[item]?.blob as BlobId);
+        const place = included.get(items[item]?.blob as BlobId)?.[0];
         const changed = file.slice();
         const offset = (place?.offset ?? 0) + at;
         changed[offset] = (changed[offset] as number) ^ 1;

@@ -1,8 +1,8 @@
+import { isBlob } from '../../../domain/blob-tree.ts';
 import type { BlobId } from '../../../domain/ids.ts';
 import type { Comparison, Job } from '../../../domain/job.ts';
 import type { OutputFile, Result } from '../../../domain/receipt.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
-import { computeRawId } from '../../../lib/cid.ts';
 import { compareFiles } from '../../../proofs/compare-files.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 
@@ -53,7 +53,7 @@ async function compareOutput(
   },
 ): Promise<ResultDifferences> {
   if (found === undefined) return { differences: [`no output ${path}`], missing: [] };
-  if (computeRawId(found.bytes) === blob) return { differences: [], missing: [] };
+  if (isBlob(blob, found.bytes)) return { differences: [], missing: [] };
   if (comparison === undefined) return { differences: [`other bytes in ${path}`], missing: [] };
   const recorded = await readBlob(blob);
   if (recorded === undefined) return { differences: [], missing: [`the output ${path} (${blob})`] };

@@ -4,10 +4,11 @@ import { findChainBlobs } from '../../../bundle/evidence-blobs.ts';
 import { type OpenedEvidence, openEvidence } from '../../../bundle/open-evidence.ts';
 import { type BundleBlocks, type BundleSource, readBlocks } from '../../../bundle/read-blocks.ts';
 import type { SnapshotInFile } from '../../../bundle/snapshot-register.ts';
+import { isBlob } from '../../../domain/blob-tree.ts';
 import type { BlobId } from '../../../domain/ids.ts';
 import { SNAPSHOT_PIECE_BYTES } from '../../../domain/snapshot.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
-import { computeRawId, formatRawId } from '../../../lib/cid.ts';
+import { formatRawId } from '../../../lib/cid.ts';
 import { UsageError } from '../../../lib/errors.ts';
 import { type OpenedSnapshot, openPlainSnapshot } from '../../../proofs/plain-snapshot.ts';
 import { DIGEST_BYTES, ZERO_PAGE_DIGEST } from '../../../proofs/state-pieces.ts';
@@ -44,16 +45,24 @@ export class ReplayBundle implements AsyncDisposable {
 
   /** @throws BundleError BUNDLE_MISSING_BLOCK, or BUNDLE_HASH_MISMATCH if the file was changed meanwhile */
   async readBlob(blob: BlobId): Promise<Uint8Array> {
-    const place = this.#blocks.included.get(blob);
-    if (place === undefined) throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });
-    const bytes = new Uint8Array(place.sizeBytes);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesRead } = await this.#file.read(bytes, done, bytes.length - done, place.offset + done);
-      if (bytesRead === 0) throw new BundleError({ code: 'BUNDLE_TRUNCATED', atByte: place.offset + done });
+    const places = this.#blocks.included.get(blob);
+    if (places === undefined) throw new BundleError({ code: 'BUNDLE_MISSING_BLOCK', block: blob });
+    const bytes = new Uint8Array(places.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0));
+    let filled = 0;
+    for (const { offset, sizeBytes } of places) {
+      await this.#readAt(offset, bytes.subarray(filled, filled + sizeBytes));
+      filled += sizeBytes;
+    }
+    if (!isBlob(blob, bytes)) throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: blob });
+    return bytes;
+  }
+
+  async #readAt(offset: number, target: Uint8Array): Promise<void> {
+    for (let done = 0; done < target.length; ) {
+      const { bytesRead } = await this.#file.read(target, done, target.length - done, offset + done);
+      if (bytesRead === 0) throw new BundleError({ code: 'BUNDLE_TRUNCATED', atByte: offset + done });
       done += bytesRead;
     }
-    if (computeRawId(bytes) !== blob) throw new BundleError({ code: 'BUNDLE_HASH_MISMATCH', block: blob });
-    return bytes;
   }
 
   async openSnapshot({ blob }: SnapshotInFile): Promise<OpenedSnapshot> {
