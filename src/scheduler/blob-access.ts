@@ -1,8 +1,10 @@
 import type { BlobStore, SnapshotStore } from '../blob/interface.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type { BlobRequest, BlobResponse } from '../domain/messages.ts';
-import type { PeerTransport } from '../network/interface.ts';
+import type { HandlerContext, PeerTransport } from '../network/interface.ts';
 import { SnapshotServer } from './snapshots/snapshot-server.ts';
+import type { PublicBlobs } from './transfer/interface.ts';
+import type { LeafServer } from './transfer/leaf-server.ts';
 
 /**
  * Who may read which blob, counted: a blob stays readable for a peer until every grant that names it is disposed.
@@ -42,23 +44,40 @@ export class BlobGrants {
   }
 }
 
-/** What a node hands out; without snapshots, those are `not-found`. */
+/** What a node hands out; what is absent is `not-found`. */
 export interface ServedStores {
   readonly blobs: Pick<BlobStore, 'read' | 'stat'>;
+  readonly leaves?: Pick<LeafServer, 'stat' | 'node' | 'leaves'>;
   readonly snapshots?: Pick<SnapshotStore, 'find' | 'readSnapshot' | 'readItem'>;
+  /** What is handed to anybody; absent: nothing. Never a snapshot. */
+  readonly publicBlobs?: PublicBlobs;
 }
 
-/** Registers the one handler of the `blob` protocol; dispose to unregister. What is not granted is `not-found`. */
+/** Registers the one handler of the `blob` protocol; dispose to unregister. What a peer may not have is `not-found`. */
 export function serveBlobs(transport: PeerTransport, stores: ServedStores, grants: BlobGrants): Disposable {
   const snapshots = stores.snapshots === undefined ? undefined : new SnapshotServer(stores.snapshots);
-  return transport.handle('blob', async function* (request, { peer, signal }) {
+  return transport.handle('blob', (request, context) => {
     const named = request.op === 'items' ? request.snapshot : request.blob;
-    if (!grants.isAllowed(peer, named)) yield { kind: 'not-found' };
-    else if (request.op === 'read') {
-      yield (await snapshots?.readChunk(request)) ?? (await readChunk(stores.blobs, request));
-    } else if (request.op !== 'items' || snapshots === undefined) yield { kind: 'not-found' };
-    else yield* snapshots.readItems(request, { signal });
+    const isGranted = grants.isAllowed(context.peer, named);
+    if (isGranted && request.op === 'items' && snapshots !== undefined) return snapshots.readItems(request, context);
+    if (request.op === 'items' || !(isGranted || stores.publicBlobs?.isPublic(named) === true)) return notFound();
+    return answer(stores, isGranted ? snapshots : undefined, { request, context });
   });
+}
+
+async function* notFound(): AsyncGenerator<BlobResponse> {
+  yield { kind: 'not-found' };
+}
+
+async function* answer(
+  { blobs, leaves }: ServedStores,
+  snapshots: SnapshotServer | undefined,
+  { request, context }: { readonly request: Exclude<BlobRequest, { op: 'items' }>; readonly context: HandlerContext },
+): AsyncGenerator<BlobResponse> {
+  if (request.op === 'read') yield (await snapshots?.readChunk(request)) ?? (await readChunk(blobs, request));
+  else if (leaves === undefined) yield { kind: 'not-found' };
+  else if (request.op === 'leaves') yield* leaves.leaves(request, context);
+  else yield request.op === 'stat' ? await leaves.stat(request) : await leaves.node(request);
 }
 
 async function readChunk(

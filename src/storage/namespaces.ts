@@ -4,6 +4,7 @@ export const NAMESPACES = {
   'node-records': 'peer id → newest valid signed node record',
   'known-peers': 'peer id → addresses and when they last worked',
   jobs: 'job id → requester side: signed job and terminal summary',
+  'job-batches': 'of / batch id → name and size; in / batch id / place → job id, written with the job',
   'job-history': 'job id / sequence → event of the job machine',
   'job-logs': 'job id / lease id / sequence → log line or metric',
   'job-objects': 'job id / lease id → lease, acceptance, commitment, set signature and receipt',
@@ -16,6 +17,7 @@ export const NAMESPACES = {
   'poison-jobs': 'job id → how often it crashed its executor',
   blobs: 'blob id → size, last use and where it is kept',
   'blob-bytes': 'blob id → bytes of a small blob',
+  'public-blobs': 'blob id → nothing; it is handed to anybody',
   snapshots: 'role / lease id / step → snapshot that is kept, and until when',
   'receipt-outbox': 'received / job id or provided / lease id → nothing; its receipts are yet to be anchored',
   'chain-transactions': 'intent key → transaction intent, its attempts and what became of it',
@@ -27,3 +29,7 @@ export const NAMESPACES = {
 } as const satisfies Record<string, string>;
 
 export type NamespaceName = keyof typeof NAMESPACES;
+
+export function isNamespace(name: string): name is NamespaceName {
+  return Object.hasOwn(NAMESPACES, name);
+}
