@@ -28,3 +28,7 @@ export const MAX_PASSPHRASE_BYTES = 4096;
 
 /** Shortest passphrase accepted for a new keystore or backup, in characters (NIST SP 800-63B section 3.1.1.2). */
 export const MIN_PASSPHRASE_LENGTH = 8;
+
+/** HKDF `info` of the key that wraps the keys of private blobs, and its length. */
+export const STORE_KEY_INFO = 'fogproof/blob-store@1';
+export const STORE_KEY_BYTES = 32;

@@ -25,3 +25,9 @@ export interface WalletKeySource {
   /** The 32-byte Ed25519 seed of the Solana wallet. Secret: whoever has it spends what the wallet holds. */
   deriveWalletKey(): Uint8Array;
 }
+
+/** An identity whose seed is at hand: what it keeps sealed on disk needs no key file of its own. */
+export interface StoreKeySource {
+  /** 32 bytes that wrap the keys of private blobs. Secret. */
+  deriveStoreKey(): Uint8Array;
+}

@@ -5,7 +5,8 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { RecordEnvelope } from '@libp2p/peer-record';
 import { PeerKey } from '../domain/ids.ts';
 import { SEED_BYTES } from './constants.ts';
-import type { Identity, WalletKeySource } from './interface.ts';
+import type { Identity, StoreKeySource, WalletKeySource } from './interface.ts';
+import { deriveStoreKey } from './store-key.ts';
 import { deriveVrfKey } from './vrf-key.ts';
 import { deriveWalletSeed } from './wallet-key.ts';
 
@@ -13,7 +14,7 @@ import { deriveWalletSeed } from './wallet-key.ts';
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 
 /** An identity whose key is in this process's memory. */
-export class LocalIdentity implements Identity, WalletKeySource {
+export class LocalIdentity implements Identity, StoreKeySource, WalletKeySource {
   readonly peer: PeerKey;
   readonly privateKey: Ed25519PrivateKey;
   readonly vrfPublicKey: Uint8Array;
@@ -53,5 +54,9 @@ export class LocalIdentity implements Identity, WalletKeySource {
   deriveWalletKey(): Uint8Array {
     // An Ed25519 key of libp2p is its seed followed by its public key.
     return deriveWalletSeed(this.privateKey.raw.subarray(0, SEED_BYTES));
+  }
+
+  deriveStoreKey(): Uint8Array {
+    return deriveStoreKey(this.privateKey.raw.subarray(0, SEED_BYTES));
   }
 }

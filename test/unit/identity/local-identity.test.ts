@@ -73,4 +73,12 @@ describe('VRF key', () => {
   ])('gives the public key of RFC 9381 for %s', (secret, expected) => {
     expect(encodeHex(computeVrfPublicKey(new Uint8Array(Buffer.from(secret, 'hex'))))).toBe(expected);
   });
+
+  it('derives the key of the blob store, as another implementation of HKDF does', async () => {
+    const identity = await LocalIdentity.fromSeed(Uint8Array.from({ length: 32 }, (_, index) => index));
+    // Python: HMAC-SHA256 of RFC 5869 over the seed 00…1f with this info.
+    expect(encodeHex(identity.deriveStoreKey())).toBe(
+      'be6ce93ad0e9389d77229ee0fc3370683fd43fca0cbf4014bf6441d1b1117e26',
+    );
+  });
 });
