@@ -6,6 +6,8 @@ export const MAX_CLIENT_LINE_BYTES = 64 * 1024 * 1024;
 export const MAX_BATCH_REQUESTS = 4096;
 /** Jobs in one `job.submitMany`. */
 export const MAX_SUBMIT_MANY = 4096;
+/** Most jobs in one answer of `batch.jobs`. */
+export const MAX_BATCH_PAGE = 1_000;
 /** Largest limit of `job.list`. */
 export const MAX_LIST_LIMIT = 10_000;
 /** Connections open at once; a person's shells, a dashboard and a few scripts are far below. */

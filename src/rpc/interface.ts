@@ -10,9 +10,13 @@ import type { BundleContent, BundleExporter, ExportedBundle } from '../bundle/in
 import type { AnchoringStatus, AnchorView, ChainStatus, WalletView } from '../chain/interface.ts';
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import type { BlobId, JobId, ObjectId, PeerKey } from '../domain/ids.ts';
+import type { JobBatchId } from '../domain/job-batch.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
+  BatchEntry,
+  BatchJob,
   CheckpointView,
+  JobBatchView,
   JobDraft,
   JobEvent,
   JobExplanation,
@@ -131,6 +135,32 @@ export interface RpcMethods {
   };
   'job.submit': { params: { readonly draft: JobDraft }; result: JobView };
   'job.submitMany': { params: { readonly drafts: readonly JobDraft[] }; result: { readonly jobs: readonly JobId[] } };
+  'batch.open': {
+    params: {
+      readonly batch: JobBatchId;
+      readonly name: string;
+      readonly size: number;
+      readonly digest: string;
+    };
+    result: JobBatchView;
+  };
+  /** Places that have a job keep it. */
+  'batch.submit': {
+    params: { readonly batch: JobBatchId; readonly jobs: readonly BatchEntry[] };
+    result: { readonly jobs: readonly JobId[] };
+  };
+  'batch.show': { params: { readonly batch: JobBatchId }; result: JobBatchView };
+  'batch.list': { params: { readonly limit: number }; result: { readonly batches: readonly JobBatchView[] } };
+  'batch.jobs': {
+    params: {
+      readonly batch: JobBatchId;
+      readonly fromIndex: number;
+      readonly limit: number;
+      readonly state?: JobState;
+    };
+    result: { readonly jobs: readonly BatchJob[] };
+  };
+  'batch.cancel': { params: { readonly batch: JobBatchId }; result: JobBatchView };
   'job.list': {
     params: { readonly state?: JobState; readonly limit: number };
     result: { readonly jobs: readonly JobView[] };
@@ -180,6 +210,7 @@ export type RpcMethodName = keyof RpcMethods;
 /** Started by a call of this name, which answers `{ subscription }`; ended by `rpc.unsubscribe` or by the daemon. */
 export interface RpcSubscriptions {
   'job.subscribe': { params: { readonly job: JobId; readonly follow: boolean }; event: JobEvent };
+  'batch.subscribe': { params: { readonly batch: JobBatchId }; event: JobBatchView };
   'jobs.subscribe': { params: Record<string, never>; event: { readonly job: JobId; readonly state: JobState } };
   'peers.subscribe': { params: Record<string, never>; event: { readonly connected: number; readonly known: number } };
 }

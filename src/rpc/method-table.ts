@@ -4,6 +4,7 @@ import type { RpcMethodName, RpcSubscriptionName } from './interface.ts';
 import { toJsonForm } from './json-form.ts';
 import type { MethodContext, MethodTable, RpcMethod } from './json-rpc.ts';
 import { createAnchorHandlers } from './methods/anchor.ts';
+import { createBatchHandlers, createBatchSubscriptions } from './methods/batch.ts';
 import { createBlobHandlers } from './methods/blob.ts';
 import { createBundleHandlers } from './methods/bundle.ts';
 import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './methods/handlers.ts';
@@ -21,6 +22,7 @@ export function createMethodTable(modules: HandlerModules, options: { readonly v
     ...createPeersHandlers(modules),
     ...createBlobHandlers(modules),
     ...createJobHandlers(modules),
+    ...createBatchHandlers(modules),
     ...createBundleHandlers(modules),
     ...createWalletHandlers(modules),
     ...createAnchorHandlers(modules),
@@ -28,6 +30,7 @@ export function createMethodTable(modules: HandlerModules, options: { readonly v
   };
   const subscriptions: SubscriptionHandlers = {
     ...createJobSubscriptions(modules),
+    ...createBatchSubscriptions(modules),
     ...createPeersSubscriptions(modules),
   };
   return new Map<string, RpcMethod>([

@@ -91,6 +91,9 @@ export const BATCH_WINDOW_BYTES = 640 * 1024;
 /** Blob bytes that ride with a batch's leases at most. */
 export const INLINE_BATCH_BYTES = 256 * 1024;
 
+/** How often a batch that is followed is looked at, ms. */
+export const BATCH_FOLLOW_MS = 250;
+
 /** Ended jobs whose receipts are handed to anchoring at a time. */
 export const OUTBOX_BATCH = 500;
 /** After anchoring could not take receipts they are offered again, ms. */

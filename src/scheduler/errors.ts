@@ -15,6 +15,10 @@ export type SchedulerErrorInfo =
   | { readonly code: 'SCHEDULER_DEADLINE_PAST'; readonly deadlineMs: number; readonly nowMs: number }
   | { readonly code: 'SCHEDULER_TOO_MANY_JOBS'; readonly active: number; readonly limit: number }
   | { readonly code: 'SCHEDULER_BATCH_REPLICAS'; readonly index: number; readonly replicas: number }
+  | { readonly code: 'SCHEDULER_UNKNOWN_BATCH'; readonly batch: string }
+  | { readonly code: 'SCHEDULER_BATCH_CONFLICT'; readonly batch: string }
+  | { readonly code: 'SCHEDULER_BATCH_CANCELLED'; readonly batch: string }
+  | { readonly code: 'SCHEDULER_BATCH_PLACE'; readonly batch: string; readonly index: number; readonly size: number }
   | { readonly code: 'SCHEDULER_NOT_STARTED' }
   | { readonly code: 'SCHEDULER_UNKNOWN_JOB'; readonly job: string }
   | { readonly code: 'SCHEDULER_JOB_HALTED'; readonly job: string }
@@ -73,6 +77,26 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
     retryable: false,
     message: (info) => `job ${info.index} of the batch asks for ${info.replicas} replicas`,
     hint: () => 'Jobs submitted together have one replica each; submit the others one by one.',
+  },
+  SCHEDULER_UNKNOWN_BATCH: {
+    retryable: false,
+    message: (info) => `no batch ${info.batch} was submitted here`,
+    hint: () => 'List the batches of this node with `fogproof job list --batches`.',
+  },
+  SCHEDULER_BATCH_CONFLICT: {
+    retryable: false,
+    message: (info) => `batch ${info.batch} was begun with another file`,
+    hint: () => 'Give this one a name of its own with --batch, or go on with the file that the batch was begun with.',
+  },
+  SCHEDULER_BATCH_CANCELLED: {
+    retryable: false,
+    message: (info) => `batch ${info.batch} was cancelled and takes no more jobs`,
+    hint: () => 'To run it again, submit it under another name with --batch.',
+  },
+  SCHEDULER_BATCH_PLACE: {
+    retryable: false,
+    message: (info) => `place ${info.index} is named twice, or not in batch ${info.batch} of ${info.size} jobs`,
+    hint: () => 'Name each place of the batch once: 0 and up, below its size.',
   },
   SCHEDULER_NOT_STARTED: {
     retryable: true,

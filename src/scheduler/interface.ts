@@ -9,6 +9,7 @@ import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
+import type { JobBatchId } from '../domain/job-batch.ts';
 import type { Outcome, OutputFile } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { Signed } from '../domain/signed.ts';
@@ -97,6 +98,19 @@ export interface JobResultView {
 /** `share` is a decimal: the difference over what is tolerated there. */
 export type DifferenceView = Omit<PathDifference, 'share'> & { readonly share: string };
 
+/** What was announced of a job, to whom, and what came back. */
+export interface AnnouncementsView {
+  /** Announcements that went out. */
+  readonly count: number;
+  readonly lastAtMs: UnixMs | null;
+  /** Peers that the last one was sent to; they pass it on. */
+  readonly lastRecipients: number;
+  /** Offers that came: `unwanted` ones were too late, or from a provider that has it or failed it. */
+  readonly given: { readonly wanted: number; readonly unwanted: number; readonly invalid: number };
+  /** Why the last one could not be sent. */
+  readonly failure: string | null;
+}
+
 /** Why a job waits or failed: what is missing now, who was asked and what each answered. */
 export interface JobExplanation {
   readonly job: JobId;
@@ -110,6 +124,8 @@ export interface JobExplanation {
       | { readonly kind: 'refused'; readonly refusal: Refusal }
       | { readonly kind: 'unreachable'; readonly reason: string };
   }[];
+  /** Absent: nothing was announced, since the known peers sufficed. */
+  readonly announced?: AnnouncementsView;
   readonly hints: readonly string[];
 }
 
@@ -184,7 +200,69 @@ export interface ReceiptAnchors {
   add(leaves: readonly AnchorLeaf[]): Promise<void>;
 }
 
+/** How the jobs of a batch stand. */
+export interface JobBatchView {
+  readonly batch: JobBatchId;
+  readonly name: string;
+  /** Jobs that it is to have. */
+  readonly size: number;
+  readonly createdAtMs: UnixMs;
+  /** Set: it takes no more jobs. */
+  readonly cancelledAtMs: UnixMs | null;
+  /** Jobs that it has. */
+  readonly submitted: number;
+  readonly states: Readonly<Record<JobState, number>>;
+  /** Codes of jobs that ended without a completed result, the most frequent first; rare ones together as OTHER. */
+  readonly failures: readonly { readonly code: string; readonly count: number }[];
+  /** When the last job ended, once it has all that it is to have (or was cancelled) and none of them is active. */
+  readonly endedAtMs: UnixMs | null;
+}
+
+export interface BatchEntry {
+  /** Place in the batch, from 0. */
+  readonly index: number;
+  readonly draft: JobDraft;
+}
+
+export interface BatchJob {
+  readonly index: number;
+  readonly job: JobId;
+  /** Null: its entry in the store cannot be read. */
+  readonly view: JobView | null;
+}
+
+/** Jobs that are described together. Their submission may be repeated, in whole or in part: no place gets a second job. */
+export interface JobBatchService {
+  /** Durable when it resolves; the same again changes nothing. @throws SchedulerError SCHEDULER_BATCH_CONFLICT if it is there with another size or digest */
+  open(batch: {
+    readonly batch: JobBatchId;
+    readonly name: string;
+    readonly size: number;
+    /** What its jobs are, as whoever submits has it. */
+    readonly digest: string;
+  }): Promise<JobBatchView>;
+  /**
+   * The jobs at these places, in the order given: new ones, or those that are there already, whatever their draft says.
+   * Durable when it resolves. @throws SchedulerError SCHEDULER_UNKNOWN_BATCH, SCHEDULER_BATCH_CANCELLED, SCHEDULER_BATCH_PLACE
+   */
+  submit(batch: JobBatchId, entries: readonly BatchEntry[]): Promise<readonly JobId[]>;
+  /** @throws SchedulerError SCHEDULER_UNKNOWN_BATCH, as all below */
+  show(batch: JobBatchId): Promise<JobBatchView>;
+  /** Newest first. */
+  list(filter: { readonly limit: number }): Promise<readonly JobBatchView[]>;
+  /** In order of their places. */
+  jobs(
+    batch: JobBatchId,
+    page: { readonly fromIndex: number; readonly limit: number; readonly state?: JobState },
+  ): Promise<readonly BatchJob[]>;
+  /** It takes no more jobs, and those that it has are cancelled. */
+  cancel(batch: JobBatchId): Promise<JobBatchView>;
+  /** How it stands now and, some times a second, whenever that has changed; until it has ended. */
+  follow(batch: JobBatchId, options: { readonly signal: AbortSignal }): AsyncIterable<JobBatchView>;
+}
+
 export interface RequesterService {
+  readonly batches: JobBatchService;
   /** Durable when it resolves; the same draft twice is two jobs. @throws SchedulerError */
   submit(draft: JobDraft): Promise<JobView>;
   /** Many jobs of one replica each, signed, leased and received together. @throws SchedulerError */

@@ -88,13 +88,13 @@ export class JobStore {
     this.#logs = modules.database.repository('job-logs', RAW);
   }
 
-  /** Durable when it resolves; all of them or none. */
-  async create(jobs: readonly NewJob[]): Promise<void> {
+  /** Durable when it resolves; all of them, and what goes with them, or none. */
+  async create(jobs: readonly NewJob[], also: readonly WriteOperation[] = []): Promise<void> {
     const operations = jobs.map(({ job: { id, wire, value }, snapshotKey }) => {
       const key = snapshotKey === null ? {} : { snapshotKey };
       return put('jobs', id, encodeEntry({ job: wire, name: value.name, createdAtMs: value.createdAtMs, ...key }));
     });
-    await this.#database.write(operations, { durable: true });
+    await this.#database.write([...operations, ...also], { durable: true });
   }
 
   /** One atomic write for all of `writes`. Writes take effect in the order of the calls. */

@@ -75,6 +75,17 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       renderMetrics: async () => '# no metrics\n',
     },
     requester: {
+      batches: {
+        open: async () => exampleResult('batch.show'),
+        submit: async (_, entries) => entries.map(() => JOB),
+        show: async () => exampleResult('batch.show'),
+        list: async () => [exampleResult('batch.show')],
+        jobs: async () => exampleResult('batch.jobs').jobs,
+        cancel: async () => exampleResult('batch.show'),
+        async *follow() {
+          yield exampleResult('batch.show');
+        },
+      },
       submit: view,
       submitMany: async (drafts) => drafts.map(() => JOB),
       show: view,

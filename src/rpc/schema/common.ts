@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BlockHash, Lamports, SolanaAddress, TransactionSignature } from '../../domain/chain.ts';
 import { BlobId, JobId, LeaseId, ObjectId, PeerKey, UnixMs } from '../../domain/ids.ts';
+import { JobBatchId } from '../../domain/job-batch.ts';
 import { describeError } from '../../lib/errors.ts';
 
 /** Longest path that is taken, characters: PATH_MAX of Linux. */
@@ -25,6 +26,10 @@ function idSchema<Id extends string>(construct: (text: string) => Id, descriptio
 }
 
 export const jobIdSchema = idSchema(JobId, 'Job id: CIDv1 (dag-cbor, sha2-256), base32.');
+export const jobBatchIdSchema = idSchema(
+  JobBatchId,
+  'Batch id, chosen by whoever submits: 1 to 64 of a-z, 0-9, dot, dash and underscore.',
+);
 export const objectIdSchema = idSchema(ObjectId, 'Id of a signed object: CIDv1 (dag-cbor, sha2-256), base32.');
 export const leaseIdSchema = idSchema(LeaseId, 'Lease id: CIDv1 (dag-cbor, sha2-256), base32.');
 export const blobIdSchema = idSchema(

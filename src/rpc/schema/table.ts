@@ -1,5 +1,6 @@
 import type { RpcMethodName, RpcMethods, RpcSubscriptionName, RpcSubscriptions } from '../interface.ts';
 import { ANCHOR_METHODS } from './anchor.ts';
+import { BATCH_METHODS, BATCH_SUBSCRIPTIONS } from './batch.ts';
 import { BLOB_METHODS } from './blob.ts';
 import { BUNDLE_METHODS } from './bundle.ts';
 import { JOB_METHODS, JOB_SUBSCRIPTIONS } from './job.ts';
@@ -25,10 +26,15 @@ export const METHOD_SCHEMAS: MethodSchemas = {
   ...PEERS_METHODS,
   ...BLOB_METHODS,
   ...JOB_METHODS,
+  ...BATCH_METHODS,
   ...BUNDLE_METHODS,
   ...WALLET_METHODS,
   ...ANCHOR_METHODS,
   ...RPC_METHODS,
 };
 
-export const SUBSCRIPTION_SCHEMAS: SubscriptionSchemas = { ...JOB_SUBSCRIPTIONS, ...PEERS_SUBSCRIPTIONS };
+export const SUBSCRIPTION_SCHEMAS: SubscriptionSchemas = {
+  ...JOB_SUBSCRIPTIONS,
+  ...BATCH_SUBSCRIPTIONS,
+  ...PEERS_SUBSCRIPTIONS,
+};

@@ -1,7 +1,8 @@
 import type { JobId } from '../../domain/ids.ts';
-import { JOB, type Job } from '../../domain/job.ts';
+import type { Job } from '../../domain/job.ts';
 import type { Signed } from '../../domain/signed.ts';
-import { signObject, signObjects } from '../../proofs/signed-object.ts';
+import { encodeHex } from '../../lib/bytes.ts';
+import { sha256 } from '../../lib/cid.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import { CheckpointStore } from '../checkpoint-store.ts';
 import { SchedulerError } from '../errors.ts';
@@ -17,13 +18,15 @@ import type {
 } from '../interface.ts';
 import { createInitialState, createJobFacts } from '../job-machine-state.ts';
 import type { JobRecord } from '../job-records.ts';
-import { JobStore } from '../job-store.ts';
+import { JobStore, type NewJob } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
+import { OfferRouter } from '../offer-router.ts';
 import type { JobRequesterOptions } from '../options.ts';
+import { Announcer } from './announcing/announcer.ts';
 import type { BatchMember } from './batch-member.ts';
-import { BatchRunner, splitIntoWindows } from './batch-runner.ts';
-import { assertBlobsHeld, createJob, createSnapshotKey } from './describe-job.ts';
+import { BatchRunner } from './batch-runner.ts';
+import { JobBatches } from './batches/job-batches.ts';
 import { EndWaiters } from './end-waiters.ts';
 import { JobEventHub } from './event-hub.ts';
 import { explainJob } from './explain-job.ts';
@@ -32,6 +35,7 @@ import { gatherEvidence } from './gather-evidence.ts';
 import { InlineBlobs } from './inline-blobs.ts';
 import { JobArchive } from './job-archive.ts';
 import { JobCatalog } from './job-catalog.ts';
+import { JobIntake } from './job-intake.ts';
 import { countsOrdinals, JobLog, NO_LOGS } from './job-log.ts';
 import { JobRun } from './job-run.ts';
 import { type JobRunModules, type JobRunOptions, NO_CHECKPOINTS } from './job-run-parts.ts';
@@ -58,8 +62,12 @@ export class JobRequester implements RequesterService {
   readonly #runs = new Map<JobId, JobRun>();
   readonly #waiters = new EndWaiters();
   readonly #notices: LeaseNotices;
-  readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices'>;
-  readonly #batches: BatchRunner;
+  readonly #announcer: Announcer | undefined;
+  readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices' | 'announcer'>;
+  #gives: Disposable | undefined;
+  readonly #carrier: BatchRunner;
+  readonly #intake: JobIntake;
+  readonly batches: JobBatches;
   #isRunning = false;
 
   constructor(modules: JobRequesterModules, options: JobRequesterOptions) {
@@ -72,15 +80,26 @@ export class JobRequester implements RequesterService {
     this.#archive = new JobArchive({ store: this.#store, catalog: this.#catalog, self: modules.identity.peer });
     const { transport } = modules.network;
     this.#notices = new LeaseNotices({ transport, clock: modules.clock, logger: this.#logger });
+    this.#announcer = this.#createAnnouncer();
     this.#shared = {
+      announcer: this.#announcer,
       inlineBlobs: new InlineBlobs(modules),
       standings: new ProviderStandings(),
       notices: this.#notices,
     };
-    this.#batches = this.#createBatches();
+    this.#carrier = this.#createCarrier();
+    this.#intake = this.#createIntake();
+    this.batches = this.#createBatches();
   }
 
-  #createBatches(): BatchRunner {
+  #createAnnouncer(): Announcer | undefined {
+    const { identity, network, ...modules } = this.#modules;
+    const { announcements } = network;
+    if (announcements === undefined) return undefined;
+    return new Announcer({ ...modules, announcements, signer: identity, metrics: this.#metrics }, this.#options);
+  }
+
+  #createCarrier(): BatchRunner {
     const { identity, network, ...modules } = this.#modules;
     return new BatchRunner(
       {
@@ -106,33 +125,69 @@ export class JobRequester implements RequesterService {
     );
   }
 
+  #createIntake(): JobIntake {
+    return new JobIntake(
+      {
+        ...this.#modules,
+        store: this.#store,
+        metrics: this.#metrics,
+        countActive: () => (this.#isRunning ? this.counts().active : undefined),
+        begin: (job) => this.#begin(job),
+        forget: (job) => this.#forget(job),
+        carry: (jobs) => this.#carry(jobs),
+      },
+      this.#options,
+    );
+  }
+
+  #createBatches(): JobBatches {
+    const { database, clock } = this.#modules;
+    return new JobBatches({
+      database,
+      clock,
+      submit: async (draft, note) => (await this.#intake.submit(draft, note)).job,
+      submitMany: (drafts, note) => this.#intake.submitMany(drafts, note),
+      stateOf: (job) => this.#find(job)?.view.state,
+      show: (job) => this.show(job),
+      cancel: (job) => this.cancel(job),
+    });
+  }
+
   #createLog(id: JobId, job: Job): JobLog {
     const modules = { store: this.#store, hub: this.#hub, dropped: this.#metrics.logsDropped };
     return new JobLog(modules, { job: id, ...NO_LOGS, countsOrdinals: countsOrdinals(job) });
   }
 
   #find(job: JobId): JobRun | BatchMember | undefined {
-    return this.#runs.get(job) ?? this.#batches.get(job);
+    return this.#runs.get(job) ?? this.#carrier.get(job);
   }
 
   /** Takes up the jobs that had not ended: attempts with a live lease are followed again. */
   async start(signal: AbortSignal): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
+    this.#gives = this.#announcer?.answerGives(
+      this.#modules.offerRouter ?? new OfferRouter(this.#modules.network.transport),
+    );
+    await this.batches.load();
+    const waiting = new Map<string, NewJob[]>();
     for await (const stored of this.#store.loadAll()) {
       signal.throwIfAborted();
       if (stored.kind === 'corrupt') this.#noteCorrupt(stored.job, stored.error);
       else if (stored.kind === 'ended') {
         this.#catalog.add(stored.job, stored.end.view.createdAtMs, stored.end.view.state);
-      } else await this.#resume(stored.job, stored.record);
+        this.batches.end(stored.end.view);
+      } else await this.#resume(stored.job, stored.record, waiting);
     }
+    for (const jobs of waiting.values()) await this.#carry(jobs);
     this.#metrics.jobsActive.set(this.counts().active);
   }
 
   /** Leaves the attempts to their providers; `start` in the next process follows them again. */
   async stop(): Promise<void> {
     this.#isRunning = false;
-    this.#batches.stop();
+    this.#gives?.[Symbol.dispose]();
+    this.#carrier.stop();
     for (const run of this.#runs.values()) run.stop();
     this.#runs.clear();
     this.#notices.stop();
@@ -142,66 +197,23 @@ export class JobRequester implements RequesterService {
 
   /** Jobs that have not ended, and all. */
   counts(): { readonly active: number; readonly total: number } {
-    return { active: this.#runs.size + this.#batches.size, total: this.#catalog.size };
+    return { active: this.#runs.size + this.#carrier.size, total: this.#catalog.size };
   }
 
-  async submit(draft: JobDraft): Promise<JobView> {
-    this.#assertRoom(1);
-    const job = this.#createJob(draft);
-    const [signed] = await Promise.all([
-      signObject(JOB, job, this.#modules.identity),
-      assertBlobsHeld([job], this.#modules.blobs),
-    ]);
-    const snapshotKey = createSnapshotKey(job, this.#modules.random);
-    const created = this.#store.create([{ job: signed, snapshotKey }]);
-    // Offers are asked for while the job is written; its lease is written, and sent, after it.
-    const run = this.#begin(signed, snapshotKey);
-    run.start();
-    try {
-      await created;
-    } catch (error) {
-      run.stop();
-      this.#forget(jobIdOf(signed));
-      throw error;
-    }
-    this.#metrics.jobsSubmitted.increment();
-    return run.view;
+  submit(draft: JobDraft): Promise<JobView> {
+    return this.#intake.submit(draft);
   }
 
-  async submitMany(drafts: readonly JobDraft[]): Promise<readonly JobId[]> {
-    this.#assertRoom(drafts.length);
-    const other = drafts.findIndex((draft) => draft.replication.replicas !== 1);
-    const replicas = drafts[other]?.replication.replicas;
-    if (replicas !== undefined) throw new SchedulerError({ code: 'SCHEDULER_BATCH_REPLICAS', index: other, replicas });
-    const jobs = drafts.map((draft) => this.#createJob(draft));
-    await assertBlobsHeld(jobs, this.#modules.blobs);
-    const windows = splitIntoWindows(jobs, this.#options.batchWindow);
-    const ids = new Map<number, JobId>();
-    await Promise.all(
-      windows.map(async (window) => {
-        const signed = await signObjects(
-          JOB,
-          window.flatMap((index) => jobs[index] ?? []),
-          this.#modules.identity,
-        );
-        signed.forEach((job, position) => {
-          ids.set(window[position] ?? -1, jobIdOf(job));
-        });
-        await this.#startWindow(signed);
-      }),
-    );
-    this.#metrics.jobsSubmitted.increment({}, jobs.length);
-    return jobs.flatMap((_, index) => ids.get(index) ?? []);
+  submitMany(drafts: readonly JobDraft[]): Promise<readonly JobId[]> {
+    return this.#intake.submitMany(drafts);
   }
 
-  async #startWindow(jobs: readonly Signed<Job>[]): Promise<void> {
-    const created = jobs.map((job) => ({ job, snapshotKey: createSnapshotKey(job.value, this.#modules.random) }));
-    await this.#store.create(created);
-    for (const job of jobs) this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
-    if (!this.#isRunning) return;
-    const [only] = created;
-    if (jobs.length === 1 && only !== undefined) this.#begin(only.job, only.snapshotKey).start();
-    else await this.#batches.add(created);
+  /** Jobs of one signature that have no attempt yet. */
+  async #carry(jobs: readonly NewJob[]): Promise<void> {
+    const [first] = jobs;
+    if (first !== undefined && jobs.length === 1) return this.#begin(first).start();
+    for (const { job } of jobs) this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
+    await this.#carrier.add(jobs);
     this.#metrics.jobsActive.set(this.counts().active);
   }
 
@@ -223,10 +235,10 @@ export class JobRequester implements RequesterService {
     const run = this.#find(job);
     const records = this.#modules.network.peers.providers().map((record) => record.value);
     if (run !== undefined) {
-      return explainJob({ view: run.view, job: run.job.value, asked: run.asked, records });
+      return explainJob({ view: run.view, job: run.job.value, ...run.search, records });
     }
-    const { view, asked } = await this.#archive.loadEnd(job);
-    return explainJob({ view, job: (await this.#loadJob(job)).value, asked, records });
+    const { view, ...search } = await this.#archive.loadEnd(job);
+    return explainJob({ view, job: (await this.#loadJob(job)).value, ...search, records });
   }
 
   async list(filter: { readonly state?: JobState; readonly limit: number }): Promise<readonly JobView[]> {
@@ -241,7 +253,7 @@ export class JobRequester implements RequesterService {
   }
 
   async cancel(job: JobId): Promise<JobView> {
-    this.#batches.release(job);
+    this.#carrier.release(job);
     const run = this.#runs.get(job);
     if (run === undefined) return this.show(job);
     await run.request('cancel-requested');
@@ -310,20 +322,7 @@ export class JobRequester implements RequesterService {
     return new SchedulerError({ code: 'SCHEDULER_NO_RESULT', job, state });
   }
 
-  #assertRoom(count: number): void {
-    if (!this.#isRunning) throw new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' });
-    const { active } = this.counts();
-    const limit = this.#options.maxActiveJobs;
-    if (active + count > limit) throw new SchedulerError({ code: 'SCHEDULER_TOO_MANY_JOBS', active, limit });
-  }
-
-  #createJob(draft: JobDraft): Job {
-    const { identity, random, clock } = this.#modules;
-    const network = this.#options.networkId;
-    return createJob(draft, { network, requester: identity.peer, random, nowMs: clock.nowMs() });
-  }
-
-  #begin(job: Signed<Job>, snapshotKey: Uint8Array | null): JobRun {
+  #begin({ job, snapshotKey }: NewJob): JobRun {
     const state = createInitialState(createJobFacts(jobIdOf(job), job.value));
     this.#catalog.add(state.facts.job, job.value.createdAtMs);
     const fresh = { state, sequence: 0, cases: [], logs: NO_LOGS, checkpoints: NO_CHECKPOINTS };
@@ -354,10 +353,17 @@ export class JobRequester implements RequesterService {
     return run;
   }
 
-  async #resume(job: JobId, record: JobRecord): Promise<void> {
+  /** @param waiting those that were signed together and have no attempt yet: they go together again */
+  async #resume(job: JobId, record: JobRecord, waiting: Map<string, NewJob[]>): Promise<void> {
     try {
       const recovered = await recoverJob(this.#stores, { job, record }, this.#modules.identity.peer);
       this.#catalog.add(job, record.createdAtMs);
+      const { wire } = recovered.job;
+      if (wire.kind === 'batch' && recovered.sequence === 0) {
+        const key = encodeHex(sha256(wire.root));
+        waiting.set(key, [...(waiting.get(key) ?? []), recovered]);
+        return;
+      }
       this.#createRun(recovered).resume(recovered.lastSequences);
     } catch (error) {
       if (!(error instanceof SchedulerError)) throw error;
@@ -369,11 +375,13 @@ export class JobRequester implements RequesterService {
     this.#logger.error({ jobId: job, error }, 'a job cannot be read from the store');
     this.#catalog.add(job, 0);
     this.#catalog.corrupt.set(job, error);
+    this.batches.end({ job, state: 'failed', endedAtMs: null, failure: { code: error.code, message: error.message } });
   }
 
   #end(view: JobView): void {
     this.#runs.delete(view.job);
     this.#catalog.end(view.job, view.state);
+    this.batches.end(view);
     this.#metrics.jobsEnded.increment({ state: view.state });
     this.#metrics.jobsActive.set(this.counts().active);
     if (view.result !== null) this.#metrics.jobSeconds.observe(((view.endedAtMs ?? 0) - view.createdAtMs) / 1000);

@@ -8,7 +8,7 @@ import { computeObjectCid } from '../../../lib/cid.ts';
 import { DaemonError } from '../../../lib/errors.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { openSigned, signObject } from '../../../proofs/signed-object.ts';
-import { KeyedMutex } from '../leases/keyed-mutex.ts';
+import { KeyedMutex } from '../../keyed-mutex.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 import type { ProviderMetrics } from '../metrics.ts';
