@@ -50,6 +50,7 @@ export const offerResponseSchema = z.discriminatedUnion('kind', [
 ]);
 export type OfferRequest = z.output<typeof offerRequestSchema>;
 export type OfferAsk = Extract<OfferRequest, { op: 'ask' }>;
+export type OfferGive = Extract<OfferRequest, { op: 'give' }>;
 export type OfferResponse = z.output<typeof offerResponseSchema>;
 
 // job/1: `lease` and `attach` are answered by a stream, the rest by one response

@@ -9,7 +9,7 @@ import { type SignedWire, signedWireSchema } from '../domain/signed.ts';
 import { decodeCanonical, encodeCanonical } from '../lib/canonical-cbor.ts';
 import { describeError } from '../lib/errors.ts';
 import { SchedulerError } from './errors.ts';
-import { ATTEMPT_STATES, JOB_STATES, type JobExplanation, type JobView } from './interface.ts';
+import { type AnnouncementsView, ATTEMPT_STATES, JOB_STATES, type JobExplanation, type JobView } from './interface.ts';
 import { type JobMachineEvent, jobMachineEventSchema } from './job-machine-events.ts';
 
 /** Largest stored entry: a receipt with its envelope, or a job's view with all outputs. */
@@ -91,9 +91,18 @@ const askedSchema = z.array(
   }),
 );
 
+const announcedSchema = z.strictObject({
+  count: integer,
+  lastAtMs: unixMsSchema.nullable(),
+  lastRecipients: integer,
+  given: z.strictObject({ wanted: integer, unwanted: integer, invalid: integer }),
+  failure: z.string().nullable(),
+});
+
 const endRecordSchema = z.strictObject({
   view: jobViewSchema,
   asked: askedSchema,
+  announced: announcedSchema.optional(),
   missingReplicas: z.array(z.strictObject({ replica: integer, reason: z.string() })),
 });
 
@@ -104,6 +113,7 @@ export type MissingReplica = { readonly replica: number; readonly reason: string
 export interface EndRecord {
   readonly view: JobView;
   readonly asked: readonly Asked[];
+  readonly announced?: AnnouncementsView;
   readonly missingReplicas: readonly MissingReplica[];
 }
 

@@ -6,6 +6,8 @@ export interface RequesterMetrics {
   readonly jobsActive: Gauge;
   readonly jobSeconds: Histogram;
   readonly offersAsked: Counter;
+  readonly announcements: Counter;
+  readonly offersGiven: Counter;
   readonly attemptsIssued: Counter;
   readonly attemptsFailed: Counter;
   readonly peerFaults: Counter;
@@ -31,6 +33,14 @@ export function createRequesterMetrics(registry: MetricsRegistry): RequesterMetr
       JOB_SECONDS_BUCKETS,
     ),
     offersAsked: registry.counter(name('offers_asked_total'), 'Offer requests by answer', ['answer']),
+    announcements: registry.counter(
+      name('announcements_total'),
+      'Announcements of jobs: sent, sent to nobody (unheard), held back by the own pace, or failed',
+      ['result'],
+    ),
+    offersGiven: registry.counter(name('offers_given_total'), 'Offers that came on announcements, by answer', [
+      'answer',
+    ]),
     attemptsIssued: registry.counter(name('attempts_issued_total'), 'Leases signed'),
     attemptsFailed: registry.counter(name('attempts_failed_total'), 'Attempts that gave no result, by reason', [
       'code',

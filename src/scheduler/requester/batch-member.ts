@@ -5,7 +5,7 @@ import type { Signed } from '../../domain/signed.ts';
 import type { TokenBucket } from '../../lib/token-bucket.ts';
 import type { JobView } from '../interface.ts';
 import { createInitialState, createJobFacts, type EndedJob, isEnded } from '../job-machine-state.ts';
-import type { Asked, EndRecord } from '../job-records.ts';
+import type { EndRecord } from '../job-records.ts';
 import type { NewJob } from '../job-store.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { AttemptCase } from './attempt-case.ts';
@@ -13,6 +13,7 @@ import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import { viewJob, viewResult } from './job-view.ts';
 import { listMissingReplicas } from './missing-replicas.ts';
+import type { SearchReport } from './offer-search.ts';
 
 /** One job of a batch for as long as the batch carries it. */
 export class BatchMember {
@@ -30,16 +31,16 @@ export class BatchMember {
   isConcluding = false;
   log: JobLog | null = null;
   #accepted: Receipt | null = null;
-  readonly #asked: () => readonly Asked[];
+  readonly #search: () => SearchReport;
 
   constructor(
     modules: Omit<JobLedgerModules, 'describeEnd'>,
-    options: NewJob & { readonly asked: () => readonly Asked[] },
+    options: NewJob & { readonly search: () => SearchReport },
   ) {
     this.job = options.job;
     this.snapshotKey = options.snapshotKey;
     this.id = jobIdOf(options.job);
-    this.#asked = options.asked;
+    this.#search = options.search;
     const state = createInitialState(createJobFacts(this.id, options.job.value));
     const describeEnd = (ended: EndedJob): EndRecord => this.#describeEnd(ended);
     this.ledger = new JobLedger({ ...modules, describeEnd }, { state, sequence: 0 });
@@ -50,8 +51,8 @@ export class BatchMember {
     this.#accepted = receipt;
   }
 
-  get asked(): readonly Asked[] {
-    return this.#asked();
+  get search(): SearchReport {
+    return this.#search();
   }
 
   get view(): JobView {
@@ -62,6 +63,6 @@ export class BatchMember {
   #describeEnd(state: EndedJob): EndRecord {
     const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
     const view = viewJob(this.job.value, state, { result });
-    return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
+    return { view, ...this.#search(), missingReplicas: listMissingReplicas(state) };
   }
 }

@@ -10,6 +10,7 @@ import { sleep } from './backoff.ts';
 import { BatchMember } from './batch-member.ts';
 import { BatchWindow, type BatchWindowModules } from './batch-window.ts';
 import type { JobLedgerModules } from './job-ledger.ts';
+import { describeSearch } from './offer-search.ts';
 
 export interface BatchRunnerModules extends Omit<BatchWindowModules, 'onEnded' | 'onLeft'> {
   readonly hub: JobLedgerModules['hub'];
@@ -73,8 +74,9 @@ export class BatchRunner {
       },
       { requester: this.#options, subject, jobs, signal: this.#controller.signal },
     );
-    const asked = () => window.search.asked;
-    const members = created.map((job) => new BatchMember({ store, hub }, { ...job, asked }));
+    const members = created.map(
+      (job) => new BatchMember({ store, hub }, { ...job, search: () => describeSearch(window.search) }),
+    );
     for (const member of members) this.#carried.set(member.id, { member, window });
     this.#queue.push({ window, members });
     void this.#startNext();

@@ -1,7 +1,7 @@
 import type { Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import { REFUSALS, type RefusalCode } from '../../domain/refusal.ts';
-import type { JobExplanation, JobView } from '../interface.ts';
+import type { AnnouncementsView, JobExplanation, JobView } from '../interface.ts';
 import type { Asked } from '../job-records.ts';
 import { findMisfit } from './candidates.ts';
 
@@ -9,6 +9,8 @@ export interface ExplainRequest {
   readonly view: JobView;
   readonly job: Job;
   readonly asked: readonly Asked[];
+  /** Absent: nothing was announced. */
+  readonly announced?: AnnouncementsView | undefined;
   /** Valid records of providers known now. */
   readonly records: readonly NodeRecord[];
 }
@@ -36,12 +38,13 @@ const REMEDIES = {
 } as const satisfies Record<RefusalCode, string>;
 
 export function explainJob(request: ExplainRequest): JobExplanation {
-  const { view, asked } = request;
+  const { view, asked, announced } = request;
   const { job, state } = view;
-  return { job, state, summary: summarize(request), asked, hints: listHints(request) };
+  const told = announced === undefined ? {} : { announced };
+  return { job, state, summary: summarize(request), asked, ...told, hints: listHints(request) };
 }
 
-function summarize({ view, asked }: ExplainRequest): string {
+function summarize({ view, asked, announced }: ExplainRequest): string {
   if (view.failure !== null) return `it ${describeEnd(view)}: ${view.failure.code}, ${view.failure.message}`;
   if (view.state === 'completed') return 'it completed and its result was verified';
   if (view.desired === 'cancel') return 'it is being cancelled';
@@ -58,10 +61,18 @@ function summarize({ view, asked }: ExplainRequest): string {
       ? [`${unreachable.length} unreachable: replaced when their leases end unless they return`]
       : []),
     ...(open > 0 && !isPausing
-      ? [`${open} of ${view.replicas} replicas wait for a provider (${asked.length} asked)`]
+      ? [`${open} of ${view.replicas} replicas wait for a provider (${describeSearched(asked, announced)})`]
       : []),
   ];
   return parts.join('; ');
+}
+
+function describeSearched(asked: readonly Asked[], announced: AnnouncementsView | undefined): string {
+  if (announced === undefined || announced.count === 0) return `${asked.length} asked`;
+  const times = announced.count === 1 ? 'once' : `${announced.count} times`;
+  const { wanted, unwanted, invalid } = announced.given;
+  const peers = announced.lastRecipients === 1 ? '1 peer' : `${announced.lastRecipients} peers`;
+  return `${asked.length} asked; announced ${times}, last to ${peers}; ${wanted + unwanted + invalid} offers came back`;
 }
 
 function describePaused(view: JobView): string {
@@ -80,13 +91,14 @@ function describeEnd(view: JobView): string {
 }
 
 function listHints(request: ExplainRequest): string[] {
-  const { view, job, asked, records } = request;
+  const { view, job, asked, announced, records } = request;
   if (view.state === 'completed' || view.state === 'cancelled') return [];
   const fitting = records.filter((record) => findMisfit(record, job) === null);
   if (view.desired === 'pause') return hintPaused(view);
   return [
     ...hintProviders(records, fitting, job),
     ...hintReplicas(view, fitting),
+    ...hintAnnounced(announced),
     ...hintRefusals(asked, job),
     ...hintUnreachable(asked),
     ...hintFailures(view),
@@ -135,6 +147,20 @@ function suggestPrice(refusals: readonly { readonly detail: string }[], job: Job
     .filter((price) => price > ceiling);
   const lowest = named.reduce<bigint | null>((least, price) => (least === null || price < least ? price : least), null);
   return lowest === null ? null : `raise the price ceiling to at least ${lowest}`;
+}
+
+function hintAnnounced(announced: AnnouncementsView | undefined): string[] {
+  if (announced === undefined) return [];
+  const { count, lastAtMs, lastRecipients, given, failure } = announced;
+  const when = lastAtMs === null ? '' : `, last at ${new Date(lastAtMs).toISOString()} to ${lastRecipients} peers`;
+  const came = `${given.wanted} offers taken, ${given.unwanted} too late or not wanted, ${given.invalid} not valid`;
+  return [
+    ...(count > 0 ? [`announced ${count} times${when}; what came back: ${came}`] : []),
+    ...(count > 0 && lastRecipients === 0
+      ? ['nobody that takes such jobs is connected, and the DHT named none that could be reached']
+      : []),
+    ...(failure === null ? [] : [`the last announcement could not be sent: ${failure}`]),
+  ];
 }
 
 function hintExhausted(view: JobView, fitting: readonly NodeRecord[]): string[] {

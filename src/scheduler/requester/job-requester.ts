@@ -21,9 +21,8 @@ import type { JobRecord } from '../job-records.ts';
 import { JobStore, type NewJob } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
-import { OfferRouter } from '../offer-router.ts';
 import type { JobRequesterOptions } from '../options.ts';
-import { Announcer } from './announcing/announcer.ts';
+import { createAnnouncer } from './announcing/create-announcer.ts';
 import type { BatchMember } from './batch-member.ts';
 import { BatchRunner } from './batch-runner.ts';
 import { JobBatches } from './batches/job-batches.ts';
@@ -62,9 +61,7 @@ export class JobRequester implements RequesterService {
   readonly #runs = new Map<JobId, JobRun>();
   readonly #waiters = new EndWaiters();
   readonly #notices: LeaseNotices;
-  readonly #announcer: Announcer | undefined;
   readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices' | 'announcer'>;
-  #gives: Disposable | undefined;
   readonly #carrier: BatchRunner;
   readonly #intake: JobIntake;
   readonly batches: JobBatches;
@@ -80,9 +77,8 @@ export class JobRequester implements RequesterService {
     this.#archive = new JobArchive({ store: this.#store, catalog: this.#catalog, self: modules.identity.peer });
     const { transport } = modules.network;
     this.#notices = new LeaseNotices({ transport, clock: modules.clock, logger: this.#logger });
-    this.#announcer = this.#createAnnouncer();
     this.#shared = {
-      announcer: this.#announcer,
+      announcer: createAnnouncer(modules, { ...options, metrics: this.#metrics }),
       inlineBlobs: new InlineBlobs(modules),
       standings: new ProviderStandings(),
       notices: this.#notices,
@@ -90,13 +86,6 @@ export class JobRequester implements RequesterService {
     this.#carrier = this.#createCarrier();
     this.#intake = this.#createIntake();
     this.batches = this.#createBatches();
-  }
-
-  #createAnnouncer(): Announcer | undefined {
-    const { identity, network, ...modules } = this.#modules;
-    const { announcements } = network;
-    if (announcements === undefined) return undefined;
-    return new Announcer({ ...modules, announcements, signer: identity, metrics: this.#metrics }, this.#options);
   }
 
   #createCarrier(): BatchRunner {
@@ -166,9 +155,7 @@ export class JobRequester implements RequesterService {
   async start(signal: AbortSignal): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
-    this.#gives = this.#announcer?.answerGives(
-      this.#modules.offerRouter ?? new OfferRouter(this.#modules.network.transport),
-    );
+    this.#shared.announcer?.start();
     await this.batches.load();
     const waiting = new Map<string, NewJob[]>();
     for await (const stored of this.#store.loadAll()) {
@@ -186,7 +173,7 @@ export class JobRequester implements RequesterService {
   /** Leaves the attempts to their providers; `start` in the next process follows them again. */
   async stop(): Promise<void> {
     this.#isRunning = false;
-    this.#gives?.[Symbol.dispose]();
+    this.#shared.announcer?.stop();
     this.#carrier.stop();
     for (const run of this.#runs.values()) run.stop();
     this.#runs.clear();

@@ -13,6 +13,7 @@ import type { JobStore } from '../job-store.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { Agreement } from './agreement.ts';
+import type { Announcer } from './announcing/announcer.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { AttemptDesk, type AttemptDeskModules, type DeskHooks } from './attempt-desk.ts';
 import { CheckpointBook } from './checkpoint-book.ts';
@@ -25,6 +26,7 @@ import { type HeldSnapshots, SnapshotKeeper, type SnapshotSource } from './snaps
 
 export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log' | 'book' | 'keeper'> {
   readonly peers: PeerBook;
+  readonly announcer?: Announcer | undefined;
   readonly blobs: BlobStore;
   readonly store: JobStore;
   readonly checkpoints: CheckpointStore;

@@ -17,7 +17,7 @@ import {
   type JobMachineState,
   listOpenReplicas,
 } from '../job-machine-state.ts';
-import type { Asked, EndRecord } from '../job-records.ts';
+import type { EndRecord } from '../job-records.ts';
 import { chooseReplica, listPreferred } from '../job-resume.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { AttemptCase } from './attempt-case.ts';
@@ -27,7 +27,7 @@ import { type SummarizeCheckpoints, viewJob, viewResult } from './job-view.ts';
 import { judge } from './judge.ts';
 import { type AcceptedJudgement, describeConclusion } from './judgement.ts';
 import { listMissingReplicas } from './missing-replicas.ts';
-import { OfferSearch } from './offer-search.ts';
+import { describeSearch, OfferSearch, type SearchReport } from './offer-search.ts';
 import type { ChainFault } from './result-chains.ts';
 
 /** One active job: carries out what `decide` says until it has ended. */
@@ -64,8 +64,8 @@ export class JobRun {
     return this.#parts.ledger.state;
   }
 
-  get asked(): readonly Asked[] {
-    return this.#search.asked;
+  get search(): SearchReport {
+    return describeSearch(this.#search);
   }
 
   get view(): JobView {
@@ -386,7 +386,7 @@ export class JobRun {
   #describeEnd(state: EndedJob): EndRecord {
     const result = this.#accepted === null ? null : viewResult(this.#accepted.receipt, state, this.#accepted.agreement);
     const view = viewJob(this.job.value, state, { result, summarize: this.#summarize });
-    return { view, asked: this.asked, missingReplicas: listMissingReplicas(state) };
+    return { view, ...this.search, missingReplicas: listMissingReplicas(state) };
   }
 
   readonly #summarize: SummarizeCheckpoints = (lease) => this.#parts.book.summarize(lease);

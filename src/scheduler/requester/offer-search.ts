@@ -2,14 +2,20 @@ import { type ObjectId, type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Offer } from '../../domain/offer.ts';
 import type { Refusal, RefusalCode } from '../../domain/refusal.ts';
-import type { Signed } from '../../domain/signed.ts';
+import type { Signed, SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import type { PeerBook, PeerTransport } from '../../network/interface.ts';
 import { ASKED_LIMIT, OFFER_HEDGE_MS, SEEK_BACKOFF_MS, SETTLED_REFUSAL_BACKOFF_MS } from '../constants.ts';
-import type { Asked } from '../job-records.ts';
+import type { AnnouncementsView } from '../interface.ts';
+import type { Asked, EndRecord } from '../job-records.ts';
 import type { RequesterMetrics } from '../metrics.ts';
+import type { AnnouncementCourse } from './announcing/announcement-course.ts';
+import type { Announcer } from './announcing/announcer.ts';
+import { GIVEN_SPARES } from './announcing/constants.ts';
+import type { GivenAnswer } from './announcing/given-offers.ts';
 import { createTerms, type RankingModules, rankCandidates } from './candidates.ts';
+import type { Checked } from './checked.ts';
 import { verifyOffer } from './verify-offer.ts';
 
 /** Refusals that pass by themselves: their provider is asked again soon. */
@@ -24,6 +30,8 @@ export interface OfferSearchModules extends RankingModules {
   readonly onOffer: (offer: Signed<Offer>) => void;
   /** Providers that may not be asked now: they hold a replica, or failed this job. */
   readonly isExcluded: (provider: PeerKey) => boolean;
+  /** Absent: nothing is announced, only known peers are asked. */
+  readonly announcer?: Announcer | undefined;
   /** Asked before the others, if they fit. */
   readonly preferred?: () => readonly PeerKey[];
 }
@@ -50,7 +58,8 @@ interface Contact {
 /**
  * Looks for as many offers as are wanted, for as long as it takes: asks the best candidates first and no more than
  * are wanted, since an offer reserves its provider's capacity; then the next on a refusal, at a hedge when an answer
- * tarries, again after a backoff, and at once when the book of peers changes.
+ * tarries, again after a backoff, and at once when the book of peers changes. Where these are not enough the work is
+ * announced, and offers that come unasked are taken as long as any is wanted.
  */
 export class OfferSearch {
   readonly #modules: OfferSearchModules;
@@ -61,6 +70,7 @@ export class OfferSearch {
   #wanted = 0;
   #timer: Disposable | undefined;
   #bookListener: Disposable | undefined;
+  #course: AnnouncementCourse | undefined;
 
   constructor(modules: OfferSearchModules, options: OfferSearchOptions) {
     this.#modules = modules;
@@ -72,9 +82,15 @@ export class OfferSearch {
     return [...this.#contacts.values()].flatMap((contact) => contact.asked ?? []);
   }
 
+  /** Null while nothing was announced. */
+  get announced(): AnnouncementsView | null {
+    return this.#course?.view ?? null;
+  }
+
   want(count: number): void {
     this.#wanted = count;
     if (count === 0 || this.#controller.signal.aborted) return this.#rest();
+    this.#course ??= this.#openCourse();
     this.#bookListener ??= this.#modules.peers.onChange(() => this.#pump());
     this.#pump();
   }
@@ -89,6 +105,14 @@ export class OfferSearch {
     this.#wanted = 0;
     this.#controller.abort();
     this.#rest();
+    this.#course?.stop();
+  }
+
+  #openCourse(): AnnouncementCourse | undefined {
+    const { subject, job, attempts } = this.#options;
+    const { capabilityClass } = job;
+    const work = { subject, capabilityClass, terms: createTerms(job), attempts };
+    return this.#modules.announcer?.open(work, (provider, wire) => this.#takeGiven(provider, wire));
   }
 
   #rest(): void {
@@ -96,6 +120,7 @@ export class OfferSearch {
     this.#timer = undefined;
     this.#bookListener?.[Symbol.dispose]();
     this.#bookListener = undefined;
+    this.#course?.want(0, { isAsking: false });
   }
 
   #pump(): void {
@@ -114,6 +139,9 @@ export class OfferSearch {
       void this.#ask(provider, contact);
     }
     this.#scheduleNext(nowMs);
+    // An ask that ended at once may have filled the last place: then nothing is lacking.
+    const isAsking = [...this.#contacts.values()].some((contact) => contact.sentAtMs !== undefined);
+    this.#course?.want(this.#wanted, { isAsking });
   }
 
   #rank(): readonly PeerKey[] {
@@ -174,11 +202,14 @@ export class OfferSearch {
     this.#pump();
   }
 
-  async #receive(provider: PeerKey, wire: Parameters<typeof verifyOffer>[0]): Promise<void> {
+  #verify(provider: PeerKey, wire: SignedWire): Promise<Checked<Signed<Offer>>> {
     const { network, requester, subject, job, attempts } = this.#options;
     const nowMs = this.#modules.clock.nowMs();
-    const expected = { network, requester, provider, subject, terms: createTerms(job), attempts, nowMs };
-    const checked = await verifyOffer(wire, expected);
+    return verifyOffer(wire, { network, requester, provider, subject, terms: createTerms(job), attempts, nowMs });
+  }
+
+  async #receive(provider: PeerKey, wire: SignedWire): Promise<void> {
+    const checked = await this.#verify(provider, wire);
     if (checked.kind === 'invalid') {
       this.#modules.metrics.peerFaults.increment({ code: checked.code });
       this.#settle(provider, { kind: 'unreachable', reason: `its offer is not valid: ${checked.reason}` });
@@ -187,6 +218,31 @@ export class OfferSearch {
     this.#settle(provider, { kind: 'offered' });
     this.#spares.push(checked.value);
     this.#takeSpares();
+  }
+
+  /** An offer that comes unasked, on an announcement. What is not wanted lets its provider go free at once. */
+  async #takeGiven(provider: PeerKey, wire: SignedWire): Promise<GivenAnswer> {
+    if (!this.#isOpenTo(provider)) return 'unwanted';
+    const checked = await this.#verify(provider, wire);
+    if (checked.kind === 'invalid') {
+      this.#modules.metrics.peerFaults.increment({ code: checked.code });
+      return 'invalid';
+    }
+    // Others may have come while its signature was verified.
+    if (!this.#isOpenTo(provider)) return 'unwanted';
+    this.#settle(provider, { kind: 'offered' });
+    this.#spares.push(checked.value);
+    this.#takeSpares();
+    return this.#contact(provider).asked?.answer.kind === 'offered' ? 'wanted' : 'unwanted';
+  }
+
+  /** A peer that is being asked answers that; what it gives beside would hold its capacity twice. */
+  #isOpenTo(provider: PeerKey): boolean {
+    const nowMs = this.#modules.clock.nowMs();
+    const spares = this.#spares.filter((offer) => offer.value.expiresAtMs > nowMs);
+    if (this.#wanted === 0 || spares.length >= this.#wanted + GIVEN_SPARES) return false;
+    if (this.#contacts.get(provider)?.sentAtMs !== undefined || this.#modules.isExcluded(provider)) return false;
+    return spares.every((offer) => offer.value.provider !== provider);
   }
 
   /** Offers beyond what is wanted are kept while they live: a replacement starts at once. */
@@ -216,4 +272,12 @@ export class OfferSearch {
     const isOffer = answer.kind === 'offered';
     contact.backoffMs = isOffer ? SEEK_BACKOFF_MS.first : Math.min(contact.backoffMs * 2, SEEK_BACKOFF_MS.longest);
   }
+}
+
+/** What a search has to tell of itself: whom it asked, and what it announced. */
+export type SearchReport = Pick<EndRecord, 'asked' | 'announced'>;
+
+export function describeSearch(search: OfferSearch): SearchReport {
+  const { asked, announced } = search;
+  return announced === null ? { asked } : { asked, announced };
 }

@@ -1,17 +1,25 @@
 import type { BlobStore } from '../../blob/interface.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import type { PeerBook, PeerTransport } from '../../network/interface.ts';
+import type { JobAnnouncements, PeerBook, PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
+import type { OfferRouter } from '../offer-router.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { HeldSnapshots, SnapshotSource } from './snapshot-keeper.ts';
 
 export interface JobRequesterModules {
   readonly identity: EnvelopeSigner;
-  readonly network: { readonly transport: PeerTransport; readonly peers: PeerBook };
+  readonly network: {
+    readonly transport: PeerTransport;
+    readonly peers: PeerBook;
+    /** Absent: only known peers are asked. */
+    readonly announcements?: JobAnnouncements;
+  };
+  /** Shared with the node's provider: one handler serves the `offer` protocol for both. Absent: there is no provider. */
+  readonly offerRouter?: OfferRouter;
   readonly blobs: BlobStore;
   /** Where snapshots are held, and what fetches them; both shared with the node's provider. */
   readonly snapshots: { readonly store: HeldSnapshots; readonly source: SnapshotSource };
