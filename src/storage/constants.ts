@@ -1,5 +1,5 @@
 /** Version of the meaning of what is stored; raised together with an entry in migrations.ts. */
-export const SCHEMA_VERSION = 1;
+export const SCHEMA_VERSION = 2;
 
 /** Most operations that one group commit takes: bounds the memory of a batch. */
 export const GROUP_COMMIT_OPERATIONS = 4096;
@@ -9,3 +9,16 @@ export const GROUP_COMMIT_BYTES = 4 * 1024 * 1024;
 
 /** Size of LevelDB's memory of blocks read, in bytes; its default (8 MiB). */
 export const BLOCK_CACHE_BYTES = 8 * 1024 * 1024;
+
+/** Under `meta`: there once every entry carries a checksum. */
+export const ENTRY_CHECKSUMS_KEY = 'entry-checksums';
+
+/**
+ * Bytes of tables that are checked each time a database that was closed is opened, newest first: 32 MiB take 70 ms (Xeon
+ * 2.1 GHz). After a crash all are, and `fogproof node repair` checks all.
+ */
+export const TABLE_CHECK_BYTES = 32 * 1024 * 1024;
+
+/** What one step of a migration changes at most: bounds its memory, and what is done again after a kill. */
+export const MIGRATION_BATCH_ENTRIES = 4_096;
+export const MIGRATION_BATCH_BYTES = 4 * 1024 * 1024;

@@ -31,7 +31,7 @@ const STORAGE_ERRORS: ErrorTable<StorageErrorInfo> = {
     retryable: false,
     message: (info) => `the database ${info.path} is damaged at ${info.where}: ${info.reason}`,
     hint: () =>
-      'Check the disk. The identity and the configuration are not in the database: to begin with an empty one, stop the daemon and move that folder away.',
+      'Stop the daemon and run `fogproof node repair`: it saves what is whole, names what is lost and keeps a copy of all. Then check the disk.',
   },
   STORAGE_CLOSED: {
     retryable: false,
@@ -47,7 +47,8 @@ const STORAGE_ERRORS: ErrorTable<StorageErrorInfo> = {
     retryable: false,
     message: (info) =>
       `the database ${info.path} has schema version ${info.found}; this program knows up to ${info.supported}`,
-    hint: () => 'A newer fogproof wrote it: run that version or newer.',
+    hint: () =>
+      'A newer fogproof wrote it: run that version or newer, or bring a backup of before the upgrade into another folder with `fogproof backup restore`.',
   },
 };
 

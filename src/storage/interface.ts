@@ -3,6 +3,7 @@
  * It does not own what is stored: each folder keeps its own repositories over a namespace.
  * A write is on disk (fsync) before its promise resolves if it is `durable`; writes of one call are atomic.
  */
+import type { StorageError } from './errors.ts';
 import type { NamespaceName } from './namespaces.ts';
 
 export interface Codec<Value> {
@@ -29,13 +30,19 @@ export interface KeyRange {
   readonly limit?: number;
 }
 
+export interface EntriesOptions {
+  /** Told of an entry that cannot be read, which is left out; without it such an entry ends the iteration. */
+  readonly onDamaged?: (key: string, error: StorageError) => void;
+}
+
 /** Typed view of one namespace. Keys are ordered as strings. */
 export interface Repository<Value> {
   get(key: string): Promise<Value | undefined>;
   has(key: string): Promise<boolean>;
   put(key: string, value: Value, options?: WriteOptions): Promise<void>;
   delete(key: string, options?: WriteOptions): Promise<void>;
-  entries(range?: KeyRange): AsyncIterable<readonly [key: string, value: Value]>;
+  /** @throws StorageError STORAGE_CORRUPT, naming the entry, unless `onDamaged` is told */
+  entries(range?: KeyRange, options?: EntriesOptions): AsyncIterable<readonly [key: string, value: Value]>;
   /** The same changes as values, for an atomic write over several namespaces. */
   putOperation(key: string, value: Value): WriteOperation;
   deleteOperation(key: string): WriteOperation;
@@ -45,6 +52,11 @@ export interface Database extends AsyncDisposable {
   repository<Value>(namespace: NamespaceName, codec: Codec<Value>): Repository<Value>;
   /** All or nothing. @throws StorageError STORAGE_FULL, STORAGE_CORRUPT, STORAGE_CLOSED */
   write(operations: readonly WriteOperation[], options?: WriteOptions): Promise<void>;
+}
+
+/** All of a database at one moment, in the form in which it is stored, checksums included. */
+export interface DatabaseCopy extends AsyncDisposable {
+  entries(): AsyncIterable<readonly [key: string, value: Uint8Array]>;
 }
 
 /**

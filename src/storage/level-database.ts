@@ -1,25 +1,25 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { Level } from 'level';
-import { describeError } from '../lib/errors.ts';
-import { makeFolder } from '../lib/make-folder.ts';
 import type { Logger } from '../telemetry/interface.ts';
-import { beginLog, type Compactable } from './begin-log.ts';
-import { BLOCK_CACHE_BYTES, SCHEMA_VERSION } from './constants.ts';
+import { checkBeforeOpen } from './check-before-open.ts';
+import { ENTRY_CHECKSUMS_KEY, SCHEMA_VERSION } from './constants.ts';
 import { StorageError } from './errors.ts';
 import { GroupCommit } from './group-commit.ts';
 import type {
   Codec,
   Database,
+  DatabaseCopy,
+  EntriesOptions,
   KeyRange,
   Repository,
   WriteObserver,
   WriteOperation,
   WriteOptions,
 } from './interface.ts';
-import { MIGRATIONS, type Migration, migrate } from './migrations.ts';
+import { LevelStore, type StoredOperation, type StoredRange } from './level-store.ts';
+import type { Migration } from './migrations/migration.ts';
+import { MIGRATIONS, migrate } from './migrations.ts';
 import type { NamespaceName } from './namespaces.ts';
 import { type ByteReader, NamespaceRepository } from './repository.ts';
+import { openSealedValue, sealValue } from './sealed-value.ts';
 
 export interface LevelDatabaseModules {
   readonly logger: Logger;
@@ -29,32 +29,31 @@ export interface LevelDatabaseModules {
 export interface LevelDatabaseOptions {
   /** For tests of migrations; the program's own otherwise. */
   readonly schema?: { readonly version: number; readonly migrations: readonly Migration[] };
+  /** Neither migrates nor refuses what a newer program wrote: for those who look at it. */
+  readonly isAsFound?: true;
 }
-
-type Store = Level<string, Uint8Array>;
-
-const OPENING = 'its list of files';
 
 /**
  * The database of one data folder in LevelDB. A key is stored as `<namespace>/<key>`: no namespace holds a slash, so
- * namespaces do not overlap, and one batch is atomic over all of them. LevelDB's own lock keeps a second process out;
- * `<path>.pid` beside it names the holder.
+ * namespaces do not overlap, and one batch is atomic over all of them. Every value but those of `meta` is stored with a
+ * checksum. LevelDB's own lock keeps a second process out; `<path>.pid` beside it names the holder.
  */
 export class LevelDatabase implements Database, ByteReader {
   readonly path: string;
-  readonly #store: Store;
+  readonly #store: LevelStore;
   readonly #commits: GroupCommit;
+  /** False for a database of schema 1, until it was migrated. */
+  #isSealed = false;
   #closed: Promise<void> | undefined;
-  /** A write failed: the log may end with a piece of it, behind which nothing is found again. */
-  #isLogTorn = false;
 
-  private constructor(store: Store, path: string, observer: WriteObserver | undefined) {
-    this.path = path;
+  private constructor(store: LevelStore, observer: WriteObserver | undefined) {
+    this.path = store.path;
     this.#store = store;
     this.#commits = new GroupCommit({
       commit: async (operations, options) => {
         await observer?.before(operations, options);
-        await this.#commit(operations, options);
+        const stored = operations.map((operation) => this.#toStored(operation));
+        await store.commit(stored, { isDurable: options.durable === true });
         await observer?.after(operations, options);
       },
     });
@@ -69,20 +68,17 @@ export class LevelDatabase implements Database, ByteReader {
     modules: LevelDatabaseModules,
     options: LevelDatabaseOptions = {},
   ): Promise<LevelDatabase> {
-    const store: Store = new Level(path, {
-      keyEncoding: 'utf8',
-      valueEncoding: 'view',
-      cacheSize: BLOCK_CACHE_BYTES,
-    });
-    await openStore(store, path);
-    const database = new LevelDatabase(store, path, modules.observer);
+    await checkBeforeOpen(path, modules.logger);
+    const database = new LevelDatabase(await LevelStore.open(path), modules.observer);
     try {
-      await writeFile(pidPath(path), `${process.pid}\n`, { mode: 0o600 });
+      await database.#detectForm();
       const { version, migrations } = options.schema ?? { version: SCHEMA_VERSION, migrations: MIGRATIONS };
-      await migrate(database, { path, current: version, migrations, logger: modules.logger });
+      const onVersion = (): Promise<void> => database.#detectForm();
+      if (options.isAsFound !== true)
+        await migrate(database, { path, current: version, migrations, logger: modules.logger, onVersion });
     } catch (error) {
       await database[Symbol.asyncDispose]();
-      throw error instanceof StorageError ? error : toStorageError(error, path, 'the schema version');
+      throw error;
     }
     return database;
   }
@@ -98,36 +94,41 @@ export class LevelDatabase implements Database, ByteReader {
 
   async getBytes(namespace: NamespaceName, key: string): Promise<Uint8Array | undefined> {
     this.#assertOpen();
-    try {
-      const value = await this.#store.get(`${namespace}/${key}`);
-      return value === undefined ? undefined : toPlainBytes(value);
-    } catch (error) {
-      throw toStorageError(error, this.path, `${namespace}/${key}`);
-    }
+    const stored = await this.#store.get(`${namespace}/${key}`);
+    const value = stored === undefined ? undefined : this.#open(namespace, key, stored);
+    if (value instanceof StorageError) throw value;
+    return value;
   }
 
   async hasKey(namespace: NamespaceName, key: string): Promise<boolean> {
     this.#assertOpen();
-    try {
-      return await this.#store.has(`${namespace}/${key}`);
-    } catch (error) {
-      throw toStorageError(error, this.path, `${namespace}/${key}`);
-    }
+    return await this.#store.has(`${namespace}/${key}`);
   }
 
   async *byteEntries(
     namespace: NamespaceName,
     range: KeyRange,
+    { onDamaged }: EntriesOptions = {},
   ): AsyncIterable<readonly [key: string, value: Uint8Array]> {
     this.#assertOpen();
     const prefixLength = namespace.length + 1;
-    try {
-      for await (const [key, value] of this.#store.iterator(toStoreRange(namespace, range))) {
-        yield [key.slice(prefixLength), toPlainBytes(value)];
-      }
-    } catch (error) {
-      throw error instanceof StorageError ? error : toStorageError(error, this.path, namespace);
+    for await (const [stored, sealed] of this.#store.entries(toStoredRange(namespace, range))) {
+      const key = stored.slice(prefixLength);
+      const value = this.#open(namespace, key, sealed);
+      if (!(value instanceof StorageError)) yield [key, value];
+      else if (onDamaged === undefined) throw value;
+      else onDamaged(key, value);
     }
+  }
+
+  /** All entries as they are stored, at one moment: what is written meanwhile is not among them. */
+  copy(): DatabaseCopy {
+    this.#assertOpen();
+    const snapshot = this.#store.snapshot();
+    return {
+      entries: () => this.#store.entries({}, { snapshot }),
+      [Symbol.asyncDispose]: () => snapshot.close(),
+    };
   }
 
   /** Waits for what is being written, then closes and gives the lock back. */
@@ -138,25 +139,27 @@ export class LevelDatabase implements Database, ByteReader {
 
   async #close(): Promise<void> {
     await this.#commits.drain();
-    await rm(pidPath(this.path), { force: true });
-    await this.#store.close();
+    await this.#store[Symbol.asyncDispose]();
   }
 
-  async #commit(operations: readonly WriteOperation[], options: WriteOptions): Promise<void> {
-    const batch = operations.map((operation) =>
-      operation.kind === 'put'
-        ? { type: 'put' as const, key: `${operation.namespace}/${operation.key}`, value: operation.value }
-        : { type: 'del' as const, key: `${operation.namespace}/${operation.key}` },
-    );
-    try {
-      if (this.#isLogTorn) await beginLog(this.#store as unknown as Compactable, this.path);
-      this.#isLogTorn = false;
-      await this.#store.batch(batch, { sync: options.durable === true });
-    } catch (error) {
-      this.#isLogTorn = true;
-      if (error instanceof StorageError) throw error;
-      throw toStorageError(error, this.path, 'a write');
-    }
+  async #detectForm(): Promise<void> {
+    this.#isSealed =
+      (await this.#store.has(`meta/${ENTRY_CHECKSUMS_KEY}`)) || !(await this.#store.has('meta/schema-version'));
+  }
+
+  #toStored(operation: WriteOperation): StoredOperation {
+    const key = `${operation.namespace}/${operation.key}`;
+    if (operation.kind === 'delete') return { type: 'del', key };
+    const isSealed = this.#isSealed && operation.namespace !== 'meta';
+    return { type: 'put', key, value: isSealed ? sealValue(key, operation.value) : operation.value };
+  }
+
+  #open(namespace: NamespaceName, key: string, stored: Uint8Array): Uint8Array | StorageError {
+    if (!this.#isSealed || namespace === 'meta') return stored;
+    const where = `${namespace}/${key}`;
+    const value = openSealedValue(where, stored);
+    if (value !== undefined) return value;
+    return new StorageError({ code: 'STORAGE_CORRUPT', path: this.path, where, reason: 'its checksum is another' });
   }
 
   #assertOpen(): void {
@@ -164,13 +167,8 @@ export class LevelDatabase implements Database, ByteReader {
   }
 }
 
-/** LevelDB gives Buffers, which encoders and comparisons treat unlike a Uint8Array. */
-function toPlainBytes(value: Uint8Array): Uint8Array {
-  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-}
-
 /** `<namespace>0` is the first key after every `<namespace>/…`: '0' follows '/' in ASCII. */
-function toStoreRange(namespace: NamespaceName, range: KeyRange) {
+function toStoredRange(namespace: NamespaceName, range: KeyRange): StoredRange {
   const prefixed = (key: string): string => `${namespace}/${key}`;
   const lower = range.gt === undefined ? { gte: prefixed(range.gte ?? '') } : { gt: prefixed(range.gt) };
   const upper =
@@ -180,53 +178,4 @@ function toStoreRange(namespace: NamespaceName, range: KeyRange) {
         ? { lte: prefixed(range.lte ?? '') }
         : { lt: prefixed(range.lt) };
   return { ...lower, ...upper, reverse: range.reverse ?? false, limit: range.limit ?? Number.POSITIVE_INFINITY };
-}
-
-async function openStore(store: Store, path: string): Promise<void> {
-  try {
-    await makeFolder(dirname(path), 0o700);
-    await store.open();
-  } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-    if (errorCode(cause) === 'LEVEL_LOCKED') {
-      throw new StorageError({ code: 'STORAGE_LOCKED', path, pid: await readHolder(path) }, { cause });
-    }
-    throw toStorageError(cause, path, OPENING);
-  }
-}
-
-function pidPath(path: string): string {
-  return `${path}.pid`;
-}
-
-async function readHolder(path: string): Promise<number | null> {
-  try {
-    const pid = Number((await readFile(pidPath(path), 'utf8')).trim());
-    return Number.isInteger(pid) && pid > 0 ? pid : null;
-  } catch {
-    // The holder has not written it yet, or it is unreadable: the lock itself is what counts.
-    return null;
-  }
-}
-
-function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
-/** LevelDB tells a full disk and a damaged file only in the text of its status (`IO error: …: No space left on device`). */
-function toStorageError(error: unknown, path: string, where: string): StorageError {
-  const code = errorCode(error);
-  const reason = describeError(error);
-  if (/no space left on device|disk quota exceeded/i.test(reason)) {
-    return new StorageError({ code: 'STORAGE_FULL', path }, { cause: error });
-  }
-  // A file that CURRENT or the manifest names and that is not there: the folder itself is made before.
-  const isFileMissing = where === OPENING && code.startsWith('LEVEL_') && /no such file/i.test(reason);
-  if (isFileMissing || code === 'LEVEL_CORRUPTION' || /^corruption:/i.test(reason)) {
-    return new StorageError({ code: 'STORAGE_CORRUPT', path, where, reason }, { cause: error });
-  }
-  if (code === 'LEVEL_DATABASE_NOT_OPEN' || code === 'LEVEL_ITERATOR_NOT_OPEN') {
-    return new StorageError({ code: 'STORAGE_CLOSED', path }, { cause: error });
-  }
-  return new StorageError({ code: 'STORAGE_IO', path, reason }, { cause: error });
 }

@@ -1,62 +1,94 @@
+import { z } from 'zod';
 import type { Logger } from '../telemetry/interface.ts';
-import { STRING_CODEC } from './codecs.ts';
+import { createJsonCodec, STRING_CODEC } from './codecs.ts';
+import { ENTRY_CHECKSUMS_KEY, MIGRATION_BATCH_BYTES, MIGRATION_BATCH_ENTRIES } from './constants.ts';
 import { StorageError } from './errors.ts';
-import type { Database, WriteOperation } from './interface.ts';
+import type { Database } from './interface.ts';
+import { addChecksums } from './migrations/add-checksums.ts';
+import type { Migration, MigrationLimits, MigrationStep } from './migrations/migration.ts';
 
-export interface Migration {
-  /** The schema version that it leads to. */
-  readonly version: number;
-  /** What changes, for the log. */
-  readonly summary: string;
-  /** The changes from the version before; they are written together with the new version, or not at all. */
-  collect(database: Database): Promise<readonly WriteOperation[]>;
-}
-
-/** In ascending order, without gaps, the last one leading to SCHEMA_VERSION. Version 1 is the first: nothing to do. */
-export const MIGRATIONS: readonly Migration[] = [];
+/** In ascending order, without gaps, the last one leading to SCHEMA_VERSION. Version 1 is the first. */
+export const MIGRATIONS: readonly Migration[] = [
+  { version: 2, summary: 'every entry gets a checksum', next: addChecksums },
+];
 
 const SCHEMA_VERSION_KEY = 'schema-version';
+const PROGRESS_KEY = 'migration-progress';
+const LIMITS: MigrationLimits = { maxEntries: MIGRATION_BATCH_ENTRIES, maxBytes: MIGRATION_BATCH_BYTES };
+
+const PROGRESS_CODEC = createJsonCodec(z.strictObject({ version: z.int().min(1), cursor: z.string() }));
 
 export interface MigrateOptions {
   readonly path: string;
   readonly current: number;
   readonly migrations: readonly Migration[];
   readonly logger: Logger;
+  /** Called when a version was reached. */
+  readonly onVersion: () => Promise<void>;
 }
 
 /** Brings a database to the current schema, one version at a time. @throws StorageError STORAGE_NEWER_SCHEMA */
 export async function migrate(database: Database, options: MigrateOptions): Promise<void> {
   const meta = database.repository('meta', STRING_CODEC);
-  const stored = await meta.get(SCHEMA_VERSION_KEY);
-  if (stored === undefined) {
-    await meta.put(SCHEMA_VERSION_KEY, String(options.current), { durable: true });
-    return;
+  const found = await readSchemaVersion(database, options.path);
+  if (found === undefined) {
+    if (await meta.has(ENTRY_CHECKSUMS_KEY)) throw noVersion(options.path, 'it is missing');
+    await database.write(
+      [meta.putOperation(SCHEMA_VERSION_KEY, String(options.current)), meta.putOperation(ENTRY_CHECKSUMS_KEY, 'all')],
+      { durable: true },
+    );
+    return options.onVersion();
   }
-  const found = parseVersion(stored, options.path);
   if (found > options.current) {
-    throw new StorageError({
-      code: 'STORAGE_NEWER_SCHEMA',
-      path: options.path,
-      found,
-      supported: options.current,
-    });
+    const supported = options.current;
+    throw new StorageError({ code: 'STORAGE_NEWER_SCHEMA', path: options.path, found, supported });
   }
   for (const migration of options.migrations) {
     if (migration.version <= found) continue;
     options.logger.info({ version: migration.version, summary: migration.summary }, 'migrating the database');
-    const operations = await migration.collect(database);
-    const version = meta.putOperation(SCHEMA_VERSION_KEY, String(migration.version));
-    await database.write([...operations, version], { durable: true });
+    await runMigration(database, migration);
+    await options.onVersion();
   }
 }
 
-function parseVersion(text: string, path: string): number {
+/** Undefined for a database without one: a new one. @throws StorageError STORAGE_CORRUPT */
+export async function readSchemaVersion(database: Database, path: string): Promise<number | undefined> {
+  const text = await database.repository('meta', STRING_CODEC).get(SCHEMA_VERSION_KEY);
+  if (text === undefined) return undefined;
   const version = Number(text);
   if (Number.isInteger(version) && version > 0) return version;
-  throw new StorageError({
-    code: 'STORAGE_CORRUPT',
-    path,
-    where: `meta/${SCHEMA_VERSION_KEY}`,
-    reason: `'${text.slice(0, 40)}' is not a version`,
-  });
+  throw noVersion(path, `'${text.slice(0, 40)}' is not a version`);
+}
+
+function noVersion(path: string, reason: string): StorageError {
+  return new StorageError({ code: 'STORAGE_CORRUPT', path, where: `meta/${SCHEMA_VERSION_KEY}`, reason });
+}
+
+/** What a migration would write, without writing: its first steps are those that it begins with. */
+export async function rehearse(database: Database, migration: Migration): Promise<{ readonly changes: number }> {
+  let changes = 0;
+  let cursor: string | null = null;
+  do {
+    const step: MigrationStep = await migration.next(database, cursor, LIMITS);
+    changes += step.operations.length;
+    cursor = step.cursor;
+  } while (cursor !== null);
+  return { changes };
+}
+
+async function runMigration(database: Database, migration: Migration): Promise<void> {
+  const meta = database.repository('meta', STRING_CODEC);
+  const progress = database.repository('meta', PROGRESS_CODEC);
+  const begun = await progress.get(PROGRESS_KEY);
+  let cursor = begun?.version === migration.version ? begun.cursor : null;
+  for (;;) {
+    const step = await migration.next(database, cursor, LIMITS);
+    const mark =
+      step.cursor === null
+        ? [meta.putOperation(SCHEMA_VERSION_KEY, String(migration.version)), progress.deleteOperation(PROGRESS_KEY)]
+        : [progress.putOperation(PROGRESS_KEY, { version: migration.version, cursor: step.cursor })];
+    await database.write([...step.operations, ...mark], { durable: true });
+    if (step.cursor === null) return;
+    cursor = step.cursor;
+  }
 }

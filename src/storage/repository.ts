@@ -1,6 +1,14 @@
 import { describeError } from '../lib/errors.ts';
 import { StorageError } from './errors.ts';
-import type { Codec, Database, KeyRange, Repository, WriteOperation, WriteOptions } from './interface.ts';
+import type {
+  Codec,
+  Database,
+  EntriesOptions,
+  KeyRange,
+  Repository,
+  WriteOperation,
+  WriteOptions,
+} from './interface.ts';
 import type { NamespaceName } from './namespaces.ts';
 
 /** The untyped reads that a repository needs of a database. */
@@ -8,7 +16,11 @@ export interface ByteReader {
   readonly path: string;
   getBytes(namespace: NamespaceName, key: string): Promise<Uint8Array | undefined>;
   hasKey(namespace: NamespaceName, key: string): Promise<boolean>;
-  byteEntries(namespace: NamespaceName, range: KeyRange): AsyncIterable<readonly [key: string, value: Uint8Array]>;
+  byteEntries(
+    namespace: NamespaceName,
+    range: KeyRange,
+    options: EntriesOptions,
+  ): AsyncIterable<readonly [key: string, value: Uint8Array]>;
 }
 
 export interface RepositoryModules<Value> {
@@ -44,9 +56,20 @@ export class NamespaceRepository<Value> implements Repository<Value> {
     await this.#modules.writer.write([this.deleteOperation(key)], options);
   }
 
-  async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: string, value: Value]> {
-    for await (const [key, bytes] of this.#modules.reader.byteEntries(this.#namespace, range)) {
-      yield [key, this.#decode(key, bytes)];
+  async *entries(
+    range: KeyRange = {},
+    options: EntriesOptions = {},
+  ): AsyncIterable<readonly [key: string, value: Value]> {
+    for await (const [key, bytes] of this.#modules.reader.byteEntries(this.#namespace, range, options)) {
+      let value: Value;
+      try {
+        value = this.#decode(key, bytes);
+      } catch (error) {
+        if (!(error instanceof StorageError) || options.onDamaged === undefined) throw error;
+        options.onDamaged(key, error);
+        continue;
+      }
+      yield [key, value];
     }
   }
 

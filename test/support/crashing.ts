@@ -46,7 +46,7 @@ export class CrashingDatabase implements Database {
     return {
       get: (key) => inner.get(key),
       has: (key) => inner.has(key),
-      entries: (range) => inner.entries(range),
+      entries: (range, options) => inner.entries(range, options),
       putOperation: (key, value) => inner.putOperation(key, value),
       deleteOperation: (key) => inner.deleteOperation(key),
       put: (key, value, options) => this.write([inner.putOperation(key, value)], options),

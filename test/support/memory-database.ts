@@ -3,6 +3,7 @@ import { StorageError } from '../../src/storage/errors.ts';
 import type {
   Codec,
   Database,
+  EntriesOptions,
   KeyRange,
   Repository,
   WriteOperation,
@@ -90,14 +91,27 @@ class MemoryRepository<Value> implements Repository<Value> {
     await this.#database.write([this.deleteOperation(key)], options);
   }
 
-  async *entries(range: KeyRange = {}): AsyncIterable<readonly [key: string, value: Value]> {
+  async *entries(
+    range: KeyRange = {},
+    { onDamaged }: EntriesOptions = {},
+  ): AsyncIterable<readonly [key: string, value: Value]> {
     this.#database.assertOpen();
     const rows = this.#database.rows(this.#namespace);
     const keys = [...rows.keys()].filter((key) => isInRange(key, range)).sort(compareUtf8);
     if (range.reverse === true) keys.reverse();
     const limited = range.limit === undefined || range.limit < 0 ? keys : keys.slice(0, range.limit);
     const snapshot = limited.map((key) => [key, rows.get(key) as Uint8Array] as const);
-    for (const [key, bytes] of snapshot) yield [key, this.#decode(key, bytes)];
+    for (const [key, bytes] of snapshot) {
+      let value: Value;
+      try {
+        value = this.#decode(key, bytes);
+      } catch (error) {
+        if (!(error instanceof StorageError) || onDamaged === undefined) throw error;
+        onDamaged(key, error);
+        continue;
+      }
+      yield [key, value];
+    }
   }
 
   #decode(key: string, bytes: Uint8Array): Value {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STRING_CODEC } from '../../../src/storage/codecs.ts';
 import { SCHEMA_VERSION } from '../../../src/storage/constants.ts';
-import type { WriteOperation, WriteOptions } from '../../../src/storage/interface.ts';
+import type { Database, WriteOperation, WriteOptions } from '../../../src/storage/interface.ts';
 import { LevelDatabase } from '../../../src/storage/level-database.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { itIf, type Need } from '../../support/needs.ts';
@@ -147,10 +147,11 @@ describe('migrations', () => {
   const rename = (version: number, from: string, to: string) => ({
     version,
     summary: `${from} becomes ${to}`,
-    collect: async (database: LevelDatabase | import('../../../src/storage/interface.ts').Database) => {
+    next: async (database: Database) => {
       const jobs = database.repository('jobs', STRING_CODEC);
       const value = await jobs.get(from);
-      return value === undefined ? [] : [jobs.deleteOperation(from), jobs.putOperation(to, value)];
+      const operations = value === undefined ? [] : [jobs.deleteOperation(from), jobs.putOperation(to, value)];
+      return { operations, cursor: null };
     },
   });
 
