@@ -76,8 +76,10 @@ export function parseSettingText(schema: z.ZodType, text: string): unknown {
   if (schema instanceof z.ZodArray)
     return readSettingMeta(schema)['text'] === 'words' ? splitWords(text) : splitList(text);
   if (schema instanceof z.ZodUnion) {
-    const isLiteral = schema.options.some((option) => option instanceof z.ZodLiteral && option.value === text);
-    return isLiteral ? text : splitList(text);
+    const isWord = schema.options.some(
+      (option) => (option instanceof z.ZodLiteral || option instanceof z.ZodEnum) && option.safeParse(text).success,
+    );
+    return isWord ? text : splitList(text);
   }
   if (schema instanceof z.ZodBoolean)
     return /^(true|1|yes|on)$/i.test(text) || (/^(false|0|no|off)$/i.test(text) ? false : text);

@@ -60,6 +60,10 @@ describe('variables', () => {
     });
     const anyone = readEnvironmentLayer({ FOGPROOF_PROVIDE_ALLOW_REQUESTERS: 'anyone' });
     expect(anyone.get('provide.allowRequesters')?.value).toBe('anyone');
+    for (const whose of ['nobody', 'trusted', 'anyone']) {
+      const held = readEnvironmentLayer({ FOGPROOF_SNAPSHOTS_HOLD_FOR: whose });
+      expect(held.get('snapshots.hold.for')?.value).toBe(whose);
+    }
   });
 
   it.each([
