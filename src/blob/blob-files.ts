@@ -1,34 +1,24 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { renameSync } from 'node:fs';
-import { type FileHandle, open, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { constants, renameSync } from 'node:fs';
+import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BlobId } from '../domain/ids.ts';
 import { syncDirectory } from '../lib/atomic-file.ts';
-import { createRawCid } from '../lib/cid.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
+import type { BlobDisk, BlobFileName, IncomingFile, PartialFile, StoredFile } from './blob-disk.ts';
 
-export interface StoredFile {
-  readonly blob: BlobId;
-  readonly sizeBytes: number;
-}
-
-/** SHA-256 by Node's own implementation, as a blob id. */
-export function computeBlobId(bytes: Uint8Array): BlobId {
-  return toBlobId(createHash('sha256').update(bytes).digest());
-}
-
-function toBlobId(digest: Uint8Array): BlobId {
-  return BlobId(createRawCid(new Uint8Array(digest)).toString());
-}
+const SEALED_SUFFIX = '.sealed';
 
 /**
- * Files of blobs: `<directory>/<last two characters of the id>/<id>`; the first ones are the same for all. What comes in
- * or goes out lies in `<directory>/incoming`, which is emptied at start.
+ * Files of blobs: `<directory>/<last two characters of the id>/<id>`, with `.sealed` behind it if it is encrypted; the
+ * first characters are the same for all. What comes in or goes out lies in `<directory>/incoming`, emptied at start.
  */
-export class BlobFiles {
+export class BlobFiles implements BlobDisk {
   readonly #directory: string;
   readonly #incoming: string;
+  /** Folders that are there, and stay so over a power cut. */
+  readonly #folders = new Set<string>();
 
   constructor(options: { readonly directory: string }) {
     this.#directory = options.directory;
@@ -40,39 +30,38 @@ export class BlobFiles {
     await makeFolder(this.#incoming, 0o700);
   }
 
-  /** An empty file to write into; dispose of it in any case. */
-  async createIncoming(): Promise<IncomingFile> {
+  async createIncoming(): Promise<SequentialFile> {
     const path = this.#temporaryPath();
-    return new IncomingFile(await open(path, 'wx', 0o600), path);
+    return new SequentialFile(await open(path, 'wx', 0o600), path);
   }
 
-  /** Puts a complete incoming file in its place; durable when it resolves. */
-  async accept(incoming: IncomingFile, blob: BlobId): Promise<void> {
+  async accept(incoming: SequentialFile, name: BlobFileName): Promise<void> {
     await incoming.close();
-    const folder = this.#folderOf(blob);
-    await makeFolder(folder, 0o700);
-    renameSync(incoming.path, join(folder, blob));
+    const folder = await this.#makeFolderOf(name);
+    renameSync(incoming.path, this.#pathOf(name));
     await syncDirectory(folder);
   }
 
-  /** Undefined if it is not there. */
-  async readAll(blob: BlobId): Promise<Uint8Array | undefined> {
+  async openPartial(name: BlobFileName, sizeBytes: number): Promise<PartialFile> {
+    const folder = await this.#makeFolderOf(name);
+    const file = await open(this.#pathOf(name), constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
-      return new Uint8Array(await readFile(this.#pathOf(blob)));
+      const foundBytes = (await file.stat()).size;
+      if (foundBytes !== sizeBytes) await file.truncate(sizeBytes);
+      return new SparseFile(file, folder, foundBytes);
     } catch (error) {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      await file.close();
       throw error;
     }
   }
 
-  /** At most `length` bytes from `offset`; undefined if it is not there. */
-  async readPart(blob: BlobId, offset: number, length: number): Promise<Uint8Array | undefined> {
+  async read(name: BlobFileName, position: number, length: number): Promise<Uint8Array | undefined> {
     try {
-      await using file = await open(this.#pathOf(blob), 'r');
+      await using file = await open(this.#pathOf(name), 'r');
       const buffer = new Uint8Array(length);
       let filled = 0;
       while (filled < length) {
-        const { bytesRead } = await file.read(buffer, filled, length - filled, offset + filled);
+        const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
@@ -83,57 +72,70 @@ export class BlobFiles {
     }
   }
 
-  /** Takes it out of its place at once; the returned task frees the disk. */
-  remove(blob: BlobId): () => Promise<void> {
+  remove(name: BlobFileName): () => Promise<void> {
     const path = this.#temporaryPath();
     try {
-      renameSync(this.#pathOf(blob), path);
+      renameSync(this.#pathOf(name), path);
     } catch (error) {
       if (systemErrorCode(error) !== 'ENOENT') throw error;
     }
     return () => rm(path, { force: true });
   }
 
-  /** Every file in its place, also those that no index knows. */
   async *list(): AsyncIterable<StoredFile> {
     for (const folder of await readdir(this.#directory)) {
       if (folder.length !== 2) continue;
       for (const name of await readdir(join(this.#directory, folder))) {
-        const blob = parseBlobId(name);
-        if (blob === undefined) continue;
+        const parsed = parseFileName(name);
+        if (parsed === undefined) continue;
         const status = await stat(join(this.#directory, folder, name)).catch(() => undefined);
-        if (status?.isFile() === true) yield { blob, sizeBytes: status.size };
+        if (status?.isFile() === true) yield { ...parsed, sizeBytes: status.size };
       }
     }
+  }
+
+  async #makeFolderOf(name: BlobFileName): Promise<string> {
+    const folder = this.#folderOf(name);
+    if (this.#folders.has(folder)) return folder;
+    await makeFolder(folder, 0o700);
+    await syncDirectory(this.#directory);
+    this.#folders.add(folder);
+    return folder;
   }
 
   #temporaryPath(): string {
     return join(this.#incoming, randomBytes(12).toString('hex'));
   }
 
-  #folderOf(blob: BlobId): string {
+  #folderOf({ blob }: BlobFileName): string {
     return join(this.#directory, blob.slice(-2));
   }
 
-  #pathOf(blob: BlobId): string {
-    return join(this.#folderOf(blob), blob);
+  #pathOf(name: BlobFileName): string {
+    return join(this.#folderOf(name), `${name.blob}${name.isSealed ? SEALED_SUFFIX : ''}`);
   }
 }
 
-function parseBlobId(text: string): BlobId | undefined {
+function parseFileName(name: string): BlobFileName | undefined {
+  const isSealed = name.endsWith(SEALED_SUFFIX);
   try {
-    return BlobId(text);
+    return { blob: BlobId(isSealed ? name.slice(0, -SEALED_SUFFIX.length) : name), isSealed };
   } catch {
     return undefined;
   }
 }
 
-/** A file being written and hashed; what is not accepted is deleted. */
-export class IncomingFile implements AsyncDisposable {
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number | null): Promise<void> {
+  let written = 0;
+  while (written < bytes.length) {
+    const at = position === null ? null : position + written;
+    written += (await file.write(bytes, written, bytes.length - written, at)).bytesWritten;
+  }
+}
+
+class SequentialFile implements IncomingFile {
   readonly path: string;
   readonly #file: FileHandle;
-  readonly #hash = createHash('sha256');
-  #sizeBytes = 0;
   #isClosed = false;
 
   constructor(file: FileHandle, path: string) {
@@ -141,23 +143,12 @@ export class IncomingFile implements AsyncDisposable {
     this.path = path;
   }
 
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
   async write(piece: Uint8Array): Promise<void> {
-    this.#hash.update(piece);
-    let written = 0;
-    while (written < piece.length) {
-      written += (await this.#file.write(piece, written, piece.length - written)).bytesWritten;
-    }
-    this.#sizeBytes += piece.length;
+    await writeAll(this.#file, piece, null);
   }
 
-  /** After the last write: the id of what was written, which is then on disk. */
-  async finish(): Promise<BlobId> {
+  async sync(): Promise<void> {
     await this.#file.sync();
-    return toBlobId(this.#hash.digest());
   }
 
   async close(): Promise<void> {
@@ -169,5 +160,32 @@ export class IncomingFile implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
     await rm(this.path, { force: true });
+  }
+}
+
+class SparseFile implements PartialFile {
+  readonly foundBytes: number;
+  readonly #file: FileHandle;
+  readonly #folder: string;
+  #isNamed = false;
+
+  constructor(file: FileHandle, folder: string, foundBytes: number) {
+    this.#file = file;
+    this.#folder = folder;
+    this.foundBytes = foundBytes;
+  }
+
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    await writeAll(this.#file, bytes, position);
+  }
+
+  async sync(): Promise<void> {
+    await this.#file.sync();
+    if (!this.#isNamed) await syncDirectory(this.#folder);
+    this.#isNamed = true;
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
   }
 }

@@ -2,11 +2,16 @@ import { DaemonError, type ErrorTable } from '../lib/errors.ts';
 
 export type BlobErrorInfo =
   | { readonly code: 'BLOB_NOT_FOUND'; readonly blob: string }
-  | { readonly code: 'BLOB_CORRUPT'; readonly blob: string }
+  | { readonly code: 'BLOB_CORRUPT'; readonly blob: string; readonly damagedLeaves?: number }
   | { readonly code: 'BLOB_TOO_LARGE'; readonly sizeBytes: number; readonly maxBytes: number }
   | { readonly code: 'BLOB_MISMATCH'; readonly blob: string; readonly reason: string }
   | { readonly code: 'BLOB_DISK_FULL'; readonly directory: string }
   | { readonly code: 'BLOB_NO_ROOM'; readonly sizeBytes: number; readonly maxBytes: number }
+  | { readonly code: 'BLOB_BUSY'; readonly blob: string; readonly open: number }
+  | { readonly code: 'BLOB_INCOMPLETE'; readonly blob: string; readonly missing: number }
+  | { readonly code: 'BLOB_CLOSED'; readonly blob: string }
+  | { readonly code: 'BLOB_NO_KEY' }
+  | { readonly code: 'BLOB_LOCKED'; readonly blob: string }
   | { readonly code: 'BLOB_SOURCE'; readonly path: string; readonly reason: string }
   | { readonly code: 'BLOB_IO'; readonly directory: string; readonly reason: string }
   | {
@@ -26,8 +31,8 @@ const BLOB_ERRORS: ErrorTable<BlobErrorInfo> = {
   },
   BLOB_CORRUPT: {
     retryable: false,
-    message: (info) => `the blob ${info.blob} was damaged on disk and has been removed`,
-    hint: () => 'Check the disk, then add its file again.',
+    message: (info) => `the blob ${info.blob} was damaged on disk and is no longer here`,
+    hint: () => 'Check the disk, then add its file again or fetch it: what is sound of it was kept.',
   },
   BLOB_TOO_LARGE: {
     retryable: false,
@@ -49,6 +54,32 @@ const BLOB_ERRORS: ErrorTable<BlobErrorInfo> = {
     message: (info) =>
       `there is no room for a blob of ${info.sizeBytes} bytes: jobs in progress hold what is in the ${info.maxBytes} bytes for blobs`,
     hint: () => 'Wait for jobs to end, or raise blobs.maxBytes.',
+  },
+  BLOB_BUSY: {
+    retryable: true,
+    message: (info) =>
+      `the blob ${info.blob} cannot be received now: it is arriving already, or ${info.open} others are`,
+    hint: () => 'Wait until it is here, then look again.',
+  },
+  BLOB_INCOMPLETE: {
+    retryable: true,
+    message: (info) => `${info.missing} leaves of the blob ${info.blob} are not here`,
+    hint: () => 'Add the leaves that are still missing, then commit it again.',
+  },
+  BLOB_CLOSED: {
+    retryable: true,
+    message: (info) => `this reception of the blob ${info.blob} has ended`,
+    hint: () => 'Open another one: it goes on from what is here.',
+  },
+  BLOB_NO_KEY: {
+    retryable: false,
+    message: () => 'private blobs cannot be kept: the store has no key',
+    hint: () => 'Start the daemon with its identity unlocked.',
+  },
+  BLOB_LOCKED: {
+    retryable: false,
+    message: (info) => `the private blob ${info.blob} was encrypted under another identity than this node's`,
+    hint: () => 'Restore the identity that the data folder belongs to, or add the file again under this one.',
   },
   BLOB_SOURCE: {
     retryable: false,

@@ -14,16 +14,16 @@ export interface BlobStat {
 
 export interface BlobStore {
   /** Stores bytes and gives their id. Durable when it resolves. @throws BlobError BLOB_DISK_FULL, BLOB_TOO_LARGE */
-  put(bytes: Uint8Array): Promise<BlobStat>;
+  put(bytes: Uint8Array, options?: BlobOptions): Promise<BlobStat>;
   /** Stores a file without holding it in memory. @throws BlobError */
-  putFile(path: string, options?: AbortOptions): Promise<BlobStat>;
+  putFile(path: string, options?: AbortOptions & BlobOptions): Promise<BlobStat>;
   stat(blob: BlobId): Promise<BlobStat | undefined>;
   /** The whole blob. The bytes may be shared: do not change or transfer them. @throws BlobError BLOB_NOT_FOUND, BLOB_CORRUPT, BLOB_TOO_LARGE (above `maxBytes`) */
   get(blob: BlobId, maxBytes: number): Promise<Uint8Array>;
   /** At most `length` bytes from `offset`; undefined if the blob is not here. */
   read(blob: BlobId, offset: number, length: number): Promise<Uint8Array | undefined>;
   /** Receives chunks in order and keeps them only if they hash to `blob`. @throws BlobError BLOB_MISMATCH */
-  receive(blob: BlobId, sizeBytes: number, chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  receive(blob: BlobId, sizeBytes: number, chunks: AsyncIterable<Uint8Array>, options?: BlobOptions): Promise<void>;
   /** A pinned blob is never evicted; pins are counted and do not outlive the process. */
   pin(blob: BlobId): Disposable;
 }
@@ -66,8 +66,18 @@ export interface BlobTransferStore extends BlobStore {
   partialLeaves(blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined;
 }
 
+/** What `FileBlobStore.verify` found when it read a blob from disk. */
+export interface BlobCheck extends BlobStat {
+  readonly leafCount: number;
+  /** Leaves that are not what they should be; all of them where they cannot be checked one by one. */
+  readonly damagedLeaves: readonly number[];
+}
+
 export interface BlobOptions {
-  /** Encrypted on disk (AES-256-GCM, a random key of its own). A blob that is here already stays as it is, but for that it is never less private. */
+  /**
+   * Encrypted on disk (AES-256-GCM, a random key of its own). A blob that is here in plain is encrypted then; one that is
+   * encrypted stays so.
+   */
   readonly isPrivate?: boolean;
 }
 
