@@ -106,6 +106,30 @@ export interface Executor extends AsyncDisposable {
   execute(task: ExecutionTask, sink: ExecutionSink, options: AbortOptions): Promise<ExecutionResult>;
 }
 
+/** What the host has at one moment. */
+export interface HostMeasure {
+  readonly memory: {
+    /** What programs of this host may hold: its memory, or what a control group of ours leaves us; the smaller. */
+    readonly limitBytes: number;
+    /** What can be had without swapping, within that limit. */
+    readonly availableBytes: number;
+    /** What the children of this process hold; it comes free when they end. */
+    readonly childrenBytes: number;
+  };
+  /** Free for us on the disk of the data folder. */
+  readonly diskFreeBytes: number;
+  /** Mean delay of this process's event loop since the last measure, ms. */
+  readonly loopDelayMs: number;
+  /** Share of the last 10 s in which something waited for a processor, percent; null where the kernel does not say. */
+  readonly cpuPressure: number | null;
+}
+
+/** Measures this host for who decides what it can take on. */
+export interface HostCapacity extends Disposable {
+  /** Takes about a millisecond. @throws Error if the disk cannot be asked; what else cannot be read is left out */
+  measure(): Promise<HostMeasure>;
+}
+
 /** One line of `fogproof doctor`. */
 export interface HostCheck {
   readonly name: string;

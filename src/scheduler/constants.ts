@@ -24,6 +24,8 @@ export const SEEK_BACKOFF_MS = { first: 100, longest: 5_000 } as const;
 export const SETTLED_REFUSAL_BACKOFF_MS = 15_000;
 /** An unanswered offer request no longer holds up asking the next provider after this long, ms. */
 export const OFFER_HEDGE_MS = 250;
+/** An offer that has to wait in its provider's queue is kept this long while others may start at once, ms. */
+export const QUEUED_OFFER_PATIENCE_MS = 250;
 /** Providers whose answers are kept for one job's explanation. */
 export const ASKED_LIMIT = 256;
 

@@ -290,6 +290,12 @@ export interface ProviderStatus {
   readonly isEnabled: boolean;
   readonly isDraining: boolean;
   readonly slots: { readonly total: number; readonly reserved: number; readonly running: number };
+  readonly queue: {
+    /** Leased attempts that wait for a slot. */
+    readonly attempts: number;
+    /** How long a new job of normal priority is expected to wait, ms; 0 is at once. */
+    readonly expectedWaitMs: number;
+  };
   readonly attempts: readonly {
     readonly lease: LeaseId;
     readonly job: JobId;

@@ -46,6 +46,7 @@ export function renderStatus(status: JsonForm<NodeStatus>, output: Pick<CliOutpu
     ['peers', `${network.connections} connected, ${status.peersKnown} known, ${network.dhtPeers} in the DHT`],
     ['gossip', renderGossip(network.gossip)],
     ['work', renderWork(provider)],
+    ['queue', renderQueue(provider)],
     ['jobs', `${jobs.active} active, ${jobs.total} in all`],
     ...renderChain(status),
     ['home', status.home],
@@ -74,6 +75,11 @@ export function renderStatus(status: JsonForm<NodeStatus>, output: Pick<CliOutpu
 function renderGossip(gossip: JsonForm<NodeStatus>['network']['gossip']): string | undefined {
   const topics = Object.entries(gossip).map(([topic, { meshPeers }]) => `${topic} (${meshPeers})`);
   return topics.length === 0 ? undefined : topics.join(', ');
+}
+
+function renderQueue({ isEnabled, queue }: JsonForm<NodeStatus>['provider']): string | undefined {
+  if (!isEnabled || (queue.attempts === 0 && queue.expectedWaitMs === 0)) return undefined;
+  return `${plural(queue.attempts, 'attempt')} waiting; a new job would start in ${formatDuration(queue.expectedWaitMs)}`;
 }
 
 function renderWork({ isEnabled, isDraining, slots, completed, failed }: JsonForm<NodeStatus>['provider']): string {

@@ -36,8 +36,12 @@ const providerStatusSchema = z.strictObject({
   isDraining: z.boolean(),
   slots: z.strictObject({
     total: wholeNumber('Attempts that may run at once.'),
-    reserved: wholeNumber('Slots held by offers.'),
+    reserved: wholeNumber('Slots held by offers and by leases that have not begun.'),
     running: wholeNumber('Slots in use.'),
+  }),
+  queue: z.strictObject({
+    attempts: wholeNumber('Leased attempts that wait for a slot.'),
+    expectedWaitMs: wholeNumber('How long a new job of normal priority is expected to wait, ms.'),
   }),
   attempts: z.array(
     z.strictObject({ lease: leaseIdSchema, job: jobIdSchema, requester: peerKeySchema, phase: z.string() }),
@@ -120,6 +124,7 @@ export const NODE_METHODS = {
           isEnabled: true,
           isDraining: false,
           slots: { total: 2, reserved: 0, running: 1 },
+          queue: { attempts: 0, expectedWaitMs: 0 },
           attempts: [{ lease: EXAMPLE_LEASE, job: EXAMPLE_JOB, requester: EXAMPLE_PEER, phase: 'running' }],
           completed: 3,
           failed: 0,

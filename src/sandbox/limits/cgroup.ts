@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { ownPath, readMounts } from './cgroup-mounts.ts';
 
 export interface CgroupLimits {
   readonly memoryBytes: number;
@@ -18,41 +19,6 @@ export interface Cgroup {
 export interface CgroupFactory {
   readonly version: 'cgroup-v2' | 'cgroup-v1';
   create(name: string, limits: CgroupLimits): Cgroup;
-}
-
-interface Mount {
-  readonly type: string;
-  readonly folder: string;
-  readonly options: readonly string[];
-}
-
-function readText(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function readMounts(): Mount[] {
-  return readText('/proc/self/mounts')
-    .split('\n')
-    .map((line) => line.split(' '))
-    .flatMap(([, folder, type, options]) =>
-      folder !== undefined && type !== undefined && options !== undefined
-        ? [{ type, folder, options: options.split(',') }]
-        : [],
-    );
-}
-
-/** Our own path in a hierarchy: of a v1 controller, or of v2 with an empty name. */
-function ownPath(controller: string): string {
-  const lines = readText('/proc/self/cgroup').split('\n');
-  for (const line of lines) {
-    const [, controllers = '', path = '/'] = line.split(':');
-    if (controllers.split(',').includes(controller)) return path;
-  }
-  return '/';
 }
 
 function groupOf(folders: readonly string[]): Cgroup {

@@ -68,8 +68,6 @@ export const PULSES_PER_RENEWAL = 4;
 export const PULSE_BOUNDS_MS = { shortest: 25, longest: 1_000 } as const;
 /** How long `stop` waits for running attempts to end, ms. */
 export const STOP_TIMEOUT_MS = 5_000;
-/** Batches that may wait behind a running batch of their requester, so that lanes never idle between two. */
-export const MAX_QUEUED_BATCHES = 2;
 /** A receipt without its list of outputs: ids, keys, a few sandbox controls; the budget of a frame leaves room for more. */
 export const RECEIPT_OVERHEAD_BYTES = 2_048;
 /** A running attempt signs progress at least this often, ms, so that whoever watches sees it move (economics: 5 s). */
@@ -109,3 +107,32 @@ export const CLAIM_GRANT_MS = 1_800_000;
 export const MAX_CLAIMS = 1_024;
 /** Wait for a holder's answer to a claim, ms. */
 export const CLAIM_TIMEOUT_MS = 10_000;
+
+/** Offers that are kept apart from others in the queue: a batch is one, a job that came alone is one. */
+export const MAX_QUEUED_RUNS = 1_024;
+/** Requesters without waiting work whose use of slots is remembered. */
+export const MAX_REMEMBERED_USE = 4_096;
+/** In all, the queue holds the work of so many requesters that each fill their own share. */
+export const FULL_REQUESTERS = 8;
+/** Untaken offers that held a place in the queue and no slot weigh so much beside those that held one. */
+export const QUEUED_LAPSE_WEIGHT = 1 / 8;
+/** How long an attempt holds its slot, ms, where none has been measured yet. */
+export const SERVICE_GUESS_MS = 1_000;
+/** Weight of the newest measured time in the moving average. */
+export const SERVICE_TIME_SHARE = 0.2;
+/** Averages kept; the longest unused is dropped. */
+export const MAX_SERVICE_TIMES = 4_096;
+/** An attempt that waits this many times as long as its offer said, and a bit, is given up: others may be quicker. */
+export const LATE_START = { factor: 4, graceMs: 5_000 } as const;
+/** Longest wait in the queue whatever an offer said, ms, plus one lease: its requester takes it for overdue soon after. */
+export const MAX_QUEUED_MS = 60_000;
+/** Memory of the program that runs an attempt, beside what the attempt may take: a fresh child has 60 MiB. */
+export const ATTEMPT_OVERHEAD_BYTES = 64 * 1024 * 1024;
+/** How often the host is measured while there is work or who asks for it, ms. */
+export const HOST_MEASURE_MS = 1_000;
+/** When something that did not fit has waited this long for memory or disk, nothing else starts until it fits, ms. */
+export const BLOCKED_PATIENCE_MS = 10_000;
+/** Bounds of what a refused requester is told to wait, ms (domain/refusal.ts: at most an hour). */
+export const RETRY_AFTER_MS = { shortest: 100, longest: 60_000 } as const;
+/** An overloaded daemon is worth asking again after this long, ms. */
+export const OVERLOAD_RETRY_MS = 2_000;

@@ -1,10 +1,13 @@
+import type { CapabilityClass } from '../../domain/capability.ts';
 import { createDeadline, raceSignal } from '../../lib/abort.ts';
 import { isAbortError } from '../../lib/errors.ts';
 import type { NoWorkExplanation, ProviderService, ProviderStatus } from '../interface.ts';
+import { OfferRouter } from '../offer-router.ts';
 import type { Attempt, StopReason } from './attempts/attempt.ts';
 import type { Run } from './attempts/run.ts';
 import { STOP_TIMEOUT_MS } from './constants.ts';
 import { recoverLeases } from './leases/recovery.ts';
+import { CLASS_OF_KIND } from './offers/admission.ts';
 import { judgeConditions, summarise } from './offers/no-work.ts';
 import type { JobProviderOptions } from './options.ts';
 import { createProviderParts, type JobProviderModules, type ProviderParts } from './provider-parts.ts';
@@ -43,20 +46,27 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     signal?.throwIfAborted();
     await this.#parts.poison.load();
     const restored = await recoverLeases(this.#parts, this.#options.networkId);
-    const { offerDesk, jobDesk, holder } = this.#parts;
+    const { offerDesk, jobDesk, holder, announcementDesk } = this.#parts;
     await holder.load();
     for (const attempt of restored) this.#takeUp(attempt);
-    const { transport } = this.#modules;
+    const { transport, offerRouter, announcements } = this.#modules;
+    const router = offerRouter ?? new OfferRouter(transport);
     this.#state = 'started';
     this.#handlers = [
-      transport.handle('offer', async function* (request, { peer }) {
-        if (request.op === 'ask') yield await offerDesk.answer(peer, request);
-        else yield { kind: 'noted', isWanted: false };
-      }),
+      router.answerAsks((peer, request) => offerDesk.answer(peer, request)),
       transport.handle('job', (request, context) => this.#noticing(jobDesk.answer(request, context))),
     ];
+    const hearing = announcements?.listen(this.#listClasses(), (announcement) => announcementDesk.hear(announcement));
+    if (hearing !== undefined) this.#handlers = [hearing, ...this.#handlers];
     signal?.addEventListener('abort', () => void this.stop(), { once: true });
     for (const attempt of restored) this.#begin(attempt.run);
+  }
+
+  /** Capability classes that it takes jobs of: those of its node record (node/host-claims.ts). */
+  #listClasses(): readonly CapabilityClass[] {
+    if (!this.#options.isEnabled) return [];
+    const working = this.#modules.executors.filter(({ isolation }) => isolation.length > 0);
+    return [...new Set(working.map(({ kind }) => CLASS_OF_KIND[kind]))];
   }
 
   /**
@@ -66,6 +76,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'idle') return;
     this.#state = 'stopped';
+    this.#parts.announcementDesk[Symbol.dispose]();
     for (const attempt of this.#parts.table.live()) {
       if (this.#parts.journal.leases.has(attempt.id)) this.#suspend(attempt);
       else this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
@@ -97,11 +108,12 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   }
 
   status(): ProviderStatus {
-    const { dispatcher, table, concluder } = this.#parts;
+    const { dispatcher, planner, table, concluder } = this.#parts;
     return {
       isEnabled: this.#options.isEnabled,
       isDraining: this.#state === 'draining',
       slots: dispatcher.use(),
+      queue: { attempts: dispatcher.countWaiting(), expectedWaitMs: Math.ceil(planner.estimateWait()) },
       attempts: [...table.live()].map((attempt) => ({
         lease: attempt.id,
         job: attempt.jobId,
@@ -113,7 +125,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   }
 
   explainNoWork(): NoWorkExplanation {
-    const { dispatcher, refusals, offerDesk, intake } = this.#parts;
+    const { dispatcher, gauge, planner, refusals, offerDesk, intake } = this.#parts;
     const list = refusals.list();
     const tooLow = list.find((refusal) => refusal.code === 'PRICE_TOO_LOW');
     const activity = {
@@ -127,15 +139,20 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       reachability: this.#modules.reachability.status(),
       isDraining: this.#state === 'draining',
       slots: dispatcher.use(),
+      queue: { attempts: dispatcher.countWaiting(), expectedWaitMs: Math.ceil(planner.estimateWait()) },
+      room: gauge.measure === null ? null : { ...gauge.room, held: dispatcher.computeHeld() },
+      overload: gauge.describeOverload() ?? null,
       lastPriceRefusal: intake.leasesTaken === 0 ? (tooLow?.lastDetail ?? null) : null,
     });
     return { summary: summarise(conditions, activity), conditions, ...activity };
   }
 
   #begin(run: Run): void {
-    run.isStarted = true;
-    this.#parts.dispatcher.pump();
+    this.#parts.dispatcher.begin(run);
     this.#parts.pulse.wake();
+    if (run.options.isBatch || run.waiting === 0) return;
+    const nowMs = this.#parts.clock.nowMs();
+    for (const attempt of run.live) attempt.emit({ kind: 'phase', phase: 'queued' }, nowMs);
   }
 
   async #execute(attempt: Attempt): Promise<void> {
@@ -144,7 +161,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     else await this.#settle(attempt, conclusion);
   }
 
-  /** Holds its slot from the start on, so that whoever attaches finds it. */
+  /** Is there from the start on, so that whoever attaches finds it. */
   #takeUp(attempt: Attempt): void {
     const { dispatcher, table, inputs, metrics, checkpoints } = this.#parts;
     inputs.trust(attempt);

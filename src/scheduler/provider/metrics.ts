@@ -2,11 +2,14 @@ import type { Counter, Gauge, Histogram, MetricsRegistry } from '../../telemetry
 
 export interface ProviderMetrics {
   readonly offers: Counter;
+  readonly announcements: Counter;
   readonly refusals: Counter;
   readonly leases: Counter;
   readonly attempts: Counter;
   readonly attemptSeconds: Histogram;
   readonly usedSlots: Gauge;
+  readonly queuedAttempts: Gauge;
+  readonly waitSeconds: Histogram;
   readonly droppedEvents: Counter;
   readonly misbehaviour: Counter;
   readonly checkpoints: Counter;
@@ -21,6 +24,11 @@ export interface ProviderMetrics {
 export function createProviderMetrics(registry: MetricsRegistry): ProviderMetrics {
   return {
     offers: registry.counter('fogproof_provider_offers_total', 'Offers made'),
+    announcements: registry.counter(
+      'fogproof_provider_announcements_total',
+      'Announcements heard, by what became of them',
+      ['outcome'],
+    ),
     refusals: registry.counter('fogproof_provider_refusals_total', 'Offer and lease requests refused', ['code']),
     leases: registry.counter('fogproof_provider_leases_total', 'Leases countersigned'),
     attempts: registry.counter('fogproof_provider_attempts_total', 'Attempts ended, by kind of outcome', ['outcome']),
@@ -29,6 +37,8 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
       'fogproof_provider_used_slots',
       'Slots reserved or running, as of the last start or end of an attempt',
     ),
+    queuedAttempts: registry.gauge('fogproof_provider_queued_attempts', 'Leased attempts that wait for a slot'),
+    waitSeconds: registry.histogram('fogproof_provider_wait_seconds', 'Time from lease to start of an attempt'),
     droppedEvents: registry.counter(
       'fogproof_provider_dropped_events_total',
       'Logs, metrics and progress dropped from full buffers',

@@ -3,6 +3,7 @@ import type { PeerKey } from '../../domain/ids.ts';
 import type { Resources } from '../../domain/job.ts';
 import type { NetworkParameters } from '../../domain/network-definition.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
+import type { HostLimits } from './queue/host-gauge.ts';
 
 export interface JobProviderOptions {
   readonly networkId: string;
@@ -26,6 +27,19 @@ export interface JobProviderOptions {
   /** Longest wait for one attempt's inputs, ms; the snapshot that it goes on from is among them. */
   readonly inputTimeoutMs: number;
   readonly snapshots: SnapshotOptions;
+  readonly queue: QueueOptions;
+  readonly host: HostLimits;
+}
+
+/** How much may wait for slots; what is beyond is refused with the time after which to ask again. */
+export interface QueueOptions {
+  /** Attempts that wait, in all; 0 is no queue: who finds no free slot is refused. */
+  readonly attempts: number;
+  readonly attemptsPerRequester: number;
+  /** Longest expected wait for the first slot, ms, at most `MAX_QUEUED_MS`. */
+  readonly maxWaitMs: number;
+  /** Most that the waiting work of one requester is expected to keep all slots busy, ms. */
+  readonly maxWorkMs: number;
 }
 
 export interface SnapshotOptions {
@@ -73,4 +87,7 @@ export const JOB_PROVIDER_DEFAULTS = {
     // Holding is unpaid: who wants to do it for strangers says so.
     hold: { for: 'trusted', maxBytesPerRequester: 2 ** 30, maxBytes: 4 * 2 ** 30 },
   },
+  // Two full batches of a requester (MAX_LIVE_ATTEMPTS_PER_PEER).
+  queue: { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: 30_000, maxWorkMs: 1_800_000 },
+  host: { reserveMemoryBytes: 2 ** 28, reserveDiskBytes: 2 ** 30, maxLoopDelayMs: 500, maxCpuPressure: 100 },
 } as const satisfies Omit<JobProviderOptions, 'networkId' | 'parameters'>;

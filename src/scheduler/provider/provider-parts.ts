@@ -2,14 +2,16 @@ import type { BlobStore, SnapshotStore } from '../../blob/interface.ts';
 import type { LeaseId } from '../../domain/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
-import type { PeerTransport } from '../../network/interface.ts';
+import type { JobAnnouncements, PeerBook, PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
-import type { Executor } from '../../sandbox/interface.ts';
+import type { Executor, HostCapacity } from '../../sandbox/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
+import type { OfferRouter } from '../offer-router.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { SnapshotFetcher } from '../snapshots/snapshot-fetcher.ts';
+import { AnnouncementDesk } from './announced/announcement-desk.ts';
 import type { Attempt, StopReason } from './attempts/attempt.ts';
 import { AttemptRunner } from './attempts/attempt-runner.ts';
 import { AttemptTable } from './attempts/attempt-table.ts';
@@ -39,6 +41,9 @@ import { OfferBook } from './offers/offer-book.ts';
 import { OfferDesk } from './offers/offer-desk.ts';
 import { RefusalTally } from './offers/refusals.ts';
 import type { JobProviderOptions } from './options.ts';
+import { HostGauge } from './queue/host-gauge.ts';
+import { QueuePlanner } from './queue/queue-planner.ts';
+import { ServiceTimes } from './queue/service-times.ts';
 import { CommitReveal } from './results/commit-reveal.ts';
 import { Concluder } from './results/concluder.ts';
 import { ResultKeeper } from './results/result-keeper.ts';
@@ -49,11 +54,19 @@ export interface JobProviderModules {
   readonly blobs: BlobStore;
   readonly grants: BlobGrants;
   readonly executors: readonly Executor[];
+  /** Absent where the host is not measured: slots are the only limit then. */
+  readonly host?: HostCapacity;
   readonly database: Database;
   /** Absent where no snapshots are kept: attempts then make checkpoints only. */
   readonly snapshots?: { readonly store: SnapshotStore; readonly fetcher: Pick<SnapshotFetcher, 'fetch'> };
   /** Absent where nothing is anchored. */
   readonly receiptNotes?: ReceiptNotes;
+  /** Absent: this node answers those only who ask it. */
+  readonly announcements?: JobAnnouncements;
+  /** Of the announced work, the more others may take it, the later this node answers. Absent: as if there were none. */
+  readonly peers?: Pick<PeerBook, 'providers'>;
+  /** Shared with the node's requester: one handler serves the `offer` protocol for both. Absent: there is no requester. */
+  readonly offerRouter?: OfferRouter;
   /** `Network` satisfies it. */
   readonly reachability: Reachability;
   readonly clock: Clock;
@@ -83,6 +96,14 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
   const concluder = new Concluder(withKeeper, options);
   const commitReveal = new CommitReveal(withKeeper);
   const offerDesk = new OfferDesk({ ...shared, isDraining: hooks.isDraining }, options);
+  const announcementDesk = new AnnouncementDesk({
+    ...shared,
+    self: identity.peer,
+    transport: modules.transport,
+    proposer: offerDesk,
+    countProviders: () => modules.peers?.providers().length ?? 0,
+    isDraining: hooks.isDraining,
+  });
   const intake = new LeaseIntake(shared);
   const follower = new LeaseFollower(shared);
   const restorer = new AttemptRestorer({ ...shared, executors: modules.executors }, options);
@@ -102,7 +123,7 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
     stop: hooks.stop,
   });
   const pulse = new Pulse({ ...shared, stop: hooks.stop }, options);
-  return { ...withKeeper, runner, concluder, offerDesk, intake, jobDesk, pulse, restorer };
+  return { ...withKeeper, runner, concluder, offerDesk, announcementDesk, intake, jobDesk, pulse, restorer };
 }
 
 function createShared(modules: JobProviderModules, options: JobProviderOptions, hooks: ProviderHooks) {
@@ -111,7 +132,10 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const store = new LeaseStore(database, modules.receiptNotes);
   const poison = new PoisonJobs(database);
   const offers = new OfferBook(clock);
-  const dispatcher = new Dispatcher({ offers, execute: hooks.execute, metrics }, options);
+  const gauge = new HostGauge({ host: modules.host, clock, logger }, options.host);
+  const services = new ServiceTimes();
+  const dispatcher = new Dispatcher({ offers, gauge, services, clock, execute: hooks.execute, metrics }, options);
+  const planner = new QueuePlanner({ dispatcher, offers, gauge, services, clock }, options);
   const admission = new Admission({ self: identity.peer, executors, poison, clock }, options);
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
@@ -125,7 +149,9 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
     store,
     poison,
     offers,
+    gauge,
     dispatcher,
+    planner,
     admission,
     refusals,
     table,

@@ -6,7 +6,13 @@ import type { Signed, SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import type { PeerBook, PeerTransport } from '../../network/interface.ts';
-import { ASKED_LIMIT, OFFER_HEDGE_MS, SEEK_BACKOFF_MS, SETTLED_REFUSAL_BACKOFF_MS } from '../constants.ts';
+import {
+  ASKED_LIMIT,
+  OFFER_HEDGE_MS,
+  QUEUED_OFFER_PATIENCE_MS,
+  SEEK_BACKOFF_MS,
+  SETTLED_REFUSAL_BACKOFF_MS,
+} from '../constants.ts';
 import type { AnnouncementsView } from '../interface.ts';
 import type { Asked, EndRecord } from '../job-records.ts';
 import type { RequesterMetrics } from '../metrics.ts';
@@ -59,7 +65,8 @@ interface Contact {
  * Looks for as many offers as are wanted, for as long as it takes: asks the best candidates first and no more than
  * are wanted, since an offer reserves its provider's capacity; then the next on a refusal, at a hedge when an answer
  * tarries, again after a backoff, and at once when the book of peers changes. Where these are not enough the work is
- * announced, and offers that come unasked are taken as long as any is wanted.
+ * announced, and offers that come unasked are taken as long as any is wanted. An offer that has to wait in its provider's
+ * queue is kept for a moment while others may start at once.
  */
 export class OfferSearch {
   readonly #modules: OfferSearchModules;
@@ -67,6 +74,8 @@ export class OfferSearch {
   readonly #contacts = new Map<PeerKey, Contact>();
   readonly #controller = new AbortController();
   #spares: Signed<Offer>[] = [];
+  /** Since when a spare that queues is kept, monotonic ms. */
+  readonly #keptSinceMs = new WeakMap<Signed<Offer>, number>();
   #wanted = 0;
   #timer: Disposable | undefined;
   #bookListener: Disposable | undefined;
@@ -132,16 +141,22 @@ export class OfferSearch {
     let room = Math.min(this.#wanted - fresh, this.#options.maxFanOut - underWay.length);
     for (const provider of this.#rank()) {
       if (room <= 0) break;
-      const contact = this.#contact(provider);
-      if (contact.sentAtMs !== undefined || contact.notBeforeMs > nowMs) continue;
-      if (this.#modules.isExcluded(provider)) continue;
+      if (!this.#isAskable(provider, nowMs)) continue;
       room -= 1;
-      void this.#ask(provider, contact);
+      void this.#ask(provider, this.#contact(provider));
     }
     this.#scheduleNext(nowMs);
     // An ask that ended at once may have filled the last place: then nothing is lacking.
     const isAsking = [...this.#contacts.values()].some((contact) => contact.sentAtMs !== undefined);
     this.#course?.want(this.#wanted, { isAsking });
+  }
+
+  /** A provider whose offer is kept is not asked again: it would hold its capacity twice. */
+  #isAskable(provider: PeerKey, nowMs: number): boolean {
+    const contact = this.#contact(provider);
+    if (contact.sentAtMs !== undefined || contact.notBeforeMs > nowMs) return false;
+    if (this.#spares.some((offer) => offer.value.provider === provider)) return false;
+    return !this.#modules.isExcluded(provider);
   }
 
   #rank(): readonly PeerKey[] {
@@ -154,12 +169,13 @@ export class OfferSearch {
     ];
   }
 
-  /** Wakes at the next hedge or the end of the next backoff. */
+  /** Wakes at the next hedge, at the end of the next backoff, or when a kept offer is to be taken. */
   #scheduleNext(nowMs: number): void {
     this.#timer?.[Symbol.dispose]();
     this.#timer = undefined;
     const times = [...this.#contacts.values()]
       .map((contact) => (contact.sentAtMs === undefined ? contact.notBeforeMs : contact.sentAtMs + OFFER_HEDGE_MS))
+      .concat(this.#spares.map((offer) => (this.#keptSinceMs.get(offer) ?? nowMs) + QUEUED_OFFER_PATIENCE_MS))
       .filter((atMs) => atMs > nowMs);
     if (times.length === 0) return;
     this.#timer = this.#modules.clock.schedule(Math.min(...times) - nowMs, () => this.#pump());
@@ -232,7 +248,7 @@ export class OfferSearch {
     if (!this.#isOpenTo(provider)) return 'unwanted';
     this.#settle(provider, { kind: 'offered' });
     this.#spares.push(checked.value);
-    this.#takeSpares();
+    this.#pump();
     return this.#contact(provider).asked?.answer.kind === 'offered' ? 'wanted' : 'unwanted';
   }
 
@@ -250,11 +266,25 @@ export class OfferSearch {
     const nowMs = this.#modules.clock.nowMs();
     this.#spares = this.#spares.filter((offer) => offer.value.expiresAtMs > nowMs);
     while (this.#wanted > 0) {
-      const index = this.#spares.findIndex((offer) => !this.#modules.isExcluded(offer.value.provider));
-      const [offer] = index < 0 ? [] : this.#spares.splice(index, 1);
+      const offer = this.#chooseSpare();
       if (offer === undefined) return;
+      this.#spares = this.#spares.filter((spare) => spare !== offer);
       this.#modules.onOffer(offer);
     }
+  }
+
+  /** The one that starts first; if it has to queue, not before others had their chance to start at once. */
+  #chooseSpare(): Signed<Offer> | undefined {
+    const open = this.#spares.filter((offer) => !this.#modules.isExcluded(offer.value.provider));
+    const [first] = open.sort((a, b) => waitOf(a) - waitOf(b));
+    if (first === undefined || waitOf(first) === 0) return first;
+    const nowMs = this.#modules.clock.monotonicMs();
+    const keptSinceMs = this.#keptSinceMs.get(first) ?? nowMs;
+    this.#keptSinceMs.set(first, keptSinceMs);
+    if (nowMs - keptSinceMs >= QUEUED_OFFER_PATIENCE_MS) return first;
+    const isAsking = [...this.#contacts.values()].some((contact) => contact.sentAtMs !== undefined);
+    const mayBetterCome = isAsking || this.#rank().some((provider) => this.#isAskable(provider, nowMs));
+    return mayBetterCome ? undefined : first;
   }
 
   #settleRefusal(provider: PeerKey, refusal: Refusal): void {
@@ -267,11 +297,25 @@ export class OfferSearch {
     contact.asked = { provider, atMs: UnixMs(clock.nowMs()), answer };
     const label = answer.kind === 'refused' ? answer.refusal.code : answer.kind;
     metrics.offersAsked.increment({ answer: label });
-    const isSettled = answer.kind === 'refused' && !PASSING.includes(answer.refusal.code);
-    contact.notBeforeMs = clock.monotonicMs() + (isSettled ? SETTLED_REFUSAL_BACKOFF_MS : contact.backoffMs);
+    contact.notBeforeMs = clock.monotonicMs() + chooseBackoff(answer, contact.backoffMs);
     const isOffer = answer.kind === 'offered';
     contact.backoffMs = isOffer ? SEEK_BACKOFF_MS.first : Math.min(contact.backoffMs * 2, SEEK_BACKOFF_MS.longest);
   }
+}
+
+/** How long an offer would wait in its provider's queue, ms. */
+function waitOf({ value }: Signed<Offer>): number {
+  return value.startsWithinMs ?? 0;
+}
+
+/** A provider knows best when it has room, within what this node thinks sensible. */
+function chooseBackoff(answer: Asked['answer'], backoffMs: number): number {
+  if (answer.kind !== 'refused') return backoffMs;
+  const { code, retryAfterMs } = answer.refusal;
+  if (retryAfterMs !== undefined) {
+    return Math.min(Math.max(retryAfterMs, SEEK_BACKOFF_MS.first), SETTLED_REFUSAL_BACKOFF_MS);
+  }
+  return PASSING.includes(code) ? backoffMs : SETTLED_REFUSAL_BACKOFF_MS;
 }
 
 /** What a search has to tell of itself: whom it asked, and what it announced. */

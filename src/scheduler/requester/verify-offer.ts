@@ -33,5 +33,6 @@ export async function verifyOffer(wire: SignedWire, expected: OfferExpectation):
     [BigInt(offer.price) <= BigInt(terms.priceCeiling), `its price ${offer.price} is above ${terms.priceCeiling}`],
     [satisfiesIsolation(offer.isolation, terms.isolation), `its isolation ${offer.isolation} is too weak`],
     [offer.expiresAtMs > expected.nowMs, 'it has expired already'],
+    [expected.nowMs + (offer.startsWithinMs ?? 0) < terms.deadlineMs, 'it would start after the deadline of the job'],
   ]);
 }

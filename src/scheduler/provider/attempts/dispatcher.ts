@@ -1,15 +1,28 @@
-import type { PeerKey } from '../../../domain/ids.ts';
-import { MAX_QUEUED_BATCHES } from '../constants.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { BLOCKED_PATIENCE_MS, MAX_REMEMBERED_USE } from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
 import type { OfferBook } from '../offers/offer-book.ts';
+import { FairQueue } from '../queue/fair-queue.ts';
+import {
+  addFootprint,
+  computeFootprint,
+  countFitting,
+  type Footprint,
+  type HostGauge,
+  NO_FOOTPRINT,
+} from '../queue/host-gauge.ts';
+import type { ServiceSubject, ServiceTimes } from '../queue/service-times.ts';
 import type { Attempt } from './attempt.ts';
 import type { Run } from './run.ts';
 
 export interface DispatcherModules {
   readonly offers: OfferBook;
+  readonly gauge: HostGauge;
+  readonly services: ServiceTimes;
+  readonly clock: Clock;
   /** Runs one attempt until its lane is free again. Never rejects. */
   readonly execute: (attempt: Attempt) => Promise<void>;
-  readonly metrics: Pick<ProviderMetrics, 'usedSlots'>;
+  readonly metrics: Pick<ProviderMetrics, 'usedSlots' | 'queuedAttempts' | 'waitSeconds'>;
 }
 
 export interface SlotUse {
@@ -18,14 +31,29 @@ export interface SlotUse {
   readonly running: number;
 }
 
+/** One attempt in its slot. */
+interface Lane {
+  readonly startedAtMs: number;
+  readonly expectedMs: number;
+  /** Slot time that its requester has been charged for it. */
+  chargedMs: number;
+  readonly footprint: Footprint;
+}
+
 /**
- * Gives slots to runs, oldest first. What is in use is recomputed each time from the live offers and the runs that are
- * there, so that no count can drift (design section 6).
+ * Gives slots to attempts in the order of the queue. What is in use is recomputed each time from the live offers and the
+ * attempts that are there, so that no count can drift (design section 6). What runs is never preempted.
  */
 export class Dispatcher {
   readonly #modules: DispatcherModules;
   readonly #slots: number;
   readonly #runs = new Set<Run>();
+  /** Runs that have not begun: they hold what their offers held. */
+  readonly #arriving = new Set<Run>();
+  readonly #queue = new FairQueue<Run>({ maxDebts: MAX_REMEMBERED_USE });
+  readonly #lanes = new Map<Attempt, Lane>();
+  /** The first in the queue, if it does not fit what the host has left. */
+  #blocked: { readonly run: Run; readonly sinceMs: number } | null = null;
 
   constructor(modules: DispatcherModules, options: { readonly slots: number }) {
     this.#modules = modules;
@@ -36,15 +64,20 @@ export class Dispatcher {
     return this.#runs;
   }
 
+  /** Runs with attempts that wait for a slot. */
+  get queue(): Pick<FairQueue<Run>, 'size' | 'entries' | 'estimateAhead'> {
+    return this.#queue;
+  }
+
+  get slots(): number {
+    return this.#slots;
+  }
+
   use(): SlotUse {
-    const offered = this.#modules.offers.live().reduce((sum, offer) => sum + offer.slots, 0);
-    let held = 0;
-    let running = 0;
-    for (const run of this.#runs) {
-      held += run.heldSlots;
-      running += run.lanes.size;
-    }
-    return { total: this.#slots, reserved: offered + held - running, running };
+    let reserved = 0;
+    for (const offer of this.#modules.offers.holding()) reserved += offer.slots;
+    for (const run of this.#arriving) reserved += run.claimedSlots;
+    return { total: this.#slots, reserved, running: this.#lanes.size };
   }
 
   freeSlots(): number {
@@ -52,33 +85,53 @@ export class Dispatcher {
     return total - reserved - running;
   }
 
-  /**
-   * Slots that an offer over `attempts` would hold; undefined if there is none. A batch may also wait, with none, behind
-   * a batch of the same requester, so that the next one is there when the first ends.
-   */
-  plan(requester: PeerKey, attempts: number): number | undefined {
-    const free = this.freeSlots();
-    if (free > 0) return Math.min(free, attempts);
-    return attempts > 1 && this.#mayWait(requester) ? 0 : undefined;
+  /** What may be taken of the host by what runs, and by what was promised to start at once. */
+  computeHeld(): Footprint {
+    let held = NO_FOOTPRINT;
+    for (const { footprint } of this.#lanes.values()) held = addFootprint(held, footprint);
+    for (const offer of this.#modules.offers.holding()) held = addFootprint(held, offer.footprint, offer.slots);
+    for (const run of this.#arriving) held = addFootprint(held, run.options.footprint, run.claimedSlots);
+    return held;
   }
 
-  #mayWait(requester: PeerKey): boolean {
-    const runs = [...this.#runs].filter((run) => run.options.isBatch);
-    const isFollowing = runs.some((run) => run.options.requester === requester && run.grantedSlots > 0);
-    const waiting =
-      runs.filter((run) => run.grantedSlots === 0).length +
-      this.#modules.offers.live().filter((offer) => offer.slots === 0).length;
-    return isFollowing && waiting < MAX_QUEUED_BATCHES;
+  /** When a slot is expected to come free, ms from now; 0 if one is. */
+  estimateNextFree(): number {
+    if (this.freeSlots() > 0) return 0;
+    const nowMs = this.#modules.clock.monotonicMs();
+    let leastMs = Number.POSITIVE_INFINITY;
+    for (const [attempt, lane] of this.#lanes) {
+      const { wallTimeMs } = attempt.job.value.resources;
+      leastMs = Math.min(leastMs, estimateLeft(nowMs - lane.startedAtMs, lane.expectedMs, wallTimeMs));
+    }
+    return Number.isFinite(leastMs) ? leastMs : 0;
   }
 
-  /** Holds the run's slots from now on. */
+  /** Slot time that a run's waiting attempts are expected to take, ms. */
+  estimateWork(run: Run): number {
+    const next = run.peekNext();
+    return next === undefined ? 0 : run.waiting * this.#modules.services.estimate(describeService(next));
+  }
+
+  /** Holds what the offer of a run held, from now on. */
   add(run: Run): void {
     this.#runs.add(run);
+    this.#arriving.add(run);
+  }
+
+  /** Its attempts may run: those that were promised a slot start, the others queue. */
+  begin(run: Run): void {
+    const promised = run.claimedSlots;
+    this.#arriving.delete(run);
+    run.isStarted = true;
+    if (run.waiting === 0) return;
+    this.#queue.add(run, this.#modules.clock.monotonicMs());
+    for (let slot = 0; slot < promised && this.#fits(run, this.computeHeld()); slot += 1) this.#start(run);
+    this.pump();
   }
 
   /** Forgets a run that never started. */
   drop(run: Run): void {
-    this.#runs.delete(run);
+    this.#forget(run);
     this.pump();
   }
 
@@ -87,29 +140,127 @@ export class Dispatcher {
     const { run } = attempt;
     run.live.delete(attempt);
     run.withdraw(attempt);
+    if (run.waiting === 0) this.#queue.remove(run);
     if (run.isOver) this.drop(run);
+  }
+
+  /** Called every now and then while anything is live: what waits grows more urgent, and what runs long is charged for it. */
+  beat(): void {
+    const nowMs = this.#modules.clock.monotonicMs();
+    for (const [{ run }, lane] of this.#lanes) {
+      const excessMs = nowMs - lane.startedAtMs - lane.chargedMs;
+      if (excessMs <= 0) continue;
+      lane.chargedMs += excessMs;
+      this.#queue.charge(run, excessMs);
+    }
+    this.#queue.age(nowMs);
+    void this.#modules.gauge.refresh().then(() => this.pump());
+    this.#modules.metrics.queuedAttempts.set(this.countWaiting());
+    this.pump();
+  }
+
+  /** Attempts that wait for a slot. */
+  countWaiting(): number {
+    let waiting = 0;
+    for (const run of this.#runs) waiting += run.waiting;
+    return waiting;
   }
 
   /** Starts what has a slot. */
   pump(): void {
-    for (const run of this.#runs) {
-      if (!run.isStarted || run.waiting === 0) continue;
-      const wanted = run.lanes.size + run.waiting - run.grantedSlots;
-      if (wanted > 0 && run.options.isBatch) run.grantedSlots += Math.max(0, Math.min(wanted, this.freeSlots()));
-      while (run.lanes.size < run.grantedSlots && this.#startNext(run));
-    }
+    if (this.#queue.size > 0) this.#startWaiting();
     this.#modules.metrics.usedSlots.set(this.#slots - this.freeSlots());
   }
 
-  #startNext(run: Run): boolean {
-    const attempt = run.takeNext();
-    if (attempt === undefined) return false;
-    run.lanes.add(attempt);
-    void this.#modules.execute(attempt).finally(() => {
-      run.lanes.delete(attempt);
-      if (run.isOver) this.#runs.delete(run);
-      this.pump();
-    });
-    return true;
+  #startWaiting(): void {
+    let held = this.computeHeld();
+    for (let free = this.freeSlots(); free > 0; free -= 1) {
+      const run = this.#choose(held);
+      const lane = run === undefined ? undefined : this.#start(run);
+      if (lane === undefined) return;
+      held = addFootprint(held, lane.footprint);
+    }
   }
+
+  /**
+   * The first whose next attempt fits what the host has left. One that does not is passed for a while; then nothing starts
+   * before it, if it can fit at all.
+   */
+  #choose(held: Footprint): Run | undefined {
+    const nowMs = this.#modules.clock.monotonicMs();
+    let first: Run | undefined;
+    for (const run of this.#queue.inOrder()) {
+      if (this.#fits(run, held)) {
+        if (first === undefined) this.#blocked = null;
+        return run;
+      }
+      first ??= run;
+      if (first !== run) continue;
+      if (this.#blocked?.run !== run) this.#blocked = { run, sinceMs: nowMs };
+      const isPatient = nowMs - this.#blocked.sinceMs < BLOCKED_PATIENCE_MS;
+      if (!isPatient && this.#fits(run, NO_FOOTPRINT)) return undefined;
+    }
+    return undefined;
+  }
+
+  #fits(run: Run, held: Footprint): boolean {
+    const next = run.peekNext();
+    return next === undefined || countFitting(this.#modules.gauge.room, held, footprintOf(next)) > 0;
+  }
+
+  #start(run: Run): Lane | undefined {
+    const attempt = run.peekNext();
+    if (attempt !== undefined) run.withdraw(attempt);
+    const lane = attempt === undefined ? undefined : this.#createLane(attempt);
+    if (lane !== undefined) this.#queue.charge(run, lane.expectedMs);
+    if (run.waiting === 0) this.#queue.remove(run);
+    if (attempt === undefined || lane === undefined) return undefined;
+    this.#lanes.set(attempt, lane);
+    run.lanes.add(attempt);
+    this.#modules.metrics.waitSeconds.observe((lane.startedAtMs - run.sinceMs) / 1000);
+    void this.#modules.execute(attempt).finally(() => this.#free(attempt, lane));
+    return lane;
+  }
+
+  #createLane(attempt: Attempt): Lane {
+    const expectedMs = this.#modules.services.estimate(describeService(attempt));
+    const startedAtMs = this.#modules.clock.monotonicMs();
+    return { startedAtMs, expectedMs, chargedMs: expectedMs, footprint: footprintOf(attempt) };
+  }
+
+  #free(attempt: Attempt, lane: Lane): void {
+    const { run } = attempt;
+    const heldMs = Math.max(0, this.#modules.clock.monotonicMs() - lane.startedAtMs);
+    this.#lanes.delete(attempt);
+    run.lanes.delete(attempt);
+    this.#queue.charge(run, heldMs - lane.chargedMs);
+    // One that was stopped says nothing of how long such programs take.
+    if (attempt.stopReason === null && !attempt.isSuspended) {
+      this.#modules.services.observe(describeService(attempt), heldMs);
+    }
+    if (run.isOver) this.#forget(run);
+    this.pump();
+  }
+
+  #forget(run: Run): void {
+    this.#runs.delete(run);
+    this.#arriving.delete(run);
+    this.#queue.remove(run);
+    if (this.#blocked?.run === run) this.#blocked = null;
+  }
+}
+
+function footprintOf({ job }: Attempt): Footprint {
+  return computeFootprint(job.value.resources);
+}
+
+function describeService({ requester, job }: Attempt): ServiceSubject {
+  const { workload, resources } = job.value;
+  return { requester, kind: workload.kind, module: workload.module, wallTimeMs: resources.wallTimeMs };
+}
+
+/** One that has taken longer than expected is expected to take half as long again as it has, within its limit. */
+function estimateLeft(heldMs: number, expectedMs: number, wallTimeMs: number): number {
+  const leftMs = heldMs < expectedMs ? expectedMs - heldMs : heldMs / 2;
+  return Math.max(1, Math.min(leftMs, wallTimeMs - heldMs));
 }

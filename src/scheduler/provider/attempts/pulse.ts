@@ -6,7 +6,14 @@ import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObjects } from '../../../proofs/signed-object.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
-import { MAX_PROGRESS_INTERVAL_MS, PULSE_BOUNDS_MS, PULSES_PER_RENEWAL } from '../constants.ts';
+import {
+  LATE_START,
+  MAX_PROGRESS_INTERVAL_MS,
+  MAX_QUEUED_MS,
+  MIN_RUN_MS,
+  PULSE_BOUNDS_MS,
+  PULSES_PER_RENEWAL,
+} from '../constants.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import type { AttemptTable } from './attempt-table.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -17,7 +24,7 @@ export interface PulseModules {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly stop: (attempt: Attempt, reason: StopReason) => void;
-  readonly dispatcher: Pick<Dispatcher, 'pump'>;
+  readonly dispatcher: Pick<Dispatcher, 'beat'>;
   readonly checkpoints: Pick<CheckpointDesk, 'noteSigns'>;
 }
 
@@ -56,8 +63,8 @@ export class Pulse implements Disposable {
       else if (this.#isDue(attempt)) due.push(attempt);
     }
     if (due.length > 0 && !this.#isSigning) void this.#renew(due);
-    // An offer that expired untaken has freed its slots, and nothing else tells.
-    this.#modules.dispatcher.pump();
+    // An offer that expired untaken has freed its slot, and nothing else tells.
+    this.#modules.dispatcher.beat();
     if (this.#modules.table.size > 0) this.wake();
   }
 
@@ -65,8 +72,28 @@ export class Pulse implements Disposable {
     const { clock } = this.#modules;
     const { deadlineMs, durationMs } = attempt.lease.value;
     if (clock.nowMs() >= deadlineMs) return { code: 'LEASE_EXPIRED', detail: 'the deadline of the job passed' };
+    if (attempt.phase === 'queued') {
+      const late = this.#judgeWait(attempt);
+      if (late !== undefined) return late;
+    }
     if (clock.monotonicMs() - attempt.renewedAtMs < durationMs) return undefined;
     return { code: 'LEASE_EXPIRED', detail: `no sign of life from the program for ${durationMs} ms` };
+  }
+
+  /** One that cannot make its deadline, or waits far longer than its offer said, is given back: others may be quicker. */
+  #judgeWait(attempt: Attempt): StopReason | undefined {
+    const { clock } = this.#modules;
+    const { deadlineMs, durationMs } = attempt.lease.value;
+    const leftMs = deadlineMs - clock.nowMs();
+    if (leftMs < MIN_RUN_MS) {
+      return { code: 'LEASE_EXPIRED', detail: `it waited for a slot until ${leftMs} ms before its deadline` };
+    }
+    // A batch waits for itself.
+    if (attempt.run.options.isBatch) return undefined;
+    const waitedMs = clock.monotonicMs() - attempt.run.sinceMs;
+    const promisedMs = (attempt.run.options.startsWithinMs ?? 0) * LATE_START.factor + LATE_START.graceMs;
+    if (waitedMs < Math.min(MAX_QUEUED_MS, promisedMs) + durationMs) return undefined;
+    return { code: 'EXECUTOR_UNAVAILABLE', detail: `no slot came free for it in ${Math.round(waitedMs)} ms` };
   }
 
   #isDue(attempt: Attempt): boolean {

@@ -1,4 +1,7 @@
 import type { BlobId, LeaseId, PeerKey } from '../../../domain/ids.ts';
+import type { Priority } from '../../../domain/job.ts';
+import type { QueueEntry } from '../queue/fair-queue.ts';
+import type { Footprint } from '../queue/host-gauge.ts';
 import type { Attempt } from './attempt.ts';
 import type { AttemptFeed } from './attempt-feed.ts';
 
@@ -6,21 +9,30 @@ export interface RunOptions {
   readonly requester: PeerKey;
   /** True for jobs that were submitted together: their receipts are signed together. */
   readonly isBatch: boolean;
+  /** That it is paid for: of the terms of its offer. */
+  readonly priority: Priority;
+  /** When its offer was taken, monotonic ms. */
+  readonly sinceMs: number;
+  /** Within which time its first attempt was promised to start, ms; null is at once. */
+  readonly startsWithinMs: number | null;
+  /** Of one attempt at most. */
+  readonly footprint: Footprint;
   /** Blobs that came with the lease request, not yet checked against their ids. */
   readonly inlineBlobs: ReadonlyMap<BlobId, Uint8Array>;
   /** Of jobs whose snapshots are sealed. */
   readonly snapshotKeys: ReadonlyMap<LeaseId, Uint8Array>;
 }
 
-/** The attempts of one lease request. They run in order, in as many lanes as slots are granted. */
-export class Run {
+/** The attempts of one lease request. They start in order, each when the queue gives it a slot. */
+export class Run implements QueueEntry {
   readonly options: RunOptions;
   /** Attempts that have not ended. */
   readonly live = new Set<Attempt>();
   /** One entry for each attempt that is being executed now. */
   readonly lanes = new Set<Attempt>();
-  grantedSlots: number;
-  /** False until its leases are journalled; it holds its slots before that and runs nothing. */
+  /** Slots that its offer held and that it has not used yet. */
+  readonly #claim: number;
+  /** False until its leases are journalled; it holds what its offer held before that and runs nothing. */
   isStarted = false;
   /** The open answer to the lease request of a batch; null once its stream has gone. */
   feed: AttemptFeed | null = null;
@@ -30,9 +42,25 @@ export class Run {
   #next = 0;
   #waiting = new Set<Attempt>();
 
-  constructor(grantedSlots: number, options: RunOptions) {
-    this.grantedSlots = grantedSlots;
+  constructor(claim: number, options: RunOptions) {
+    this.#claim = claim;
     this.options = options;
+  }
+
+  get owner(): string {
+    return this.options.requester;
+  }
+
+  get priority(): Priority {
+    return this.options.priority;
+  }
+
+  get form(): QueueEntry['form'] {
+    return this.options.isBatch ? 'batch' : 'single';
+  }
+
+  get sinceMs(): number {
+    return this.options.sinceMs;
   }
 
   /** Resolves when the leases are on disk, or could not be written. */
@@ -51,9 +79,9 @@ export class Run {
     for (const attempt of attempts) this.live.add(attempt);
   }
 
-  /** Slots that this run holds now: recomputed, never counted. */
-  get heldSlots(): number {
-    return Math.max(this.lanes.size, Math.min(this.grantedSlots, this.lanes.size + this.#waiting.size));
+  /** Slots that it holds for its start. */
+  get claimedSlots(): number {
+    return this.isStarted ? 0 : Math.min(this.#claim, this.#waiting.size);
   }
 
   /** True once nothing of it waits, runs or is being concluded. */
@@ -65,12 +93,11 @@ export class Run {
     return this.#waiting.size;
   }
 
-  /** The next attempt that still waits. */
-  takeNext(): Attempt | undefined {
-    while (this.#next < this.#queue.length) {
+  /** The next attempt that still waits; it does so until it is withdrawn. */
+  peekNext(): Attempt | undefined {
+    for (; this.#next < this.#queue.length; this.#next += 1) {
       const attempt = this.#queue[this.#next];
-      this.#next += 1;
-      if (attempt !== undefined && this.#waiting.delete(attempt)) return attempt;
+      if (attempt !== undefined && this.#waiting.has(attempt)) return attempt;
     }
     return undefined;
   }

@@ -10,6 +10,8 @@ import { Attempt } from '../attempts/attempt.ts';
 import { Run } from '../attempts/run.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import { type AttemptOrigin, type AttemptSign, MAX_GENERATIONS } from '../checkpoints/attempt-origin.ts';
+import { computeFootprint } from '../queue/host-gauge.ts';
+import { priorityOf } from '../queue/urgency.ts';
 import type { LeaseRecord } from './lease-record.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 import type { PoisonJobs } from './poison-jobs.ts';
@@ -82,9 +84,13 @@ export class AttemptRestorer {
     const signedLease = await openSigned(LEASE, origin.lease, record.requester);
     const downMs = Math.max(0, clock.nowMs() - sign.atMs);
     if (!isLive(signedLease.value, { downMs, nowMs: clock.nowMs() })) return undefined;
-    const run = new Run(1, {
+    const run = new Run(0, {
       requester: record.requester,
       isBatch: false,
+      priority: priorityOf(signedJob.value),
+      sinceMs: clock.monotonicMs(),
+      startsWithinMs: null,
+      footprint: computeFootprint(signedJob.value.resources),
       inlineBlobs: new Map(),
       snapshotKeys: new Map(origin.snapshotKey === null ? [] : [[lease, origin.snapshotKey]]),
     });

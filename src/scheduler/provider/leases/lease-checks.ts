@@ -7,6 +7,7 @@ import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
+import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
 
 /** A job with the lease that is to run it, their signatures verified. */
 export interface LeasedJob {
@@ -44,8 +45,8 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
   ['the price is above the ceiling of the job', ({ job }, { offer }) => isPayable(job.value, offer.value)],
   ['the job asks for more than its terms', ({ job }, { offer }) => areResourcesCovered(job.value, offer.value)],
   [
-    'the job has another priority than its terms',
-    ({ job }, { offer }) => job.value.priority === offer.value.terms.priority,
+    'the job is more urgent than its terms',
+    ({ job }, { offer }) => !isMoreUrgent(priorityOf(job.value), priorityOf(offer.value.terms)),
   ],
   ['the job is of another kind', ({ job }, { offer }) => job.value.workload.kind === offer.value.terms.workloadKind],
   [

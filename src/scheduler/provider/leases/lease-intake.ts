@@ -68,16 +68,21 @@ export class LeaseIntake {
   /** Holds the slots of the offer from the moment it is taken. */
   createRun({ entry, pairs, request }: TakenLease): Run {
     const { clock, table, dispatcher } = this.#modules;
-    const { requester, executor, isolation } = entry;
+    const { requester, executor, isolation, priority, startsWithinMs, footprint } = entry;
+    const acceptedAtMonotonicMs = clock.monotonicMs();
     const run = new Run(entry.slots, {
       requester,
       isBatch: pairs.length > 1,
+      priority,
+      sinceMs: acceptedAtMonotonicMs,
+      startsWithinMs,
+      footprint,
       inlineBlobs: indexInlineBlobs(request),
       snapshotKeys: indexSnapshotKeys(request),
     });
     const options = {
       acceptedAtMs: clock.nowMs(),
-      acceptedAtMonotonicMs: clock.monotonicMs(),
+      acceptedAtMonotonicMs,
       executor,
       isolation,
     };

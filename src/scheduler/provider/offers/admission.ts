@@ -16,6 +16,7 @@ import type { Executor } from '../../../sandbox/interface.ts';
 import { MIN_RUN_MS } from '../constants.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
 import type { JobProviderOptions } from '../options.ts';
+import { priorityOf } from '../queue/urgency.ts';
 import { createRefusal } from './refusals.ts';
 
 export interface AdmissionModules {
@@ -37,7 +38,7 @@ export type AdmissionAnswer =
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 /** Class that a kind of work is priced in; this version has no work for the others. */
-const CLASS_OF_KIND = { wasm: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
+export const CLASS_OF_KIND = { wasm: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
 
 /** Whether policy, host and price allow a job, judged by its terms alone. Free slots are the dispatcher's to judge. */
 export class Admission {
@@ -131,9 +132,11 @@ export class Admission {
     const price = computePrice(
       { classPricePerHour: this.standingPrice(CLASS_OF_KIND[terms.workloadKind]) },
       terms.resources.wallTimeMs,
+      { priority: priorityOf(terms) },
     );
     if (price > BigInt(terms.priceCeiling)) {
-      const detail = `ceiling ${terms.priceCeiling}, standing price of this attempt ${price} (base units)`;
+      const urgency = terms.priority === undefined ? '' : `, priority ${terms.priority}`;
+      const detail = `ceiling ${terms.priceCeiling}, standing price of this attempt ${price} (base units${urgency})`;
       return { kind: 'refused', refusal: createRefusal('PRICE_TOO_LOW', detail) };
     }
     return { kind: 'admitted', admitted: { executor: host.executor, isolation: host.isolation, price } };

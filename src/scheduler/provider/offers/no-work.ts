@@ -1,8 +1,10 @@
 import { satisfiesIsolation } from '../../../domain/capability.ts';
+import { formatSize } from '../../../lib/quantity.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
-import type { NoWorkExplanation } from '../../interface.ts';
+import type { NoWorkExplanation, ProviderStatus } from '../../interface.ts';
 import type { SlotUse } from '../attempts/dispatcher.ts';
 import type { JobProviderOptions } from '../options.ts';
+import type { Footprint } from '../queue/host-gauge.ts';
 import { strongest } from './admission.ts';
 
 /** Whether peers can ask at all; `network` provides it. */
@@ -15,6 +17,11 @@ export interface WorkSituation {
   readonly reachability: ReturnType<Reachability['status']>;
   readonly isDraining: boolean;
   readonly slots: SlotUse;
+  readonly queue: ProviderStatus['queue'];
+  /** What the host has for jobs, what they hold of it included; null where it is not measured. */
+  readonly room: (Footprint & { readonly held: Footprint }) | null;
+  /** What the daemon has too much of; null while it keeps up. */
+  readonly overload: string | null;
   /** Detail of the last request that paid too little; null if none did or work came all the same. */
   readonly lastPriceRefusal: string | null;
 }
@@ -31,6 +38,8 @@ export function judgeConditions(options: JobProviderOptions, situation: WorkSitu
     describeRequesters(options),
     describePrice(options, situation),
     describeSlots(situation),
+    describeQueue(options, situation),
+    ...describeHost(options, situation),
   ];
 }
 
@@ -114,6 +123,41 @@ function describeSlots({ slots }: WorkSituation): Condition {
   const isMet = slots.total > 0;
   const detail = `${slots.total} slots: ${slots.running} running, ${slots.reserved} reserved`;
   return { name: 'slots', isMet, detail, remedy: isMet ? null : 'Set `provide.slots` to at least 1.' };
+}
+
+function describeQueue(
+  { queue }: JobProviderOptions,
+  { queue: { attempts, expectedWaitMs } }: WorkSituation,
+): Condition {
+  const isMet = expectedWaitMs <= queue.maxWaitMs || queue.attempts === 0;
+  const detail = `${count(attempts, 'attempt')} waiting, a new job would start in ${expectedWaitMs} ms, at most ${queue.maxWaitMs} ms are promised`;
+  return { name: 'queue', isMet, detail, remedy: isMet ? null : 'Raise `provide.slots`, or wait: this node is busy.' };
+}
+
+/** Only where the host is measured. */
+function describeHost({ host }: JobProviderOptions, { room, overload }: WorkSituation): readonly Condition[] {
+  if (room === null) return [];
+  const { held } = room;
+  return [
+    {
+      name: 'memory',
+      isMet: room.memoryBytes > held.memoryBytes,
+      detail: `${formatSize(room.memoryBytes)} for jobs, ${formatSize(held.memoryBytes)} of it held; ${formatSize(host.reserveMemoryBytes)} are left to the host`,
+      remedy: room.memoryBytes > held.memoryBytes ? null : 'Free memory, or lower `provide.host.reserveMemoryBytes`.',
+    },
+    {
+      name: 'disk',
+      isMet: room.diskBytes > held.diskBytes,
+      detail: `${formatSize(room.diskBytes)} for outputs, ${formatSize(held.diskBytes)} of it held; ${formatSize(host.reserveDiskBytes)} are left to the host`,
+      remedy: room.diskBytes > held.diskBytes ? null : 'Free disk space, or lower `provide.host.reserveDiskBytes`.',
+    },
+    {
+      name: 'load',
+      isMet: overload === null,
+      detail: overload ?? 'the daemon keeps up',
+      remedy: overload === null ? null : 'Lower `provide.slots`, or stop what else runs on this host.',
+    },
+  ];
 }
 
 function count(figure: number, one: string, many = `${one}s`): string {

@@ -1,18 +1,27 @@
 import { LRUCache } from 'lru-cache';
 import type { IsolationLevel } from '../../../domain/capability.ts';
 import type { ObjectId, PeerKey } from '../../../domain/ids.ts';
+import type { Priority } from '../../../domain/job.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
-import { FREE_LAPSED_OFFERS, LAPSE_PAUSE_MS, MAX_RATED_PEERS } from '../constants.ts';
+import { FREE_LAPSED_OFFERS, LAPSE_PAUSE_MS, MAX_RATED_PEERS, QUEUED_LAPSE_WEIGHT } from '../constants.ts';
+import type { Footprint } from '../queue/host-gauge.ts';
 
 /** What an offer holds from the moment it is decided on until it is taken or expires. */
 export interface Reservation {
   readonly requester: PeerKey;
   readonly attempts: number;
-  /** Slots held; 0 for a batch that waits behind its requester's running one. */
-  readonly slots: number;
+  /** Slots held: 1 if it is to start at once, 0 if it has a place in the queue. */
+  readonly slots: 0 | 1;
+  /** Within which time it is expected to start, ms; null is at once. */
+  readonly startsWithinMs: number | null;
+  readonly priority: Priority;
+  /** Of one attempt. */
+  readonly footprint: Footprint;
+  /** Slot time that one attempt is expected to take, ms. */
+  readonly expectedMs: number;
   readonly executor: Executor;
   readonly isolation: IsolationLevel;
   readonly expiresAtMs: number;
@@ -29,15 +38,20 @@ export type TakenOffer =
 
 /** Offers of one peer that expired untaken, one after the other. */
 interface Lapses {
+  /** Those that held no slot count for less. */
   readonly count: number;
   /** Until when it gets no further offer. */
   readonly untilMs: number;
 }
 
-/** Live offers: as many as there are slots for, and taken ones until they would have expired. */
+/** Live offers: those that hold a slot or a place in the queue, and taken ones until they would have expired. */
 export class OfferBook {
   readonly #clock: Clock;
+  /** All that live; an offer lives as long as any other, so the oldest are the first to expire. */
   readonly #live = new Set<Reservation>();
+  readonly #holding = new Set<Reservation>();
+  readonly #queued = new Set<Reservation>();
+  readonly #byRequester = new Map<PeerKey, Set<Reservation>>();
   readonly #signed = new Map<ObjectId, OfferEntry>();
   /** Taken offers until their expiry, so that a second lease is told apart from an unknown offer. */
   readonly #taken = new Map<ObjectId, number>();
@@ -47,10 +61,21 @@ export class OfferBook {
     this.#clock = clock;
   }
 
-  /** Reservations that have not expired. */
-  live(): readonly Reservation[] {
+  /** Those that hold slots: no more than there are slots. */
+  holding(): Iterable<Reservation> {
     this.#prune();
-    return [...this.#live];
+    return this.#holding;
+  }
+
+  /** Those that hold a place in the queue. */
+  queued(): Iterable<Reservation> {
+    this.#prune();
+    return this.#queued;
+  }
+
+  countOf(requester: PeerKey): number {
+    this.#prune();
+    return this.#byRequester.get(requester)?.size ?? 0;
   }
 
   /** How long a peer must wait, ms: one that leaves offer after offer untaken would hold every slot for nothing. */
@@ -61,18 +86,36 @@ export class OfferBook {
 
   reserve(reservation: Reservation): void {
     this.#live.add(reservation);
+    if (reservation.slots > 0) this.#holding.add(reservation);
+    else this.#queued.add(reservation);
+    const own = this.#byRequester.get(reservation.requester) ?? new Set();
+    this.#byRequester.set(reservation.requester, own.add(reservation));
   }
 
   release(reservation: Reservation): void {
     this.#live.delete(reservation);
+    this.#holding.delete(reservation);
+    this.#queued.delete(reservation);
+    const own = this.#byRequester.get(reservation.requester);
+    own?.delete(reservation);
+    if (own?.size === 0) this.#byRequester.delete(reservation.requester);
   }
 
   /** Makes a reservation takeable under its signed offer. */
   publish(reservation: Reservation, offer: Signed<Offer>): void {
-    this.#live.delete(reservation);
+    this.release(reservation);
     const entry: OfferEntry = { ...reservation, offer };
-    this.#live.add(entry);
+    this.reserve(entry);
     this.#signed.set(offer.id, entry);
+  }
+
+  /** Lets go of an offer that is not wanted; that is no lapse. False if it was not live. */
+  withdraw(offer: ObjectId): boolean {
+    const entry = this.find(offer);
+    if (entry === undefined) return false;
+    this.#signed.delete(offer);
+    this.release(entry);
+    return true;
   }
 
   find(offer: ObjectId): OfferEntry | undefined {
@@ -86,7 +129,7 @@ export class OfferBook {
     const entry = this.#signed.get(offer);
     if (entry === undefined) return { kind: this.#taken.has(offer) ? 'duplicate' : 'unknown' };
     this.#signed.delete(offer);
-    this.#live.delete(entry);
+    this.release(entry);
     this.#taken.set(offer, entry.expiresAtMs);
     this.#lapses.delete(entry.requester);
     return { kind: 'taken', entry };
@@ -95,10 +138,11 @@ export class OfferBook {
   #prune(): void {
     const nowMs = this.#clock.nowMs();
     for (const reservation of this.#live) {
-      if (reservation.expiresAtMs <= nowMs) this.#live.delete(reservation);
+      if (reservation.expiresAtMs > nowMs) break;
+      this.release(reservation);
     }
     for (const [offer, entry] of this.#signed) {
-      if (entry.expiresAtMs > nowMs) continue;
+      if (entry.expiresAtMs > nowMs) break;
       this.#signed.delete(offer);
       this.#noteLapse(entry);
     }
@@ -108,9 +152,9 @@ export class OfferBook {
     }
   }
 
-  #noteLapse({ requester, expiresAtMs }: OfferEntry): void {
-    const count = (this.#lapses.get(requester)?.count ?? 0) + 1;
-    const excess = count - FREE_LAPSED_OFFERS;
+  #noteLapse({ requester, slots, expiresAtMs }: OfferEntry): void {
+    const count = (this.#lapses.get(requester)?.count ?? 0) + (slots > 0 ? 1 : QUEUED_LAPSE_WEIGHT);
+    const excess = Math.ceil(count - FREE_LAPSED_OFFERS);
     const { first, longest } = LAPSE_PAUSE_MS;
     const pauseMs = excess <= 0 ? 0 : Math.min(longest, first * 2 ** (excess - 1));
     this.#lapses.set(requester, { count, untilMs: expiresAtMs + pauseMs });

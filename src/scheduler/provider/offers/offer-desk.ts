@@ -3,6 +3,7 @@ import { type PeerKey, UnixMs } from '../../../domain/ids.ts';
 import type { OfferAsk, OfferResponse } from '../../../domain/messages.ts';
 import { OFFER, type Offer } from '../../../domain/offer.ts';
 import type { Refusal } from '../../../domain/refusal.ts';
+import type { Signed } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { isAbortError } from '../../../lib/errors.ts';
 import type { Random } from '../../../lib/random.ts';
@@ -10,19 +11,32 @@ import { TokenBucket } from '../../../lib/token-bucket.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObject } from '../../../proofs/signed-object.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
-import type { Dispatcher } from '../attempts/dispatcher.ts';
-import { MAX_LIVE_OFFERS_PER_PEER, MAX_RATED_PEERS, OFFER_BURST, OFFERS_PER_SECOND } from '../constants.ts';
+import {
+  MAX_LIVE_OFFERS_PER_PEER,
+  MAX_RATED_PEERS,
+  OFFER_BURST,
+  OFFERS_PER_SECOND,
+  OVERLOAD_RETRY_MS,
+} from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
 import type { JobProviderOptions } from '../options.ts';
+import { computeFootprint, type HostGauge } from '../queue/host-gauge.ts';
+import type { Plan, QueuePlanner } from '../queue/queue-planner.ts';
+import { priorityOf } from '../queue/urgency.ts';
 import type { Admission, Admitted } from './admission.ts';
 import type { OfferBook, Reservation } from './offer-book.ts';
 import { createRefusal, type RefusalTally } from './refusals.ts';
+
+export type Proposal =
+  | { readonly kind: 'offer'; readonly offer: Signed<Offer> }
+  | { readonly kind: 'refused'; readonly refusal: Refusal };
 
 export interface OfferDeskModules {
   readonly identity: EnvelopeSigner;
   readonly admission: Admission;
   readonly offers: OfferBook;
-  readonly dispatcher: Dispatcher;
+  readonly planner: QueuePlanner;
+  readonly gauge: HostGauge;
   readonly refusals: RefusalTally;
   readonly clock: Clock;
   readonly random: Random;
@@ -31,7 +45,7 @@ export interface OfferDeskModules {
   readonly isDraining: () => boolean;
 }
 
-/** Answers offer requests from their terms alone; an offer holds its slots from before it is signed. */
+/** Answers offer requests from their terms alone; an offer holds its slot or its place from before it is signed. */
 export class OfferDesk {
   readonly #modules: OfferDeskModules;
   readonly #options: JobProviderOptions;
@@ -54,13 +68,21 @@ export class OfferDesk {
 
   async answer(requester: PeerKey, request: OfferAsk): Promise<OfferResponse> {
     this.#lastRequestAtMs = UnixMs(this.#modules.clock.nowMs());
+    const proposal = await this.propose(requester, request);
+    return proposal.kind === 'refused' ? this.#refuse(proposal.refusal) : { kind: 'offer', offer: proposal.offer.wire };
+  }
+
+  /** An offer that holds what it needs, as if it had been asked for; a refusal is not counted. */
+  async propose(requester: PeerKey, request: Omit<OfferAsk, 'op'>): Promise<Proposal> {
+    await this.#modules.gauge.refresh();
+    // From here until the offer is reserved nothing is awaited: no other can take what it was judged by.
     const early = this.#judgeNode(requester);
-    if (early !== undefined) return this.#refuse(early);
-    const answer = this.#modules.admission.judge(requester, request);
-    if (answer.kind === 'refused') return this.#refuse(answer.refusal);
-    const slots = this.#modules.dispatcher.plan(requester, request.attempts);
-    if (slots === undefined) return this.#refuse(this.#describeFull());
-    return await this.#offer(requester, request, { ...answer.admitted, slots });
+    if (early !== undefined) return { kind: 'refused', refusal: early };
+    const answer = this.#modules.admission.judge(requester, { op: 'ask', ...request });
+    if (answer.kind === 'refused') return answer;
+    const plan = this.#modules.planner.plan({ requester, ...request });
+    if (plan.kind === 'full') return { kind: 'refused', refusal: plan.refusal };
+    return { kind: 'offer', offer: await this.#offer(requester, request, { ...answer.admitted, plan }) };
   }
 
   #judgeNode(requester: PeerKey): Refusal | undefined {
@@ -69,17 +91,20 @@ export class OfferDesk {
     const rate =
       this.#rates.get(requester) ?? new TokenBucket({ perSecond: OFFERS_PER_SECOND, burst: OFFER_BURST }, nowMs);
     this.#rates.set(requester, rate);
-    if (!rate.take(nowMs)) return createRefusal('RATE_LIMITED', `more than ${OFFERS_PER_SECOND} requests a second`);
+    if (!rate.take(nowMs)) {
+      return createRefusal('RATE_LIMITED', `more than ${OFFERS_PER_SECOND} requests a second`, 1_000);
+    }
     const pauseMs = this.#modules.offers.pauseOf(requester);
-    if (pauseMs > 0) return createRefusal('RATE_LIMITED', `it left its offers untaken: none for another ${pauseMs} ms`);
-    const live = this.#modules.offers.live().filter((offer) => offer.requester === requester).length;
-    if (live < MAX_LIVE_OFFERS_PER_PEER) return undefined;
-    return createRefusal('RATE_LIMITED', `${live} offers to this requester are open`);
-  }
-
-  #describeFull(): Refusal {
-    const { total, reserved, running } = this.#modules.dispatcher.use();
-    return createRefusal('AT_CAPACITY', `${total} slots: ${running} running, ${reserved} reserved`);
+    if (pauseMs > 0) {
+      const detail = `it left its offers untaken: none for another ${pauseMs} ms`;
+      return createRefusal('RATE_LIMITED', detail, Math.max(1, Math.ceil(pauseMs)));
+    }
+    const live = this.#modules.offers.countOf(requester);
+    if (live >= MAX_LIVE_OFFERS_PER_PEER) {
+      return createRefusal('RATE_LIMITED', `${live} offers to this requester are open`);
+    }
+    const overload = this.#modules.gauge.describeOverload();
+    return overload === undefined ? undefined : createRefusal('AT_CAPACITY', overload, OVERLOAD_RETRY_MS);
   }
 
   #refuse(refusal: Refusal): OfferResponse {
@@ -90,13 +115,24 @@ export class OfferDesk {
 
   async #offer(
     requester: PeerKey,
-    request: OfferAsk,
-    terms: Admitted & { readonly slots: number },
-  ): Promise<OfferResponse> {
+    request: Omit<OfferAsk, 'op'>,
+    terms: Admitted & { readonly plan: Exclude<Plan, { kind: 'full' }> },
+  ): Promise<Signed<Offer>> {
     const { clock, offers, metrics, logger } = this.#modules;
     const expiresAtMs = clock.nowMs() + this.#options.parameters.offerTtlMs;
-    const { executor, isolation, slots } = terms;
-    const reservation: Reservation = { requester, attempts: request.attempts, slots, executor, isolation, expiresAtMs };
+    const { executor, isolation, plan } = terms;
+    const reservation: Reservation = {
+      requester,
+      attempts: request.attempts,
+      slots: plan.kind === 'start' ? 1 : 0,
+      startsWithinMs: plan.kind === 'start' ? null : plan.startsWithinMs,
+      priority: priorityOf(request.terms),
+      footprint: computeFootprint(request.terms.resources),
+      expectedMs: plan.expectedMs,
+      executor,
+      isolation,
+      expiresAtMs,
+    };
     offers.reserve(reservation);
     try {
       const value = this.#describeOffer(reservation, request, terms.price);
@@ -104,8 +140,8 @@ export class OfferDesk {
       offers.publish(reservation, offer);
       this.#offersMade += 1;
       metrics.offers.increment();
-      this.#warm(reservation);
-      return { kind: 'offer', offer: offer.wire };
+      if (reservation.slots > 0) this.#warm(reservation);
+      return offer;
     } catch (error) {
       offers.release(reservation);
       logger.error({ error }, 'an offer could not be signed');
@@ -113,7 +149,7 @@ export class OfferDesk {
     }
   }
 
-  #describeOffer(reservation: Reservation, request: OfferAsk, price: bigint): Offer {
+  #describeOffer(reservation: Reservation, request: Omit<OfferAsk, 'op'>, price: bigint): Offer {
     return {
       type: 'fogproof/offer@1',
       network: this.#options.networkId,
@@ -126,6 +162,7 @@ export class OfferDesk {
       price: price.toString(),
       isolation: reservation.isolation,
       instrumenter: reservation.executor.instrumenter,
+      ...(reservation.startsWithinMs === null ? {} : { startsWithinMs: reservation.startsWithinMs }),
       expiresAtMs: UnixMs(reservation.expiresAtMs),
     };
   }

@@ -4,8 +4,10 @@ import type { Clock } from '../../../lib/clock.ts';
 import type { NoWorkExplanation } from '../../interface.ts';
 import { MAX_DETAIL_CHARS } from '../constants.ts';
 
-export function createRefusal(code: RefusalCode, detail: string): Refusal {
-  return { code, detail: detail.slice(0, MAX_DETAIL_CHARS) };
+/** @param retryAfterMs when it is worth asking again; without, whoever asks decides */
+export function createRefusal(code: RefusalCode, detail: string, retryAfterMs?: number): Refusal {
+  const refusal = { code, detail: detail.slice(0, MAX_DETAIL_CHARS) };
+  return retryAfterMs === undefined ? refusal : { ...refusal, retryAfterMs };
 }
 
 type TalliedRefusal = NoWorkExplanation['refusals'][number];

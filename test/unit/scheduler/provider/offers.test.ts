@@ -3,6 +3,8 @@ import type { Resources } from '../../../../src/domain/job.ts';
 import type { OfferResponse } from '../../../../src/domain/messages.ts';
 import { OFFER } from '../../../../src/domain/offer.ts';
 import { openSigned } from '../../../../src/proofs/signed-object.ts';
+import { RETRY_AFTER_MS } from '../../../../src/scheduler/provider/constants.ts';
+import { JOB_PROVIDER_DEFAULTS } from '../../../../src/scheduler/provider/options.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import { ScriptedExecutor } from '../../../support/provider-executor.ts';
 import { leaseIdOf, PARAMETERS, ProviderRig, type ProviderRigOptions, termsOf } from '../../../support/provider-rig.ts';
@@ -17,6 +19,7 @@ function refusalOf(answer: OfferResponse) {
   return answer.kind === 'refused' ? answer.refusal : undefined;
 }
 
+const NO_QUEUE = { ...JOB_PROVIDER_DEFAULTS.queue, attempts: 0 };
 const PRICE = [{ capabilityClass: 'cpu' as const, price: '3600' }];
 
 describe('an offer', () => {
@@ -110,18 +113,22 @@ describe('an offer', () => {
   });
 
   it('holds a slot until it expires', async () => {
-    const rig = await ProviderRig.start();
+    const rig = await ProviderRig.start({ provider: { queue: NO_QUEUE } });
     const requester = await rig.requester();
     const ask = async () => await requester.ask(await requester.signJobs(requester.describeJob()));
     expect((await ask()).kind).toBe('offer');
     expect((await ask()).kind).toBe('offer');
-    expect(refusalOf(await ask())).toEqual({ code: 'AT_CAPACITY', detail: '2 slots: 0 running, 2 reserved' });
+    expect(refusalOf(await ask())).toEqual({
+      code: 'AT_CAPACITY',
+      detail: '2 slots: 0 running, 2 reserved; it has no queue',
+      retryAfterMs: RETRY_AFTER_MS.shortest,
+    });
     await rig.clock.advance(PARAMETERS.offerTtlMs);
     expect((await ask()).kind).toBe('offer');
   });
 
   it('is refused for ever longer to a requester that leaves its offers untaken, and only to it', async () => {
-    const rig = await ProviderRig.start();
+    const rig = await ProviderRig.start({ provider: { queue: NO_QUEUE } });
     const squatter = await rig.requester(9);
     const honest = await rig.requester(8);
     const ask = async (who: typeof squatter) => await who.ask(await who.signJobs(who.describeJob()));
@@ -148,7 +155,7 @@ describe('an offer', () => {
   });
 
   it('never gives more slots than there are, however many ask at once', async () => {
-    const rig = await ProviderRig.start();
+    const rig = await ProviderRig.start({ provider: { queue: NO_QUEUE } });
     const requester = await rig.requester();
     const jobs = await Promise.all(Array.from({ length: 8 }, () => requester.signJobs(requester.describeJob())));
     const answers = await Promise.all(jobs.map((job) => requester.ask(job)));
