@@ -5,6 +5,7 @@ import type { JobId, LeaseId } from '../../src/domain/ids.ts';
 import { BlobShelf } from './blob-shelf.ts';
 import { checkAnchors } from './checks/anchors.ts';
 import { checkAttempts } from './checks/attempts.ts';
+import { checkBatches } from './checks/batches.ts';
 import { checkJobBlobs } from './checks/blobs.ts';
 import { checkCheckpoints } from './checks/checkpoints.ts';
 import { checkEntries } from './checks/entries.ts';
@@ -36,6 +37,7 @@ export async function checkHistories(folders: readonly string[], options: Histor
   for (const issued of context.issued.values()) checkCountedOn(context, issued, RESULTS_KEPT_MS);
   for (const provided of [...context.provided.values()].flat()) await checkProvided(context, provided);
   for (const node of nodes) {
+    await checkBatches(context, node);
     await checkSnapshots(context, node);
     await checkAnchors(context, node);
   }

@@ -1,5 +1,5 @@
+import { ENTRY_READERS } from '../../../src/node/repair/entry-readers.ts';
 import { NAMESPACES, type NamespaceName } from '../../../src/storage/namespaces.ts';
-import { ENTRY_READERS } from '../decoders.ts';
 import { type OpenedNode, readRange } from '../open-node.ts';
 import type { Tally } from '../tally.ts';
 

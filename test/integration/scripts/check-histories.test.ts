@@ -12,6 +12,7 @@ import { createAnchoringMetrics } from '../../../src/chain/anchoring/metrics.ts'
 import { StoredTrees } from '../../../src/chain/anchoring/stored-tree.ts';
 import { CHECKPOINT } from '../../../src/domain/checkpoint.ts';
 import { type JobId, LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import { JobBatchId } from '../../../src/domain/job-batch.ts';
 import { LEASE } from '../../../src/domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../../src/domain/receipt.ts';
 import type { SignedWire } from '../../../src/domain/signed.ts';
@@ -29,6 +30,7 @@ import {
   LEASE_RECORD_CODEC,
   type LeaseRecord,
 } from '../../../src/scheduler/provider/leases/lease-record.ts';
+import { BatchStore, createBatchRecord } from '../../../src/scheduler/requester/batches/batch-store.ts';
 import type { LevelDatabase } from '../../../src/storage/level-database.ts';
 import { receiptLeaf } from '../../support/anchoring-rig.ts';
 import { HistoryRun } from '../../support/history-run.ts';
@@ -178,6 +180,17 @@ async function addLeaves(database: LevelDatabase): Promise<void> {
   await intake.stop();
 }
 
+/** A batch with the given jobs at its places. */
+async function putJobBatch(planted: PlantedRun, jobs: readonly JobId[]): Promise<void> {
+  const batch = JobBatchId('night');
+  await planted.edit('requester', async (database) => {
+    const store = new BatchStore(database);
+    const createdAtMs = UnixMs(1);
+    await store.put(batch, createBatchRecord({ name: 'night', size: jobs.length, digest: 'none', createdAtMs }));
+    return jobs.map((job, index) => store.placeOperation({ batch, index, job }));
+  });
+}
+
 async function plantBatches(planted: PlantedRun): Promise<void> {
   await planted.edit('requester', async (database) => {
     await addLeaves(database);
@@ -189,6 +202,7 @@ describe('a run of real daemons', () => {
   it('keeps every invariant, and all but anchoring are shown on something', async () => {
     await using planted = await copy();
     await plantBatches(planted);
+    await putJobBatch(planted, [facts.jobs.single, facts.jobs.double]);
     const report = await check(planted);
     expect(broken(report), renderReport(report)).toEqual([]);
     const empty = report.invariants.filter(({ checked }) => checked === 0).map(({ id }) => id);
@@ -277,6 +291,11 @@ const PLANTS: readonly Plant[] = [
       const told = encodeEntry({ ...end, view: { ...end.view, state: 'cancelled' } });
       await planted.put('requester', 'jobs', key, told);
     },
+  },
+  {
+    what: 'one job stands at two places of a batch',
+    finds: 'batches-filled',
+    plant: (planted) => putJobBatch(planted, [facts.jobs.single, facts.jobs.single]),
   },
   {
     what: 'an attempt has no lease',

@@ -16,11 +16,11 @@ const recordSchema = z.strictObject({
 });
 export type BatchRecord = z.output<typeof recordSchema>;
 
-const RECORD_CODEC: Codec<BatchRecord> = {
+export const BATCH_RECORD_CODEC: Codec<BatchRecord> = {
   encode: (record) => encodeUtf8(JSON.stringify(record)),
   decode: (bytes) => recordSchema.parse(JSON.parse(decodeUtf8(bytes))),
 };
-const JOB_CODEC: Codec<JobId> = {
+export const BATCH_PLACE_CODEC: Codec<JobId> = {
   encode: encodeUtf8,
   decode: (bytes) => JobId(decodeUtf8(bytes)),
 };
@@ -43,8 +43,8 @@ export class BatchStore {
   readonly #places: Repository<JobId>;
 
   constructor(database: Database) {
-    this.#records = database.repository('job-batches', RECORD_CODEC);
-    this.#places = database.repository('job-batches', JOB_CODEC);
+    this.#records = database.repository('job-batches', BATCH_RECORD_CODEC);
+    this.#places = database.repository('job-batches', BATCH_PLACE_CODEC);
   }
 
   /** Durable when it resolves. */
