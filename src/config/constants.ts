@@ -14,6 +14,9 @@ export const MAX_INVITE_LENGTH = 32 * 1024;
 export const BLOB_DISK_SHARE = 0.1;
 export const BLOB_MAX_BYTES = 20 * 2 ** 30;
 
+/** Share of memory and disk that jobs leave free by default, 1 GiB at most. */
+export const RESERVE_SHARE = 0.02;
+
 /** Largest default size of the snapshots' disk space, in bytes; its share of the disk is that of blobs. */
 export const SNAPSHOT_MAX_BYTES = 4 * 2 ** 30;
 

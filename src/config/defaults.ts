@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname } from 'node:path';
-import { BLOB_DISK_SHARE, BLOB_MAX_BYTES, SNAPSHOT_MAX_BYTES } from './constants.ts';
+import { BLOB_DISK_SHARE, BLOB_MAX_BYTES, RESERVE_SHARE, SNAPSHOT_MAX_BYTES } from './constants.ts';
 import { computeDataPaths } from './paths.ts';
 import type { NodeConfigInput } from './schema.ts';
 
@@ -52,6 +52,13 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       trustedRequesters: [],
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
+      queue: { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: '30s', maxWorkMs: '30m' },
+      host: {
+        reserveMemoryBytes: Math.min(GIB, Math.floor(host.memoryBytes * RESERVE_SHARE)),
+        reserveDiskBytes: Math.min(GIB, Math.floor(host.diskBytes * RESERVE_SHARE)),
+        maxLoopDelayMs: 500,
+        maxCpuPressurePercent: 100,
+      },
     },
     request: { maxActiveJobs: 100_000 },
     blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },

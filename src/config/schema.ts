@@ -119,6 +119,22 @@ export const nodeConfigSchema = z.strictObject({
       'gpu-datacentre': decimalSchema,
       tee: decimalSchema,
     }),
+    queue: z.strictObject({
+      attempts: z.int().min(0).max(1_000_000).describe('leased jobs that may wait for a slot; 0: none'),
+      attemptsPerRequester: z.int().min(1).max(1_000_000).describe('those of one requester'),
+      maxWaitMs: duration(1, 60_000).describe('longest expected wait with which a job is still taken'),
+      maxWorkMs: duration(1_000, DAY_MS).describe('how long the waiting jobs of one requester may keep all slots busy'),
+    }),
+    host: z.strictObject({
+      reserveMemoryBytes: size(0, 2 ** 50).describe('memory that jobs leave free'),
+      reserveDiskBytes: size(0, 2 ** 50).describe('disk space that the outputs of jobs leave free'),
+      maxLoopDelayMs: duration(10, 60_000).describe('how late the daemon may be before it takes no more jobs'),
+      maxCpuPressurePercent: z
+        .int()
+        .min(1)
+        .max(100)
+        .describe('share of time in which programs may wait for a processor; 100: no limit'),
+    }),
   }),
   request: z.strictObject({ maxActiveJobs: z.int().min(1).max(10_000_000).describe('own jobs not yet ended') }),
   blobs: z.strictObject({ maxBytes: size(2 ** 20, 2 ** 50).describe('disk that blobs may take') }),

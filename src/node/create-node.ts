@@ -13,8 +13,9 @@ import { Libp2pNetwork } from '../network/libp2p-network.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
+import { ProcHostCapacity } from '../sandbox/host/proc-host-capacity.ts';
 import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-cache/instrumented-cache.ts';
-import type { Executor } from '../sandbox/interface.ts';
+import type { Executor, HostCapacity } from '../sandbox/interface.ts';
 import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
 import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
@@ -93,7 +94,8 @@ export async function createNode(
   const shared = { ...common, network, blobs, grants, database, receiptNotes, snapshots: { store, fetcher } };
   const requester = createRequester(loaded, shared);
   stack.defer(() => requester.stop());
-  const provider = createProvider(loaded, { ...shared, executors });
+  const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
+  const provider = createProvider(loaded, { ...shared, executors, host });
   stack.defer(() => provider.stop());
   stack.use(serveBlobs(network, { blobs, snapshots: store }, grants));
 
@@ -200,7 +202,7 @@ function createRequester({ config, network: definition }: LoadedConfig, parts: S
 
 function createProvider(
   { config, network: definition }: LoadedConfig,
-  parts: SchedulerParts & { readonly executors: readonly Executor[] },
+  parts: SchedulerParts & { readonly executors: readonly Executor[]; readonly host: HostCapacity },
 ): JobProvider {
   const { provide, results, snapshots } = config;
   return new JobProvider(
@@ -222,6 +224,8 @@ function createProvider(
       trustedRequesters: provide.trustedRequesters,
       isolationForStrangers: provide.isolationForStrangers,
       pricesPerHour: [{ capabilityClass: 'cpu', price: provide.pricesPerHour.cpu }],
+      queue: provide.queue,
+      host: provide.host,
       resultsKeptForMs: results.keepForMs,
       snapshots: {
         share: snapshots.timePercent / 100,

@@ -89,5 +89,5 @@ export const JOB_PROVIDER_DEFAULTS = {
   },
   // Two full batches of a requester (MAX_LIVE_ATTEMPTS_PER_PEER).
   queue: { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: 30_000, maxWorkMs: 1_800_000 },
-  host: { reserveMemoryBytes: 2 ** 28, reserveDiskBytes: 2 ** 30, maxLoopDelayMs: 500, maxCpuPressure: 100 },
+  host: { reserveMemoryBytes: 2 ** 28, reserveDiskBytes: 2 ** 30, maxLoopDelayMs: 500, maxCpuPressurePercent: 100 },
 } as const satisfies Omit<JobProviderOptions, 'networkId' | 'parameters'>;

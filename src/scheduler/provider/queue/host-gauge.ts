@@ -19,7 +19,7 @@ export interface HostLimits {
   /** Mean delay of the event loop above which no new work is taken, ms. */
   readonly maxLoopDelayMs: number;
   /** Share of time in which something on the host waited for a processor, percent; 100 is no limit. */
-  readonly maxCpuPressure: number;
+  readonly maxCpuPressurePercent: number;
 }
 
 /** What attempts hold, or may hold, of the host. */
@@ -88,12 +88,12 @@ export class HostGauge {
   describeOverload(): string | undefined {
     if (this.#measure === null) return undefined;
     const { loopDelayMs, cpuPressure } = this.#measure;
-    const { maxLoopDelayMs, maxCpuPressure } = this.#limits;
+    const { maxLoopDelayMs, maxCpuPressurePercent } = this.#limits;
     if (loopDelayMs > maxLoopDelayMs) {
       return `its event loop is ${Math.round(loopDelayMs)} ms late, at most ${maxLoopDelayMs} ms are allowed`;
     }
-    if (cpuPressure !== null && cpuPressure > maxCpuPressure) {
-      return `programs wait for a processor ${Math.round(cpuPressure)} % of the time, at most ${maxCpuPressure} % are allowed`;
+    if (cpuPressure !== null && cpuPressure > maxCpuPressurePercent) {
+      return `programs wait for a processor ${Math.round(cpuPressure)} % of the time, at most ${maxCpuPressurePercent} % are allowed`;
     }
     return undefined;
   }
