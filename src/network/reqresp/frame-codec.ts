@@ -43,11 +43,22 @@ export interface Frame {
   readonly body: Uint8Array;
 }
 
+/** A body of which the end stays where it is: it is written after the rest, uncopied. */
+export interface SplitBody {
+  readonly head: Uint8Array;
+  readonly tail: Uint8Array;
+}
+
 /** A frame with its length in front, in one piece. */
 export function encodeFrame(kind: FrameKind, id: number, body: Uint8Array): Uint8Array {
+  return encodeFrameHead({ kind, id, body }, 0);
+}
+
+/** A frame up to the last `tailBytes` of its body. */
+export function encodeFrameHead({ kind, id, body }: Frame, tailBytes: number): Uint8Array {
   const idBytes = id < 24 ? 1 : id < 0x100 ? 2 : id < 0x1_0000 ? 3 : 5;
-  const length = 2 + idBytes + body.length;
-  const bytes = new Uint8Array(FRAME_PREFIX_BYTES + length);
+  const length = 2 + idBytes + body.length + tailBytes;
+  const bytes = new Uint8Array(FRAME_PREFIX_BYTES + length - tailBytes);
   bytes[0] = length >>> 24;
   bytes[1] = length >>> 16;
   bytes[2] = length >>> 8;

@@ -1,13 +1,23 @@
 import type { Stream } from '@libp2p/interface';
 import type { PeerKey } from '../../domain/ids.ts';
+import { MAX_BLOB_CHUNK_BYTES } from '../../domain/messages.ts';
 import { encodeCanonical } from '../../lib/canonical-cbor.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import { NetworkError } from '../errors.ts';
 import type { ProtocolMessages, ProtocolName, RequestHandler } from '../interface.ts';
-import { encodeFrame, FRAME_KINDS, type Frame, MAX_FRAME_HEAD_BYTES, NULL_BODY } from './frame-codec.ts';
+import {
+  encodeFrame,
+  encodeFrameHead,
+  FRAME_KINDS,
+  type Frame,
+  MAX_FRAME_HEAD_BYTES,
+  NULL_BODY,
+  type SplitBody,
+} from './frame-codec.ts';
 import { FramedStream } from './framed-stream.ts';
 import { InboundCall } from './inbound-call.ts';
+import { encodeLeafPartHead } from './leaf-part-codec.ts';
 import { decodeBody, decodeMessage, encodeMessage } from './message-codec.ts';
 import type { ProtocolSpec, Violation } from './protocols.ts';
 import {
@@ -30,6 +40,8 @@ export interface InboundStreamOptions<Name extends ProtocolName> {
   readonly onHandlerError: (error: unknown) => void;
   readonly onClose: () => void;
 }
+
+const NO_BYTES = new Uint8Array();
 
 /** The responder's end of a kept stream. */
 export class InboundStream<Name extends ProtocolName> {
@@ -155,14 +167,27 @@ export class InboundStream<Name extends ProtocolName> {
   async #answerMany(call: InboundCall, answer: () => AsyncIterable<ProtocolMessages[Name]['response']>): Promise<void> {
     for await (const response of answer()) {
       if (call.isCancelled) return;
-      const body = this.#encode(response);
-      await call.takeCredit(body.length);
-      if (call.isCancelled) return;
-      await this.#framed.writer.send(encodeFrame(FRAME_KINDS.response, call.id, body));
+      await this.#sendResponse(call, response);
     }
     if (call.isCancelled) return;
     this.#release(call);
     this.#write(FRAME_KINDS.end, call.id, NULL_BODY);
+  }
+
+  async #sendResponse(call: InboundCall, response: ProtocolMessages[Name]['response']): Promise<void> {
+    const { head, tail } = this.#encodeSplit(response);
+    await call.takeCredit(head.length + tail.length);
+    if (call.isCancelled) return;
+    const frame = encodeFrameHead({ kind: FRAME_KINDS.response, id: call.id, body: head }, tail.length);
+    await this.#framed.writer.send(frame, tail);
+  }
+
+  #encodeSplit(response: ProtocolMessages[Name]['response']): SplitBody {
+    const isLeafPart = 'kind' in response && response.kind === 'leaf-part';
+    if (!isLeafPart || response.bytes.length > MAX_BLOB_CHUNK_BYTES) {
+      return { head: this.#encode(response), tail: NO_BYTES };
+    }
+    return { head: encodeLeafPartHead(response), tail: response.bytes };
   }
 
   #encode(response: ProtocolMessages[Name]['response']): Uint8Array {

@@ -1,5 +1,8 @@
 import { RESPONSE_OVERHEAD_BYTES } from '../constants.ts';
 
+/** A body of this many bytes came in several pieces of the connection and was put together in a buffer of its own. */
+const OWN_BUFFER_BYTES = 128 * 1024;
+
 export interface OutboundCallOptions {
   readonly windowBytes: number;
   /** Gives the other side credit for bytes that were taken. */
@@ -30,8 +33,8 @@ export class OutboundCall {
   accept(body: Uint8Array): boolean {
     if (this.#windowBytes <= 0) return false;
     this.#windowBytes -= body.length + RESPONSE_OVERHEAD_BYTES;
-    // The view's bytes belong to the connection's buffer: what waits here is copied out of it.
-    this.#queue.push(body.slice());
+    // A small body is a view of a larger buffer of the connection's: what waits here is copied out of it.
+    this.#queue.push(body.length >= OWN_BUFFER_BYTES ? body : body.slice());
     this.#resume();
     return true;
   }

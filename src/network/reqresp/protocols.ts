@@ -79,7 +79,7 @@ export const PROTOCOLS = {
     maxInFlight: 64,
     requestsPerSecond: 4096,
     burst: 8192,
-    windowBytes: 64 * 1024,
+    windowBytes: 1024 * 1024,
     request: blobRequestSchema,
     response: blobResponseSchema,
   },

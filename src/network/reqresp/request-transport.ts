@@ -12,6 +12,7 @@ import type { NetworkMetrics } from '../metrics.ts';
 import { CallWait } from './call-wait.ts';
 import { DeadlineQueue } from './deadline-queue.ts';
 import { InboundStream } from './inbound-stream.ts';
+import { decodeLeafPart } from './leaf-part-codec.ts';
 import { requestLocally, streamLocally } from './local-transport.ts';
 import { decodeMessage, encodeMessage } from './message-codec.ts';
 import { OutboundStream } from './outbound-stream.ts';
@@ -270,6 +271,8 @@ export class RequestTransport implements PeerTransport {
 
   #decodeResponse<Name extends ProtocolName>(peer: PeerKey, protocol: Name, bytes: Uint8Array): Response<Name> {
     const spec = this.#specs[protocol] as ProtocolSpec<Name>;
+    const leafPart = protocol === 'blob' ? decodeLeafPart(bytes) : null;
+    if (leafPart !== null) return leafPart as Response<Name>;
     try {
       return decodeMessage({ protocol, schema: spec.response, maxBytes: spec.maxResponseBytes }, bytes);
     } catch (error) {

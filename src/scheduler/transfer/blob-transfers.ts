@@ -48,6 +48,10 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
     const { blob, sizeBytes } = request;
     const held = await this.#modules.blobs.stat(blob);
     let bytesMoved = 0;
+    // One that is here in plain is encrypted then.
+    if (held?.sizeBytes === sizeBytes && request.isPrivate === true) {
+      await this.#modules.blobs.receive(blob, sizeBytes, nothing(), { isPrivate: true });
+    }
     if (held?.sizeBytes !== sizeBytes || request.provenBy !== undefined) {
       bytesMoved = await this.#counted(() => this.#fetch(request, options));
     }
@@ -179,7 +183,9 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
       }
     };
     const chunks = count(fetchChunks({ transport }, { peer, blob, sizeBytes }, options));
-    if ((await blobs.stat(blob)) === undefined) await blobs.receive(blob, sizeBytes, chunks);
+    if ((await blobs.stat(blob)) === undefined) {
+      await blobs.receive(blob, sizeBytes, chunks, { isPrivate: request.isPrivate ?? false });
+    }
     // A store takes a blob that it has as received without looking: who must prove it sends it all the same.
     if (request.provenBy !== undefined && moved < sizeBytes) for await (const _chunk of chunks);
     if (request.provenBy !== undefined && formatRawId(hash.digest()) !== (blob as string)) {
@@ -188,6 +194,8 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
     return moved;
   }
 }
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}
 
 function describeTreeShape({ blob, sizeBytes }: BlobFetchRequest): BlobShape {
   if (sizeBytes <= BLOB_LEAF_BYTES) throw new TransferError({ code: 'TRANSFER_BAD_SIZE', blob, sizeBytes });

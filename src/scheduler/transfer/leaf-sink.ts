@@ -35,6 +35,7 @@ export class ReceptionSink implements LeafSink, AsyncDisposable {
   readonly #isPrivate: boolean;
   #opening: Promise<BlobReception> | null = null;
   #reception: BlobReception | null = null;
+  readonly #adding = new Map<number, Promise<void>>();
 
   constructor(
     modules: ReceptionSinkModules,
@@ -74,7 +75,19 @@ export class ReceptionSink implements LeafSink, AsyncDisposable {
   }
 
   async addLeaf(leaf: number, bytes: Uint8Array, peer: PeerKey): Promise<void> {
-    await this.#reception?.addLeaf(leaf, bytes);
+    // A store takes a leaf that it has without looking: only whose bytes were looked at has shown that it has them.
+    for (let other = this.#adding.get(leaf); other !== undefined; other = this.#adding.get(leaf)) {
+      await other.catch(() => undefined);
+      if (this.#adding.get(leaf) === other) this.#adding.delete(leaf);
+    }
+    if (this.hasLeaf(leaf)) return;
+    const adding = this.#reception?.addLeaf(leaf, bytes) ?? Promise.resolve();
+    this.#adding.set(leaf, adding);
+    try {
+      await adding;
+    } finally {
+      if (this.#adding.get(leaf) === adding) this.#adding.delete(leaf);
+    }
     this.#modules.supplied.of(peer, this.#blob, this.shape.leafCount).add(leaf);
   }
 
