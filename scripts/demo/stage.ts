@@ -131,11 +131,15 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Starts a daemon in the foreground, in its own process group, its log in a file. */
-  startDaemon(actor: Actor, args: readonly string[]): RunningDaemon {
+  startDaemon(
+    actor: Actor,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+  ): RunningDaemon {
     const logFile = this.path(`${actor.name}.log`);
     const child = spawn(this.#launcher, args, {
       cwd: this.directory,
-      env: this.#environment(actor),
+      env: { ...this.#environment(actor), ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });

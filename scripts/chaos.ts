@@ -1,0 +1,152 @@
+/**
+ * npm run chaos: real daemons under faults, scenario after scenario, each from a seed. Every job that was acknowledged has
+ * to end, with the right result, and the histories of all nodes have to agree. Exit code 1 if something is not so.
+ */
+import { readFile, writeFile } from 'node:fs/promises';
+import { parseArgs } from 'node:util';
+import { type Plan, PROFILES, type Profile } from './chaos/plan.ts';
+import { renderMarkdown, renderText } from './chaos/report.ts';
+import { type ChaosOptions, runChaos } from './chaos/run.ts';
+
+const HELP = `Usage: npm run chaos [-- OPTION...]
+
+  --minutes M     goes on until so many minutes have passed; 4 if nothing else is asked for
+  --kills N       goes on until daemons were killed so often
+  --points all    goes on until each side of each crash point was died at --times times
+  --times N       5 by default
+  --scenarios N   so many scenarios
+  --profile P     mixed, kills or points; several separated by commas take turns
+  --seed S        of the first scenario, the next ones count on; chosen anew by default
+  --replay FILE   the plan of one scenario, as a failed one leaves it
+  --ci            4 minutes: one fixed seed, then fresh ones
+  --from WHAT     dist (default) or src
+  --report FILE   also writes the result as Markdown`;
+
+const CI_SEED = 20_261_121;
+const CI_MINUTES = 4;
+/** What making identities and the run in peace take, minutes. */
+const CI_MARGIN_MINUTES = 1.5;
+const MOST_SEED = 1_000_000_000;
+
+class UsageProblem extends Error {}
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      minutes: { type: 'string' },
+      kills: { type: 'string' },
+      points: { type: 'string' },
+      times: { type: 'string', default: '5' },
+      scenarios: { type: 'string' },
+      profile: { type: 'string' },
+      seed: { type: 'string' },
+      replay: { type: 'string' },
+      ci: { type: 'boolean', default: false },
+      from: { type: 'string', default: 'dist' },
+      report: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  return values;
+}
+type Arguments = ReturnType<typeof readArguments>;
+
+function readNumber(name: string, text: string): number {
+  const value = Number(text);
+  if (text === '' || !Number.isFinite(value) || value < 0)
+    throw new UsageProblem(`--${name} ${text}: expected a number`);
+  return value;
+}
+
+function* countFrom(seed: number): Generator<number> {
+  for (let next = seed; ; next += 1) yield next;
+}
+
+function* fixedThenFresh(fresh: number): Generator<number> {
+  yield CI_SEED;
+  yield* countFrom(fresh);
+}
+
+function readProfiles({ profile, points, kills }: Arguments): readonly Profile[] {
+  if (profile !== undefined) {
+    return profile.split(',').map((name) => {
+      const known = PROFILES.find((candidate) => candidate === name);
+      if (known === undefined) throw new UsageProblem(`--profile ${name}: expected ${PROFILES.join(', ')}`);
+      return known;
+    });
+  }
+  if (points !== undefined && kills !== undefined) return ['points', 'kills', 'mixed'];
+  if (points !== undefined) return ['points'];
+  return kills === undefined ? ['mixed'] : ['kills', 'mixed'];
+}
+
+function readUntil(given: Arguments): ChaosOptions['until'] {
+  const { minutes, kills, scenarios, points, times, ci } = given;
+  if (points !== undefined && points !== 'all') throw new UsageProblem(`--points ${points}: expected all`);
+  const until = {
+    ...(minutes === undefined ? {} : { minutes: readNumber('minutes', minutes) }),
+    ...(kills === undefined ? {} : { kills: readNumber('kills', kills) }),
+    ...(scenarios === undefined ? {} : { scenarios: readNumber('scenarios', scenarios) }),
+    ...(points === undefined ? {} : { timesEachPoint: readNumber('times', times) }),
+  };
+  if (ci) return { ...until, minutes: CI_MINUTES - CI_MARGIN_MINUTES, scenarios: 2 };
+  return Object.keys(until).length === 0 ? { minutes: CI_MINUTES } : until;
+}
+
+async function readOptions(given: Arguments, signal: AbortSignal): Promise<ChaosOptions> {
+  if (given.from !== 'dist' && given.from !== 'src')
+    throw new UsageProblem(`--from ${given.from}: expected dist or src`);
+  const fresh = given.seed === undefined ? Date.now() % MOST_SEED : readNumber('seed', given.seed);
+  return {
+    from: given.from,
+    seeds: given.ci ? fixedThenFresh(fresh) : countFrom(fresh),
+    profiles: readProfiles(given),
+    until: readUntil(given),
+    ...(given.replay === undefined ? {} : { replay: JSON.parse(await readFile(given.replay, 'utf8')) as Plan }),
+    say: (line) => console.log(line),
+    signal,
+  };
+}
+
+/** The first asks for the end, which takes what was started with it; the second ends at once. */
+function listenForSignals(): AbortSignal {
+  const interruption = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      // oxlint-disable-next-line unicorn/no-process-exit -- a second signal forces the end (style guide, section 3)
+      if (interruption.signal.aborted) process.exit(130);
+      interruption.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
+    });
+  }
+  return interruption.signal;
+}
+
+async function main(): Promise<number> {
+  const given = readArguments();
+  if (given.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const signal = listenForSignals();
+  const startMs = performance.now();
+  const tally = await runChaos(await readOptions(given, signal));
+  const facts = {
+    command: `npm run chaos -- ${process.argv.slice(2).join(' ')}`,
+    seconds: (performance.now() - startMs) / 1000,
+    date: new Date().toISOString().slice(0, 10),
+  };
+  console.log(renderText(tally, facts));
+  for (const { seed, problem } of tally.findings) console.error(`seed ${seed}: ${problem}`);
+  if (given.report !== undefined) await writeFile(given.report, renderMarkdown(tally, facts));
+  return tally.findings.length === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (error instanceof UsageProblem || (error instanceof TypeError && error.message.startsWith('Unknown option'))) {
+    console.error(`${error.message}\n\n${HELP}`);
+    process.exitCode = 2;
+  } else if (error instanceof Error && error.name === 'AbortError') process.exitCode = 130;
+  else throw error;
+}

@@ -1,0 +1,245 @@
+import { once } from 'node:events';
+import { cp, mkdir } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Actor, Stage } from '../demo/stage.ts';
+import { ChaosNode, type Death } from './chaos-node.ts';
+import { NO_CONTROL } from './control-file.ts';
+import { LinkTable } from './link-rules.ts';
+import { SmallDisk } from './small-disk.ts';
+import { findSocketOwner } from './socket-owner.ts';
+import { TcpProxy } from './tcp-proxy.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const NODE = join(ROOT, 'scripts/node');
+const POLL_MS = 20;
+const SMALL_DISK_BYTES = 64 * 2 ** 20;
+const MIB = 2 ** 20;
+
+/** Identities and the network's file, made once and copied for each scenario. */
+export interface Template {
+  readonly folder: string;
+  readonly peers: Readonly<Record<string, string>>;
+}
+
+export interface FleetOptions {
+  readonly from: 'dist' | 'src';
+  /** New folder for everything that the nodes write. */
+  readonly folder: string;
+  readonly template: Template;
+  readonly requesters: readonly string[];
+  readonly providers: readonly string[];
+  /** The node whose disk can be filled; undefined is none. */
+  readonly onSmallDisk?: string;
+  readonly draw: () => number;
+  readonly signal: AbortSignal;
+}
+
+/** Makes the identities that `names` need. */
+export async function createTemplate(
+  folder: string,
+  names: readonly string[],
+  options: { readonly from: 'dist' | 'src'; readonly signal: AbortSignal },
+): Promise<Template> {
+  await using stage = await Stage.open({ keep: folder, launcher: NODE });
+  const main = join(ROOT, options.from === 'dist' ? 'dist/main.js' : 'src/main.ts');
+  const run = async (actor: Actor, line: readonly string[]): Promise<string> => {
+    const { exitCode, stdout, stderr } = await stage.run(actor, [main, ...line, '--json'], options.signal);
+    if (exitCode !== 0) throw new Error(`${line.join(' ')} ended with ${exitCode}: ${stderr}`);
+    return stdout;
+  };
+  const create = 'network create chaos --preset local --no-join --output chaos.json --lease 3s --renewal 500ms';
+  await run(stage.actor('founder'), create.split(' '));
+  const peers: Record<string, string> = {};
+  for (const name of names) {
+    const line = 'init --network chaos.json --no-backup --plain'.split(' ');
+    const { peer } = JSON.parse(await run(stage.actor(name), line)) as { readonly peer: string };
+    peers[name] = peer;
+  }
+  return { folder, peers };
+}
+
+/** The daemons of one scenario with the network between them; each is started again whenever it has ended. */
+export class Fleet implements AsyncDisposable {
+  readonly links: LinkTable;
+  readonly nodes: readonly ChaosNode[];
+  readonly disk: SmallDisk | undefined;
+  readonly stage: Stage;
+  /** Every life that ended, in order. */
+  readonly deaths: Death[] = [];
+  readonly #stack: AsyncDisposableStack;
+  readonly #signal: AbortSignal;
+  readonly #keeping = new Set<Promise<void>>();
+  readonly #heldDown = new Set<ChaosNode>();
+  #isEnding = false;
+  /** How long a node stays down after it died, ms. */
+  restartAfterMs: () => number = () => 0;
+  onDeath: (death: Death) => void = () => undefined;
+
+  private constructor(parts: FleetParts, stack: AsyncDisposableStack, signal: AbortSignal) {
+    this.#signal = signal;
+    this.links = parts.links;
+    this.nodes = parts.nodes;
+    this.disk = parts.disk;
+    this.stage = parts.stage;
+    this.#stack = stack;
+  }
+
+  static async open(options: FleetOptions): Promise<Fleet> {
+    await using stack = new AsyncDisposableStack();
+    await mkdir(options.folder, { recursive: true });
+    const isSmall = options.onSmallDisk !== undefined;
+    const disk = isSmall ? stack.use(await SmallDisk.open({ sizeBytes: SMALL_DISK_BYTES })) : undefined;
+    const stage = stack.use(await Stage.open({ keep: join(options.folder, 'stage'), launcher: NODE }));
+    const parts: FleetParts = { links: new LinkTable(), nodes: [], disk, stage };
+    for (const name of [...options.requesters, ...options.providers]) {
+      parts.nodes.push(await createNode(name, options, { parts, stack }));
+    }
+    return new Fleet(parts, stack.move(), options.signal);
+  }
+
+  node(name: string): ChaosNode {
+    const found = this.nodes.find((node) => node.name === name);
+    if (found === undefined) throw new TypeError(`no node ${name}`);
+    return found;
+  }
+
+  get requesters(): readonly ChaosNode[] {
+    return this.nodes.filter(({ provides }) => !provides);
+  }
+
+  get providers(): readonly ChaosNode[] {
+    return this.nodes.filter(({ provides }) => provides);
+  }
+
+  /** Starts all of them, and keeps them up from now on. */
+  start(): void {
+    for (const node of this.nodes) this.#keeping.add(this.#keepUp(node));
+  }
+
+  async #keepUp(node: ChaosNode): Promise<void> {
+    while (!this.#isEnding) {
+      const others = this.nodes.filter((other) => other !== node).map(({ address }) => address);
+      const death = await node.start(others);
+      this.deaths.push(death);
+      if (!this.#isEnding) this.onDeath(death);
+      if (!this.#isEnding) await sleep(this.restartAfterMs());
+      while (this.#heldDown.has(node) && !this.#isEnding) await sleep(POLL_MS);
+    }
+  }
+
+  /** Not started again until `release`. */
+  holdDown(node: ChaosNode): void {
+    this.#heldDown.add(node);
+  }
+
+  release(node: ChaosNode): void {
+    this.#heldDown.delete(node);
+  }
+
+  /** Undoes everything that was done to them; they come up by themselves. */
+  heal(): void {
+    this.links.heal();
+    this.#heldDown.clear();
+    this.restartAfterMs = () => 0;
+    for (const node of this.nodes) {
+      node.control(NO_CONTROL);
+      node.thaw();
+      if (node.home === this.disk?.home) this.disk.free(node.pid);
+    }
+  }
+
+  /** @throws Error if it does not answer in time */
+  async untilUp(node: ChaosNode, timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
+    while (node.client === undefined) {
+      if (performance.now() > deadlineMs) throw new Error(`${node.name} does not answer after ${timeoutMs} ms`);
+      await sleep(POLL_MS, undefined, { signal: this.#signal });
+    }
+  }
+
+  /** Every requester is connected to every provider. */
+  async untilConnected(timeoutMs: number): Promise<void> {
+    const deadlineMs = performance.now() + timeoutMs;
+    for (const requester of this.requesters) {
+      for (;;) {
+        const { peers } = (await requester.client?.call('peers.list', {}).catch(() => undefined)) ?? { peers: [] };
+        const known = peers.filter(({ record, isConnected }) => isConnected && record?.provides === true);
+        if (known.length >= this.providers.length) break;
+        if (performance.now() > deadlineMs) {
+          throw new Error(`${requester.name} knows ${known.length} of ${this.providers.length} providers`);
+        }
+        await sleep(POLL_MS * 5, undefined, { signal: this.#signal });
+      }
+    }
+  }
+
+  /** Ends all of them in order. @returns those that had to be killed */
+  async stop(): Promise<readonly string[]> {
+    this.#isEnding = true;
+    const stopped = await Promise.all(this.nodes.map(async (node) => ((await node.stop()) ? [] : [node.name])));
+    await Promise.all(this.#keeping);
+    return stopped.flat();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    for (const node of this.nodes) node.kill();
+    await Promise.all(this.#keeping);
+    await this.#stack.disposeAsync();
+  }
+}
+
+interface FleetParts {
+  readonly links: LinkTable;
+  readonly nodes: ChaosNode[];
+  readonly disk: SmallDisk | undefined;
+  readonly stage: Stage;
+}
+
+async function createNode(
+  name: string,
+  options: FleetOptions,
+  { parts, stack }: { readonly parts: FleetParts; readonly stack: AsyncDisposableStack },
+): Promise<ChaosNode> {
+  const { links, nodes, stage, disk } = parts;
+  const port = await findFreePort();
+  const findSource = (from: number): string | undefined => {
+    const pid = findSocketOwner(
+      from,
+      nodes.flatMap((node) => node.pid ?? []),
+    );
+    return nodes.find((node) => node.pid !== undefined && node.pid === pid)?.name;
+  };
+  const modules = { links, draw: options.draw, findSource };
+  const proxy = stack.use(await TcpProxy.open(modules, { name, port: () => port }));
+  const actor = stage.actor(name);
+  const home = name === options.onSmallDisk && disk !== undefined ? disk.home : actor.home;
+  await cp(join(options.template.folder, name), home, { recursive: true });
+  return new ChaosNode({
+    stage,
+    actor: { ...actor, home },
+    from: options.from,
+    folder: join(options.folder, 'control', name),
+    port,
+    proxy,
+    peer: options.template.peers[name] ?? '',
+    settings: {
+      'provide.enabled': options.providers.includes(name),
+      'blobs.maxBytes': 128 * MIB,
+      'snapshots.maxBytes': 64 * MIB,
+      'snapshots.hold.for': 'anyone',
+    },
+  });
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}

@@ -1,0 +1,32 @@
+/** Whether a job ended as it has to, given how it ends undisturbed. */
+import { compareOutcomes, type Outcome } from '../crash-stepping/outcome.ts';
+import type { EndedJob } from './client.ts';
+import type { JobKind } from './jobs.ts';
+
+export type Judgement =
+  | { readonly kind: 'right' }
+  /** Faults took what it needed; the daemon says so. */
+  | { readonly kind: 'excused'; readonly reason: string }
+  | { readonly kind: 'wrong'; readonly problems: readonly string[] };
+
+/**
+ * With several replicas fewer than the quorum may be left when providers die between commitment and reveal: a
+ * replacement counts only if it committed before the first reveal (design section 7).
+ */
+const EXCUSES_OF_REPLICAS: ReadonlySet<string> = new Set(['SCHEDULER_QUORUM_LOST', 'SCHEDULER_RETRIES_EXHAUSTED']);
+
+export function judgeJob(kind: JobKind, expected: Outcome, { view, outcome }: EndedJob): Judgement {
+  if (kind.treatment === 'cancel' && view.state === 'cancelled') return { kind: 'right' };
+  const code = view.failure?.code ?? '';
+  if (view.state === 'failed' && kind.replicas > 1 && EXCUSES_OF_REPLICAS.has(code)) {
+    return { kind: 'excused', reason: `${kind.name}: ${code}` };
+  }
+  const hasWholeStory = kind.replicas === 1 && kind.count === 1;
+  const problems = hasWholeStory ? compareOutcomes(expected, outcome) : compareResults(expected, outcome);
+  if (problems.length === 0) return { kind: 'right' };
+  return { kind: 'wrong', problems: problems.map((problem) => `${kind.name} ended as ${view.state}: ${problem}`) };
+}
+
+function compareResults(expected: Outcome, { result }: Outcome): readonly string[] {
+  return result === expected.result ? [] : [`result ${result} instead of ${expected.result}`];
+}

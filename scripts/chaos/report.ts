@@ -1,0 +1,87 @@
+import { availableParallelism, cpus } from 'node:os';
+import { FAULT_KINDS, type FaultKind } from './plan.ts';
+import type { Role, Tally } from './tally.ts';
+
+export interface ReportFacts {
+  readonly command: string;
+  readonly seconds: number;
+  readonly date: string;
+}
+
+const percent = (part: number, whole: number): string => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(0)} %`);
+
+function sumUp(tally: Tally, { seconds }: ReportFacts): readonly (readonly [string, string])[] {
+  return [
+    ['scenarios, each on new data folders', String(tally.scenarios)],
+    ['SIGKILLs of a daemon', String(tally.kills)],
+    [
+      'of these, of one with a job under way',
+      `${tally.effectiveKills} (${percent(tally.effectiveKills, tally.kills)})`,
+    ],
+    ['jobs acknowledged and ended', String(tally.jobs)],
+    ...[...tally.jobsByKind].map(([kind, count]): [string, string] => [`of these: ${kind}`, String(count)]),
+    [
+      'ended without a result since too few replicas were left',
+      String([...tally.excused.values()].reduce((a, b) => a + b, 0)),
+    ],
+    ['runs whose histories were checked', String(tally.checks)],
+    ['violations', tally.findings.length === 0 ? 'none' : String(tally.findings.length)],
+    ['time', `${Math.round(seconds)} s`],
+  ];
+}
+
+function renderFaults(tally: Tally): readonly string[] {
+  return (Object.keys(FAULT_KINDS) as FaultKind[]).flatMap((kind) => {
+    const count = tally.faults.get(kind);
+    return count === undefined ? [] : [`| ${FAULT_KINDS[kind]} | ${count.injected} | ${count.effective} |`];
+  });
+}
+
+function renderPoints(tally: Tally, role: Role): readonly string[] {
+  return tally.points(role).map(({ point, before, after }) => `| ${role} | \`${point}\` | ${before} | ${after} |`);
+}
+
+export function renderText(tally: Tally, facts: ReportFacts): string {
+  const lines = sumUp(tally, facts).map(([name, value]) => `${name.padEnd(60)} ${value}`);
+  for (const role of ['requester', 'provider'] as const) {
+    const points = tally.points(role);
+    const passed = points.filter(({ before, after }) => before > 0 && after > 0).length;
+    lines.push(`${`crash points of a ${role}, died at before and after`.padEnd(60)} ${passed} of ${points.length}`);
+  }
+  for (const [kind, { injected, effective }] of tally.faults) {
+    lines.push(`${`fault: ${kind}`.padEnd(60)} ${injected}, ${effective} of them effective`);
+  }
+  return lines.join('\n');
+}
+
+export function renderMarkdown(tally: Tally, facts: ReportFacts): string {
+  return `# Faults
+
+Written by \`${facts.command}\` on ${facts.date}
+(${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node.js ${process.version}).
+What each fault is, what is checked and what is not: [chaos.md](../chaos.md).
+
+| what | found |
+|---|---|
+${sumUp(tally, facts)
+  .map(([name, value]) => `| ${name} | ${value} |`)
+  .join('\n')}
+
+## Faults by kind
+
+Effective: the daemon was up and had a job under way.
+
+| fault | injected | effective |
+|---|---|---|
+${renderFaults(tally).join('\n')}
+
+## Crash points
+
+A point is one kind of change to a node's database or snapshots. The numbers are how often a daemon killed itself just
+before and just after it. Points with 0 came up in some run, and never while they were armed.
+
+| role | point | before | after |
+|---|---|---|---|
+${[...renderPoints(tally, 'requester'), ...renderPoints(tally, 'provider')].join('\n')}
+${tally.findings.map(({ seed, problem }) => `\n- seed ${seed}: ${problem}`).join('')}`;
+}

@@ -1,0 +1,214 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { checkHistories } from '../check-histories/check-histories.ts';
+import type { Outcome } from '../crash-stepping/outcome.ts';
+import { createTemplate } from './fleet.ts';
+import { BLOB_BYTES, buildModules, JOB_KINDS, type ModuleName } from './jobs.ts';
+import { judgeJob } from './judge.ts';
+import { createPlan, drawArms, type Plan, type Profile } from './plan.ts';
+import { Scenario, type ScenarioModules } from './scenario.ts';
+import { Tally } from './tally.ts';
+
+export interface ChaosOptions {
+  readonly from: 'dist' | 'src';
+  /** Of the first scenario; the next ones count on from it. */
+  readonly seeds: Iterator<number>;
+  readonly profiles: readonly Profile[];
+  /** Ends when all that is set is reached. */
+  readonly until: {
+    readonly minutes?: number;
+    readonly kills?: number;
+    readonly scenarios?: number;
+    /** Each side of each known point so often, or tried in vain in as many scenarios. */
+    readonly timesEachPoint?: number;
+  };
+  /** Instead of what the seeds stand for. */
+  readonly replay?: Plan;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+const NAMES = ['rita', 'rolf', 'ada', 'berta', 'clara', 'dora'] as const;
+const PEACE_SEED = 0;
+/** Points of one scenario and role: more would make its data folders, and a replay, long. */
+const ARMS_OF_SCENARIO = 24;
+/** Scenarios in which a point may not be come to, before no more are spent on it. */
+const POINT_SCENARIOS = 4;
+
+/** What is the same whenever a job runs that takes this module and these checkpoints. */
+const SAME_AS: Readonly<Record<string, string>> = {
+  paused: 'stepping',
+  cancelled: 'stepping',
+  'held by a third': 'stepping',
+};
+
+/** Scenario after scenario, each on new data folders, until there were enough. Folders of failed ones are kept. */
+export async function runChaos(options: ChaosOptions): Promise<Tally> {
+  const tally = new Tally();
+  const root = await mkdtemp(join(tmpdir(), 'fogproof-chaos-'));
+  const onExit = (): void => options.say(`folder: ${root}`);
+  process.on('exit', onExit);
+  try {
+    const { from, signal, say } = options;
+    say(`making identities in ${root}`);
+    const template = await createTemplate(join(root, 'template'), NAMES, { from, signal });
+    const files = await writeFiles(join(root, 'files'));
+    const modules = { template, files, from, tally, say, signal, checkHistories: listViolations };
+    const expected = await runInPeace(join(root, 'peace'), modules);
+    await new Series(options, { root, tally, modules: { ...modules, expected } }).run();
+  } finally {
+    process.off('exit', onExit);
+    if (tally.findings.length === 0) await rm(root, { recursive: true, force: true, maxRetries: 5 });
+    else options.say(`kept: ${root}`);
+  }
+  return tally;
+}
+
+async function writeFiles(folder: string): Promise<Readonly<Record<ModuleName | 'input', string>>> {
+  await mkdir(folder);
+  const input = new Uint8Array(BLOB_BYTES).map((_, index) => (index * 31 + (index >> 8)) & 0xff);
+  const files: Record<string, string> = {};
+  for (const [name, bytes] of Object.entries({ ...buildModules(), input })) {
+    files[name] = join(folder, name);
+    await writeFile(join(folder, name), bytes);
+  }
+  return files as Record<ModuleName | 'input', string>;
+}
+
+async function listViolations(folders: readonly string[], acknowledged: readonly string[]): Promise<string[]> {
+  const { invariants } = await checkHistories(folders, { acknowledged });
+  return invariants.flatMap(({ violations }) =>
+    violations.map(({ invariant, node, key, problem }) => `history: ${invariant} on ${node}: ${key}: ${problem}`),
+  );
+}
+
+/** Every kind of job once, undisturbed: what each has to give, and the points that a run comes to. */
+async function runInPeace(
+  folder: string,
+  modules: Omit<ScenarioModules, 'expected'>,
+): Promise<ReadonlyMap<string, Outcome>> {
+  modules.say('every kind of job, undisturbed');
+  const plan: Plan = {
+    ...createPlan({ seed: PEACE_SEED, profile: 'points', jobKinds: JOB_KINDS.length }),
+    requesters: 1,
+    providers: 4,
+  };
+  await using scenario = await Scenario.open(plan, folder, { ...modules, expected: new Map() });
+  const findings = await scenario.run();
+  if (findings.length > 0) throw new Error(`undisturbed already:\n${findings.join('\n')}`);
+  const found = new Map<string, Outcome>();
+  for (const { kind, ended } of scenario.ended.values()) found.set(kind.name, ended.outcome);
+  const expected = new Map<string, Outcome>();
+  for (const { name } of JOB_KINDS) {
+    const outcome = found.get(SAME_AS[name] ?? name);
+    if (outcome === undefined) throw new Error(`no job of the kind ${name} ended`);
+    expected.set(name, outcome);
+  }
+  for (const { kind, ended } of scenario.ended.values()) {
+    const right = expected.get(kind.name);
+    const judgement = right === undefined ? undefined : judgeJob(kind, right, ended);
+    if (judgement?.kind !== 'right') throw new Error(`undisturbed already: ${JSON.stringify(judgement)}`);
+  }
+  return expected;
+}
+
+class Series {
+  readonly #options: ChaosOptions;
+  readonly #root: string;
+  readonly #tally: Tally;
+  readonly #modules: ScenarioModules;
+  readonly #startMs = performance.now();
+  /** Scenarios in which a side of a point was armed. */
+  readonly #armed = new Map<string, number>();
+
+  constructor(
+    options: ChaosOptions,
+    parts: { readonly root: string; readonly tally: Tally; readonly modules: ScenarioModules },
+  ) {
+    this.#options = options;
+    this.#root = parts.root;
+    this.#tally = parts.tally;
+    this.#modules = parts.modules;
+  }
+
+  async run(): Promise<void> {
+    const { replay, profiles, seeds } = this.#options;
+    if (replay !== undefined) return await this.#runOne(replay);
+    let turn = 0;
+    while (!this.#isEnough()) {
+      const next = seeds.next();
+      if (next.done === true) return;
+      const profile = profiles[turn % profiles.length] ?? 'mixed';
+      turn += 1;
+      await this.#runOne(this.#createPlan(next.value, profile));
+    }
+  }
+
+  #isEnough(): boolean {
+    const { minutes, kills, scenarios, timesEachPoint } = this.#options.until;
+    const tally = this.#tally;
+    if (minutes !== undefined && performance.now() - this.#startMs < minutes * 60_000) return false;
+    if (kills !== undefined && tally.kills < kills) return false;
+    if (scenarios !== undefined && tally.scenarios - 1 < scenarios) return false;
+    if (timesEachPoint === undefined) return true;
+    return this.#openPoints('requester').length + this.#openPoints('provider').length === 0;
+  }
+
+  /** Points that were not died at often enough, and are not given up. */
+  #openPoints(role: 'requester' | 'provider'): readonly string[] {
+    const missing = this.#tally.missing(role, this.#options.until.timesEachPoint ?? Number.POSITIVE_INFINITY);
+    const open = missing.filter(({ point, side }) => {
+      const count = this.#tally.points(role).find((known) => known.point === point);
+      const armed = this.#armed.get(`${role} ${point}`) ?? 0;
+      return armed < POINT_SCENARIOS + 2 * (count?.[side] ?? 0);
+    });
+    return [...new Set(open.map(({ point }) => point))];
+  }
+
+  #createPlan(seed: number, profile: Profile): Plan {
+    const arms = {
+      requester: this.#chooseArms('requester', seed),
+      provider: this.#chooseArms('provider', seed + 1),
+    };
+    return createPlan({ seed, profile, jobKinds: JOB_KINDS.length, ...(profile === 'points' ? { arms } : {}) });
+  }
+
+  #chooseArms(role: 'requester' | 'provider', seed: number) {
+    const arms = drawArms(this.#openPoints(role), seed)
+      .filter(({ point, side }) => {
+        const count = this.#tally.points(role).find((known) => known.point === point);
+        return (count?.[side] ?? 0) < (this.#options.until.timesEachPoint ?? Number.POSITIVE_INFINITY);
+      })
+      .slice(0, ARMS_OF_SCENARIO);
+    for (const point of new Set(arms.map((arm) => arm.point))) {
+      this.#armed.set(`${role} ${point}`, (this.#armed.get(`${role} ${point}`) ?? 0) + 1);
+    }
+    return arms;
+  }
+
+  async #runOne(plan: Plan): Promise<void> {
+    const { say } = this.#options;
+    const tally = this.#tally;
+    const folder = join(this.#root, `seed-${plan.seed}`);
+    const arms = plan.arms.requester.length + plan.arms.provider.length;
+    say(
+      `seed ${plan.seed}: ${plan.profile}, ${plan.requesters} + ${plan.providers} nodes, ${plan.faults.length + arms} faults`,
+    );
+    const before = { kills: tally.kills, jobs: tally.jobs };
+    let findings: readonly string[];
+    {
+      await using scenario = await Scenario.open(plan, folder, this.#modules);
+      findings = await scenario.run().catch((error: unknown) => {
+        this.#options.signal.throwIfAborted();
+        return [`the scenario broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
+      });
+    }
+    say(`  ${tally.kills - before.kills} kills, ${tally.jobs - before.jobs} jobs, ${findings.length} findings`);
+    for (const problem of findings) tally.findings.push({ seed: plan.seed, problem });
+    if (findings.length === 0) return await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    say(`  again: npm run chaos -- --replay ${join(folder, 'plan.json')}`);
+    if (plan.profile !== 'points')
+      say(`     or: npm run chaos -- --seed ${plan.seed} --profile ${plan.profile} --scenarios 1`);
+  }
+}

@@ -1,0 +1,304 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PeerKey } from '../../src/domain/ids.ts';
+import { seededRandom } from '../crash-anchoring/leaves.ts';
+import type { Outcome } from '../crash-stepping/outcome.ts';
+import type { ChaosNode, Death } from './chaos-node.ts';
+import { type EndedJob, follow, type ShownJob, submit } from './client.ts';
+import { ClientJournal } from './client-journal.ts';
+import { type Arm, formatArm } from './crash-points.ts';
+import { inject } from './faults.ts';
+import { Fleet, type Template } from './fleet.ts';
+import { JOB_KINDS, type JobKind, type ModuleName } from './jobs.ts';
+import { judgeJob } from './judge.ts';
+import type { Plan, PlannedFault } from './plan.ts';
+import type { Role, Tally } from './tally.ts';
+
+const UP_TIMEOUT_MS = 120_000;
+/** Longest that jobs may take to end once all faults are over. */
+const DRAIN_TIMEOUT_MS = 240_000;
+const CONCURRENT_JOBS = 4;
+const POLL_MS = 50;
+/** How long an armed point may keep one waiting before another is armed. */
+const ARM_TIMEOUT_MS = 12_000;
+/** How often a point is armed in vain before it is left for another scenario. */
+const ARM_TRIES = 2;
+const LIVE_STATES: ReadonlySet<string> = new Set(['leased', 'queued', 'running', 'unreachable', 'committed']);
+
+export interface ScenarioModules {
+  readonly template: Template;
+  readonly files: Readonly<Record<ModuleName | 'input', string>>;
+  readonly from: 'dist' | 'src';
+  readonly tally: Tally;
+  /** By name of the job's kind. */
+  readonly expected: ReadonlyMap<string, Outcome>;
+  readonly checkHistories: (folders: readonly string[], acknowledged: readonly string[]) => Promise<readonly string[]>;
+  readonly say: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** One life of a network under one plan: jobs and faults, then peace, then the reckoning. */
+export class Scenario implements AsyncDisposable {
+  readonly #plan: Plan;
+  readonly #modules: ScenarioModules;
+  readonly #fleet: Fleet;
+  readonly #journal: ClientJournal;
+  readonly #draw: (below: number) => number;
+  readonly #findings: string[] = [];
+  readonly #ended = new Map<string, { readonly kind: JobKind; readonly ended: EndedJob }>();
+  /** Latest that was seen of each job that has not ended. */
+  readonly #views = new Map<string, { readonly view: ShownJob; readonly requester: string }>();
+  readonly #flows = new Set<Promise<void>>();
+  readonly #draining = new AbortController();
+  #submitted = 0;
+  #isOver = false;
+  #isDiskFull = false;
+
+  private constructor(parts: { plan: Plan; modules: ScenarioModules; fleet: Fleet; journal: ClientJournal }) {
+    this.#plan = parts.plan;
+    this.#modules = parts.modules;
+    this.#fleet = parts.fleet;
+    this.#journal = parts.journal;
+    this.#draw = seededRandom(parts.plan.seed + 1);
+  }
+
+  static async open(plan: Plan, folder: string, modules: ScenarioModules): Promise<Scenario> {
+    const requesters = ['rita', 'rolf'].slice(0, plan.requesters);
+    const providers = ['ada', 'berta', 'clara', 'dora'].slice(0, plan.providers);
+    const small = [...requesters, ...providers][plan.smallDisk];
+    const draw = seededRandom(plan.seed + 2);
+    const fleet = await Fleet.open({
+      from: modules.from,
+      folder,
+      template: modules.template,
+      requesters,
+      providers,
+      ...(plan.profile === 'mixed' && small !== undefined ? { onSmallDisk: small } : {}),
+      draw: () => draw(2 ** 30) / 2 ** 30,
+      signal: modules.signal,
+    });
+    await writeFile(join(folder, 'plan.json'), JSON.stringify(plan, null, 2));
+    return new Scenario({ plan, modules, fleet, journal: new ClientJournal(join(folder, 'acknowledged.jsonl')) });
+  }
+
+  /** What ended how, by job; for a run without faults. */
+  get ended(): ReadonlyMap<string, { readonly kind: JobKind; readonly ended: EndedJob }> {
+    return this.#ended;
+  }
+
+  /** @returns what is not as it has to be */
+  async run(): Promise<readonly string[]> {
+    const fleet = this.#fleet;
+    fleet.onDeath = (death) => this.#onDeath(death);
+    fleet.restartAfterMs = () => (this.#draw(3) === 0 ? 3_500 + this.#draw(1_500) : this.#draw(400));
+    fleet.start();
+    for (const node of fleet.nodes) await fleet.untilUp(node, UP_TIMEOUT_MS);
+    await fleet.untilConnected(UP_TIMEOUT_MS);
+    const submitting = this.#keepSubmitting();
+    // Awaited below, unless the faults fail first.
+    submitting.catch(() => undefined);
+    await this.#disturb();
+    this.#isOver = true;
+    fleet.heal();
+    await submitting;
+    await this.#drain();
+    await this.#reckon();
+    return this.#findings;
+  }
+
+  async #keepSubmitting(): Promise<void> {
+    const { jobs } = this.#plan;
+    const isPeaceful = this.#isPeaceful;
+    while (isPeaceful ? this.#submitted < JOB_KINDS.length : !this.#isOver) {
+      const kind = JOB_KINDS[isPeaceful ? this.#submitted : (jobs[this.#submitted % jobs.length] ?? 0)];
+      this.#submitted += 1;
+      const requester = this.#fleet.requesters[this.#submitted % this.#fleet.requesters.length];
+      if (kind !== undefined && requester !== undefined) this.#begin(kind, requester);
+      while (this.#flows.size >= (isPeaceful ? 2 : CONCURRENT_JOBS) && !this.#isEndingEarly)
+        await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
+    }
+  }
+
+  get #isPeaceful(): boolean {
+    const { faults, arms } = this.#plan;
+    return faults.length + arms.requester.length + arms.provider.length === 0;
+  }
+
+  get #isEndingEarly(): boolean {
+    return this.#isOver && !this.#isPeaceful;
+  }
+
+  #begin(kind: JobKind, node: ChaosNode): void {
+    const flow = this.#runJob(kind, node)
+      .catch((error: unknown) => {
+        if (this.#draining.signal.aborted) return;
+        this.#find(`${kind.name} on ${node.name}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
+      })
+      .finally(() => this.#flows.delete(flow));
+    this.#flows.add(flow);
+  }
+
+  async #runJob(kind: JobKind, node: ChaosNode): Promise<void> {
+    const { files, signal, tally } = this.#modules;
+    const holder = this.#fleet.providers[this.#draw(this.#fleet.providers.length)];
+    const modules = {
+      node,
+      journal: this.#journal,
+      files,
+      holder: PeerKey(holder?.peer ?? ''),
+      signal: AbortSignal.any([signal, this.#draining.signal]),
+      onView: (view: ShownJob) => void this.#views.set(view.job, { view, requester: node.name }),
+    };
+    const jobs = await submit(kind, modules);
+    await Promise.all(
+      jobs.map(async (job) => {
+        const ended = await follow(job, kind, modules);
+        this.#views.delete(job);
+        this.#ended.set(job, { kind, ended });
+        tally.countJob(kind.name);
+      }),
+    );
+  }
+
+  async #disturb(): Promise<void> {
+    const { faults, arms } = this.#plan;
+    await Promise.all([
+      this.#injectAll(faults),
+      this.#passAll(arms.requester, 'requester'),
+      this.#passAll(arms.provider, 'provider'),
+    ]);
+  }
+
+  async #injectAll(faults: readonly PlannedFault[]): Promise<void> {
+    const { fleet, signal } = { fleet: this.#fleet, signal: this.#modules.signal };
+    for (const fault of faults) {
+      await this.#untilBusy();
+      await sleep(fault.waitMs, undefined, { signal });
+      const { nodes } = fleet;
+      const target = nodes[fault.target % nodes.length];
+      const rest = nodes.filter((node) => node !== target);
+      const other = rest[fault.other % rest.length];
+      if (target === undefined || other === undefined) continue;
+      if (fault.kind !== 'kill') await fleet.untilUp(target, UP_TIMEOUT_MS);
+      const isEffective = this.#isBusy(target);
+      this.#isDiskFull = fault.kind === 'full disk';
+      await inject({ fleet, fault, target, other, signal, onFinding: (problem) => this.#find(problem) });
+      this.#modules.tally.countFault(fault.kind, isEffective);
+    }
+  }
+
+  /** A requester with a job that has not ended, or a provider with an attempt that has not. */
+  #isBusy(node: ChaosNode): boolean {
+    if (node.pid === undefined) return false;
+    for (const { view, requester } of this.#views.values()) {
+      if (view.endedAtMs !== null) continue;
+      if (requester === node.name) return true;
+      if (view.attempts.some(({ provider, state }) => provider === node.peer && LIVE_STATES.has(state))) return true;
+    }
+    return false;
+  }
+
+  async #untilBusy(): Promise<void> {
+    while (this.#views.size === 0) await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
+  }
+
+  /** Each of the points once, in as many daemons at a time as there are. */
+  async #passAll(arms: readonly Arm[], role: Role): Promise<void> {
+    const queue = arms.map((arm) => ({ arm, tries: 0 }));
+    const nodes = role === 'requester' ? this.#fleet.requesters : this.#fleet.providers;
+    await Promise.all(
+      nodes.map(async (node) => {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+          next.tries += 1;
+          if (!(await this.#pass(node, next.arm)) && next.tries < ARM_TRIES) queue.push(next);
+        }
+      }),
+    );
+  }
+
+  /** @returns whether the daemon died there in time */
+  async #pass(node: ChaosNode, arm: Arm): Promise<boolean> {
+    const fleet = this.#fleet;
+    await fleet.untilUp(node, UP_TIMEOUT_MS);
+    const text = formatArm(arm);
+    const deathsBefore = fleet.deaths.length;
+    node.control({ arms: [text] });
+    const deadlineMs = performance.now() + ARM_TIMEOUT_MS;
+    const hasDied = (): boolean =>
+      fleet.deaths.slice(deathsBefore).some((death) => death.name === node.name && death.point === text);
+    while (!hasDied() && performance.now() < deadlineMs) {
+      await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
+    }
+    node.control({ arms: [] });
+    return hasDied();
+  }
+
+  #onDeath(death: Death): void {
+    const { tally } = this.#modules;
+    const node = this.#fleet.node(death.name);
+    if (death.signal === 'SIGKILL') {
+      tally.countKill(death.point !== null || (death.wasUp && this.#isBusyPeer(node)));
+      tally.countDeath(node.provides ? 'provider' : 'requester', death);
+      // It would die there again and again.
+      if (death.point !== null) node.control({ arms: [] });
+    } else if (death.exitCode !== 0 && !this.#isDiskFull) {
+      this.#find(`${death.name} ended by itself with ${death.signal ?? death.exitCode}; see ${death.logFile}`);
+    }
+  }
+
+  #isBusyPeer({ name, peer }: ChaosNode): boolean {
+    return [...this.#views.values()].some(
+      ({ view, requester }) => requester === name || view.attempts.some(({ provider }) => provider === peer),
+    );
+  }
+
+  /** All that was acknowledged ends in bounded time. */
+  async #drain(): Promise<void> {
+    const { signal } = this.#modules;
+    const deadlineMs = performance.now() + DRAIN_TIMEOUT_MS;
+    while (this.#flows.size > 0 && performance.now() < deadlineMs) await sleep(POLL_MS, undefined, { signal });
+    this.#draining.abort();
+    await Promise.all(this.#flows);
+    for (const { job, kind } of this.#journal.acknowledged) {
+      if (this.#ended.has(job)) continue;
+      const known = this.#views.get(job)?.view;
+      const attempts = known?.attempts.map(({ state, reason }) => `${state} ${reason ?? ''}`).join('; ') ?? '';
+      this.#find(
+        `${kind} ${job} did not end in ${DRAIN_TIMEOUT_MS / 1000} s: ${known?.state ?? 'unknown'} (${attempts})`,
+      );
+    }
+  }
+
+  async #reckon(): Promise<void> {
+    const { tally, expected, checkHistories } = this.#modules;
+    for (const [job, { kind, ended }] of this.#ended) {
+      const right = expected.get(kind.name);
+      if (right === undefined) continue;
+      const judgement = judgeJob(kind, right, ended);
+      if (judgement.kind === 'excused') tally.excuse(judgement.reason);
+      if (judgement.kind === 'wrong') {
+        for (const problem of judgement.problems) this.#find(`${job}: ${problem} [${ended.explanation}]`);
+      }
+    }
+    const killed = await this.#fleet.stop();
+    for (const name of killed) this.#find(`${name} did not stop in order`);
+    for (const node of this.#fleet.nodes) tally.addPoints(node.provides ? 'provider' : 'requester', node.readPoints());
+    const folders = this.#fleet.nodes.map(({ home }) => home);
+    const acknowledged = this.#journal.acknowledged.map(({ job }) => job);
+    for (const violation of await checkHistories(folders, acknowledged)) this.#find(violation);
+    tally.checks += 1;
+    tally.scenarios += 1;
+  }
+
+  #find(problem: string): void {
+    this.#findings.push(problem);
+    this.#modules.say(`  FOUND ${problem}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#draining.abort();
+    this.#journal[Symbol.dispose]();
+    await this.#fleet[Symbol.asyncDispose]();
+  }
+}

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { createPlan, drawArms, FAULT_KINDS } from '../../../../scripts/chaos/plan.ts';
+
+const OPTIONS = { profile: 'mixed' as const, jobKinds: 10 };
+
+describe('createPlan', () => {
+  it('is the same for the same seed, and another for another', () => {
+    expect(createPlan({ ...OPTIONS, seed: 7 })).toEqual(createPlan({ ...OPTIONS, seed: 7 }));
+    expect(createPlan({ ...OPTIONS, seed: 8 })).not.toEqual(createPlan({ ...OPTIONS, seed: 7 }));
+  });
+
+  it('comes to every fault and to every kind of job', () => {
+    const plans = Array.from({ length: 100 }, (_, seed) => createPlan({ ...OPTIONS, seed }));
+    const kinds = new Set(plans.flatMap(({ faults }) => faults.map(({ kind }) => kind)));
+    expect([...kinds].sort()).toEqual(Object.keys(FAULT_KINDS).sort());
+    for (const { jobs } of plans) expect(new Set(jobs).size).toBe(10);
+  });
+
+  it('kills and does nothing else in the profile of kills', () => {
+    const { faults } = createPlan({ ...OPTIONS, profile: 'kills', seed: 3 });
+    expect(faults.length).toBeGreaterThan(50);
+    expect(faults.every(({ kind }) => kind.startsWith('kill'))).toBe(true);
+  });
+
+  it('freezes for 2 to 20 s at most', () => {
+    const plans = Array.from({ length: 300 }, (_, seed) => createPlan({ ...OPTIONS, seed }));
+    const freezes = plans.flatMap(({ faults }) => faults.filter(({ kind }) => kind === 'freeze'));
+    expect(Math.max(...freezes.map(({ holdMs }) => holdMs))).toBeGreaterThan(15_000);
+    expect(Math.max(...freezes.map(({ holdMs }) => holdMs))).toBeLessThanOrEqual(20_000);
+    expect(Math.min(...freezes.map(({ holdMs }) => holdMs))).toBeGreaterThanOrEqual(2_000);
+  });
+});
+
+describe('drawArms', () => {
+  it('takes both sides of each point, in an order of its own for each seed', () => {
+    const arms = drawArms(['a', 'b', 'c'], 1);
+    expect(arms.map(({ point, side }) => `${point} ${side}`).sort()).toEqual([
+      'a after',
+      'a before',
+      'b after',
+      'b before',
+      'c after',
+      'c before',
+    ]);
+    expect(drawArms(['a', 'b', 'c'], 1)).toEqual(arms);
+    expect(drawArms(['a', 'b', 'c'], 2)).not.toEqual(arms);
+  });
+});
