@@ -2,8 +2,10 @@ import type { CommitmentSet } from '../domain/commitment.ts';
 import type { JobId, LeaseId } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import type { Signed, SignedWire } from '../domain/signed.ts';
+import type { StorageError } from '../storage/errors.ts';
 import type { Database, Repository, WriteOperation } from '../storage/interface.ts';
 import type { NamespaceName } from '../storage/namespaces.ts';
+import { toCorruptEntry } from './corrupt-entry.ts';
 import { SchedulerError } from './errors.ts';
 import type { JobMachineEvent } from './job-machine-events.ts';
 import {
@@ -114,18 +116,25 @@ export class JobStore {
 
   /** Every job, ended or not; what cannot be read is given as `corrupt`, naming the entry. */
   async *loadAll(): AsyncIterable<StoredJob> {
+    const damaged = new Map<JobId, SchedulerError>();
+    const onDamaged = (key: string, error: StorageError): void => {
+      damaged.set(jobOfKey(key), toCorruptEntry(error));
+    };
     let pending: { readonly key: string; readonly bytes: Uint8Array } | undefined;
-    for await (const [key, bytes] of this.#jobs.entries()) {
-      if (pending !== undefined && key === `${pending.key}${END_SUFFIX}`) {
-        const job = pending.key as JobId;
-        yield tryRead(job, () => ({ kind: 'ended', job, end: decodeEndRecord(`jobs/${key}`, bytes) }));
+    for await (const [key, bytes] of this.#jobs.entries({}, { onDamaged })) {
+      const job = jobOfKey(key);
+      // Of a job that lost half of what is known of it nothing is begun, and nothing is said to have ended.
+      if (pending !== undefined && pending.key !== job && !damaged.has(pending.key as JobId)) yield readActive(pending);
+      if (!key.endsWith(END_SUFFIX)) pending = { key, bytes };
+      else {
+        const isWhole = pending?.key === job && !damaged.has(job);
         pending = undefined;
-        continue;
+        if (isWhole) yield tryRead(job, () => ({ kind: 'ended', job, end: decodeEndRecord(`jobs/${key}`, bytes) }));
+        else if (!damaged.has(job)) damaged.set(job, missingRecord(job));
       }
-      if (pending !== undefined) yield readActive(pending);
-      pending = { key, bytes };
     }
-    if (pending !== undefined) yield readActive(pending);
+    if (pending !== undefined && !damaged.has(pending.key as JobId)) yield readActive(pending);
+    for (const [job, error] of damaged) yield { kind: 'corrupt', job, error };
   }
 
   async loadRecord(job: JobId): Promise<JobRecord | undefined> {
@@ -182,6 +191,14 @@ export class JobStore {
       yield { lease: lease as LeaseId, sequence: Number(sequence), entry, sizeBytes: bytes.length };
     }
   }
+}
+
+function jobOfKey(key: string): JobId {
+  return (key.endsWith(END_SUFFIX) ? key.slice(0, -END_SUFFIX.length) : key) as JobId;
+}
+
+function missingRecord(job: JobId): SchedulerError {
+  return new SchedulerError({ code: 'SCHEDULER_STORE_CORRUPT', key: `jobs/${job}`, reason: 'it is missing' });
 }
 
 function toOperations(write: JobWrite): WriteOperation[] {

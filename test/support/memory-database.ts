@@ -18,6 +18,8 @@ import type { NamespaceName } from '../../src/storage/namespaces.ts';
 export class MemoryDatabase implements Database {
   readonly #namespaces = new Map<NamespaceName, Map<string, Uint8Array>>();
   #isClosed = false;
+  /** Entries, as `namespace/key`, that are read as ones with another checksum are. */
+  readonly damaged = new Set<string>();
   onWrite: ((operations: readonly WriteOperation[], options: WriteOptions) => void) | undefined;
 
   repository<Value>(namespace: NamespaceName, codec: Codec<Value>): Repository<Value> {
@@ -50,6 +52,7 @@ export class MemoryDatabase implements Database {
   /** A new, open database with the same rows. */
   clone(): MemoryDatabase {
     const copy = new MemoryDatabase();
+    for (const where of this.damaged) copy.damaged.add(where);
     for (const [namespace, rows] of this.#namespaces) {
       for (const [key, value] of rows) copy.rows(namespace).set(key, value.slice());
     }
@@ -115,10 +118,11 @@ class MemoryRepository<Value> implements Repository<Value> {
   }
 
   #decode(key: string, bytes: Uint8Array): Value {
+    const where = `${this.#namespace}/${key}`;
     try {
+      if (this.#database.damaged.has(where)) throw new TypeError('its checksum is another');
       return this.#codec.decode(bytes.slice());
     } catch (error) {
-      const where = `${this.#namespace}/${key}`;
       throw new StorageError(
         { code: 'STORAGE_CORRUPT', path: 'memory', where, reason: describeError(error) },
         { cause: error },

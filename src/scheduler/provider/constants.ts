@@ -17,6 +17,13 @@ export const MIN_RUN_MS = 50;
 export const MIN_WALL_TIME_LEFT_MS = 1_000;
 /** A job that crashed its executor this often is quarantined (design section 6). */
 export const POISON_LIMIT = 3;
+/**
+ * Deaths of the daemon in a row that are forgiven to an attempt which made a checkpoint before each of them: somebody may
+ * pull a plug that often. Further ones are crashes.
+ */
+export const FORGIVEN_DEATHS = 8;
+/** An attempt that ran this long since the death before begins to count anew, ms: a job that harms does so sooner. */
+export const SUBSTANTIAL_RUN_MS = 10 * 60_000;
 /** Jobs whose crashes are remembered; the oldest is forgotten. */
 export const MAX_POISON_JOBS = 10_000;
 

@@ -5,6 +5,7 @@ import { encodeHex } from '../../lib/bytes.ts';
 import { sha256 } from '../../lib/cid.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import { CheckpointStore } from '../checkpoint-store.ts';
+import { isDamage, toCorruptEntry } from '../corrupt-entry.ts';
 import { SchedulerError } from '../errors.ts';
 import type {
   CheckpointView,
@@ -16,7 +17,7 @@ import type {
   JobView,
   RequesterService,
 } from '../interface.ts';
-import { createInitialState, createJobFacts } from '../job-machine-state.ts';
+import { createInitialState, createJobFacts, isEnded } from '../job-machine-state.ts';
 import type { JobRecord } from '../job-records.ts';
 import { JobStore, type NewJob } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
@@ -44,6 +45,7 @@ import { ProviderStandings } from './provider-standings.ts';
 import { readRecordedEvents } from './read-events.ts';
 import { recoverJob } from './recover-job.ts';
 import type { JobRequesterModules } from './requester-modules.ts';
+import { restoreEnd } from './restore-end.ts';
 
 const TERMINAL_STATES: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled', 'expired']);
 
@@ -345,6 +347,10 @@ export class JobRequester implements RequesterService {
     try {
       const recovered = await recoverJob(this.#stores, { job, record }, this.#modules.identity.peer);
       this.#catalog.add(job, record.createdAtMs);
+      if (isEnded(recovered.state)) {
+        this.#end((await restoreEnd(this.#store, recovered)).view);
+        return;
+      }
       const { wire } = recovered.job;
       if (wire.kind === 'batch' && recovered.sequence === 0) {
         const key = encodeHex(sha256(wire.root));
@@ -353,8 +359,9 @@ export class JobRequester implements RequesterService {
       }
       this.#createRun(recovered).resume(recovered.lastSequences);
     } catch (error) {
-      if (!(error instanceof SchedulerError)) throw error;
-      this.#noteCorrupt(job, error);
+      const corrupt = isDamage(error) ? toCorruptEntry(error) : error;
+      if (!(corrupt instanceof SchedulerError)) throw error;
+      this.#noteCorrupt(job, corrupt);
     }
   }
 

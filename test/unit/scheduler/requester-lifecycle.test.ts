@@ -324,6 +324,55 @@ describe('restart', () => {
     expect(await after.end(await after.submit())).toMatchObject({ state: 'completed' });
   });
 
+  it.each(['jobs', 'job-history', 'job-objects'] as const)('names a damaged entry of %s and goes on', async (name) => {
+    const before = await RequesterRig.start();
+    const provider = await before.addProvider({ holds: true });
+    const job = await before.submit();
+    await before.leased(provider);
+    await settleTasks();
+    const key = [...before.database.rows(name).keys()].find((candidate) => candidate.startsWith(job));
+    before.database.damaged.add(`${name}/${key}`);
+    const after = await before.restart();
+    await expect(after.requester.show(job)).rejects.toMatchObject({
+      code: 'SCHEDULER_STORE_CORRUPT',
+      message: expect.stringContaining(`${name}/${job}`),
+    });
+    await after.addProvider();
+    expect(await after.end(await after.submit())).toMatchObject({ state: 'completed' });
+  });
+
+  it('neither ends nor runs again a job whose summary is damaged', async () => {
+    const before = await RequesterRig.start();
+    await before.addProvider();
+    const { job } = await before.end(await before.submit());
+    before.database.damaged.add(`jobs/${job}/end`);
+    const after = await before.restart();
+    await expect(after.requester.show(job)).rejects.toMatchObject({ code: 'SCHEDULER_STORE_CORRUPT' });
+    expect(after.requester.counts()).toMatchObject({ active: 0 });
+  });
+
+  it('makes the summary of an ended job again from its history and its receipt', async () => {
+    const before = await RequesterRig.start();
+    await before.addProvider();
+    const ended = await before.end(await before.submit());
+    before.database.rows('jobs').delete(`${ended.job}/end`);
+    const after = await before.restart();
+    expect(await after.requester.show(ended.job)).toEqual(ended);
+    expect(after.requester.counts()).toEqual({ active: 0, total: 1 });
+    expect(await (await after.restart()).requester.show(ended.job)).toEqual(ended);
+  });
+
+  it('names an ended job that lost its summary and the receipt of its result', async () => {
+    const before = await RequesterRig.start();
+    await before.addProvider();
+    const { job } = await before.end(await before.submit());
+    before.database.rows('jobs').delete(`${job}/end`);
+    const objects = before.database.rows('job-objects');
+    for (const key of [...objects.keys()]) if (key.endsWith('/receipt')) objects.delete(key);
+    const after = await before.restart();
+    await expect(after.requester.show(job)).rejects.toMatchObject({ code: 'SCHEDULER_STORE_CORRUPT' });
+  });
+
   it('halts a job whose history cannot be written, and takes it up at the next start', async () => {
     const before = await RequesterRig.start();
     const provider = await before.addProvider({ holds: true });

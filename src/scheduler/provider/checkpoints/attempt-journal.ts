@@ -48,7 +48,9 @@ export class AttemptJournal {
 
   /** Called once, before anything else. */
   async load(): Promise<void> {
-    for await (const [lease] of this.#origins.entries()) this.#known.add(lease as LeaseId);
+    // One that is damaged is there too: its attempt cannot be gone on with, and it goes with its lease.
+    const onDamaged = (lease: string): unknown => this.#known.add(lease as LeaseId);
+    for await (const [lease] of this.#origins.entries({}, { onDamaged })) this.#known.add(lease as LeaseId);
   }
 
   get leases(): ReadonlySet<LeaseId> {

@@ -1,5 +1,5 @@
 import type { LeaseId } from '../../../domain/ids.ts';
-import type { Database, Repository, WriteOperation } from '../../../storage/interface.ts';
+import type { Database, EntriesOptions, Repository, WriteOperation } from '../../../storage/interface.ts';
 import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../../receipt-notes.ts';
 import { LEASE_RECORD_CODEC, type LeaseRecord } from './lease-record.ts';
 
@@ -44,7 +44,7 @@ export class LeaseStore {
     await this.#database.write(leases.map((lease) => this.#records.deleteOperation(lease)));
   }
 
-  async *entries(): AsyncGenerator<LeaseEntry> {
-    for await (const [key, record] of this.#records.entries()) yield [key as LeaseId, record];
+  async *entries(options: EntriesOptions = {}): AsyncGenerator<LeaseEntry> {
+    for await (const [key, record] of this.#records.entries({}, options)) yield [key as LeaseId, record];
   }
 }

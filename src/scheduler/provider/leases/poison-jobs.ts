@@ -1,10 +1,15 @@
 import { z } from 'zod';
-import { JobId } from '../../../domain/ids.ts';
+import { JobId, type LeaseId } from '../../../domain/ids.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../lib/bytes.ts';
 import type { Codec, Database, Repository } from '../../../storage/interface.ts';
-import { MAX_POISON_JOBS, POISON_LIMIT } from '../constants.ts';
+import { FORGIVEN_DEATHS, MAX_POISON_JOBS, POISON_LIMIT, SUBSTANTIAL_RUN_MS } from '../constants.ts';
 
-const crashesSchema = z.strictObject({ crashes: z.int().min(1), lastAtMs: z.int().min(0) });
+const crashesSchema = z.strictObject({
+  crashes: z.int().min(0),
+  lastAtMs: z.int().min(0),
+  /** Deaths of the process in a row while this attempt ran and came on, and how long it had run by the last of them. */
+  forgiven: z.strictObject({ lease: z.string(), deaths: z.int().min(1), wallTimeMs: z.int().min(0) }).optional(),
+});
 type Crashes = z.output<typeof crashesSchema>;
 
 export const CRASHES_CODEC: Codec<Crashes> = {
@@ -12,7 +17,21 @@ export const CRASHES_CODEC: Codec<Crashes> = {
   decode: (bytes) => crashesSchema.parse(JSON.parse(decodeUtf8(bytes))),
 };
 
-/** Jobs that crashed their executor or the daemon, counted durably; from the third time on they are refused. */
+/** What an attempt had to show when its process died. */
+export interface AttemptDeath {
+  readonly job: JobId;
+  readonly lease: LeaseId;
+  /** It made a checkpoint since it was begun or taken up. */
+  readonly hasAdvanced: boolean;
+  /** How long it has run, in all processes. */
+  readonly wallTimeMs: number;
+}
+
+/**
+ * Jobs that crashed their executor or the daemon, counted durably; from the third time on they are refused. A death of the
+ * daemon is no crash of a job that came on, since others than the job may end a process: but only so often in a row,
+ * unless the job ran for long in between (docs/durability.md).
+ */
 export class PoisonJobs {
   readonly #records: Repository<Crashes>;
   /** Oldest crash first. */
@@ -36,9 +55,24 @@ export class PoisonJobs {
     return this.crashes(job) >= POISON_LIMIT;
   }
 
-  /** Durable when it resolves. */
+  /** A crash of its executor. Durable when it resolves. */
   async count(job: JobId, nowMs: number): Promise<void> {
-    const crashes: Crashes = { crashes: this.crashes(job) + 1, lastAtMs: nowMs };
+    const known = this.#known.get(job);
+    await this.#write(job, { ...known, crashes: this.crashes(job) + 1, lastAtMs: nowMs });
+  }
+
+  /** A death of the process while the attempt ran. Durable when it resolves. */
+  async countDeath({ job, lease, hasAdvanced, wallTimeMs }: AttemptDeath, nowMs: number): Promise<void> {
+    if (!hasAdvanced) return this.count(job, nowMs);
+    const known = this.#known.get(job)?.forgiven;
+    const before = known?.lease === lease ? known : { deaths: 0, wallTimeMs: 0 };
+    const isLong = wallTimeMs - before.wallTimeMs >= SUBSTANTIAL_RUN_MS;
+    const deaths = isLong ? 1 : before.deaths + 1;
+    const crashes = this.crashes(job) + (deaths > FORGIVEN_DEATHS ? 1 : 0);
+    await this.#write(job, { crashes, lastAtMs: nowMs, forgiven: { lease, deaths, wallTimeMs } });
+  }
+
+  async #write(job: JobId, crashes: Crashes): Promise<void> {
     this.#known.delete(job);
     this.#known.set(job, crashes);
     await this.#records.put(job, crashes, { durable: true });

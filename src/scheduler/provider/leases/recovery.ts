@@ -1,8 +1,9 @@
-import { UnixMs } from '../../../domain/ids.ts';
+import { type LeaseId, UnixMs } from '../../../domain/ids.ts';
 import { RECEIPT, type Receipt } from '../../../domain/receipt.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObjects } from '../../../proofs/signed-object.ts';
+import type { StorageError } from '../../../storage/errors.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import type { Attempt } from '../attempts/attempt.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
@@ -37,13 +38,20 @@ export async function recoverLeases(modules: RecoveryModules, networkId: string)
   await journal.load();
   const kept: LeaseEntry[] = [];
   const live: LeaseEntry[] = [];
-  for await (const entry of store.entries()) {
+  const damaged: LeaseId[] = [];
+  // What is damaged is asked for as any other: its lease is refused, since nobody knows any more what became of it.
+  const onDamaged = (lease: string, error: StorageError): void => {
+    damaged.push(lease as LeaseId);
+    logger.error({ lease, error }, 'the record of a lease is damaged; it stays as it is, and is not run again');
+  };
+  for await (const entry of store.entries({ onDamaged })) {
     (entry[1].endedAtMs === null ? live : kept).push(entry);
   }
   for (const [lease, record] of live) {
-    // Whoever pulls the plug of a machine where jobs go well must not have them quarantined.
-    if (record.phase !== 'running' || (await journal.hasAdvanced(lease))) continue;
-    await poison.count(record.job, clock.nowMs());
+    if (record.phase !== 'running') continue;
+    const hasAdvanced = await journal.hasAdvanced(lease);
+    const wallTimeMs = (await journal.readSign(lease))?.wallTimeMs ?? 0;
+    await poison.countDeath({ job: record.job, lease, hasAdvanced, wallTimeMs }, clock.nowMs());
   }
   const { restored, interrupted } = await restoreAll(modules, live);
   for (let start = 0; start < interrupted.length; start += RECEIPT_BATCH) {
@@ -52,7 +60,7 @@ export async function recoverLeases(modules: RecoveryModules, networkId: string)
   kept.sort((a, b) => (a[1].endedAtMs ?? 0) - (b[1].endedAtMs ?? 0));
   for (const [lease, record] of kept) keeper.keep(lease, record);
   await modules.snapshots.load(new Set(restored.map(({ id }) => id)));
-  await forgetStrays(modules, [...live, ...kept]);
+  await forgetStrays(modules, [...[...live, ...kept].map(([lease]) => lease), ...damaged]);
   if (interrupted.length > 0) {
     logger.warn({ attempts: interrupted.length }, 'attempts of the process before were ended as failed');
   }
@@ -73,8 +81,8 @@ async function restoreAll({ restorer }: RecoveryModules, live: readonly LeaseEnt
 }
 
 /** Journals whose lease was dropped, and the process died before they were. */
-async function forgetStrays({ journal }: RecoveryModules, entries: readonly LeaseEntry[]): Promise<void> {
-  const known = new Set(entries.map(([lease]) => lease));
+async function forgetStrays({ journal }: RecoveryModules, leases: readonly LeaseId[]): Promise<void> {
+  const known = new Set(leases);
   await journal.forget([...journal.leases].filter((lease) => !known.has(lease)));
 }
 

@@ -198,3 +198,18 @@ describe('a job that crashes its executor', () => {
     expect(seen).toEqual([true]);
   });
 });
+
+describe('the record of a lease that is damaged', () => {
+  it('keeps the daemon from nothing else, stays where it is, and its lease is not run again', async () => {
+    const { rig, requester, work } = await leaseHeld();
+    const [lease] = [...rig.database.rows('leases').keys()];
+    const other = requester.lease(await requester.prepare(await requester.signJobs(requester.describeJob())));
+    await other.until(() => rig.executor.held.length > 1);
+    rig.database.damaged.add(`leases/${lease}`);
+    const next = await restart(rig);
+    expect(next.database.rows('leases').has(String(lease))).toBe(true);
+    expect([...next.database.rows('poison-jobs').keys()]).toHaveLength(1);
+    await expect(requester.lease(work).done).rejects.toMatchObject({ code: 'STORAGE_CORRUPT' });
+    expect(next.executor.held).toEqual([]);
+  });
+});
