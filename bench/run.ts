@@ -8,6 +8,7 @@ import { buildExamples } from '../scripts/build-examples.ts';
 import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchMerkle } from './merkle.ts';
+import { benchMesh } from './mesh.ts';
 import { benchNetwork } from './network.ts';
 import { benchOverhead } from './overhead.ts';
 import { type BenchRow, type Bound, computeRatio, isMet } from './rows.ts';
@@ -22,12 +23,14 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   snapshots: benchSnapshots,
   network: benchNetwork,
   daemon: benchDaemon,
+  mesh: benchMesh,
 };
 
-const HELP = `Usage: npm run bench [-- [NAME...] [--json FILE]]
+const HELP = `Usage: npm run bench [-- [NAME...] [--json FILE] [--jobs N]]
 
   NAME         ${Object.keys(BENCHES).join(', ')}; all of them if none is given
-  --json FILE  also writes the rows as JSON`;
+  --json FILE  also writes the rows as JSON
+  --jobs N     jobs of mesh, instead of 10,000`;
 
 function formatNumber(value: number): string {
   if (value >= 1000) return Math.round(value).toLocaleString('en');
