@@ -8,14 +8,17 @@ import type { NodeRecord } from '../../src/domain/node-record.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
+import type { PeerBook } from '../../src/network/interface.ts';
 import { Libp2pNetwork } from '../../src/network/libp2p-network.ts';
 import type { Executor } from '../../src/sandbox/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
+import { OfferRouter } from '../../src/scheduler/offer-router.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
+import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { RecordingMetrics } from './network.ts';
@@ -24,11 +27,20 @@ export interface LiveNodeOptions {
   readonly executor?: Executor;
   readonly bootstrap?: readonly string[];
   readonly parameters?: Partial<JobRequesterOptions['parameters']>;
+  /** Its scheduler is told of no peers, as if none of their records had arrived. */
+  readonly knowsNobody?: boolean;
   readonly provider?: Partial<JobProviderOptions>;
   readonly requester?: Partial<JobRequesterOptions>;
   /** Prices that its node record names; it works for nothing all the same. */
   readonly pricesPerHour?: NodeRecord['pricesPerHour'];
 }
+
+const NOBODY: PeerBook = {
+  list: () => [],
+  get: () => undefined,
+  providers: () => [],
+  onChange: () => ({ [Symbol.dispose]: () => undefined }),
+};
 
 export interface LiveNode extends AsyncDisposable {
   readonly peer: PeerKey;
@@ -75,14 +87,32 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     ...options.parameters,
   };
   const shared = { networkId: 'test', parameters };
-  const parts = { ...common, database, blobs, grants };
+  const transfers = stack.use(new BlobTransfers({ ...common, transport: network, blobs }));
+  const parts = { ...common, database, blobs, transfers, grants };
+  const offerRouter = new OfferRouter(network);
+  const { announcements } = network;
+  const peers = options.knowsNobody === true ? NOBODY : network.peers;
   const requester = new JobRequester(
-    { ...parts, network: { transport: network, peers: network.peers }, snapshots: { store, source: fetcher } },
+    {
+      ...parts,
+      offerRouter,
+      network: { transport: network, peers, announcements },
+      snapshots: { store, source: fetcher },
+    },
     { ...JOB_REQUESTER_DEFAULTS, ...shared, ...options.requester },
   );
   const executors = options.executor === undefined ? [] : [options.executor];
   const provider = new JobProvider(
-    { ...parts, transport: network, executors, reachability: network, snapshots: { store, fetcher } },
+    {
+      ...parts,
+      offerRouter,
+      announcements,
+      peers,
+      transport: network,
+      executors,
+      reachability: network,
+      snapshots: { store, fetcher },
+    },
     {
       ...JOB_PROVIDER_DEFAULTS,
       ...shared,

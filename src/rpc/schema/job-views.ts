@@ -97,6 +97,20 @@ const refusalViewSchema = z.strictObject({
   detail: refusalSchema.shape.detail,
 });
 
+const announcementsViewSchema = z.strictObject({
+  count: wholeNumber('Announcements that went out.'),
+  lastAtMs: unixMsSchema.nullable(),
+  lastRecipients: wholeNumber('Peers that the last one was sent to; they pass it on.'),
+  given: z
+    .strictObject({
+      wanted: wholeNumber('Offers that could be taken.'),
+      unwanted: wholeNumber('Offers that came too late, or from a provider that has the job or failed it.'),
+      invalid: wholeNumber('Offers that were not valid.'),
+    })
+    .describe('What came back.'),
+  failure: z.string().nullable().describe('Why the last one could not be sent.'),
+});
+
 export const jobExplanationSchema = z.strictObject({
   job: jobIdSchema,
   state: jobStateSchema,
@@ -112,6 +126,7 @@ export const jobExplanationSchema = z.strictObject({
       ]),
     }),
   ),
+  announced: announcementsViewSchema.exactOptional().describe('Absent: known peers sufficed, nothing was announced.'),
   hints: z.array(z.string()),
 });
 

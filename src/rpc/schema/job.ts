@@ -56,7 +56,7 @@ export const JOB_METHODS = {
   },
   'job.explain': {
     summary: 'Says why a job waits or failed.',
-    description: 'What is missing now, who was asked and what each answered.',
+    description: 'What is missing now, who was asked and what each answered, and what was announced.',
     params: oneJob,
     result: jobExplanationSchema,
     example: {
