@@ -5,7 +5,7 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import { computeDataPaths } from '../config/paths.ts';
 import type { NodeConfig } from '../config/schema.ts';
 import type { NetworkDefinition } from '../domain/network-definition.ts';
-import type { Identity, WalletKeySource } from '../identity/interface.ts';
+import type { Identity, StoreKeySource, WalletKeySource } from '../identity/interface.ts';
 import { type Clock, SystemClock } from '../lib/clock.ts';
 import { type Random, SystemRandom } from '../lib/random.ts';
 import { VERSION } from '../lib/version.ts';
@@ -20,6 +20,7 @@ import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
 import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
 import { JobStore } from '../scheduler/job-store.ts';
+import { OfferRouter } from '../scheduler/offer-router.ts';
 import { JOB_REQUESTER_DEFAULTS } from '../scheduler/options.ts';
 import { JobProvider } from '../scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS } from '../scheduler/provider/options.ts';
@@ -27,15 +28,21 @@ import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../scheduler/receipt-notes.
 import { JobRequester } from '../scheduler/requester/job-requester.ts';
 import { StoredSnapshotKeys } from '../scheduler/requester/stored-snapshot-keys.ts';
 import { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
+import { BlobTransfers } from '../scheduler/transfer/blob-transfers.ts';
+import { LeafServer } from '../scheduler/transfer/leaf-server.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
+import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
 import { FogproofNode } from './node.ts';
 
+/** What the daemon takes from its keys. */
+type NodeIdentity = Identity & StoreKeySource & WalletKeySource;
+
 export interface CreateNodeModules {
-  readonly identity: Identity & WalletKeySource;
+  readonly identity: NodeIdentity;
   /** What is weaker than it could be about how the identity is kept. */
   readonly identityRemarks: readonly string[];
   readonly logger: Logger;
@@ -45,7 +52,7 @@ export interface CreateNodeModules {
 
 /** What nearly every part is given. */
 interface Common {
-  readonly identity: Identity & WalletKeySource;
+  readonly identity: NodeIdentity;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -79,7 +86,10 @@ export async function createNode(
 
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
   const blobs = stack.use(
-    new FileBlobStore({ ...common, database }, { directory: paths.blobs, maxBytes: config.blobs.maxBytes }),
+    new FileBlobStore(
+      { ...common, database },
+      { directory: paths.blobs, maxBytes: config.blobs.maxBytes, storeKey: identity.deriveStoreKey() },
+    ),
   );
   const snapshots = { folder: paths.snapshots, maxBytes: config.snapshots.maxBytes };
   const store = stack.use(await createSnapshotStore({ ...common, database, observer: seams.disk }, snapshots));
@@ -90,14 +100,19 @@ export async function createNode(
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
   const grants = new BlobGrants();
+  const offerRouter = new OfferRouter(network);
   const fetcher = stack.use(new SnapshotFetcher({ ...common, transport: network, store }));
-  const shared = { ...common, network, blobs, grants, database, receiptNotes, snapshots: { store, fetcher } };
+  const transfers = stack.use(new BlobTransfers({ ...common, transport: network, blobs }));
+  const snapshotParts = { store, fetcher };
+  const parts = { network, blobs, transfers, grants, offerRouter, database, receiptNotes, snapshots: snapshotParts };
+  const shared = { ...common, ...parts };
   const requester = createRequester(loaded, shared);
   stack.defer(() => requester.stop());
   const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
   const provider = createProvider(loaded, { ...shared, executors, host });
   stack.defer(() => provider.stop());
-  stack.use(serveBlobs(network, { blobs, snapshots: store }, grants));
+  const leaves = new LeafServer({ ...common, blobs });
+  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store }, grants));
 
   const node = new FogproofNode(
     {
@@ -108,6 +123,7 @@ export async function createNode(
       executors,
       requester,
       provider,
+      eventLoop: stack.use(new EventLoopDelay(common)),
       identityRemarks,
     },
     { config, network: definition },
@@ -176,7 +192,9 @@ function decodePreSharedKey({ preSharedKey }: NetworkDefinition): Uint8Array | n
 interface SchedulerParts extends Common {
   readonly network: Libp2pNetwork;
   readonly blobs: FileBlobStore;
+  readonly transfers: BlobTransfers;
   readonly grants: BlobGrants;
+  readonly offerRouter: OfferRouter;
   readonly database: Database;
   readonly receiptNotes: ReceiptNotes;
   readonly snapshots: { readonly store: PackedSnapshotStore; readonly fetcher: SnapshotFetcher };
@@ -187,7 +205,7 @@ function createRequester({ config, network: definition }: LoadedConfig, parts: S
   return new JobRequester(
     {
       ...parts,
-      network: { transport: network, peers: network.peers },
+      network: { transport: network, peers: network.peers, announcements: network.announcements },
       snapshots: { store: parts.snapshots.store, source: parts.snapshots.fetcher },
     },
     {
@@ -206,7 +224,13 @@ function createProvider(
 ): JobProvider {
   const { provide, results, snapshots } = config;
   return new JobProvider(
-    { ...parts, transport: parts.network, reachability: parts.network },
+    {
+      ...parts,
+      transport: parts.network,
+      reachability: parts.network,
+      announcements: parts.network.announcements,
+      peers: parts.network.peers,
+    },
     {
       ...JOB_PROVIDER_DEFAULTS,
       networkId: definition.id,
