@@ -3,15 +3,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileBlobStore } from '../../src/blob/file-blob-store.ts';
 import { createSnapshotStore } from '../../src/blob/snapshots/packed-snapshot-store.ts';
-import type { PeerKey } from '../../src/domain/ids.ts';
+import { type PeerKey, UnixMs } from '../../src/domain/ids.ts';
 import type { NodeRecord } from '../../src/domain/node-record.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
+import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { PeerBook } from '../../src/network/interface.ts';
 import { Libp2pNetwork } from '../../src/network/libp2p-network.ts';
 import type { Executor } from '../../src/sandbox/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
+import type { JobDraft } from '../../src/scheduler/interface.ts';
 import { OfferRouter } from '../../src/scheduler/offer-router.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
@@ -184,4 +186,31 @@ export async function knowsProviders(node: LiveNode, count: number): Promise<voi
   using _listener = node.network.peers.onChange(look);
   look();
   await promise;
+}
+
+/** A job that any of these nodes can run. */
+export async function describeLiveDraft(node: LiveNode, change: Partial<JobDraft> = {}): Promise<JobDraft> {
+  const { blob, sizeBytes } = await node.blobs.put(encodeUtf8('\0asm module'));
+  return {
+    name: 'live',
+    deadlineMs: UnixMs(Date.now() + 60_000),
+    capabilityClass: 'cpu',
+    workload: {
+      kind: 'wasm',
+      module: blob,
+      moduleSizeBytes: sizeBytes,
+      abi: 'fogproof',
+      arguments: [],
+      environment: {},
+      seed: new Uint8Array(32),
+    },
+    inputs: [],
+    resources: { memoryBytes: 65_536, fuel: 1_000, wallTimeMs: 10_000, outputBytes: 10_000_000, logBytes: 1_000 },
+    isolation: 'process',
+    replication: { replicas: 1, quorum: 1, diversity: 'peer' },
+    retries: 3,
+    market: 'direct',
+    priceCeiling: '0',
+    ...change,
+  };
 }

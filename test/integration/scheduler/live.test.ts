@@ -1,8 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { UnixMs } from '../../../src/domain/ids.ts';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
-import type { JobDraft } from '../../../src/scheduler/interface.ts';
-import { knowsProviders, type LiveNode, startLiveNode } from '../../support/live-node.ts';
+import { describeLiveDraft, knowsProviders, type LiveNode, startLiveNode } from '../../support/live-node.ts';
 import { ScriptedExecutor } from '../../support/provider-executor.ts';
 
 const signal = () => AbortSignal.timeout(30_000);
@@ -21,37 +19,11 @@ async function startMesh(stack: AsyncDisposableStack, executors: readonly Script
   return { requester, providers };
 }
 
-async function describeDraft(node: LiveNode, change: Partial<JobDraft> = {}): Promise<JobDraft> {
-  const { blob, sizeBytes } = await node.blobs.put(encodeUtf8('\0asm module'));
-  return {
-    name: 'live',
-    deadlineMs: UnixMs(Date.now() + 60_000),
-    capabilityClass: 'cpu',
-    workload: {
-      kind: 'wasm',
-      module: blob,
-      moduleSizeBytes: sizeBytes,
-      abi: 'fogproof',
-      arguments: [],
-      environment: {},
-      seed: new Uint8Array(32),
-    },
-    inputs: [],
-    resources: { memoryBytes: 65_536, fuel: 1_000, wallTimeMs: 10_000, outputBytes: 10_000_000, logBytes: 1_000 },
-    isolation: 'process',
-    replication: { replicas: 1, quorum: 1, diversity: 'peer' },
-    retries: 3,
-    market: 'direct',
-    priceCeiling: '0',
-    ...change,
-  };
-}
-
 describe('requester and providers over loopback, with their databases', () => {
   it('one replica, with an output too large to ride with the receipt', async () => {
     await using stack = new AsyncDisposableStack();
     const { requester } = await startMesh(stack, [executor('x'.repeat(2_000_000))]);
-    const { job } = await requester.requester.submit(await describeDraft(requester));
+    const { job } = await requester.requester.submit(await describeLiveDraft(requester));
     const view = await requester.requester.wait(job, { signal: signal() });
     expect(view).toMatchObject({ state: 'completed', failure: null });
     const [output] = view.result?.outputs ?? [];
@@ -62,7 +34,7 @@ describe('requester and providers over loopback, with their databases', () => {
     await using stack = new AsyncDisposableStack();
     const { requester, providers } = await startMesh(stack, [executor('a lie'), executor(), executor()]);
     const replication = { replicas: 3, quorum: 2, diversity: 'peer' as const };
-    const { job } = await requester.requester.submit(await describeDraft(requester, { replication }));
+    const { job } = await requester.requester.submit(await describeLiveDraft(requester, { replication }));
     const view = await requester.requester.wait(job, { signal: signal() });
     expect(view).toMatchObject({ state: 'completed', result: { agreeing: { length: 2 }, dissenting: { length: 1 } } });
     const liar = view.attempts.find(({ lease }) => view.result?.dissenting.includes(lease));
@@ -73,7 +45,7 @@ describe('requester and providers over loopback, with their databases', () => {
   it('a batch of a thousand', async () => {
     await using stack = new AsyncDisposableStack();
     const { requester } = await startMesh(stack, [executor()]);
-    const draft = await describeDraft(requester);
+    const draft = await describeLiveDraft(requester);
     const ids = await requester.requester.submitMany(Array.from({ length: 1_000 }, () => draft));
     const views = await Promise.all(ids.map((id) => requester.requester.wait(id, { signal: signal() })));
     expect(views.filter(({ state }) => state === 'completed')).toHaveLength(1_000);
