@@ -28,7 +28,7 @@ export interface PartialFile {
 }
 
 /** The folder of blobs. */
-export interface BlobDisk {
+export interface BlobDisk extends AsyncDisposable {
   /** Makes the folder if need be, and deletes what was on its way in or out. */
   start(): Promise<void>;
   createIncoming(): Promise<IncomingFile>;

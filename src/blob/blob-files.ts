@@ -2,11 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { constants, renameSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import { BlobId } from '../domain/ids.ts';
 import { syncDirectory } from '../lib/atomic-file.ts';
 import { makeFolder } from '../lib/make-folder.ts';
 import { systemErrorCode } from '../lib/system-error.ts';
 import type { BlobDisk, BlobFileName, IncomingFile, PartialFile, StoredFile } from './blob-disk.ts';
+import { OPEN_BLOB_FILES } from './constants.ts';
+import { SharedFile } from './shared-file.ts';
 
 const SEALED_SUFFIX = '.sealed';
 
@@ -19,6 +22,11 @@ export class BlobFiles implements BlobDisk {
   readonly #incoming: string;
   /** Folders that are there, and stay so over a power cut. */
   readonly #folders = new Set<string>();
+  /** By path: those that are read, in parts and often. */
+  readonly #open = new LRUCache<string, SharedFile>({
+    max: OPEN_BLOB_FILES,
+    dispose: (file) => void file.retire(),
+  });
 
   constructor(options: { readonly directory: string }) {
     this.#directory = options.directory;
@@ -30,6 +38,12 @@ export class BlobFiles implements BlobDisk {
     await makeFolder(this.#incoming, 0o700);
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    const files = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(files.map((file) => file.retire()));
+  }
+
   async createIncoming(): Promise<SequentialFile> {
     const path = this.#temporaryPath();
     return new SequentialFile(await open(path, 'wx', 0o600), path);
@@ -39,6 +53,7 @@ export class BlobFiles implements BlobDisk {
     await incoming.close();
     const folder = await this.#makeFolderOf(name);
     renameSync(incoming.path, this.#pathOf(name));
+    this.#open.delete(this.#pathOf(name));
     await syncDirectory(folder);
   }
 
@@ -56,17 +71,16 @@ export class BlobFiles implements BlobDisk {
   }
 
   async read(name: BlobFileName, position: number, length: number): Promise<Uint8Array | undefined> {
+    const path = this.#pathOf(name);
+    let shared = this.#open.get(path);
+    if (shared === undefined) {
+      shared = new SharedFile(open(path, 'r'));
+      this.#open.set(path, shared);
+    }
     try {
-      await using file = await open(this.#pathOf(name), 'r');
-      const buffer = new Uint8Array(length);
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return buffer.subarray(0, filled);
+      return await shared.read(position, length);
     } catch (error) {
+      if (this.#open.peek(path) === shared) this.#open.delete(path);
       if (systemErrorCode(error) === 'ENOENT') return undefined;
       throw error;
     }
@@ -74,6 +88,7 @@ export class BlobFiles implements BlobDisk {
 
   remove(name: BlobFileName): () => Promise<void> {
     const path = this.#temporaryPath();
+    this.#open.delete(this.#pathOf(name));
     try {
       renameSync(this.#pathOf(name), path);
     } catch (error) {

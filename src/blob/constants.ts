@@ -20,6 +20,9 @@ export const LAST_USE_FLUSH_MS = 60_000;
 /** Memory for digests of leaves of blobs that are read, in bytes: those of 256 GiB. */
 export const TREE_CACHE_BYTES = 8 * 1024 * 1024;
 
+/** Files of blobs kept open for those who read them in parts. */
+export const OPEN_BLOB_FILES = 64;
+
 /** Leaves of encrypted blobs kept in memory, of 1 MiB each: a leaf is sent in several parts. */
 export const OPENED_LEAVES = 8;
 

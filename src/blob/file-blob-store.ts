@@ -97,6 +97,7 @@ export class FileBlobStore implements BlobTransferStore, AsyncDisposable {
     this.#stopping.abort();
     await this.#sweep;
     await this.#catalog.stop();
+    await this.#disk[Symbol.asyncDispose]();
   }
 
   async put(bytes: Uint8Array, options: BlobOptions = {}): Promise<BlobStat> {

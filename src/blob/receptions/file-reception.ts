@@ -1,6 +1,7 @@
 import { describeShape } from '../../domain/blob-shape.ts';
 import type { BlobId } from '../../domain/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { InternalError } from '../../lib/errors.ts';
 import type { BlobCatalog } from '../blob-catalog.ts';
 import type { PartialFile } from '../blob-disk.ts';
 import { placeLeaf } from '../blob-reader.ts';
@@ -39,7 +40,7 @@ export class FileReception implements BlobReception {
   #unsyncedBytes = 0;
   #syncedAtMs: number;
   #syncing: Promise<void> | undefined;
-  #failure: unknown;
+  #failure: Error | undefined;
   #isClosed = false;
 
   constructor(modules: FileReceptionModules, partial: PartialBlob) {
@@ -66,6 +67,7 @@ export class FileReception implements BlobReception {
   }
 
   async addNode(place: NodePlace, bytes: Uint8Array): Promise<void> {
+    this.#assertUsable();
     if (this.#partial.isGone || this.#modules.tree.has(place)) return;
     const reason = this.#modules.tree.add(place, bytes);
     if (reason !== null) throw this.#mismatch(reason);
@@ -78,10 +80,11 @@ export class FileReception implements BlobReception {
 
   async addLeaf(leaf: number, bytes: Uint8Array): Promise<void> {
     const { file, guard, metrics, seal, tree } = this.#modules;
-    if (this.hasLeaf(leaf)) return;
     this.#assertUsable();
-    const reason = tree.checkLeaf(leaf, bytes);
+    // Checked even if it is here: a sender has to be told from a liar.
+    const reason = this.#partial.isGone ? null : tree.checkLeaf(leaf, bytes);
     if (reason !== null) throw this.#mismatch(reason);
+    if (this.hasLeaf(leaf)) return;
     const stored = seal === null ? bytes : seal.seal(leaf, bytes);
     await guard(() => file.write(stored, placeLeaf(leaf, seal !== null)));
     // A sync that failed meanwhile may be about these bytes too.
@@ -94,6 +97,7 @@ export class FileReception implements BlobReception {
 
   async commit(): Promise<BlobStat> {
     const { blob, sizeBytes } = this;
+    if (this.#isClosed) throw new BlobError({ code: 'BLOB_CLOSED', blob });
     if (!this.#partial.isGone) {
       const missing = this.leafCount - this.#partial.leaves.present;
       if (missing > 0) throw new BlobError({ code: 'BLOB_INCOMPLETE', blob, missing });
@@ -160,7 +164,7 @@ export class FileReception implements BlobReception {
     } catch (error) {
       // After a sync that failed nobody knows which bytes are on disk, and a second one may succeed all the same
       // (Rebello et al., "Can applications recover from fsync failures?", USENIX ATC 2020).
-      this.#failure = error;
+      this.#failure = error instanceof Error ? error : new InternalError('a sync failed', { cause: error });
       this.#partial.leaves = this.#synced.clone();
     }
   }

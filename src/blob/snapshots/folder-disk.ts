@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { syncDirectory } from '../../lib/atomic-file.ts';
 import { makeFolder } from '../../lib/make-folder.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
+import { SharedFile } from '../shared-file.ts';
 import { OPEN_PACKS } from './constants.ts';
 import type { PackDisk, PackOutput } from './pack-disk.ts';
 
@@ -67,51 +68,6 @@ export class FolderDisk implements PackDisk {
     const files = [...this.#open.values()];
     this.#open.clear();
     await Promise.all(files.map((file) => file.retire()));
-  }
-}
-
-/** Closed once nobody reads it any more and it was retired. */
-class SharedFile {
-  readonly #file: Promise<FileHandle>;
-  readonly #closed = Promise.withResolvers<void>();
-  #readers = 0;
-  #isRetired = false;
-
-  constructor(file: Promise<FileHandle>) {
-    this.#file = file;
-    file.catch(() => undefined);
-  }
-
-  async read(position: number, length: number): Promise<Uint8Array> {
-    this.#readers += 1;
-    try {
-      const file = await this.#file;
-      const buffer = new Uint8Array(length);
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await file.read(buffer, filled, length - filled, position + filled);
-        if (bytesRead === 0) break;
-        filled += bytesRead;
-      }
-      return buffer.subarray(0, filled);
-    } finally {
-      this.#readers -= 1;
-      this.#closeIfUnused();
-    }
-  }
-
-  retire(): Promise<void> {
-    this.#isRetired = true;
-    this.#closeIfUnused();
-    return this.#closed.promise;
-  }
-
-  #closeIfUnused(): void {
-    if (!this.#isRetired || this.#readers > 0) return;
-    this.#file
-      .then((file) => file.close())
-      .catch(() => undefined)
-      .finally(this.#closed.resolve);
   }
 }
 

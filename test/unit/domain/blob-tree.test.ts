@@ -1,3 +1,4 @@
+import { decode } from '@ipld/dag-pb';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encodeBlobNode, parseBlobNode } from '../../../src/domain/blob-node.ts';
@@ -23,6 +24,7 @@ import {
   readBlobDigest,
 } from '../../../src/domain/blob-tree.ts';
 import { BlobId } from '../../../src/domain/ids.ts';
+import { encodeHex } from '../../../src/lib/bytes.ts';
 import { computeRawId, sha256 } from '../../../src/lib/cid.ts';
 import { importBlob, importLeaves } from '../../support/unixfs-reference.ts';
 
@@ -69,7 +71,7 @@ describe('the id of a blob', () => {
     },
   );
 
-  it.each([5 * MIB + 77, GIB - 1, GIB, GIB + 1, GIB + MIB, 2 * GIB - 1])(
+  it.each([5 * MIB + 77, GIB - 1, GIB, GIB + 1, GIB + MIB, 2 * GIB - 1, 4 * GIB + 5 * MIB + 3])(
     'and all nodes over the leaves of %i bytes are the ones of ipfs-unixfs-importer',
     async (sizeBytes) => {
       const digests = fakeDigests(sizeBytes);
@@ -83,6 +85,14 @@ describe('the id of a blob', () => {
       expect(Math.max(...found.map(({ length }) => length))).toBeLessThan(MAX_BLOB_NODE_BYTES);
     },
   );
+
+  it('from 2 to 4 GiB has the right sizes in it, where ipfs-unixfs 13 writes zeros', () => {
+    const tree = new BlobTree(fakeDigests(2 * GIB), 2 * GIB);
+    const root = decode(tree.encodeNode({ level: 1, index: 0 }) ?? new Uint8Array());
+    // UnixFS: type 2 (file), filesize 2^31, blocksizes 2^30 and 2^30, all as varints.
+    expect(encodeHex(root.Data ?? new Uint8Array())).toBe('0802188080808008208080808004208080808004');
+    expect(root.Links.map(({ Tsize }) => Tsize)).toEqual([GIB + 51_211, GIB + 51_211]);
+  });
 
   it('of an older kind, raw over more than one leaf, is still a blob', () => {
     const bytes = fill(2 * MIB);
