@@ -15,6 +15,7 @@ import type { JobRequester } from '../scheduler/requester/job-requester.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import type { ChainParts } from './chain-parts.ts';
 import { NodeError } from './errors.ts';
+import type { EventLoopDelay } from './event-loop-delay.ts';
 import { composeRecord, readHostFacts } from './host-claims.ts';
 import { releaseStartUpMemory } from './release-memory.ts';
 import { collectRemarks } from './remarks.ts';
@@ -28,6 +29,7 @@ export interface NodeModules {
   readonly executors: readonly Executor[];
   readonly requester: JobRequester;
   readonly provider: JobProvider;
+  readonly eventLoop: EventLoopDelay;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
@@ -76,6 +78,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     const { blobs, chain, clock, logger, network, provider, requester } = this.#modules;
     const { signal } = this.#root;
     this.#startedAtMs = clock.nowMs();
+    this.#modules.eventLoop.start();
     await blobs.start();
     await Promise.all([network.start({ signal }), chain.start(signal)]);
     await Promise.all([requester.start(signal), provider.start(signal)]);
@@ -162,6 +165,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   }
 
   renderMetrics(): Promise<string> {
+    this.#modules.eventLoop.report();
     return this.#modules.metrics.render();
   }
 

@@ -39,6 +39,8 @@ export class PromMetricsRegistry implements MetricsRegistry {
   async render(): Promise<string> {
     const memory = this.gauge('fogproof_process_resident_memory_bytes', 'Resident memory of the daemon.');
     memory.set(process.memoryUsage.rss());
+    const heap = this.gauge('fogproof_process_heap_bytes', "What of the daemon's JavaScript heap is in use.");
+    heap.set(process.memoryUsage().heapUsed);
     const cpu = this.gauge('fogproof_process_cpu_seconds', 'CPU time that the daemon has used.');
     const { user, system } = process.cpuUsage();
     cpu.set((user + system) / 1e6);
