@@ -75,6 +75,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./node/why-no-work.ts')).nodeWhyNoWork,
   },
   {
+    name: 'node repair',
+    summary: 'mend a damaged database, and say what is lost',
+    load: async () => (await import('./node/repair.ts')).nodeRepair,
+  },
+  {
     name: 'peers list',
     summary: 'list the peers that this node knows',
     isDefault: true,
@@ -117,7 +122,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'job wait',
-    summary: 'wait until a job has ended',
+    summary: 'wait until a job, or every job of a batch, has ended',
     load: async () => (await import('./job/wait.ts')).jobWait,
   },
   {
@@ -147,7 +152,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'job cancel',
-    summary: 'cancel a job',
+    summary: 'cancel a job, or all jobs of a batch',
     load: async () => (await import('./job/cancel.ts')).jobCancel,
   },
   {

@@ -24,6 +24,7 @@ import {
   replicationSchema,
   resourcesSchema,
 } from './job.ts';
+import { batchSectionSchema, TEMPLATE_SEED_PATTERN } from './job-batch-file.ts';
 
 /** Largest job file in bytes: inputs are named in it, never held. */
 export const MAX_JOB_FILE_BYTES = 256 * 1024;
@@ -109,7 +110,8 @@ const fileSourceSchema = z.union(
 );
 export type FileSource = z.output<typeof fileSourceSchema>;
 
-const SEED_PATTERN = /^[0-9a-f]{64}$/;
+/** 32 bytes in hex. */
+export const SEED_PATTERN = /^[0-9a-f]{64}$/;
 
 const wasmWorkloadFileSchema = z.strictObject({
   kind: z.literal('wasm').describe('Kind of work: wasm, a WebAssembly module.'),
@@ -129,10 +131,12 @@ const wasmWorkloadFileSchema = z.strictObject({
     .default({})
     .describe('Environment variables: names to text; put numbers and true or false in quotes.'),
   seed: z
-    .union([z.int().min(0), z.string().regex(SEED_PATTERN)], { error: 'expected a whole number or 64 hex digits' })
+    .union([z.int().min(0), z.string().regex(SEED_PATTERN), z.string().regex(TEMPLATE_SEED_PATTERN)], {
+      error: 'expected a whole number or 64 hex digits',
+    })
     .optional()
     .describe(
-      'Seed of the random numbers of the job: a whole number, or 64 lower-case hex digits in quotes. Random for each submit if absent.',
+      'Seed of the random numbers of the job: a whole number, or 64 lower-case hex digits in quotes. Random for each submit if absent. In a batch also such as "${index}".',
     ),
 });
 
@@ -289,6 +293,11 @@ export const jobFileSchema = z
       .describe(
         'true: inputs and outputs are encrypted on the disks of this node and of the providers, and handed to nobody else.',
       ),
+    batch: batchSectionSchema
+      .optional()
+      .describe(
+        'Makes many jobs of this file: count, each or from. Variables are filled in as ${name} in name, module, arguments, environment, seed and paths of inputs.',
+      ),
   })
   .refine(({ replicas, quorum }) => !isWhole(replicas) || !isWhole(quorum) || isPossibleQuorum(replicas, quorum), {
     // Checked also when other fields are wrong, so that a person sees all problems at once.
@@ -297,6 +306,11 @@ export const jobFileSchema = z
     error: 'a quorum is more than half of the replicas and at most all of them',
   })
   .superRefine((value, context) => {
+    const { seed } = value.workload;
+    if (value.batch === undefined && typeof seed === 'string' && !SEED_PATTERN.test(seed)) {
+      const message = 'expected a whole number or 64 hex digits: only a batch has variables';
+      context.issues.push({ code: 'custom', input: seed, path: ['workload', 'seed'], message });
+    }
     for (const problem of findCheckpointProblems(value)) {
       context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
     }

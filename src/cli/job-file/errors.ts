@@ -1,10 +1,20 @@
 import { DaemonError, type ErrorTable } from '../../lib/errors.ts';
 import type { JobFileProblem } from './interface.ts';
 
+/** A row of a batch's variables of which no job can be made. */
+export interface BadRow {
+  readonly path: string;
+  /** From 1. */
+  readonly line: number;
+  readonly reason: string;
+}
+
 export type JobFileErrorInfo =
   | { readonly code: 'JOB_FILE_INVALID'; readonly path: string; readonly problems: readonly JobFileProblem[] }
   | { readonly code: 'JOB_FILE_UNREADABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_TOO_LARGE'; readonly path: string; readonly maxBytes: number }
+  | { readonly code: 'JOB_FILE_BAD_ROWS'; readonly path: string; readonly rows: readonly BadRow[] }
+  | { readonly code: 'JOB_FILE_TOO_MANY_JOBS'; readonly path: string; readonly maxJobs: number }
   | { readonly code: 'JOB_FILE_EXISTS'; readonly path: string }
   | { readonly code: 'JOB_FILE_UNWRITABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string };
@@ -25,6 +35,17 @@ const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
     message: (info) => `${info.path} has more than ${info.maxBytes} bytes`,
     hint: () => 'Name input files in it; do not put their content into it.',
   },
+  JOB_FILE_BAD_ROWS: {
+    retryable: false,
+    message: (info) =>
+      [`${info.path} has rows that are no jobs:`, ...info.rows.map((row) => `  ${renderBadRow(row)}`)].join('\n'),
+    hint: () => 'Each row needs a value for every ${variable} of the file, and the result must be a valid job.',
+  },
+  JOB_FILE_TOO_MANY_JOBS: {
+    retryable: false,
+    message: (info) => `${info.path} describes more than ${info.maxJobs} jobs`,
+    hint: () => 'Make several batches of it.',
+  },
   JOB_FILE_EXISTS: {
     retryable: false,
     message: (info) => `${info.path} exists already`,
@@ -41,6 +62,10 @@ const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
     hint: () => 'Add every file of the plan before completing the draft.',
   },
 };
+
+export function renderBadRow({ path, line, reason }: BadRow): string {
+  return `${path}:${line}: ${reason}`;
+}
 
 export function renderProblem(problem: JobFileProblem): string {
   const field = problem.field === '' ? '' : ` ${problem.field}:`;

@@ -2,7 +2,7 @@
  * job-file owns what a person writes to describe a job: reading it, every problem in it with its place and a hint, and
  * the draft that is submitted. It does not own storing its files (`blob.add`) nor what a job is (domain/job.ts).
  *
- *   loadJobFile(path) ─ reads, parses, resolves folders ─▶ JobPlan ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
+ *   openJobFile(path) ─▶ planJob or, of a batch, expandBatch ─▶ JobPlan ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
  */
 import type { BlobId } from '../../domain/ids.ts';
 import type { WasmWorkload } from '../../domain/job.ts';
@@ -27,6 +27,13 @@ export type JobFileParse =
 
 /** Where a field stands in the text; the nearest part that is there if the field is absent. */
 export type FieldLocator = (field: readonly PropertyKey[]) => { readonly line: number; readonly column: number };
+
+/** A job file whose text is valid. */
+export interface OpenedJobFile {
+  readonly path: string;
+  readonly jobFile: JobFile;
+  readonly locate: FieldLocator;
+}
 
 /** A file of this machine that the job needs as a blob. */
 export type PlannedFile =

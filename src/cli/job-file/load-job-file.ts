@@ -6,7 +6,7 @@ import { MAX_JOB_FILE_BYTES } from '../../domain/job-file.ts';
 import type { Random } from '../../lib/random.ts';
 import { describeFileProblem } from '../framework/describe-file-problem.ts';
 import { JobFileError } from './errors.ts';
-import type { JobPlan, PlannedFile } from './interface.ts';
+import type { JobPlan, OpenedJobFile, PlannedFile } from './interface.ts';
 import { parseJobFile } from './parse-job-file.ts';
 import { resolveJobFile } from './resolve-job-file.ts';
 
@@ -21,17 +21,26 @@ export async function readJobFile(path: string): Promise<string> {
   });
 }
 
-/** Reads, checks and resolves a job file; input folders become the files in them. @throws JobFileError */
-export async function loadJobFile(
-  path: string,
-  context: { readonly nowMs: number; readonly random: Random },
-): Promise<JobPlan> {
+/** Reads and checks a job file; it may describe one job or a batch. @throws JobFileError */
+export async function openJobFile(path: string): Promise<OpenedJobFile> {
   const parsed = parseJobFile(await readJobFile(path));
-  if (parsed.kind === 'invalid') {
-    throw new JobFileError({ code: 'JOB_FILE_INVALID', path, problems: parsed.problems });
-  }
-  const plan = resolveJobFile(parsed.jobFile, { ...context, directory: dirname(resolve(path)) });
-  return await expandFolders(plan);
+  if (parsed.kind === 'valid') return { path, jobFile: parsed.jobFile, locate: parsed.locate };
+  throw new JobFileError({ code: 'JOB_FILE_INVALID', path, problems: parsed.problems });
+}
+
+/** @throws JobFileError */
+export async function loadJobFile(path: string, context: PlanContext): Promise<JobPlan> {
+  return planJob(await openJobFile(path), context);
+}
+
+export interface PlanContext {
+  readonly nowMs: number;
+  readonly random: Random;
+}
+
+/** The one job of a file; input folders become the files in them. @throws JobFileError */
+export async function planJob({ path, jobFile }: OpenedJobFile, context: PlanContext): Promise<JobPlan> {
+  return await expandFolders(resolveJobFile(jobFile, { ...context, directory: dirname(resolve(path)) }));
 }
 
 /** Replaces each input that is a folder by the files in it, in order of their paths. @throws JobFileError */
@@ -40,15 +49,18 @@ export async function expandFolders(plan: JobPlan): Promise<JobPlan> {
   for (const file of plan.files) {
     for await (const found of expandFile(file)) {
       files.push(found);
-      if (files.length + plan.knownBlobs.length > MAX_JOB_INPUTS + 1) {
-        throw unreadable(file.path, `a job has at most ${MAX_JOB_INPUTS} input files`);
-      }
+      assertFileCount(file.path, files.length + plan.knownBlobs.length);
     }
   }
   return { ...plan, files };
 }
 
-async function* expandFile(file: PlannedFile): AsyncIterable<PlannedFile> {
+/** @throws JobFileError */
+export function assertFileCount(path: string, count: number): void {
+  if (count > MAX_JOB_INPUTS + 1) throw unreadable(path, `a job has at most ${MAX_JOB_INPUTS} input files`);
+}
+
+export async function* expandFile(file: PlannedFile): AsyncIterable<PlannedFile> {
   const found = await statFile(file.path);
   if (found.isFile()) yield file;
   else if (file.role === 'input' && found.isDirectory()) yield* expandFolder(file.path, file.jobPath);

@@ -4,6 +4,7 @@ import type { JobFile } from '../../domain/job-file.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
 import { defineCommand } from '../interface.ts';
+import { checkBatch } from './batch/check-batch.ts';
 import { checkFiles } from './check-files.ts';
 import { renderProblem } from './errors.ts';
 import type { JobFileProblem } from './interface.ts';
@@ -20,18 +21,21 @@ export const jobValidate = defineCommand({
   name: 'job validate',
   summary: 'check a job file, and the files that it names',
   details:
-    'Needs no daemon. Prints every problem with its line, column, field and a hint. Exit code 0 if there is none but warnings, 2 otherwise.',
+    'Needs no daemon. Of a batch, goes through all its jobs. Prints every problem with its line, column, field and a hint. Exit code 0 if there is none but warnings, 2 otherwise.',
   arguments: [{ name: 'file', description: 'job file, YAML or JSON', isRequired: true }],
   options: z.strictObject({}),
   examples: [{ line: 'fogproof job validate job.yaml', does: 'Say all that is wrong with it at once.' }],
   run: async ({ arguments: [file = ''] }, { output, workingDirectory }) => {
     const path = resolve(workingDirectory, file);
-    const { problems, jobFile } = await inspect(path);
+    const { problems, jobFile, size } = await inspect(path);
     const errors = problems.filter(({ severity }) => severity === 'error').length;
-    const traits = jobFile === null ? {} : { priority: jobFile.priority, private: jobFile.private };
+    const jobs = size === undefined ? {} : { jobs: size };
+    const traits = jobFile === null ? {} : { priority: jobFile.priority, private: jobFile.private, ...jobs };
     output.result({ path, isValid: errors === 0, problems, ...traits }, () => [
       ...problems.map((problem) => renderProblem(problem)),
-      errors === 0 ? `${file} is a valid job` : `${file} has ${plural(errors, 'error')}`,
+      errors === 0
+        ? `${file} is a valid ${size === undefined ? 'job' : `batch of ${plural(size, 'job')}`}`
+        : `${file} has ${plural(errors, 'error')}`,
       ...(jobFile === null ? [] : [renderTraits(jobFile)]),
     ]);
     return errors === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
@@ -42,12 +46,18 @@ interface Inspected {
   readonly problems: readonly JobFileProblem[];
   /** Null where its text is not valid. */
   readonly jobFile: JobFile | null;
+  /** Jobs of a batch. */
+  readonly size?: number;
 }
 
 async function inspect(path: string): Promise<Inspected> {
   const parsed = parseJobFile(await readJobFile(path));
   if (parsed.kind === 'invalid') return { problems: parsed.problems, jobFile: null };
   const { jobFile, locate } = parsed;
+  if (jobFile.batch !== undefined) {
+    const { size, problems } = await checkBatch({ path, jobFile, locate });
+    return { problems: [...problems, ...listWarnings(jobFile, locate)], jobFile, size };
+  }
   return { problems: [...(await checkFiles({ path, jobFile, locate })), ...listWarnings(jobFile, locate)], jobFile };
 }
 

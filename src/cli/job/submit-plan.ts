@@ -51,7 +51,7 @@ export async function addFiles(client: RpcClient, plan: JobPlan, signal: AbortSi
   return completeDraft(plan, added);
 }
 
-async function addFile(client: RpcClient, path: string, signal: AbortSignal): Promise<AddedBlob> {
+export async function addFile(client: RpcClient, path: string, signal: AbortSignal): Promise<AddedBlob> {
   const { size } = await stat(path);
   if (size > INLINE_BYTES) return client.call('blob.add', { path }, { signal });
   return client.call('blob.addBytes', { bytes: await readFile(path) }, { signal });

@@ -6,10 +6,12 @@ import { SystemRandom } from '../../lib/random.ts';
 import type { RpcClient } from '../../rpc/client.ts';
 import type { RpcMethods } from '../../rpc/interface.ts';
 import type { JobView } from '../../scheduler/interface.ts';
-import { EXIT_CODES } from '../exit-codes.ts';
+import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 import { shortId } from '../format.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
-import { loadJobFile } from '../job-file/load-job-file.ts';
+import type { OpenedJobFile } from '../job-file/interface.ts';
+import { openJobFile, planJob } from '../job-file/load-job-file.ts';
+import { submitBatch } from './batch/submit-batch.ts';
 import { JobFollower } from './job-follower.ts';
 import { exitCodeOf, renderJob } from './render-job.ts';
 import { addFiles, measureFiles, renderPlan } from './submit-plan.ts';
@@ -30,6 +32,11 @@ const options = z.strictObject({
     .exactOptional()
     .describe('write the evidence bundle to this file when it is done')
     .meta({ short: 'b', placeholder: 'FILE' }),
+  batch: z
+    .string()
+    .exactOptional()
+    .describe('name of the batch, where the file describes one; by default made of what its jobs are')
+    .meta({ placeholder: 'NAME' }),
   eachReplica: z.boolean().default(false).describe('show what each replica prints, not equal lines once'),
 });
 type SubmitOptions = z.output<typeof options>;
@@ -44,7 +51,7 @@ export const jobSubmit = defineCommand({
   name: 'job submit',
   summary: 'submit a job and follow it',
   details:
-    'Shows what will run and its highest cost, submits, and follows until the job has ended: states, what the program prints, its metrics. Ctrl-C stops following, not the job. Exit code 1 if the job did not complete.',
+    'Shows what will run and its highest cost, submits, and follows until the job has ended: states, what the program prints, its metrics. Ctrl-C stops following, not the job. Exit code 1 if the job did not complete. A file with `batch:` describes many jobs: they are submitted together and followed with one line; with --output each has a folder of its own. Submitting the same batch again goes on with it, and never submits a job twice.',
   arguments: [{ name: 'file', description: 'job file, YAML or JSON', isRequired: true }],
   options,
   examples: [
@@ -55,14 +62,21 @@ export const jobSubmit = defineCommand({
     },
     {
       line: 'fogproof job submit job.yaml --detach',
-      does: 'Submit and go; `fogproof job logs latest --follow` comes back to it.',
+      does: 'Submit and go, also offline; `fogproof job collect latest --output results` comes back for it.',
+    },
+    {
+      line: 'fogproof job submit sweep.yaml --output results',
+      does: 'Run the thousands of jobs of a batch file, and write what each gave.',
     },
   ],
-  run: async ({ arguments: [file = ''], options: given }, context) => {
+  run: async ({ arguments: [file = ''], options: given }, context): Promise<ExitCode> => {
     const { output, signal, workingDirectory } = context;
     assertKeptInForeground(given);
     const nowMs = Date.now();
-    const plan = await loadJobFile(resolve(workingDirectory, file), { nowMs, random: new SystemRandom() });
+    const opened = await openJobFile(resolve(workingDirectory, file));
+    if (opened.jobFile.batch !== undefined) return await submitMany(opened, given, context);
+    assertOneJob(given);
+    const plan = await planJob(opened, { nowMs, random: new SystemRandom() });
     for (const line of renderPlan(plan, await measureFiles(plan), nowMs)) output.note(line);
     await using client = await context.connect();
     output.progress('adding files …');
@@ -71,6 +85,7 @@ export const jobSubmit = defineCommand({
     if (given.detach) {
       output.result(submitted, () => [submitted.job]);
       output.note(`follow it with: fogproof job logs ${shortId(submitted.job)} --follow`);
+      output.note(`collect it with: fogproof job collect ${shortId(submitted.job)} --output DIR`);
       return EXIT_CODES.ok;
     }
     output.note(`submitted  ${submitted.job}`);
@@ -83,6 +98,26 @@ export const jobSubmit = defineCommand({
     return exitCodeOf(ended);
   },
 });
+
+async function submitMany(file: OpenedJobFile, given: SubmitOptions, context: CliContext): Promise<ExitCode> {
+  const { detach, output, bundle, batch } = given;
+  if (bundle !== undefined) {
+    throw new UsageError(
+      'a batch has a bundle for each job',
+      'Use `fogproof bundle export JOB` for those that matter.',
+    );
+  }
+  const directory = output === undefined ? undefined : resolve(context.workingDirectory, output);
+  return await submitBatch({ file, detach, batch, directory }, context);
+}
+
+function assertOneJob({ batch }: SubmitOptions): void {
+  if (batch === undefined) return;
+  throw new UsageError(
+    '--batch names a batch, and the file describes one job',
+    'Leave it out, or add `batch:` to the file.',
+  );
+}
 
 /** Once detached, nobody is there to write them. */
 function assertKeptInForeground({ detach, output, bundle }: SubmitOptions): void {

@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import type { JobDraft } from '../../../scheduler/interface.ts';
+import type { BatchItem } from '../../job-file/batch/expand-batch.ts';
+
+/**
+ * What the jobs of a batch are, whoever describes them and whenever: of each its draft without the time and the seed that
+ * submitting adds. Files are in it by their content.
+ */
+export class BatchDigest {
+  readonly #hash = createHash('sha256');
+
+  add({ hasSeed, plan }: Pick<BatchItem, 'hasSeed' | 'plan'>, draft: JobDraft, nowMs: number): void {
+    const { deadlineMs, workload, ...rest } = draft;
+    const { seed, ...program } = workload;
+    const described = {
+      ...rest,
+      withinMs: deadlineMs - nowMs,
+      workload: { ...program, environment: Object.entries(plan.workload.environment).sort() },
+      seed: hasSeed ? Buffer.from(seed).toString('hex') : null,
+    };
+    this.#hash.update(`${JSON.stringify(described)}\n`);
+  }
+
+  /** Hex. */
+  end(): string {
+    return this.#hash.digest('hex');
+  }
+}
