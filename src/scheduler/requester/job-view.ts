@@ -46,7 +46,8 @@ export function viewJob(
     replicas: job.replication.replicas,
     quorum: job.replication.quorum,
     attempts: chooseViewed(state.attempts).map((attempt) => viewAttempt(attempt, summarize)),
-    result,
+    // A result that was judged before the job was cancelled, and not yet accepted, is none.
+    result: isEnded(state) && state.acceptedRoot !== null ? result : null,
     failure: isEnded(state) ? state.failure : null,
   };
 }
