@@ -5,7 +5,18 @@ export type NodeErrorInfo =
   | { readonly code: 'NODE_NO_CHAIN'; readonly network: string }
   | { readonly code: 'NODE_ANCHOR_WAITS'; readonly batch: number; readonly problem: string; readonly message: string }
   | { readonly code: 'NODE_AIRDROP_LOST'; readonly signature: string }
-  | { readonly code: 'NODE_START_ABORTED' };
+  | { readonly code: 'NODE_START_ABORTED' }
+  | { readonly code: 'NODE_NOTHING_TO_REPAIR'; readonly path: string }
+  | {
+      readonly code: 'NODE_NEWER_DATA';
+      readonly what: string;
+      readonly found: number;
+      readonly supported: number;
+    }
+  | { readonly code: 'NODE_BACKUP_RUNNING' }
+  | { readonly code: 'NODE_BACKUP_UNWRITABLE'; readonly path: string; readonly reason: string }
+  | { readonly code: 'NODE_BACKUP_DAMAGED'; readonly path: string; readonly where: string; readonly reason: string }
+  | { readonly code: 'NODE_RESTORE_NOT_EMPTY'; readonly home: string };
 
 const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
   NODE_DUPLICATE_IDENTITY: {
@@ -36,6 +47,36 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
     retryable: true,
     message: () => 'the start was interrupted',
     hint: () => 'Run `fogproof node start` again.',
+  },
+  NODE_NOTHING_TO_REPAIR: {
+    retryable: false,
+    message: (info) => `there is no database at ${info.path}`,
+    hint: () => 'Give the data folder of the node with --home or FOGPROOF_HOME.',
+  },
+  NODE_NEWER_DATA: {
+    retryable: false,
+    message: (info) => `${info.what} has schema version ${info.found}; this program knows up to ${info.supported}`,
+    hint: () => 'A newer fogproof wrote it: use that version or newer.',
+  },
+  NODE_BACKUP_RUNNING: {
+    retryable: true,
+    message: () => 'another backup is being written',
+    hint: () => 'Wait until it has ended: one is written at a time.',
+  },
+  NODE_BACKUP_UNWRITABLE: {
+    retryable: true,
+    message: (info) => `the backup ${info.path} cannot be written: ${info.reason}`,
+    hint: () => 'Name a file in a folder that the daemon may write to, and that is not there yet.',
+  },
+  NODE_BACKUP_DAMAGED: {
+    retryable: false,
+    message: (info) => `the backup ${info.path} is not as it was written: ${info.where}: ${info.reason}`,
+    hint: () => 'Take another copy of it, or an older backup; nothing of this one was put in place.',
+  },
+  NODE_RESTORE_NOT_EMPTY: {
+    retryable: false,
+    message: (info) => `the folder ${info.home} is not empty`,
+    hint: () => 'Restore into a new folder with --home; move what is there away first if it is to have its name.',
   },
 };
 

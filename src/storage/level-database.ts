@@ -121,6 +121,12 @@ export class LevelDatabase implements Database, ByteReader {
     }
   }
 
+  /** An entry by its whole key, as it is stored: for those who keep a copy of what they cannot read. */
+  async readStored(key: string): Promise<Uint8Array | undefined> {
+    this.#assertOpen();
+    return await this.#store.get(key);
+  }
+
   /** All entries as they are stored, at one moment: what is written meanwhile is not among them. */
   copy(): DatabaseCopy {
     this.#assertOpen();

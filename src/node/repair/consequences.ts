@@ -1,0 +1,33 @@
+import type { NamespaceName } from '../../storage/namespaces.ts';
+
+/** What the loss of one entry of a namespace means, and what mends it. */
+export const CONSEQUENCES: Readonly<Record<NamespaceName, string>> = {
+  meta: 'the next start writes it again, or refuses the database',
+  'node-records': 'its peer sends it again',
+  'known-peers': 'the peer is found again through the others',
+  jobs: 'of an ended job the summary is made again from its history and receipt; a job without its record is lost',
+  'job-batches': 'the batch does not count this job any more; the job itself is not touched',
+  'job-history': 'the job cannot be gone on with; its objects and its summary, if it has ended, stay readable',
+  'job-logs': 'the line is lost',
+  'job-objects': 'an attempt without its lease halts its job; without its receipt it is no evidence',
+  'job-checkpoints': 'the checkpoint is not in the bundle; the job goes on from another one',
+  leases: 'this provider knows nothing of the lease any more; its requester goes elsewhere when the lease ends',
+  checkpoints: 'the attempt is gone on with from what comes before it, or ended as failed',
+  'attempt-origins': 'the attempt is ended as failed, not gone on with',
+  'attempt-signs': 'the attempt is ended as failed, not gone on with',
+  'snapshot-duties': 'the snapshot is not kept for its requester any more',
+  'poison-jobs': 'crashes of the job are counted anew',
+  blobs: 'the next start looks for the file and takes the blob up again if it is whole and not private',
+  'blob-bytes': 'the blob is fetched again when it is needed; outputs that only this node had are lost',
+  'blob-nodes': 'the node is made or fetched again',
+  'blob-receptions': 'the transfer begins anew',
+  'public-blobs': 'the blob is handed to its requesters alone',
+  snapshots: 'the snapshot is not kept any more',
+  'receipt-outbox': 'the receipt is anchored only if it is noted again',
+  'chain-transactions': 'the transaction is looked for on the chain when its intent is made again',
+  'chain-cursors': 'events of the chain are read from further back',
+  'beacon-rounds': 'the round is read from the chain again',
+  'anchor-leaves': 'the proof of inclusion of this receipt has to be looked for in its batch',
+  'anchor-batches': 'the batch is not shown and gives no proofs',
+  'anchor-trees': 'receipts of this batch have no proofs from this node',
+};
