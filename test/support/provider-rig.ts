@@ -12,6 +12,7 @@ import { computeRawCid } from '../../src/lib/cid.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { PeerTransport } from '../../src/network/interface.ts';
 import { openSigned, packSigned, signObjects } from '../../src/proofs/signed-object.ts';
+import type { HostCapacity } from '../../src/sandbox/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
@@ -95,6 +96,8 @@ export interface ProviderRigOptions {
   readonly disk?: MemoryDisk;
   /** Bytes that snapshots may take. */
   readonly snapshotBytes?: number;
+  /** Without, slots are the only limit. */
+  readonly host?: HostCapacity;
 }
 
 /** A provider on its own, with everything around it in memory. */
@@ -145,6 +148,7 @@ export class ProviderRig {
         logger: new NoopLogger(),
         metrics,
         ...(store === undefined || fetcher === undefined ? {} : { snapshots: { store, fetcher } }),
+        ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
       },
       { ...JOB_PROVIDER_DEFAULTS, networkId: NETWORK, parameters: PARAMETERS, slots: 2, ...options.provider },

@@ -2,7 +2,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { BLOCKED_PATIENCE_MS, MAX_REMEMBERED_USE } from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
 import type { OfferBook } from '../offers/offer-book.ts';
-import { FairQueue } from '../queue/fair-queue.ts';
+import { FairQueue, type QueuedWork } from '../queue/fair-queue.ts';
 import {
   addFootprint,
   computeFootprint,
@@ -94,22 +94,31 @@ export class Dispatcher {
     return held;
   }
 
-  /** When a slot is expected to come free, ms from now; 0 if one is. */
-  estimateNextFree(): number {
-    if (this.freeSlots() > 0) return 0;
+  /** When a slot, and room for this in it, is expected to come free, ms from now; 0 if it is there. */
+  estimateNextFree(footprint: Footprint): number {
     const nowMs = this.#modules.clock.monotonicMs();
-    let leastMs = Number.POSITIVE_INFINITY;
-    for (const [attempt, lane] of this.#lanes) {
+    const ends = [...this.#lanes].map(([attempt, lane]) => {
       const { wallTimeMs } = attempt.job.value.resources;
-      leastMs = Math.min(leastMs, estimateLeft(nowMs - lane.startedAtMs, lane.expectedMs, wallTimeMs));
+      return { lane, leftMs: estimateLeft(nowMs - lane.startedAtMs, lane.expectedMs, wallTimeMs) };
+    });
+    ends.sort((a, b) => a.leftMs - b.leftMs);
+    let held = this.computeHeld();
+    let free = this.freeSlots();
+    let waitMs = 0;
+    for (const { lane, leftMs } of ends) {
+      if (free > 0 && countFitting(this.#modules.gauge.room, held, footprint) > 0) return waitMs;
+      waitMs = leftMs;
+      free += 1;
+      held = addFootprint(held, lane.footprint, -1);
     }
-    return Number.isFinite(leastMs) ? leastMs : 0;
+    return waitMs;
   }
 
-  /** Slot time that a run's waiting attempts are expected to take, ms. */
-  estimateWork(run: Run): number {
+  /** What waits of a run. */
+  estimateWork(run: Run): QueuedWork {
     const next = run.peekNext();
-    return next === undefined ? 0 : run.waiting * this.#modules.services.estimate(describeService(next));
+    if (next === undefined) return { attempts: 0, eachMs: 0 };
+    return { attempts: run.waiting, eachMs: this.#modules.services.estimate(describeService(next)) };
   }
 
   /** Holds what the offer of a run held, from now on. */
@@ -212,7 +221,7 @@ export class Dispatcher {
     const attempt = run.peekNext();
     if (attempt !== undefined) run.withdraw(attempt);
     const lane = attempt === undefined ? undefined : this.#createLane(attempt);
-    if (lane !== undefined) this.#queue.charge(run, lane.expectedMs);
+    if (lane !== undefined) this.#queue.serve(run, lane.expectedMs, lane.startedAtMs);
     if (run.waiting === 0) this.#queue.remove(run);
     if (attempt === undefined || lane === undefined) return undefined;
     this.#lanes.set(attempt, lane);
@@ -233,7 +242,7 @@ export class Dispatcher {
     const heldMs = Math.max(0, this.#modules.clock.monotonicMs() - lane.startedAtMs);
     this.#lanes.delete(attempt);
     run.lanes.delete(attempt);
-    this.#queue.charge(run, heldMs - lane.chargedMs);
+    this.#queue.settle(run, lane.expectedMs, heldMs - lane.chargedMs);
     // One that was stopped says nothing of how long such programs take.
     if (attempt.stopReason === null && !attempt.isSuspended) {
       this.#modules.services.observe(describeService(attempt), heldMs);

@@ -1,6 +1,6 @@
 import type { Priority } from '../../../domain/job.ts';
 import { FairTurns } from './fair-turns.ts';
-import { computePatience, PRIORITY_WEIGHTS } from './urgency.ts';
+import { computeHandicap, PRIORITY_WEIGHTS } from './urgency.ts';
 
 /** Something that waits for slots, once or several times. What orders it never changes. */
 export interface QueueEntry {
@@ -13,12 +13,20 @@ export interface QueueEntry {
   readonly sinceMs: number;
 }
 
+/** What is expected to start of an entry, and how long each holds its slot. */
+export interface QueuedWork {
+  readonly attempts: number;
+  readonly eachMs: number;
+}
+
 type LaneName = `${Priority}/${QueueEntry['form']}`;
 
 /** First come, first served. */
 interface Lane<Entry> {
   readonly priority: Priority;
   readonly entries: Set<Entry>;
+  /** When something of it started last, monotonic ms: it has waited since then. */
+  servedAtMs: number;
 }
 
 interface Owner<Entry> {
@@ -32,8 +40,8 @@ const MAX_LANES = 8;
 
 /**
  * Who starts next. Turns go to the requester that has used the least slot time for its weight, and within its jobs to the
- * priority and form that has; a job's patience puts it behind more urgent ones until it has waited it off
- * (docs/scheduling.md). Nothing is preempted. Pure: times are given by the caller.
+ * priority and form that has; the less urgent have a handicap until they have had no turn for long (docs/scheduling.md).
+ * Nothing is preempted. Pure: times are given by the caller.
  */
 export class FairQueue<Entry extends QueueEntry> {
   readonly #owners = new Map<string, Owner<Entry>>();
@@ -63,7 +71,7 @@ export class FairQueue<Entry extends QueueEntry> {
     this.#nowMs = nowMs;
     const owner = this.#owners.get(entry.owner) ?? this.#createOwner(entry.owner);
     const name = nameLane(entry);
-    const lane = owner.lanes.get(name) ?? { priority: entry.priority, entries: new Set() };
+    const lane = owner.lanes.get(name) ?? { priority: entry.priority, entries: new Set(), servedAtMs: 0 };
     owner.lanes.set(name, lane);
     lane.entries.add(entry);
     this.#laneOf.set(entry, lane);
@@ -79,7 +87,7 @@ export class FairQueue<Entry extends QueueEntry> {
     this.#refresh(owner, nameLane(entry));
   }
 
-  /** The longer something has waited, the less others go before it. */
+  /** The longer a lane has had no turn, the less others go before it. */
   age(nowMs: number): void {
     this.#nowMs = nowMs;
     for (const name of this.#turns.members()) {
@@ -102,20 +110,41 @@ export class FairQueue<Entry extends QueueEntry> {
     }
   }
 
-  /** For slot time that an entry is expected to use, or has used beyond that; negative for less. */
-  charge(entry: QueueEntry, slotMs: number): void {
-    const share = slotMs / PRIORITY_WEIGHTS[entry.priority];
+  /** Something of this entry starts: its requester is charged what that is expected to use. */
+  serve(entry: Entry, expectedMs: number, nowMs: number): void {
+    this.#nowMs = nowMs;
+    const lane = this.#laneOf.get(entry);
     const owner = this.#owners.get(entry.owner);
-    owner?.turns.charge(nameLane(entry), share);
-    this.#turns.charge(entry.owner, share);
+    if (lane !== undefined && owner !== undefined) {
+      lane.servedAtMs = nowMs;
+      this.#refreshLane(owner, nameLane(entry));
+    }
+    this.#book(entry, (turns, member, weight) => turns.expect(member, expectedMs / weight));
+  }
+
+  /** For slot time that was used beyond what was expected. */
+  charge(entry: QueueEntry, slotMs: number): void {
+    this.#book(entry, (turns, member, weight) => turns.charge(member, slotMs / weight));
+  }
+
+  /** Something has ended: what was expected of it has been used, and `moreMs` beyond all that it was charged; or less. */
+  settle(entry: QueueEntry, expectedMs: number, moreMs: number): void {
+    this.#book(entry, (turns, member, weight) => turns.settle(member, expectedMs / weight, moreMs / weight));
+  }
+
+  #book(entry: QueueEntry, book: <Member>(turns: FairTurns<Member>, member: Member, weight: number) => void): void {
+    const weight = PRIORITY_WEIGHTS[entry.priority];
+    const owner = this.#owners.get(entry.owner);
+    if (owner !== undefined) book(owner.turns, nameLane(entry), weight);
+    book(this.#turns, entry.owner, weight);
     if (owner !== undefined) this.#refreshOwner(owner);
   }
 
   /** Slot time, in ms, that others and its own requester's other jobs are expected to use before an entry that came now. */
-  estimateAhead(entry: QueueEntry, workOf: (entry: Entry) => number): number {
+  estimateAhead(entry: QueueEntry, workOf: (entry: Entry) => QueuedWork): number {
     const own = this.#estimateOwnAhead(entry, workOf);
     const weight = PRIORITY_WEIGHTS[entry.priority];
-    const key = this.#turns.startOf(entry.owner) + own / weight + computePatience(entry.priority, 0);
+    const key = this.#turns.startOf(entry.owner) + own / weight + computeHandicap(entry.priority, 0);
     let ahead = own;
     for (const name of this.#turns.members()) {
       const owner = this.#owners.get(name);
@@ -127,17 +156,17 @@ export class FairQueue<Entry extends QueueEntry> {
   }
 
   /** What a requester's waiting jobs use until it was charged so much more, the last of them whole. */
-  #estimateUse({ turns, lanes }: Owner<Entry>, gap: number, workOf: (entry: Entry) => number): number {
+  #estimateUse({ turns, lanes }: Owner<Entry>, gap: number, workOf: (entry: Entry) => QueuedWork): number {
     const first = lanes.get(turns.first() ?? 'normal/single');
     if (first === undefined) return 0;
     const [head] = first.entries;
-    const headMs = head === undefined ? 0 : workOf(head);
+    const headMs = head === undefined ? 0 : workOf(head).eachMs;
     const allMs = [...lanes.values()].reduce((sum, lane) => sum + sumWork(lane, workOf), 0);
     return Math.min(allMs, gap * PRIORITY_WEIGHTS[first.priority] + headMs);
   }
 
   /** All of its own lane, and of its requester's other lanes what they get meanwhile. */
-  #estimateOwnAhead(entry: QueueEntry, workOf: (entry: Entry) => number): number {
+  #estimateOwnAhead(entry: QueueEntry, workOf: (entry: Entry) => QueuedWork): number {
     const owner = this.#owners.get(entry.owner);
     if (owner === undefined) return 0;
     const name = nameLane(entry);
@@ -171,7 +200,8 @@ export class FairQueue<Entry extends QueueEntry> {
       lanes.delete(name);
       return;
     }
-    turns.enter(name, computePatience(first.priority, this.#nowMs - first.sinceMs));
+    const waitedMs = this.#nowMs - Math.max(first.sinceMs, lane?.servedAtMs ?? 0);
+    turns.enter(name, computeHandicap(first.priority, waitedMs));
   }
 
   /** A requester is as urgent as what it would start next. */
@@ -190,8 +220,11 @@ function nameLane({ priority, form }: QueueEntry): LaneName {
   return `${priority}/${form}`;
 }
 
-function sumWork<Entry>({ entries }: Lane<Entry>, workOf: (entry: Entry) => number): number {
+function sumWork<Entry>({ entries }: Lane<Entry>, workOf: (entry: Entry) => QueuedWork): number {
   let sum = 0;
-  for (const entry of entries) sum += workOf(entry);
+  for (const entry of entries) {
+    const { attempts, eachMs } = workOf(entry);
+    sum += attempts * eachMs;
+  }
   return sum;
 }

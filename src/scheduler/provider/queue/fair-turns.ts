@@ -1,8 +1,13 @@
 import { IndexedHeap } from '../../../lib/indexed-heap.ts';
 
-interface Turn {
-  /** What it has been charged, counted from the same beginning for all. */
+/** What a member was charged, counted from the same beginning for all. */
+interface Account {
   start: number;
+  /** Part of it that is only expected to be used. */
+  expected: number;
+}
+
+interface Turn extends Account {
   /** Is added to `start` where turns are compared: who may wait longer. */
   offset: number;
   /** The order in which they came. */
@@ -13,15 +18,16 @@ interface Turn {
  * Whose turn it is among members that share something: of the one that was charged least so far. Start-time fair queueing
  * (Goyal, Vin and Cheng, 'Start-time Fair Queueing', SIGCOMM 1996) with one change: a newcomer starts where the least
  * charged of the waiting ones is, so that it neither collects shares while it is away nor waits for what others used
- * before. What a member was charged above that it still owes when it comes back. Pure: no time is in here.
+ * before; what is only expected to be used does not count there, as it may be far too much. What a member was charged
+ * above that it still owes when it comes back. Pure: no time is in here.
  */
 export class FairTurns<Member> {
   readonly #maxDebts: number;
   readonly #turns = new Map<Member, Turn>();
   readonly #byKey: IndexedHeap<Member>;
-  readonly #byStart: IndexedHeap<Member>;
-  /** Starts of members that left. */
-  readonly #debts = new Map<Member, number>();
+  readonly #byUse: IndexedHeap<Member>;
+  /** Of members that left. */
+  readonly #debts = new Map<Member, Account>();
   #floor = 0;
   #sequence = 0;
 
@@ -29,7 +35,7 @@ export class FairTurns<Member> {
   constructor(options: { readonly maxDebts: number }) {
     this.#maxDebts = options.maxDebts;
     this.#byKey = new IndexedHeap((a, b) => this.#isBefore(a, b, keyOf));
-    this.#byStart = new IndexedHeap((a, b) => this.#isBefore(a, b, startOf));
+    this.#byUse = new IndexedHeap((a, b) => this.#isBefore(a, b, useOf));
   }
 
   get size(): number {
@@ -44,11 +50,12 @@ export class FairTurns<Member> {
   enter(member: Member, offset: number): void {
     if (this.#turns.has(member)) return this.setOffset(member, offset);
     const start = this.startOf(member);
+    const expected = this.#debts.get(member)?.expected ?? 0;
     this.#debts.delete(member);
     this.#sequence += 1;
-    this.#turns.set(member, { start, offset, sequence: this.#sequence });
+    this.#turns.set(member, { start, expected, offset, sequence: this.#sequence });
     this.#byKey.add(member);
-    this.#byStart.add(member);
+    this.#byUse.add(member);
   }
 
   leave(member: Member): void {
@@ -56,9 +63,9 @@ export class FairTurns<Member> {
     if (turn === undefined) return;
     this.#lift();
     this.#byKey.remove(member);
-    this.#byStart.remove(member);
+    this.#byUse.remove(member);
     this.#turns.delete(member);
-    this.#owe(member, turn.start);
+    this.#owe(member, turn);
   }
 
   setOffset(member: Member, offset: number): void {
@@ -68,14 +75,19 @@ export class FairTurns<Member> {
     this.#byKey.update(member);
   }
 
-  /** For what it was given, or gives back; also after it has left. */
+  /** Takes a turn, which is expected to use so much. */
+  expect(member: Member, amount: number): void {
+    this.#book(member, { start: amount, expected: amount });
+  }
+
+  /** What it used beyond what was expected, or less; also after it has left. */
   charge(member: Member, amount: number): void {
-    const turn = this.#turns.get(member);
-    if (turn === undefined) return this.#owe(member, Math.max(this.#debts.get(member) ?? 0, this.#floor) + amount);
-    this.#lift();
-    turn.start += amount;
-    this.#byKey.update(member);
-    this.#byStart.update(member);
+    this.#book(member, { start: amount, expected: 0 });
+  }
+
+  /** A turn is over: what was expected of it has been used, and `amount` more or less. */
+  settle(member: Member, expected: number, amount: number): void {
+    this.#book(member, { start: amount, expected: -expected });
   }
 
   first(): Member | undefined {
@@ -94,7 +106,7 @@ export class FairTurns<Member> {
   /** Where a member stands, or would if it came now. */
   startOf(member: Member): number {
     this.#lift();
-    return this.#turns.get(member)?.start ?? Math.max(this.#floor, this.#debts.get(member) ?? 0);
+    return this.#turns.get(member)?.start ?? Math.max(this.#floor, this.#debts.get(member)?.start ?? 0);
   }
 
   offsetOf(member: Member): number {
@@ -102,14 +114,26 @@ export class FairTurns<Member> {
   }
 
   #lift(): void {
-    const least = this.#byStart.peek();
-    if (least !== undefined) this.#floor = Math.max(this.#floor, this.#turns.get(least)?.start ?? 0);
+    const least = this.#byUse.peek();
+    const turn = least === undefined ? undefined : this.#turns.get(least);
+    if (turn !== undefined) this.#floor = Math.max(this.#floor, useOf(turn));
   }
 
-  #owe(member: Member, start: number): void {
+  #book(member: Member, change: Account): void {
+    this.#lift();
+    const turn = this.#turns.get(member);
+    const account = turn ?? this.#debts.get(member) ?? { start: this.#floor, expected: 0 };
+    account.start += change.start;
+    account.expected = Math.max(0, account.expected + change.expected);
+    if (turn === undefined) return this.#owe(member, account);
+    this.#byKey.update(member);
+    this.#byUse.update(member);
+  }
+
+  #owe(member: Member, { start, expected }: Account): void {
     this.#debts.delete(member);
     if (start <= this.#floor) return;
-    this.#debts.set(member, start);
+    this.#debts.set(member, { start, expected });
     if (this.#debts.size <= this.#maxDebts) return;
     const [oldest] = this.#debts.keys();
     if (oldest !== undefined) this.#debts.delete(oldest);
@@ -127,6 +151,6 @@ function keyOf({ start, offset }: Turn): number {
   return start + offset;
 }
 
-function startOf({ start }: Turn): number {
-  return start;
+function useOf({ start, expected }: Turn): number {
+  return start - expected;
 }

@@ -111,7 +111,10 @@ export class HostGauge {
 
 /** How often `one` fits beside what is held. */
 export function countFitting(room: Footprint, held: Footprint, one: Footprint): number {
-  const byMemory = Math.floor((room.memoryBytes - held.memoryBytes) / one.memoryBytes);
-  if (one.diskBytes === 0) return Math.max(0, byMemory);
-  return Math.max(0, Math.min(byMemory, Math.floor((room.diskBytes - held.diskBytes) / one.diskBytes)));
+  const byMemory = countIn(room.memoryBytes - held.memoryBytes, one.memoryBytes);
+  return Math.min(byMemory, countIn(room.diskBytes - held.diskBytes, one.diskBytes));
+}
+
+function countIn(room: number, one: number): number {
+  return one === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.floor(room / one));
 }

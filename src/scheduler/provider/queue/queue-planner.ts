@@ -7,8 +7,8 @@ import { FULL_REQUESTERS, MAX_QUEUED_RUNS, MIN_RUN_MS, RETRY_AFTER_MS } from '..
 import type { OfferBook } from '../offers/offer-book.ts';
 import { createRefusal } from '../offers/refusals.ts';
 import type { QueueOptions } from '../options.ts';
-import type { QueueEntry } from './fair-queue.ts';
-import { computeFootprint, countFitting, type HostGauge, NO_FOOTPRINT } from './host-gauge.ts';
+import type { QueuedWork, QueueEntry } from './fair-queue.ts';
+import { computeFootprint, countFitting, type Footprint, type HostGauge, NO_FOOTPRINT } from './host-gauge.ts';
 import type { ServiceTimes } from './service-times.ts';
 import { priorityOf } from './urgency.ts';
 
@@ -62,18 +62,19 @@ export class QueuePlanner {
   /** How long one more job of nobody in particular would wait, ms. */
   estimateWait(): number {
     const sinceMs = this.#modules.clock.monotonicMs();
-    return this.#estimateWait({ owner: '', priority: 'normal', form: 'single', sinceMs });
+    return this.#estimateWait({ owner: '', priority: 'normal', form: 'single', sinceMs }, NO_FOOTPRINT);
   }
 
   #planWait(ask: PlannedAsk, expectedMs: number): Plan {
     const { clock } = this.#modules;
     const { requester, attempts, terms } = ask;
-    const waitMs = this.#estimateWait({
+    const entry: QueueEntry = {
       owner: requester,
       priority: priorityOf(terms),
       form: attempts > 1 ? 'batch' : 'single',
       sinceMs: clock.monotonicMs(),
-    });
+    };
+    const waitMs = this.#estimateWait(entry, computeFootprint(terms.resources));
     const retryAfterMs = clampRetry(waitMs - this.#options.maxWaitMs);
     const excess = this.#findExcess(ask) ?? this.#judgeWait(waitMs);
     if (excess !== undefined) {
@@ -127,22 +128,22 @@ export class QueuePlanner {
   #collectWaiting(): ReadonlyMap<PeerKey, Waiting> {
     const { dispatcher, offers } = this.#modules;
     const byOwner = new Map<PeerKey, Waiting>();
-    const add = (owner: PeerKey, attempts: number, workMs: number): void => {
+    const add = (owner: PeerKey, { attempts, eachMs }: QueuedWork): void => {
       const before = byOwner.get(owner) ?? { attempts: 0, workMs: 0 };
-      byOwner.set(owner, { attempts: before.attempts + attempts, workMs: before.workMs + workMs });
+      byOwner.set(owner, { attempts: before.attempts + attempts, workMs: before.workMs + attempts * eachMs });
     };
-    for (const run of dispatcher.runs) add(run.options.requester, run.waiting, dispatcher.estimateWork(run));
-    for (const offer of offers.queued()) add(offer.requester, offer.attempts, offer.attempts * offer.expectedMs);
+    for (const run of dispatcher.runs) add(run.options.requester, dispatcher.estimateWork(run));
+    for (const { requester, attempts, expectedMs } of offers.queued()) add(requester, { attempts, eachMs: expectedMs });
     return byOwner;
   }
 
-  #estimateWait(entry: QueueEntry): number {
+  #estimateWait(entry: QueueEntry, footprint: Footprint): number {
     const { dispatcher, offers } = this.#modules;
     let aheadMs = dispatcher.queue.estimateAhead(entry, (run) => dispatcher.estimateWork(run));
     for (const offer of offers.queued()) {
       aheadMs += offer.requester === entry.owner ? offer.attempts * offer.expectedMs : offer.expectedMs;
     }
-    return dispatcher.estimateNextFree() + aheadMs / Math.max(1, dispatcher.slots);
+    return dispatcher.estimateNextFree(footprint) + aheadMs / Math.max(1, dispatcher.slots);
   }
 
   #estimateService({ requester, terms }: PlannedAsk): number {

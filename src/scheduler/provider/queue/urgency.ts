@@ -3,11 +3,17 @@ import { PRIORITIES, type Priority } from '../../../domain/job.ts';
 /** Share of a requester's slot time that its jobs of each priority get while all wait, and of all slots among requesters. */
 export const PRIORITY_WEIGHTS = { low: 1, normal: 2, high: 4, critical: 8 } as const satisfies Record<Priority, number>;
 
+/** How much more slot time for its weight a more urgent requester may have used and still go first, ms. */
+export const HANDICAP_MS = { low: 3_000, normal: 1_500, high: 500, critical: 0 } as const satisfies Record<
+  Priority,
+  number
+>;
+
 /**
- * By how much others may have used less of the slots and still go after it, ms of slot time. It runs off while a job waits:
- * one that has waited this long has no less urgency than a critical one, so that nothing starves.
+ * After so long without a turn, ms, a requester's jobs of this priority have no handicap until the next: then they go before
+ * all that came later, so that nothing starves.
  */
-export const PATIENCE_MS = { low: 30_000, normal: 15_000, high: 5_000, critical: 0 } as const satisfies Record<
+export const PATIENCE_MS = { low: 60_000, normal: 30_000, high: 10_000, critical: 0 } as const satisfies Record<
   Priority,
   number
 >;
@@ -22,7 +28,6 @@ export function isMoreUrgent(asked: Priority, allowed: Priority): boolean {
   return PRIORITIES.indexOf(asked) > PRIORITIES.indexOf(allowed);
 }
 
-/** What is left of the patience of a job that has waited. */
-export function computePatience(priority: Priority, waitedMs: number): number {
-  return Math.max(0, PATIENCE_MS[priority] - Math.max(0, waitedMs));
+export function computeHandicap(priority: Priority, waitedMs: number): number {
+  return waitedMs >= PATIENCE_MS[priority] ? 0 : HANDICAP_MS[priority];
 }

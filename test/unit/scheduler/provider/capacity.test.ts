@@ -1,9 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ATTEMPT_OVERHEAD_BYTES } from '../../../../src/scheduler/provider/constants.ts';
+import { JOB_PROVIDER_DEFAULTS } from '../../../../src/scheduler/provider/options.ts';
+import { FakeHostCapacity } from '../../../support/fake-host-capacity.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import { type AnswerLog, type LeasedWork, leaseIdOf, PARAMETERS, ProviderRig } from '../../../support/provider-rig.ts';
 
 const SLOTS = 3;
+/** Of one of the jobs below. */
+const FOOTPRINT_BYTES = 65_536 + ATTEMPT_OVERHEAD_BYTES;
 
 type Step =
   | { readonly kind: 'offer'; readonly size: number; readonly isReplicated: boolean }
@@ -101,25 +106,34 @@ function failWrite(): void {
 describe('capacity', () => {
   it('is neither leaked nor overdrawn, whatever a requester and the host do', { timeout: 60_000 }, async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 40 }), async (steps) => {
-        const rig = await ProviderRig.start({ provider: { slots: SLOTS } });
-        const chaos = new Chaos(rig, await rig.requester());
-        for (const step of steps) {
-          await chaos.apply(step);
-          await settle(2);
-          const { total, reserved, running } = rig.provider.status().slots;
-          expect(reserved + running).toBeLessThanOrEqual(total);
-          expect(reserved).toBeGreaterThanOrEqual(0);
-          expect(running).toBe(rig.executor.running);
-        }
-        await quieten(rig);
-        expect(rig.provider.status()).toMatchObject({
-          slots: { total: SLOTS, reserved: 0, running: 0 },
-          attempts: [],
-        });
-        expect(rig.executor.peak).toBeLessThanOrEqual(SLOTS);
-        await provesFree(rig);
-      }),
+      fc.asyncProperty(
+        fc.array(step, { minLength: 20, maxLength: 40 }),
+        fc.integer({ min: 1, max: 5 }),
+        async (steps, fitting) => {
+          const host = new FakeHostCapacity();
+          host.setMemory({ availableBytes: fitting * FOOTPRINT_BYTES + JOB_PROVIDER_DEFAULTS.host.reserveMemoryBytes });
+          const rig = await ProviderRig.start({ host, provider: { slots: SLOTS } });
+          const most = Math.min(SLOTS, fitting);
+          const chaos = new Chaos(rig, await rig.requester());
+          for (const step of steps) {
+            await chaos.apply(step);
+            await settle(2);
+            const { total, reserved, running } = rig.provider.status().slots;
+            expect(total).toBe(SLOTS);
+            expect(reserved + running).toBeLessThanOrEqual(most);
+            expect(reserved).toBeGreaterThanOrEqual(0);
+            expect(running).toBe(rig.executor.running);
+          }
+          await quieten(rig);
+          expect(rig.provider.status()).toMatchObject({
+            slots: { total: SLOTS, reserved: 0, running: 0 },
+            queue: { attempts: 0 },
+            attempts: [],
+          });
+          expect(rig.executor.peak).toBeLessThanOrEqual(most);
+          await provesFree(rig, most);
+        },
+      ),
       // 40 runs of 20 to 40 steps: over 1,000 sequences of offer, lease, cancellation, expiry and crash.
       { numRuns: 40 },
     );
@@ -137,9 +151,11 @@ async function quieten(rig: ProviderRig): Promise<void> {
 }
 
 /** All slots can be offered again at once. */
-async function provesFree(rig: ProviderRig): Promise<void> {
+async function provesFree(rig: ProviderRig, slots: number): Promise<void> {
   const requester = await rig.requester(7);
-  for (let slot = 0; slot < SLOTS; slot += 1) {
-    expect((await requester.ask(await requester.signJobs(requester.describeJob()))).kind).toBe('offer');
+  for (let slot = 0; slot < slots; slot += 1) {
+    const { offer } = await requester.prepare();
+    expect(offer.value.startsWithinMs).toBeUndefined();
   }
+  expect((await requester.prepare()).offer.value.startsWithinMs).toBeGreaterThan(0);
 }

@@ -1,0 +1,181 @@
+/**
+ * Blobs from one and from four other processes to the disk of this one, verified, against the same bytes over a bare TLS 1.3
+ * socket in the same run: one whose bytes are thrown away and one whose bytes go to a file. And what the transfer does to
+ * the round trip of a small request. 4 GiB with FOGPROOF_BENCH_LARGE=1.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { open, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import type { BlobId, PeerKey } from '../src/domain/ids.ts';
+import { leaseOf } from '../test/support/snapshots.ts';
+import { type BlobHost, startBlobHost } from './blob-host.ts';
+import type { SourceAnswer, SourceOrder } from './blob-messages.ts';
+import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
+
+const MIB = 2 ** 20;
+const SOURCES = 4;
+const SIZES = [
+  { name: '1 MiB', sizeBytes: MIB, rounds: 9 },
+  { name: '100 MiB', sizeBytes: 100 * MIB, rounds: 3 },
+  { name: '4 GiB', sizeBytes: 4096 * MIB, rounds: 1 },
+] as const;
+const LEASE = leaseOf(1);
+const LATENCY = { sizeBytes: 400 * MIB, quietRequests: 400, pauseMs: 2 } as const;
+
+interface Source {
+  readonly child: ChildProcess;
+  readonly peer: PeerKey;
+  readonly port: number;
+}
+
+interface Parts {
+  readonly host: BlobHost;
+  readonly sources: readonly Source[];
+}
+
+export async function benchBlobs(): Promise<readonly BenchRow[]> {
+  const host = await startBlobHost();
+  const sources: Source[] = [];
+  try {
+    for (let index = 0; index < SOURCES; index++) sources.push(await startSource(host));
+    const rows: BenchRow[] = [];
+    for (const size of SIZES) {
+      if (size.sizeBytes > 1024 * MIB && !(await isLargeWanted(host, size.sizeBytes))) continue;
+      rows.push(...(await benchSize({ host, sources }, size)));
+    }
+    rows.push(...(await benchLatency({ host, sources })));
+    return rows;
+  } finally {
+    for (const { child } of sources) child.disconnect();
+    await Promise.all(sources.map(({ child }) => (child.exitCode === null ? once(child, 'exit') : null)));
+    await host[Symbol.asyncDispose]();
+  }
+}
+
+/** Each source has the file and its blob, this process the blob and what the socket wrote. */
+async function isLargeWanted(host: BlobHost, sizeBytes: number): Promise<boolean> {
+  if (process.env['FOGPROOF_BENCH_LARGE'] !== '1') return false;
+  const { bavail, bsize } = await statfs(host.folder);
+  const needed = (2 * SOURCES + 2) * sizeBytes;
+  if (bavail * bsize > needed + 2 ** 30) return true;
+  console.log(`4 GiB is left out: ${needed / 2 ** 30} GiB of disk are needed`);
+  return false;
+}
+
+async function startSource(host: BlobHost): Promise<Source> {
+  const child = fork(join(import.meta.dirname, 'blob-source.ts'), { stdio: 'inherit' });
+  const ready = await nextAnswer(child);
+  if (ready.kind !== 'ready') throw new TypeError('a source did not start');
+  await host.node.network.connect(ready.address);
+  return { child, peer: ready.peer, port: ready.port };
+}
+
+async function nextAnswer(child: ChildProcess): Promise<SourceAnswer> {
+  const [answer] = (await once(child, 'message')) as [SourceAnswer];
+  return answer;
+}
+
+/** Has the sources make a file of that size; every round has another one, since a blob that is here is not moved again. */
+async function makeBlob({ host, sources }: Parts, sizeBytes: number): Promise<{ blob: BlobId; sizeBytes: number }> {
+  const answers = sources.map(({ child }) => nextAnswer(child));
+  const order: SourceOrder = { sizeBytes, reader: host.node.identity.peer };
+  for (const { child } of sources) child.send(order);
+  const [made] = await Promise.all(answers);
+  if (made?.kind !== 'has') throw new TypeError('a source made nothing');
+  return made;
+}
+
+async function benchSize(parts: Parts, size: (typeof SIZES)[number]): Promise<readonly BenchRow[]> {
+  const [one, four, bare, filed]: [number[], number[], number[], number[]] = [[], [], [], []];
+  for (let round = 0; round < size.rounds; round++) {
+    // Sizes differ by a few bytes, so that no blob is here before.
+    const first = { ...parts, sources: parts.sources.slice(0, 1) };
+    const single = await makeBlob(first, size.sizeBytes + 16 + 2 * round);
+    one.push(await measureFetch(first, single));
+    bare.push(await measureSocket(parts, size.sizeBytes, null));
+    filed.push(await measureSocket(parts, size.sizeBytes, join(parts.host.folder, 'socket.bin')));
+    if (size.rounds > 1) four.push(await measureFetch(parts, await makeBlob(parts, size.sizeBytes + 17 + 2 * round)));
+  }
+  const rate = (durations: readonly number[]): number => size.sizeBytes / MIB / (percentile(durations, 0.5) / 1000);
+  const [bareRate, filedRate] = [rate(bare), rate(filed)];
+  const rows: BenchRow[] = [
+    { name: `${size.name} over a bare TLS 1.3 socket`, value: bareRate, unit: 'MiB/s' },
+    { name: `${size.name} over a bare TLS 1.3 socket to a file`, value: filedRate, unit: 'MiB/s' },
+  ];
+  const bounds = { goal: atLeast(0.8, 'ratio'), floor: atLeast(0.4, 'ratio') };
+  for (const [name, durations] of [['one source', one] as const, ['four sources', four] as const]) {
+    if (durations.length === 0) continue;
+    const row = { name: `blob of ${size.name} from ${name}, to disk`, value: rate(durations), unit: 'MiB/s' };
+    rows.push({ ...row, baseline: { name: 'the socket', value: bareRate }, ...bounds });
+    rows.push({ ...row, baseline: { name: 'the socket to a file', value: filedRate } });
+  }
+  return rows;
+}
+
+async function measureFetch(parts: Parts, { blob, sizeBytes }: { blob: BlobId; sizeBytes: number }): Promise<number> {
+  const startedMs = performance.now();
+  await parts.host.transfers.fetchBlob({ blob, sizeBytes, sources: parts.sources.map(({ peer }) => peer) });
+  return performance.now() - startedMs;
+}
+
+async function measureSocket({ sources }: Parts, sizeBytes: number, path: string | null): Promise<number> {
+  const [source] = sources;
+  if (source === undefined) throw new TypeError('there is no source');
+  const socket = connect({ port: source.port, host: '127.0.0.1', rejectUnauthorized: false, minVersion: 'TLSv1.3' });
+  await once(socket, 'secureConnect');
+  const file = path === null ? null : await open(path, 'w');
+  const startedMs = performance.now();
+  const request = Buffer.alloc(8);
+  request.writeBigUInt64BE(BigInt(sizeBytes));
+  socket.write(request);
+  let received = 0;
+  for await (const data of socket) {
+    received += (data as Buffer).length;
+    await file?.write(data as Buffer);
+  }
+  await file?.datasync();
+  const durationMs = performance.now() - startedMs;
+  await file?.close();
+  if (received !== sizeBytes) throw new TypeError(`${received} bytes came over the socket`);
+  return durationMs;
+}
+
+/** Round trips of a `job` request to the peer that sends the blob. */
+async function benchLatency(parts: Parts): Promise<readonly BenchRow[]> {
+  const [source] = parts.sources;
+  if (source === undefined) throw new TypeError('there is no source');
+  const first = { ...parts, sources: [source] };
+  const blob = await makeBlob(first, LATENCY.sizeBytes + 3);
+  await measureRoundTrips(first, (count) => count < LATENCY.quietRequests);
+  const quiet = await measureRoundTrips(first, (count) => count < LATENCY.quietRequests);
+  let isMoving = true;
+  const moving = measureFetch(first, blob).finally(() => {
+    isMoving = false;
+  });
+  const busy = await measureRoundTrips(first, () => isMoving);
+  await moving;
+  return ([0.5, 0.99] as const).map((share) => ({
+    name: `job request while a blob moves, p${share * 100} of ${busy.length}`,
+    value: percentile(busy, share),
+    unit: 'ms',
+    baseline: { name: 'a quiet connection', value: percentile(quiet, share) },
+    goal: atMost(2, 'ratio'),
+  }));
+}
+
+async function measureRoundTrips({ host, sources }: Parts, goesOn: (count: number) => boolean): Promise<number[]> {
+  const peer = sources[0]?.peer;
+  if (peer === undefined) throw new TypeError('there is no source');
+  const durations: number[] = [];
+  while (goesOn(durations.length)) {
+    const startedMs = performance.now();
+    await host.node.network.request(peer, 'job', { op: 'close', leases: [LEASE] });
+    durations.push(performance.now() - startedMs);
+    await new Promise((resolve) => setTimeout(resolve, LATENCY.pauseMs));
+  }
+  return durations;
+}
+
+if (import.meta.main) console.table(await benchBlobs());
