@@ -62,6 +62,19 @@ export const TAKER_SEARCH_INTERVAL_MS = 10_000;
 /** How long the subscriptions of those that were reached are waited for, in ms. */
 export const SUBSCRIPTION_WAIT_MS = 2_000;
 
+/** How often a public blob is told to the DHT again, in ms: its record lives 48 hours there. */
+export const PROVIDE_REFRESH_MS = 12 * 3_600_000;
+/** First and longest wait before a blob that nobody was told of is told again, in ms. */
+export const PROVIDE_RETRY_MS = { first: 5_000, longest: 600_000 } as const;
+
+/** Longest wait for a second connection to a peer, in ms, and how long after a failure none is tried. */
+export const BULK_DIAL_MS = 1_500;
+export const BULK_RETRY_MS = 300_000;
+/** A second connection that carried nothing for so long is closed, in ms. */
+export const BULK_IDLE_MS = 60_000;
+/** Second connections at a time; bulk of further peers goes over their first. */
+export const MAX_BULK_CONNECTIONS = 32;
+
 /** Connections (design section 11 measures an idle daemon at 50 peers; libp2p prunes above this). */
 export const MAX_CONNECTIONS = 256;
 /** Bytes that gossipsub may queue towards one peer; its own push ignores backpressure. */

@@ -132,6 +132,7 @@ export type NodeRecordContent = Pick<NodeRecord, 'role' | 'claims' | 'capabiliti
 export interface Network extends PeerTransport, AsyncDisposable {
   readonly peers: PeerBook;
   readonly announcements: JobAnnouncements;
+  readonly content: ContentRouting;
   start(options: AbortOptions): Promise<void>;
   /** Dials a peer by multiaddr. @throws NetworkError NETWORK_UNREACHABLE */
   connect(address: string, options?: AbortOptions): Promise<PeerKey>;

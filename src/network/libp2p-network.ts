@@ -10,6 +10,7 @@ import type { Random } from '../lib/random.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { BackgroundTasks } from './background-tasks.ts';
+import { ContentRouter } from './discovery/content-router.ts';
 import { DhtRecordRules } from './discovery/dht-record-rules.ts';
 import { peerOfConnection } from './discovery/dialer.ts';
 import { IdentityWatch } from './discovery/identity-watch.ts';
@@ -20,6 +21,7 @@ import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import { DialPolicy } from './host/dial-policy.ts';
 import { HostEvents } from './host-events.ts';
 import type {
+  ContentRouting,
   JobAnnouncements,
   Network,
   NetworkStatus,
@@ -69,6 +71,7 @@ export class Libp2pNetwork implements Network {
   readonly #dialPolicy: DialPolicy;
   readonly #events: HostEvents;
   readonly #announcements: AnnouncementGossip;
+  readonly #content: ContentRouter;
   #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
@@ -101,6 +104,7 @@ export class Libp2pNetwork implements Network {
       },
       options,
     );
+    this.#content = new ContentRouter({ self, clock, logger });
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
     this.#publisher = new RecordPublisher(
       {
@@ -114,8 +118,12 @@ export class Libp2pNetwork implements Network {
     this.#transport = new RequestTransport(
       {
         opener: {
-          openStream: (peer, protocol, { signal }) =>
-            this.#assertRunning().dialer.openStream(peer, protocolId(options.networkId, protocol), signal),
+          openStream: (peer, protocol, { signal }) => {
+            const { dialer } = this.#assertRunning();
+            const id = protocolId(options.networkId, protocol);
+            const isBulk = protocol === 'blob' && options.sharesConnections !== true;
+            return isBulk ? dialer.openBulkStream(peer, id, signal) : dialer.openStream(peer, id, signal);
+          },
         },
         clock,
         logger,
@@ -136,6 +144,10 @@ export class Libp2pNetwork implements Network {
 
   get announcements(): JobAnnouncements {
     return this.#announcements;
+  }
+
+  get content(): ContentRouting {
+    return this.#content;
   }
 
   get duplicateIdentityDetected(): Promise<readonly string[]> {
@@ -176,6 +188,8 @@ export class Libp2pNetwork implements Network {
     running.controller.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
     this.#publisher.stop();
     this.#announcements.detach();
+    this.#content.detach();
+    running.bulk.stop();
     this.#transport.stop();
     running.discovery.stop();
     await running.host.stop();
@@ -338,6 +352,11 @@ export class Libp2pNetwork implements Network {
       );
     }
     gossip.start();
+    this.#content.attach({
+      dht: host.services.dht,
+      noteAddresses: async ({ id, multiaddrs }) => void (await host.peerStore.merge(id, { multiaddrs })),
+      signal: controller.signal,
+    });
     this.#announcements.attach({
       pubsub: host.services.pubsub,
       seekTakers: (capabilityClass) => takers.seek(capabilityClass),

@@ -20,6 +20,8 @@ export interface NetworkOptions {
   readonly recordTtlMs: number;
   /** Version string told in node records and by identify. */
   readonly software: string;
+  /** Bulk goes over the same connection as all else: for measuring what that costs. */
+  readonly sharesConnections?: boolean;
   /** Asks the DHT and answers nobody. */
   readonly dhtClientMode?: boolean;
   readonly maxConnections?: number;

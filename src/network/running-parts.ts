@@ -13,6 +13,7 @@ import type { RecordExchange } from './discovery/record-exchange.ts';
 import { TakerSearch } from './discovery/taker-search.ts';
 import type { AnnouncementGossip } from './gossip/announcement-gossip.ts';
 import { RecordGossip } from './gossip/record-gossip.ts';
+import { BulkConnections } from './host/bulk-connections.ts';
 import type { Host } from './host/create-host.ts';
 import type { DialPolicy } from './host/dial-policy.ts';
 import type { NetworkMetrics } from './metrics.ts';
@@ -46,6 +47,7 @@ export interface RunningParts {
   readonly host: Host;
   readonly controller: AbortController;
   readonly dialer: Dialer;
+  readonly bulk: BulkConnections;
   readonly directory: DhtDirectory;
   readonly bootstrap: Bootstrap;
   readonly discovery: Discovery;
@@ -59,7 +61,8 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
   const controller = new AbortController();
   const { signal } = controller;
   const { book, clock, database, metrics, logger, random, self, watch, dialPolicy } = lasting;
-  const dialer = new Dialer({ host, metrics, dialPolicy, signal });
+  const bulk = new BulkConnections({ host, clock, logger });
+  const dialer = new Dialer({ host, metrics, dialPolicy, bulk, signal });
   const directory = new DhtDirectory({ dht: host.services.dht, logger, signal });
   const bootstrap = new Bootstrap(
     {
@@ -88,5 +91,5 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     { networkId: options.networkId },
   );
   const { announcements } = lasting;
-  return { host, controller, dialer, directory, bootstrap, discovery, gossip, announcements, takers };
+  return { host, controller, dialer, bulk, directory, bootstrap, discovery, gossip, announcements, takers };
 }

@@ -5,6 +5,7 @@ import { PeerKey } from '../../domain/ids.ts';
 import { createDeadline } from '../../lib/abort.ts';
 import { DIAL_TIMEOUT_MS } from '../constants.ts';
 import { NetworkError } from '../errors.ts';
+import type { BulkConnections } from '../host/bulk-connections.ts';
 import type { Host } from '../host/create-host.ts';
 import type { DialPolicy } from '../host/dial-policy.ts';
 import type { NetworkMetrics } from '../metrics.ts';
@@ -43,17 +44,20 @@ export class Dialer {
   readonly #host: Host;
   readonly #metrics: NetworkMetrics;
   readonly #policy: DialPolicy;
+  readonly #bulk: BulkConnections;
   readonly #signal: AbortSignal;
 
   constructor(modules: {
     readonly host: Host;
     readonly metrics: NetworkMetrics;
     readonly dialPolicy: DialPolicy;
+    readonly bulk: BulkConnections;
     readonly signal: AbortSignal;
   }) {
     this.#host = modules.host;
     this.#metrics = modules.metrics;
     this.#policy = modules.dialPolicy;
+    this.#bulk = modules.bulk;
     this.#signal = modules.signal;
   }
 
@@ -84,6 +88,18 @@ export class Dialer {
       return await this.#host.dialProtocol(peerIdFromString(peer), protocol, options);
     } catch (error) {
       throw unreachable(peer, error);
+    }
+  }
+
+  /** The same for bulk: over a connection of its own, where there can be one. @throws NetworkError NETWORK_UNREACHABLE */
+  async openBulkStream(peer: PeerKey, protocol: string, signal?: AbortSignal): Promise<Stream> {
+    using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
+    try {
+      await this.#host.dial(peerIdFromString(peer), { signal: deadline.signal });
+      const stream = await this.#bulk.openStream(peer, protocol, deadline.signal);
+      return stream ?? (await this.openStream(peer, protocol, signal));
+    } catch (error) {
+      throw error instanceof NetworkError ? error : unreachable(peer, error);
     }
   }
 
