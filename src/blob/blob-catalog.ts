@@ -107,6 +107,14 @@ export class BlobCatalog {
     return this.#partials.values();
   }
 
+  isPinned(blob: BlobId): boolean {
+    return this.#index.isPinned(blob);
+  }
+
+  usage(): { readonly blobs: number; readonly bytes: number } {
+    return { blobs: this.#index.size, bytes: this.#index.storedBytes };
+  }
+
   isStoring(blob: BlobId): boolean {
     return this.#storing.has(blob);
   }

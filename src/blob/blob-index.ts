@@ -97,6 +97,10 @@ export class BlobIndex {
     return true;
   }
 
+  isPinned(blob: BlobId): boolean {
+    return this.#pins.has(blob);
+  }
+
   pin(blob: BlobId): void {
     this.#pins.set(blob, (this.#pins.get(blob) ?? 0) + 1);
     const slot = this.#slots.get(blob);

@@ -51,20 +51,16 @@ export class BlobReader {
   async readAll(blob: BlobId, entry: BlobEntry): Promise<FoundBlob> {
     if (entry.place === 'database') return await this.#readSmall(blob, entry);
     const file = this.#openEntry(blob, entry);
-    if (!hasCheckedLeaves(blob, entry.sizeBytes)) {
-      const bytes = await this.#disk.read(file.name, 0, entry.sizeBytes);
-      if (bytes === undefined) return { kind: 'gone' };
-      return isBlob(blob, bytes) ? { kind: 'sound', bytes } : { kind: 'damaged' };
-    }
-    const tree = await this.readTree(blob, entry.sizeBytes);
+    const tree = hasCheckedLeaves(blob, entry.sizeBytes) ? await this.readTree(blob, entry.sizeBytes) : undefined;
     const bytes = new Uint8Array(entry.sizeBytes);
     for (let leaf = 0; leaf < file.shape.leafCount; leaf += 1) {
       const read = await this.#readLeaf(file, leaf);
       if (read === 'gone') return { kind: 'gone' };
-      if (read === 'damaged' || tree.checkLeaf(leaf, read) !== null) return { kind: 'damaged' };
+      if (read === 'damaged') return { kind: 'damaged' };
+      if (tree !== undefined && tree.checkLeaf(leaf, read) !== null) return { kind: 'damaged' };
       bytes.set(read, leaf * BLOB_LEAF_BYTES);
     }
-    return { kind: 'sound', bytes };
+    return tree !== undefined || isBlob(blob, bytes) ? { kind: 'sound', bytes } : { kind: 'damaged' };
   }
 
   /** Bytes from `start` to `end`, which are inside the blob; undefined if they are not there or were tampered with. */

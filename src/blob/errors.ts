@@ -10,6 +10,7 @@ export type BlobErrorInfo =
   | { readonly code: 'BLOB_BUSY'; readonly blob: string; readonly open: number }
   | { readonly code: 'BLOB_INCOMPLETE'; readonly blob: string; readonly missing: number }
   | { readonly code: 'BLOB_CLOSED'; readonly blob: string }
+  | { readonly code: 'BLOB_IN_USE'; readonly blob: string }
   | { readonly code: 'BLOB_NO_KEY' }
   | { readonly code: 'BLOB_LOCKED'; readonly blob: string }
   | { readonly code: 'BLOB_SOURCE'; readonly path: string; readonly reason: string }
@@ -70,6 +71,11 @@ const BLOB_ERRORS: ErrorTable<BlobErrorInfo> = {
     retryable: true,
     message: (info) => `this reception of the blob ${info.blob} has ended`,
     hint: () => 'Open another one: it goes on from what is here.',
+  },
+  BLOB_IN_USE: {
+    retryable: true,
+    message: (info) => `the blob ${info.blob} is in use`,
+    hint: () => 'A job or a transfer needs it: wait for its end, or cancel it.',
   },
   BLOB_NO_KEY: {
     retryable: false,

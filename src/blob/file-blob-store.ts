@@ -1,3 +1,4 @@
+import { BLOB_LEAF_BYTES } from '../domain/blob-shape.ts';
 import type { BlobId } from '../domain/ids.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -13,7 +14,16 @@ import { BlobReader, type FoundBlob } from './blob-reader.ts';
 import { BlobWriter } from './blob-writer.ts';
 import { toBlobErrors } from './disk-errors.ts';
 import { BlobError } from './errors.ts';
-import type { BlobCheck, BlobOptions, BlobReception, BlobStat, BlobTransferStore, NodePlace } from './interface.ts';
+import type {
+  BlobCheck,
+  BlobInventory,
+  BlobOptions,
+  BlobReception,
+  BlobStat,
+  BlobSummary,
+  BlobTransferStore,
+  NodePlace,
+} from './interface.ts';
 import { BlobKeys } from './leaf-seal.ts';
 import { type BlobMetrics, createBlobMetrics } from './metrics.ts';
 import { FILE_BLOB_STORE_DEFAULTS, type FileBlobStoreOptions } from './options.ts';
@@ -35,7 +45,7 @@ export interface FileBlobStoreModules {
  * Parts: `BlobCatalog` knows what is here and makes room, `BlobWriter` takes whole blobs in, `Receptions` those that
  * arrive leaf by leaf, `BlobReader` reads and checks, `Scrubber` deals with damage.
  */
-export class FileBlobStore implements BlobTransferStore, AsyncDisposable {
+export class FileBlobStore implements BlobTransferStore, BlobInventory, AsyncDisposable {
   readonly #logger: Logger;
   readonly #metrics: BlobMetrics;
   readonly #options: FileBlobStoreOptions;
@@ -175,6 +185,39 @@ export class FileBlobStore implements BlobTransferStore, AsyncDisposable {
   partialLeaves(blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined {
     const partial = this.#catalog.partial(blob);
     return partial && { sizeBytes: partial.sizeBytes, leaves: partial.leaves.toBytes() };
+  }
+
+  listBlobs(limit: number): readonly BlobSummary[] {
+    const whole = [...this.#catalog.entries()].map(([blob, { sizeBytes, sealedKey, lastUseMs }]) =>
+      this.#summarize({ blob, sizeBytes, bytesHere: sizeBytes, isPrivate: sealedKey !== null, lastUseMs }),
+    );
+    const partial = [...this.#catalog.partials()].map(({ blob, sizeBytes, sealedKey, lastUseMs, leaves }) => {
+      const bytesHere = Math.min(sizeBytes, leaves.present * BLOB_LEAF_BYTES);
+      return this.#summarize({ blob, sizeBytes, bytesHere, isPrivate: sealedKey !== null, lastUseMs });
+    });
+    return [...whole, ...partial].sort((a, b) => b.lastUseMs - a.lastUseMs).slice(0, limit);
+  }
+
+  isPrivate(blob: BlobId): boolean {
+    const entry = this.#catalog.get(blob) ?? this.#catalog.partial(blob);
+    return entry !== undefined && entry.sealedKey !== null;
+  }
+
+  usage(): { readonly blobs: number; readonly bytes: number; readonly limitBytes: number } {
+    return { ...this.#catalog.usage(), limitBytes: this.#options.maxBytes };
+  }
+
+  async remove(blob: BlobId): Promise<boolean> {
+    if (this.#catalog.get(blob) === undefined && this.#catalog.partial(blob) === undefined) return false;
+    if (this.#catalog.isPinned(blob) || this.#catalog.isStoring(blob) || this.#catalog.partial(blob)?.isOpen === true) {
+      throw new BlobError({ code: 'BLOB_IN_USE', blob });
+    }
+    await this.#guard(() => this.#catalog.remove([blob]));
+    return true;
+  }
+
+  #summarize(found: Omit<BlobSummary, 'isPinned'>): BlobSummary {
+    return { ...found, isPinned: this.#catalog.isPinned(found.blob) };
   }
 
   async verify(blob: BlobId, options: AbortOptions = {}): Promise<BlobCheck | undefined> {

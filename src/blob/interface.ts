@@ -66,6 +66,28 @@ export interface BlobTransferStore extends BlobStore {
   partialLeaves(blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined;
 }
 
+/** A blob as people see it. */
+export interface BlobSummary extends BlobStat {
+  /** Less than its size while it arrives. */
+  readonly bytesHere: number;
+  readonly isPrivate: boolean;
+  readonly isPinned: boolean;
+  readonly lastUseMs: number;
+}
+
+/** What an operator does with blobs. */
+export interface BlobInventory {
+  /** True if it is here, whole or in part, and encrypted. */
+  isPrivate(blob: BlobId): boolean;
+  /** Last used first. */
+  listBlobs(limit: number): readonly BlobSummary[];
+  usage(): { readonly blobs: number; readonly bytes: number; readonly limitBytes: number };
+  /** False if nothing of it is here. @throws BlobError BLOB_IN_USE while a job needs it */
+  remove(blob: BlobId): Promise<boolean>;
+  /** Reads it from disk and hashes it; damaged leaves are let go. Undefined if it is not here. */
+  verify(blob: BlobId, options?: AbortOptions): Promise<BlobCheck | undefined>;
+}
+
 /** What `FileBlobStore.verify` found when it read a blob from disk. */
 export interface BlobCheck extends BlobStat {
   readonly leafCount: number;

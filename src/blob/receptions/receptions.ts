@@ -4,12 +4,11 @@ import type { BlobId } from '../../domain/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { BlobCatalog } from '../blob-catalog.ts';
 import type { BlobDisk } from '../blob-disk.ts';
-import { type BlobReader, measureFile } from '../blob-reader.ts';
+import { type BlobReader, measureFile, placeLeaf } from '../blob-reader.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import { MAX_RECEPTIONS, RECEPTION_KEPT_MS } from '../constants.ts';
 import { BlobError } from '../errors.ts';
 import type { BlobOptions, BlobReception } from '../interface.ts';
-import { LeafBits } from '../leaf-bits.ts';
 import type { BlobKeys } from '../leaf-seal.ts';
 import type { BlobMetrics } from '../metrics.ts';
 import { PartialBlob } from '../partial-blob.ts';
@@ -90,8 +89,11 @@ export class Receptions {
       const seal = partial.sealedKey === null ? null : keys.unwrap(blob, partial.sealedKey);
       const fileBytes = measureFile(tree.shape, seal !== null);
       const file = await guard(() => disk.openPartial(partial.name, fileBytes));
-      // Somebody took its file away: nothing of it is here.
-      if (file.foundBytes !== fileBytes) partial.leaves = new LeafBits(tree.shape.leafCount);
+      // Its file may have been cut short or taken away.
+      for (let leaf = 0; file.foundBytes < fileBytes && leaf < tree.shape.leafCount; leaf += 1) {
+        const end = placeLeaf(leaf + 1, seal !== null);
+        if (Math.min(end, fileBytes) > file.foundBytes) partial.leaves.remove(leaf);
+      }
       partial.isOpen = true;
       const keepPrivate = (): Promise<void> => this.#modules.writer.seal(blob);
       const onClose = async (): Promise<void> => {
