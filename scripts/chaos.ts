@@ -113,7 +113,6 @@ function listenForSignals(): AbortSignal {
   const interruption = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.on(name, () => {
-      // oxlint-disable-next-line unicorn/no-process-exit -- a second signal forces the end (style guide, section 3)
       if (interruption.signal.aborted) process.exit(130);
       interruption.abort(new DOMException(`stopped by ${name}`, 'AbortError'));
     });

@@ -48,8 +48,8 @@ export const JOB_KINDS: readonly JobKind[] = [
 /** Larger than what rides with a message or is kept in the database, bytes. */
 export const BLOB_BYTES = 3 * 1024 * 1024;
 const STEPS = 24;
-/** Turns of the inner loop of a step: some 20 ms. */
-const TURNS = 1_000_000;
+/** Turns of the inner loop of a step: some 15 ms. */
+const TURNS = 6_000_000;
 const DEADLINE_MS = 2 * 3_600_000;
 
 const WORK = `(local $i i32) (local $x i32)

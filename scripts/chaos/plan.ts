@@ -3,7 +3,7 @@ import { seededRandom } from '../crash-anchoring/leaves.ts';
 import { type Arm, SIDES } from './crash-points.ts';
 
 export const FAULT_KINDS = {
-  kill: 'killed (SIGKILL to it and its children)',
+  kill: 'killed (SIGKILL to its process group)',
   'kill all': 'all daemons killed at once',
   'kill in recovery': 'killed, and again at one of its first writes after the start',
   'restart loop': 'started and killed within 2 s, 10 times',

@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkHistories } from '../check-histories/check-histories.ts';
+import type { HistoryOptions } from '../check-histories/interface.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import { createTemplate } from './fleet.ts';
 import { BLOB_BYTES, buildModules, JOB_KINDS, type ModuleName } from './jobs.ts';
@@ -76,8 +77,11 @@ async function writeFiles(folder: string): Promise<Readonly<Record<ModuleName | 
   return files as Record<ModuleName | 'input', string>;
 }
 
-async function listViolations(folders: readonly string[], acknowledged: readonly string[]): Promise<string[]> {
-  const { invariants } = await checkHistories(folders, { acknowledged });
+async function listViolations(
+  folders: readonly string[],
+  options: Required<Pick<HistoryOptions, 'acknowledged' | 'haveClocksJumped'>>,
+): Promise<string[]> {
+  const { invariants } = await checkHistories(folders, options);
   return invariants.flatMap(({ violations }) =>
     violations.map(({ invariant, node, key, problem }) => `history: ${invariant} on ${node}: ${key}: ${problem}`),
   );

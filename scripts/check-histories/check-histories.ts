@@ -62,8 +62,8 @@ async function readNodes(nodes: readonly OpenedNode[], tally: Tally, options: Hi
       provided.set(lease.id, [...(provided.get(lease.id) ?? []), lease]);
     }
   }
-  const { allowRunning = false, nowMs = Date.now() } = options;
-  return { nodes, tally, allowRunning, nowMs, shelves, provided, issued: new Map() };
+  const { allowRunning = false, haveClocksJumped = false, nowMs = Date.now() } = options;
+  return { nodes, tally, allowRunning, haveClocksJumped, nowMs, shelves, provided, issued: new Map() };
 }
 
 async function checkJobs(

@@ -6,6 +6,8 @@ export interface HistoryOptions {
   readonly acknowledged?: readonly string[];
   /** Jobs and attempts may be under way: they have to be able to go on. */
   readonly allowRunning?: boolean;
+  /** Wall clocks were set back or forward during the run: the order of two times of one node proves nothing. */
+  readonly haveClocksJumped?: boolean;
   /** What counts as now for what is kept until a time, ms; the clock of this machine by default. */
   readonly nowMs?: number;
 }

@@ -37,6 +37,7 @@ export interface RunContext {
   readonly nodes: readonly OpenedNode[];
   readonly tally: Tally;
   readonly allowRunning: boolean;
+  readonly haveClocksJumped: boolean;
   readonly nowMs: number;
   readonly shelves: ReadonlyMap<OpenedNode, BlobShelf>;
   readonly provided: ReadonlyMap<LeaseId, readonly ProvidedLease[]>;

@@ -44,7 +44,10 @@ async function openReceipt(wire: SignedWire | null): Promise<Signed<Receipt> | n
 export async function checkProvided(context: RunContext, provided: ProvidedLease): Promise<void> {
   const { tally } = context;
   const subject = { node: provided.node.name, key: `leases/${provided.id}` };
-  tally.check('provider-records-whole', subject, await listRecordRules(provided));
+  tally.check('provider-records-whole', subject, [
+    ...(await listRecordRules(provided)),
+    ...(context.haveClocksJumped ? [] : listTimeRules(provided)),
+  ]);
   await checkConcluded(context, provided);
   const shelf = context.shelves.get(provided.node);
   if (provided.record.endedAtMs !== null && provided.record.stored.length > 0) {
@@ -81,11 +84,19 @@ async function listRecordRules({ node, id, record, receipt }: ProvidedLease): Pr
     ],
     [phase !== 'committed' || commitment !== null, 'it is committed and has no commitment'],
     [phase !== 'set-signed' || (commitment !== null && set !== null), 'it signed a set that it does not have'],
-    [endedAtMs === null || endedAtMs >= record.acceptedAtMs, 'it ended before it was accepted'],
   ];
   if (record.receipt !== null) rules.push(...listReceiptRules(node, id, record, receipt));
   if (commitment !== null) rules.push(await judgeCommitment(node, id, commitment.wire));
   return rules;
+}
+
+function listTimeRules({ record, receipt }: ProvidedLease): readonly Rule[] {
+  const { endedAtMs, acceptedAtMs } = record;
+  if (endedAtMs === null) return [];
+  return [
+    [endedAtMs >= acceptedAtMs, 'it ended before it was accepted'],
+    [receipt === null || receipt.value.finishedAtMs <= endedAtMs + 1, 'its receipt is younger than its end'],
+  ];
 }
 
 function listReceiptRules(
@@ -100,7 +111,6 @@ function listReceiptRules(
     [value.lease === id && value.job === record.job, 'its receipt is of another lease or job'],
     [value.requester === record.requester, 'its receipt is for another requester'],
     [signer === value.provider && (node.peer === null || signer === node.peer), `its receipt is signed by ${signer}`],
-    [record.endedAtMs === null || value.finishedAtMs <= record.endedAtMs + 1, 'its receipt is younger than its end'],
   ];
 }
 
