@@ -10,7 +10,7 @@ import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { computeRawCid } from '../../src/lib/cid.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
-import type { PeerTransport } from '../../src/network/interface.ts';
+import type { JobAnnouncements, PeerTransport } from '../../src/network/interface.ts';
 import { openSigned, packSigned, signObjects } from '../../src/proofs/signed-object.ts';
 import type { HostCapacity } from '../../src/sandbox/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
@@ -87,6 +87,7 @@ export interface ProviderRigOptions {
   readonly blobs?: HeapBlobStore;
   /** Told of every lease that ends. */
   readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
+  readonly announcements?: JobAnnouncements;
   readonly clock?: SteppedClock;
   readonly executor?: ScriptedExecutor;
   readonly switchboard?: Switchboard;
@@ -149,6 +150,7 @@ export class ProviderRig {
         metrics,
         ...(store === undefined || fetcher === undefined ? {} : { snapshots: { store, fetcher } }),
         ...(options.host === undefined ? {} : { host: options.host }),
+        ...(options.announcements === undefined ? {} : { announcements: options.announcements }),
         ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
       },
       { ...JOB_PROVIDER_DEFAULTS, networkId: NETWORK, parameters: PARAMETERS, slots: 2, ...options.provider },

@@ -5,7 +5,7 @@ import type { Identity } from '../../src/identity/interface.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
-import type { PeerBook, PeerInfo } from '../../src/network/interface.ts';
+import type { JobAnnouncements, PeerBook, PeerInfo } from '../../src/network/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
@@ -88,6 +88,7 @@ export interface RequesterRigOptions {
   readonly requester?: Partial<JobRequesterOptions>;
   /** Told of every job that ends with a result. */
   readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
+  readonly announcements?: JobAnnouncements;
   /** What a restarted node finds. */
   readonly from?: RequesterRig;
 }
@@ -108,7 +109,7 @@ export class RequesterRig {
   readonly #serving: Disposable;
 
   private constructor(identity: Identity, options: RequesterRigOptions) {
-    const { from } = options;
+    const { from, announcements } = options;
     this.identity = identity;
     this.clock = from?.clock ?? new ManualClock();
     this.mesh = from?.mesh ?? new TransportMesh(this.clock);
@@ -123,7 +124,7 @@ export class RequesterRig {
     this.requester = new JobRequester(
       {
         identity,
-        network: { transport, peers },
+        network: { transport, peers, ...(announcements === undefined ? {} : { announcements }) },
         blobs,
         snapshots: { store: this.snapshots.store, source: this.snapshots },
         grants,

@@ -1,3 +1,4 @@
+import type { Announcement } from '../../src/domain/announcement.ts';
 import { CHECKPOINT, type Checkpoint } from '../../src/domain/checkpoint.ts';
 import { COMMITMENT, COMMITMENT_SET, type Commitment } from '../../src/domain/commitment.ts';
 import { type BlobId, JobId, LeaseId, ObjectId, type PeerKey, UnixMs } from '../../src/domain/ids.ts';
@@ -105,6 +106,11 @@ export class ScriptedProvider {
     const refusal = this.script.refuseOffer?.(request);
     if (refusal !== undefined) yield { kind: 'refused', refusal };
     else yield { kind: 'offer', offer: (await this.#offer(request, requester)).wire };
+  }
+
+  /** What it would give on an announcement. */
+  offerOn({ requester, subject, terms, attempts }: Announcement): Promise<Signed<Offer>> {
+    return this.#offer({ op: 'ask', subject, terms, attempts }, requester);
   }
 
   get peer(): PeerKey {
