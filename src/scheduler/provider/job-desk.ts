@@ -12,7 +12,7 @@ import type { SnapshotHolder } from './holder/snapshot-holder.ts';
 import type { LeaseDesk, LeaseRequest } from './leases/lease-desk.ts';
 import type { LeaseFollower } from './leases/lease-follower.ts';
 import type { LeaseIntake } from './leases/lease-intake.ts';
-import type { LeaseStore } from './leases/lease-store.ts';
+import type { LeaseEntry, LeaseStore } from './leases/lease-store.ts';
 import type { ProviderMetrics } from './metrics.ts';
 import type { RefusalTally } from './offers/refusals.ts';
 import type { CommitReveal } from './results/commit-reveal.ts';
@@ -115,12 +115,12 @@ export class JobDesk {
 
   /** The answer to the first request was lost: the same acceptances and all events again; nothing runs twice. */
   async *#leaseAgain(leases: readonly LeaseId[], context: HandlerContext): AsyncGenerator<JobResponse> {
-    const accepted: [LeaseId, number][] = [];
+    const accepted: LeaseEntry[] = [];
     for (const lease of leases) {
       const attempt = this.#modules.table.get(lease);
       await attempt?.run.journalled;
       const record = await this.#modules.store.get(lease);
-      if (record !== undefined) accepted.push([lease, record.acceptedAtMs]);
+      if (record !== undefined) accepted.push([lease, record]);
     }
     if (accepted.length < leases.length) {
       yield this.#refuse({ code: 'DUPLICATE_LEASE', detail: 'the leases were taken and their results are gone' });

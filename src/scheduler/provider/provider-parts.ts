@@ -11,6 +11,7 @@ import type { BlobGrants } from '../blob-access.ts';
 import type { OfferRouter } from '../offer-router.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { SnapshotFetcher } from '../snapshots/snapshot-fetcher.ts';
+import type { BlobFetching } from '../transfer/interface.ts';
 import { AnnouncementDesk } from './announced/announcement-desk.ts';
 import type { Attempt, StopReason } from './attempts/attempt.ts';
 import { AttemptRunner } from './attempts/attempt-runner.ts';
@@ -52,6 +53,8 @@ export interface JobProviderModules {
   readonly identity: EnvelopeSigner;
   readonly transport: PeerTransport;
   readonly blobs: BlobStore;
+  /** Shared with the node's requester. */
+  readonly transfers: BlobFetching;
   readonly grants: BlobGrants;
   readonly executors: readonly Executor[];
   /** Absent where the host is not measured: slots are the only limit then. */
@@ -104,7 +107,7 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
     countProviders: () => modules.peers?.providers().length ?? 0,
     isDraining: hooks.isDraining,
   });
-  const intake = new LeaseIntake(shared);
+  const intake = new LeaseIntake(shared, options);
   const follower = new LeaseFollower(shared);
   const restorer = new AttemptRestorer({ ...shared, executors: modules.executors }, options);
   const isLive = (lease: LeaseId): boolean => shared.table.get(lease) !== undefined;
@@ -166,7 +169,7 @@ function createSnapshotParts(modules: JobProviderModules, options: JobProviderOp
   const self = identity.peer;
   const store = modules.snapshots?.store ?? null;
   const journal = new AttemptJournal(database);
-  const inputs = new InputLoader({ blobs, transport, self, logger });
+  const inputs = new InputLoader({ blobs, transfers: modules.transfers, self, logger });
   const ownDuties = new SnapshotDuties(database, 'provider');
   const snapshots = new SnapshotKeeper({ ...common, store, duties: ownDuties }, options.snapshots);
   const notices = new HoldNotices({ ...common, transport, journal }, options.snapshots);

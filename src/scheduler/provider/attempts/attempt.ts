@@ -4,7 +4,7 @@ import type { Job } from '../../../domain/job.ts';
 import type { Lease } from '../../../domain/lease.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import type { ATTEMPT_FAILURES } from '../../../domain/receipt.ts';
-import type { Signed } from '../../../domain/signed.ts';
+import type { Signed, SignedWire } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
 import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
@@ -42,6 +42,7 @@ export interface RestoredAttempt {
   /** In all processes before, as far as it was written down. */
   readonly used: AttemptUsage;
   readonly heldIndex: number | null;
+  readonly lastProgress?: SignedWire | undefined;
 }
 
 export interface AttemptOptions {
@@ -50,6 +51,8 @@ export interface AttemptOptions {
   readonly acceptedAtMonotonicMs: number;
   readonly executor: Executor;
   readonly isolation: IsolationLevel;
+  /** How long after its end its result is kept, ms, as its requester was told. */
+  readonly keptForMs?: number | undefined;
   readonly restored?: RestoredAttempt;
 }
 
@@ -77,6 +80,8 @@ export class Attempt implements FeedSource {
   progressSequence = 0;
   /** CPU time as in `AttemptSign`. */
   progress: { fuel: number; step: number; cpuTimeMs: number };
+  /** The last that was signed, also by processes before this one. */
+  lastProgress: SignedWire | null;
   startedAtMs: number;
   /** Since when its program runs in this process, monotonic ms; null before. */
   runningSinceMs: number | null = null;
@@ -104,6 +109,7 @@ export class Attempt implements FeedSource {
     this.progressSequence = firstSequence;
     this.progress = { fuel: 0, step: 0, cpuTimeMs: this.usedBefore.cpuTimeMs };
     this.heldIndex = options.restored?.heldIndex ?? null;
+    this.lastProgress = options.restored?.lastProgress ?? null;
     this.renewedAtMs = options.acceptedAtMonotonicMs;
     this.startedAtMs = options.acceptedAtMs;
   }
@@ -165,6 +171,7 @@ export class Attempt implements FeedSource {
       wallTimeMs: this.usedBefore.wallTimeMs + used.wallTimeMs,
       cpuTimeMs: this.usedBefore.cpuTimeMs + used.cpuTimeMs,
       heldIndex: this.heldIndex,
+      ...(this.lastProgress === null ? {} : { lastProgress: this.lastProgress }),
     };
   }
 
@@ -175,6 +182,7 @@ export class Attempt implements FeedSource {
       requester: this.requester,
       commitReveal: this.lease.value.commitReveal,
       acceptedAtMs: UnixMs(this.options.acceptedAtMs),
+      keptForMs: this.options.keptForMs,
     });
   }
 

@@ -134,10 +134,13 @@ export class EventLog {
 
   /** Drops the older half of what may be dropped, so that the cost a dropped event is constant. */
   #makeRoom(): void {
-    const droppable = this.#buffered.filter(({ entry }) => isDroppable(entry));
+    // The newest progress shows how long the lease stands: who comes back late needs it to take the result.
+    const newest = this.#buffered.findLast(({ entry }) => 'event' in entry && entry.event.kind === 'progress');
+    const isDroppable = (buffered: Buffered): boolean => buffered !== newest && mayBeDropped(buffered.entry);
+    const droppable = this.#buffered.filter(isDroppable);
     const cut = droppable[Math.floor(droppable.length / 2)]?.entry;
     if (cut === undefined || 'recall' in cut) return;
-    const kept = this.#buffered.filter(({ entry }) => !isDroppable(entry) || entry.sequence > cut.sequence);
+    const kept = this.#buffered.filter((each) => !isDroppable(each) || each.entry.sequence > cut.sequence);
     const removed = this.#buffered.length - kept.length;
     this.#dropped += this.#noteSequence === 0 ? removed : removed - 1;
     this.#noteSequence = cut.sequence;
@@ -155,7 +158,7 @@ export class EventLog {
   }
 }
 
-function isDroppable(entry: LogEntry): boolean {
+function mayBeDropped(entry: LogEntry): boolean {
   if ('recall' in entry) return false;
   const { kind } = entry.event;
   return kind === 'log' || kind === 'metric' || kind === 'progress';

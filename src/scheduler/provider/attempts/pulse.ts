@@ -120,6 +120,9 @@ export class Pulse implements Disposable {
     try {
       const { clock, identity } = this.#modules;
       const signed = await signObjects(PROGRESS, due.map(describeProgress.bind(null, clock.nowMs())), identity);
+      due.forEach((attempt, index) => {
+        attempt.lastProgress = signed[index]?.wire ?? attempt.lastProgress;
+      });
       await this.#modules.checkpoints.noteSigns(due);
       due.forEach((attempt, index) => {
         const progress = signed[index];

@@ -45,6 +45,8 @@ const signSchema = z.strictObject({
   cpuTimeMs: integerSchema(),
   /** Newest link of which a third party has said that it holds the snapshot; null before the first. */
   heldIndex: integerSchema(0, MAX_CHECKPOINTS).nullable(),
+  /** The last progress that was signed. Absent: none was. */
+  lastProgress: signedWireSchema.optional(),
 });
 export type AttemptSign = z.output<typeof signSchema>;
 export const ATTEMPT_SIGN_CODEC: Codec<AttemptSign> = createCborCodec(signSchema);

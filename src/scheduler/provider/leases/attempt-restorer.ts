@@ -100,11 +100,13 @@ export class AttemptRestorer {
       acceptedAtMonotonicMs: clock.monotonicMs() - downMs,
       executor,
       isolation: record.isolation,
+      keptForMs: record.keptForMs,
       restored: {
         generation: sign.generation + 1,
         links: await journal.readLinks(lease),
         used: { wallTimeMs: sign.wallTimeMs, cpuTimeMs: sign.cpuTimeMs },
         heldIndex: sign.heldIndex,
+        lastProgress: sign.lastProgress,
       },
     });
     run.load([attempt]);

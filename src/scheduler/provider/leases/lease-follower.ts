@@ -55,13 +55,16 @@ export class LeaseFollower {
     return { log, isOver: true, followers: new Set() };
   }
 
-  /** A log that holds the checkpoints, which of them is held, and the last event, under a sequence that its reader has not seen. */
+  /** A log that holds the checkpoints, which of them is held, the last progress and the last event, under a sequence that its reader has not seen. */
   async #recall(lease: LeaseId, record: LeaseRecord, fromSequence: number): Promise<EventLog> {
-    const log = new EventLog(lease, Math.max(record.lastSequence - 1, fromSequence));
+    const { lastProgress } = record;
+    const before = record.lastSequence - (lastProgress === undefined ? 1 : 2);
+    const log = new EventLog(lease, Math.max(before, fromSequence));
     log.recall(await this.#modules.journal.recall(lease));
     const { heldIndex = null } = (await this.#modules.journal.readSign(lease)) ?? {};
     const atMs = record.endedAtMs ?? this.#modules.clock.nowMs();
     if (heldIndex !== null) log.append({ kind: 'held', index: heldIndex }, atMs);
+    if (lastProgress !== undefined) log.append({ kind: 'progress', progress: lastProgress }, atMs);
     const last = describeLastEvent(record);
     if (last !== undefined) log.append(last, atMs);
     return log;

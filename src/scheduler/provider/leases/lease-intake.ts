@@ -1,4 +1,3 @@
-import { type LeaseId, UnixMs } from '../../../domain/ids.ts';
 import { LEASE_ACCEPTANCE, type LeaseAcceptance } from '../../../domain/lease.ts';
 import type { SignedManyWire } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -9,6 +8,7 @@ import type { AttemptTable } from '../attempts/attempt-table.ts';
 import type { Dispatcher } from '../attempts/dispatcher.ts';
 import { Run } from '../attempts/run.ts';
 import type { ProviderMetrics } from '../metrics.ts';
+import type { JobProviderOptions } from '../options.ts';
 import { indexInlineBlobs, indexSnapshotKeys, type TakenLease } from './lease-desk.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 
@@ -24,10 +24,12 @@ export interface LeaseIntakeModules {
 /** Turns a taken offer into attempts: slots held at once, leases on disk, and only then countersigned. */
 export class LeaseIntake {
   readonly #modules: LeaseIntakeModules;
+  readonly #options: Pick<JobProviderOptions, 'resultsKeptForMs'>;
   #leasesTaken = 0;
 
-  constructor(modules: LeaseIntakeModules) {
+  constructor(modules: LeaseIntakeModules, options: Pick<JobProviderOptions, 'resultsKeptForMs'>) {
     this.#modules = modules;
+    this.#options = options;
   }
 
   get leasesTaken(): number {
@@ -40,7 +42,7 @@ export class LeaseIntake {
     const attempts = [...run.live];
     try {
       await this.#journal(attempts).finally(() => run.markJournalled());
-      const acceptances = await this.accept(attempts.map(({ id, options }) => [id, options.acceptedAtMs]));
+      const acceptances = await this.accept(attempts.map((attempt) => [attempt.id, attempt.describeAccepted()]));
       this.#leasesTaken += attempts.length;
       metrics.leases.increment({}, attempts.length);
       return acceptances;
@@ -52,14 +54,15 @@ export class LeaseIntake {
   }
 
   /** Countersigns leases whose records are on disk. The same lease is always accepted by the same object. */
-  async accept(leases: readonly (readonly [lease: LeaseId, acceptedAtMs: number])[]): Promise<SignedManyWire> {
+  async accept(leases: readonly LeaseEntry[]): Promise<SignedManyWire> {
     const { identity } = this.#modules;
     const values = leases.map(
-      ([lease, acceptedAtMs]): LeaseAcceptance => ({
+      ([lease, { acceptedAtMs, keptForMs }]): LeaseAcceptance => ({
         type: 'fogproof/lease-acceptance@1',
         lease,
         provider: identity.peer,
-        acceptedAtMs: UnixMs(acceptedAtMs),
+        acceptedAtMs,
+        ...(keptForMs === undefined ? {} : { resultsKeptForMs: keptForMs }),
       }),
     );
     return packSigned(await signObjects(LEASE_ACCEPTANCE, values, identity));
@@ -85,6 +88,7 @@ export class LeaseIntake {
       acceptedAtMonotonicMs,
       executor,
       isolation,
+      keptForMs: this.#options.resultsKeptForMs,
     };
     const attempts = pairs.map((pair) => new Attempt(pair, run, options));
     run.load(attempts);

@@ -46,6 +46,10 @@ const leaseRecordSchema = z.strictObject({
     .nullable(),
   set: z.strictObject({ id: ownId<ObjectId>(), providers: z.array(ownId<PeerKey>()).max(MAX_REPLICAS) }).nullable(),
   receipt: signedWireSchema.nullable(),
+  /** The last that was signed: with it the receipt shows that the lease stood when the run ended. Absent: none was. */
+  lastProgress: signedWireSchema.optional(),
+  /** How long after its end the result is kept, ms, as the acceptance says. Absent: it does not say. */
+  keptForMs: integerSchema().optional(),
   /** Outputs small enough to ride with the receipt. */
   inline: z.array(z.strictObject({ blob: ownId<BlobId>(), bytes: boundedBytesSchema(INLINE_OUTPUT_BYTES) })),
   /** The other outputs, which are in the blob store. */
@@ -68,13 +72,15 @@ export interface AcceptedLease {
   readonly acceptedAtMs: UnixMs;
   readonly isolation: LeaseRecord['isolation'];
   readonly instrumenter: string;
+  readonly keptForMs?: number | undefined;
 }
 
-export function createLeaseRecord(accepted: AcceptedLease): LeaseRecord {
+export function createLeaseRecord({ keptForMs, ...accepted }: AcceptedLease): LeaseRecord {
   return {
     version: 1,
     phase: 'accepted',
     ...accepted,
+    ...(keptForMs === undefined ? {} : { keptForMs }),
     endedAtMs: null,
     lastSequence: 0,
     commitment: null,

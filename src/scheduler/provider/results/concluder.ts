@@ -240,6 +240,7 @@ function describeEnded({ attempt, conclusion }: ConcludedAttempt, endedAtMs: Uni
     lastSequence: attempt.log.lastSequence + 1,
     inline: [...conclusion.inline],
     stored: [...conclusion.stored],
+    ...(attempt.lastProgress === null ? {} : { lastProgress: attempt.lastProgress }),
   };
 }
 

@@ -21,6 +21,7 @@ export interface ResultKeeperModules {
 interface KeptResult {
   readonly requester: PeerKey;
   readonly endedAtMs: number;
+  readonly keptUntilMs: number;
   readonly stored: LeaseRecord['stored'];
   readonly pins: readonly Disposable[];
   /** False for a commitment that waits for its reveal. */
@@ -63,6 +64,8 @@ export class ResultKeeper implements Disposable {
     this.#kept.set(lease, {
       requester: record.requester,
       endedAtMs,
+      // What was promised when the lease was accepted stands, whatever the setting is now.
+      keptUntilMs: endedAtMs + (record.keptForMs ?? this.#keptForMs),
       stored: record.stored,
       pins,
       isRevealed: false,
@@ -108,8 +111,8 @@ export class ResultKeeper implements Disposable {
 
   async #sweep(): Promise<void> {
     this.#timer = null;
-    const limitMs = this.#modules.clock.nowMs() - this.#keptForMs;
-    const over = [...this.#kept].filter(([, kept]) => kept.endedAtMs <= limitMs).map(([lease]) => lease);
+    const nowMs = this.#modules.clock.nowMs();
+    const over = [...this.#kept].filter(([, kept]) => kept.keptUntilMs <= nowMs).map(([lease]) => lease);
     if (this.#kept.size > over.length) {
       this.#timer = this.#modules.clock.schedule(this.#sweepIntervalMs(), () => void this.#sweep());
     }
