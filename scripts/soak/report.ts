@@ -1,0 +1,133 @@
+import { TASKS, type Task } from './load.ts';
+import type { SoakReport } from './run.ts';
+import { FIGURES, type Figure } from './sample.ts';
+import { median } from './statistics.ts';
+
+const MEBIBYTE = 2 ** 20;
+
+const TITLES: Readonly<Record<Figure, readonly [title: string, unit: string, scale: number]>> = {
+  rssBytes: ['resident memory', 'MiB', MEBIBYTE],
+  heapBytes: ['heap in use', 'MiB', MEBIBYTE],
+  descriptors: ['open descriptors', '', 1],
+  threads: ['threads', '', 1],
+  children: ['child processes', '', 1],
+  loopDelayMs: ['event-loop delay, longest of each second', 'ms', 1],
+  loopDelayP99Ms: ['event-loop delay, p99 of each second', 'ms', 1],
+  databaseBytes: ['database on disk', 'MiB', MEBIBYTE],
+  blobBytes: ['blobs on disk', 'MiB', MEBIBYTE],
+};
+
+/** Printed problems at most; all of them are counted. */
+const SHOWN = 50;
+
+/** For the terminal. */
+export function describeSoak(report: SoakReport): string {
+  const lines = [
+    ...listFacts(report).map(([name, value]) => `${name.padEnd(64)} ${value}`),
+    '',
+    ...report.judgements.map(
+      ({ node, title, unit, first, last, slopePerMinute, highest, problems }) =>
+        `${node.padEnd(10)} ${title.padEnd(42)} ${format(first)} -> ${format(last)} ${unit}, ${format(slopePerMinute)} a minute, ` +
+        `highest ${format(highest)}${problems.length === 0 ? '' : '  PROBLEM'}`,
+    ),
+    '',
+    ...report.problems.slice(0, SHOWN),
+    report.problems.length === 0 ? 'no problem' : `${report.problems.length} problems`,
+  ];
+  return lines.join('\n');
+}
+
+export function renderSoak(
+  report: SoakReport,
+  { minutes, machine }: { readonly minutes: number; readonly machine: string },
+): string {
+  return `# Soak: four daemons under load for ${minutes} minutes
+
+Written by \`npm run soak -- --minutes ${minutes} --seed ${report.seed}\` on ${new Date().toISOString().slice(0, 10)} (${machine}).
+
+One requester and three providers, real daemons as processes on loopback with a lease of 4 s. \`requester\` and \`ada\` run
+all the time; \`berta\` is stopped in order and started again, \`clara\` is killed (SIGKILL to it and its children) and started
+again. Every second each daemon is asked for its metrics and looked at in /proc. At the end all work is waited for, all
+daemons are stopped, and their histories are checked (docs/histories.md).
+
+| what | found |
+|---|---|
+${listFacts(report)
+  .map(([name, value]) => `| ${name} | ${value} |`)
+  .join('\n')}
+
+## Daemons that ran all the time
+
+After the first fifth of the samples: median of the first third, median of the last third, robust slope (Theil-Sen).
+
+| daemon | figure | first third | last third | a minute | highest |
+|---|---|---|---|---|---|
+${report.judgements
+  .map(
+    ({ node, title, unit, first, last, slopePerMinute, highest }) =>
+      `| ${node} | ${title}${unit === '' ? '' : `, ${unit}`} | ${format(first)} | ${format(last)} | ${format(slopePerMinute)} | ${format(highest)} |`,
+  )
+  .join('\n')}
+
+## All daemons
+
+Median and highest of all samples.
+
+| figure | ${listNodes(report).join(' | ')} |
+|---|${listNodes(report)
+    .map(() => '---')
+    .join('|')}|
+${FIGURES.map((figure) => renderFigure(report, figure)).join('\n')}
+
+## Histories
+
+| invariant | checked | violations |
+|---|---|---|
+${report.histories.invariants
+  .map(({ title, checked, violations }) => `| ${title} | ${checked} | ${violations.length} |`)
+  .join('\n')}
+
+${report.problems.length === 0 ? 'No problem was found.' : report.problems.map((problem) => `- ${problem}`).join('\n')}
+`;
+}
+
+function listFacts(report: SoakReport): readonly (readonly [string, string])[] {
+  const { counts, histories } = report;
+  const states = Object.entries(counts.byState).map(([state, count]) => `${count} ${state}`);
+  return [
+    ['seed', String(report.seed)],
+    ['time under load', `${Math.round(report.seconds)} s`],
+    ['restarts in order, kills', `${report.restarts}, ${report.kills}`],
+    ['jobs that clients were told of', String(report.jobs)],
+    ['how they ended', states.join(', ')],
+    ...(Object.entries(TASKS) as [Task, string][]).map(([task, title]): readonly [string, string] => [
+      title,
+      String(counts.byTask[task]),
+    ]),
+    ['samples', String(report.samples.length)],
+    ['invariants of the histories that hold', `${countHolding(report)} of ${histories.invariants.length}`],
+    ['problems', report.problems.length === 0 ? 'none' : String(report.problems.length)],
+  ];
+}
+
+function countHolding({ histories }: SoakReport): number {
+  return histories.invariants.filter(({ violations }) => violations.length === 0).length;
+}
+
+function listNodes({ samples }: SoakReport): readonly string[] {
+  return [...new Set(samples.map(({ node }) => node))];
+}
+
+function renderFigure(report: SoakReport, figure: Figure): string {
+  const [title, unit, scale] = TITLES[figure];
+  const cells = listNodes(report).map((name) => {
+    const values = report.samples.filter(({ node }) => node === name).map((sample) => sample[figure] / scale);
+    return `${format(median(values))}, ${format(Math.max(...values))}`;
+  });
+  return `| ${title}${unit === '' ? '' : `, ${unit}`} | ${cells.join(' | ')} |`;
+}
+
+function format(value: number): string {
+  if (Number.isNaN(value)) return 'unknown';
+  return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(1);
+}
