@@ -49,7 +49,7 @@ function* splitSpan(level: number, bytes: number): Iterable<number> {
 }
 
 /** Bytes of all blocks of a subtree, which a link to it has as `Tsize`; `level` is -1 for a leaf. */
-function measureSubtree(level: number, bytes: number): number {
+export function measureSubtree(level: number, bytes: number): number {
   if (level < 0) return bytes;
   let [links, below, sizes, full] = [0, 0, 0, -1];
   for (const part of splitSpan(level, bytes)) {
