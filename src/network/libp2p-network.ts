@@ -86,24 +86,8 @@ export class Libp2pNetwork implements Network {
     this.#penalties = new PeerPenalties(clock);
     this.#dialPolicy = new DialPolicy(options);
     this.#background = new BackgroundTasks(logger, () => this.#running === null);
-    this.#events = new HostEvents({
-      book: this.#book,
-      penalties: this.#penalties,
-      background: this.#background,
-      metrics: this.#metrics,
-      logger,
-      running: () => this.#running,
-    });
-    this.#announcements = new AnnouncementGossip(
-      {
-        penalties: this.#penalties,
-        clock,
-        metrics: this.#metrics,
-        logger,
-        onPenalty: (peer) => this.#events.banIfDue(peer),
-      },
-      options,
-    );
+    this.#events = this.#createEvents();
+    this.#announcements = this.#createAnnouncements();
     this.#content = new ContentRouter({ self, clock, logger });
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
     this.#publisher = new RecordPublisher(
@@ -256,6 +240,30 @@ export class Libp2pNetwork implements Network {
   #assertRunning(): RunningParts {
     if (this.#running === null) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
     return this.#running;
+  }
+
+  #createEvents(): HostEvents {
+    return new HostEvents({
+      book: this.#book,
+      penalties: this.#penalties,
+      background: this.#background,
+      metrics: this.#metrics,
+      logger: this.#logger,
+      running: () => this.#running,
+    });
+  }
+
+  #createAnnouncements(): AnnouncementGossip {
+    return new AnnouncementGossip(
+      {
+        penalties: this.#penalties,
+        clock: this.#modules.clock,
+        metrics: this.#metrics,
+        logger: this.#logger,
+        onPenalty: (peer) => this.#events.banIfDue(peer),
+      },
+      this.#options,
+    );
   }
 
   #createWatch(): IdentityWatch {

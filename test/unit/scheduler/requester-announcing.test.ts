@@ -180,7 +180,7 @@ describe('an offer that comes unasked', () => {
       give(rig, provider.identity, offers[0].wire),
       give(rig, other.identity, offers[1].wire),
     ]);
-    expect([first, second].sort()).toEqual([false, true]);
+    expect([first, second].filter((isWanted) => isWanted)).toHaveLength(1);
     expect((await rig.requester.show(job)).attempts.length).toBeLessThanOrEqual(1);
   });
 
