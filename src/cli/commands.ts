@@ -4,6 +4,7 @@ import type { CommandEntry } from './framework/build-program.ts';
 export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   network: 'networks to be in',
   node: 'the daemon on this machine',
+  backup: 'copies of all that a node keeps',
   peers: 'other nodes',
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
@@ -28,6 +29,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'restore',
     summary: 'bring an identity back from its backup',
     load: async () => (await import('./restore/restore.ts')).restore,
+  },
+  {
+    name: 'backup create',
+    summary: 'write the whole data folder of the running node to one file',
+    load: async () => (await import('./backup/create.ts')).backupCreate,
+  },
+  {
+    name: 'backup verify',
+    summary: 'read a backup from end to end, and check its hashes and its signature',
+    load: async () => (await import('./backup/verify.ts')).backupVerify,
+  },
+  {
+    name: 'backup restore',
+    summary: 'make a data folder from a backup',
+    load: async () => (await import('./backup/restore.ts')).backupRestore,
   },
   {
     name: 'doctor',

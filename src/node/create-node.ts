@@ -33,6 +33,7 @@ import { LeafServer } from '../scheduler/transfer/leaf-server.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { NodeBackups } from './backup/node-backups.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
@@ -129,8 +130,9 @@ export async function createNode(
     { config, network: definition },
   );
   const bundles = createExporter(shared, chain);
+  const backups = new NodeBackups({ ...common, database }, { home: config.home });
   const methods = createMethodTable(
-    { ...common, node, requester, provider, network, blobs, bundles, chain: chain.control },
+    { ...common, node, backups, requester, provider, network, blobs, bundles, chain: chain.control },
     { version: VERSION },
   );
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));

@@ -60,9 +60,33 @@ export interface NodeControl {
   renderMetrics(): Promise<string>;
 }
 
+/** What `node.backup` tells of a backup that is being written. */
+export type BackupEvent =
+  | { readonly kind: 'progress'; readonly files: number; readonly bytes: number }
+  | {
+      readonly kind: 'done';
+      readonly path: string;
+      readonly files: number;
+      readonly bytes: number;
+      readonly entries: number;
+      /** Files that went away while it was written: blobs that made room for others. */
+      readonly missing: number;
+      /** What whoever keeps it should know. */
+      readonly remarks: readonly string[];
+    };
+
+/** Writes the data folder to a file; node/ provides it. Ends with `done`; leaving it gives the file up. */
+export interface BackupControl {
+  create(
+    request: { readonly path: string; readonly hasBlobs: boolean },
+    signal: AbortSignal,
+  ): AsyncIterable<BackupEvent>;
+}
+
 /** The parts that the methods call. */
 export interface RpcModules {
   readonly node: NodeControl;
+  readonly backups: BackupControl;
   readonly requester: RequesterService;
   readonly provider: ProviderService;
   readonly network: Pick<Network, 'peers' | 'connect' | 'status'>;
@@ -212,6 +236,8 @@ export interface RpcSubscriptions {
   'job.subscribe': { params: { readonly job: JobId; readonly follow: boolean }; event: JobEvent };
   'batch.subscribe': { params: { readonly batch: JobBatchId }; event: JobBatchView };
   'jobs.subscribe': { params: Record<string, never>; event: { readonly job: JobId; readonly state: JobState } };
+  /** Writes all that the node keeps to a new file, by absolute path. */
+  'node.backup': { params: { readonly path: string; readonly blobs: boolean }; event: BackupEvent };
   'peers.subscribe': { params: Record<string, never>; event: { readonly connected: number; readonly known: number } };
 }
 export type RpcSubscriptionName = keyof RpcSubscriptions;

@@ -9,7 +9,7 @@ import { createBlobHandlers } from './methods/blob.ts';
 import { createBundleHandlers } from './methods/bundle.ts';
 import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './methods/handlers.ts';
 import { createJobHandlers, createJobSubscriptions } from './methods/job.ts';
-import { createNodeHandlers } from './methods/node.ts';
+import { createNodeHandlers, createNodeSubscriptions } from './methods/node.ts';
 import { createPeersHandlers, createPeersSubscriptions } from './methods/peers.ts';
 import { createWalletHandlers } from './methods/wallet.ts';
 import { createOpenRpcDocument, type OpenRpcDocument } from './open-rpc.ts';
@@ -29,6 +29,7 @@ export function createMethodTable(modules: HandlerModules, options: { readonly v
     ...createRpcHandlers(options.version),
   };
   const subscriptions: SubscriptionHandlers = {
+    ...createNodeSubscriptions(modules),
     ...createJobSubscriptions(modules),
     ...createBatchSubscriptions(modules),
     ...createPeersSubscriptions(modules),

@@ -111,6 +111,12 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       connect: async () => PEER,
       status: () => exampleResult('node.status').network,
     },
+    backups: {
+      async *create({ path }) {
+        yield { kind: 'progress', files: 3, bytes: 4096 };
+        yield { kind: 'done', path, files: 3, bytes: 4096, entries: 7, missing: 0, remarks: ['Keep it safe.'] };
+      },
+    },
     blobs: new MemoryBlobs(),
     bundles: { exportFile: async () => exampleResult('bundle.export') },
     chain: {

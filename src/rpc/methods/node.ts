@@ -1,4 +1,4 @@
-import type { HandlerModules, MethodHandlers } from './handlers.ts';
+import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './handlers.ts';
 
 export function createNodeHandlers(
   modules: HandlerModules,
@@ -13,4 +13,8 @@ export function createNodeHandlers(
     'node.whyNoWork': () => provider.explainNoWork(),
     'node.metrics': async () => ({ text: await node.renderMetrics() }),
   };
+}
+
+export function createNodeSubscriptions({ backups }: HandlerModules): SubscriptionHandlers<'node.backup'> {
+  return { 'node.backup': ({ path, blobs }, signal) => backups.create({ path, hasBlobs: blobs }, signal) };
 }

@@ -89,6 +89,38 @@ const noWorkSchema = z.strictObject({
   lastRequestAtMs: unixMsSchema.nullable(),
 });
 
+const backupProgressFields = {
+  files: wholeNumber('Files written.'),
+  bytes: wholeNumber('Bytes written.'),
+};
+const backupEventSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('progress'), ...backupProgressFields }),
+  z.strictObject({
+    kind: z.literal('done'),
+    path: z.string(),
+    ...backupProgressFields,
+    entries: wholeNumber('Entries of the database.'),
+    missing: wholeNumber('Files that went away while it was written.'),
+    remarks: z.array(z.string()).describe('What whoever keeps it should know.'),
+  }),
+]);
+
+export const NODE_SUBSCRIPTIONS = {
+  'node.backup': {
+    summary: 'Writes all that the node keeps to a new file.',
+    description: 'The last event is `done`; the file is there then, whole. Unsubscribing gives it up.',
+    params: z.strictObject({
+      path: absolutePathSchema,
+      blobs: z.boolean().describe('With inputs, outputs and snapshots.'),
+    }),
+    event: backupEventSchema,
+    example: {
+      params: { path: '/mnt/backup/node.tar', blobs: true },
+      event: { kind: 'progress', files: 12, bytes: 16_777_216 },
+    },
+  },
+} as const;
+
 export const NODE_METHODS = {
   'node.status': {
     summary: 'State of the node.',

@@ -5,7 +5,7 @@ import { BLOB_METHODS } from './blob.ts';
 import { BUNDLE_METHODS } from './bundle.ts';
 import { JOB_METHODS, JOB_SUBSCRIPTIONS } from './job.ts';
 import type { MethodSchema, SubscriptionSchema } from './method-schema.ts';
-import { NODE_METHODS } from './node.ts';
+import { NODE_METHODS, NODE_SUBSCRIPTIONS } from './node.ts';
 import { PEERS_METHODS, PEERS_SUBSCRIPTIONS } from './peers.ts';
 import { RPC_METHODS } from './rpc.ts';
 import { WALLET_METHODS } from './wallet.ts';
@@ -34,6 +34,7 @@ export const METHOD_SCHEMAS: MethodSchemas = {
 };
 
 export const SUBSCRIPTION_SCHEMAS: SubscriptionSchemas = {
+  ...NODE_SUBSCRIPTIONS,
   ...JOB_SUBSCRIPTIONS,
   ...BATCH_SUBSCRIPTIONS,
   ...PEERS_SUBSCRIPTIONS,
