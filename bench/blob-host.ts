@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileBlobStore } from '../src/blob/file-blob-store.ts';
 import type { BlobTransferStore } from '../src/blob/interface.ts';
+import type { NetworkOptions } from '../src/network/options.ts';
 import { BlobGrants, serveBlobs } from '../src/scheduler/blob-access.ts';
 import { BlobTransfers } from '../src/scheduler/transfer/blob-transfers.ts';
 import { LeafServer } from '../src/scheduler/transfer/leaf-server.ts';
@@ -19,11 +20,11 @@ export interface BlobHost extends AsyncDisposable {
   readonly transfers: BlobTransfers;
 }
 
-export async function startBlobHost(): Promise<BlobHost> {
+export async function startBlobHost(options: Partial<NetworkOptions> = {}): Promise<BlobHost> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(process.env['FOGPROOF_BENCH_FOLDER'] ?? tmpdir(), 'fogproof-blobs-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
-  const node = stack.use(await startTestNode());
+  const node = stack.use(await startTestNode({ options }));
   const { clock } = node;
   const common = { clock, logger: new NoopLogger(), metrics: new NoopMetricsRegistry() };
   const { database } = node;

@@ -25,7 +25,6 @@ await once(server, 'listening');
 const { port } = server.address() as AddressInfo;
 answer({ kind: 'ready', address: host.node.address(), peer: host.node.identity.peer, port });
 process.on('message', (order: SourceOrder) => {
-  if ('cpu' in order) return void process.send?.(process.cpuUsage());
   prepare(order).then(answer, (error: unknown) => {
     console.error(error);
     process.exitCode = 1;

@@ -5,6 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { buildExamples } from '../scripts/build-examples.ts';
+import { benchBlobs } from './blobs.ts';
 import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchMerkle } from './merkle.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   checkpoints: benchCheckpoints,
   snapshots: benchSnapshots,
   network: benchNetwork,
+  blobs: benchBlobs,
   daemon: benchDaemon,
   mesh: benchMesh,
 };

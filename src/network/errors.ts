@@ -42,6 +42,7 @@ export type NetworkErrorInfo =
     }
   | { readonly code: 'NETWORK_BUSY'; readonly peer: string; readonly protocol: string; readonly waiting: number }
   | { readonly code: 'NETWORK_NO_RESPONSE'; readonly protocol: string }
+  | { readonly code: 'NETWORK_NOT_TAKEN'; readonly protocol: string }
   | { readonly code: 'NETWORK_HANDLER_TAKEN'; readonly protocol: string };
 
 const NETWORK_ERRORS: ErrorTable<NetworkErrorInfo> = {
@@ -120,6 +121,11 @@ const NETWORK_ERRORS: ErrorTable<NetworkErrorInfo> = {
     retryable: false,
     message: (info) => `the handler of ${info.protocol} ended without a response`,
     hint: () => 'Ask another peer.',
+  },
+  NETWORK_NOT_TAKEN: {
+    retryable: true,
+    message: (info) => `a response on ${info.protocol} was asked for and not taken`,
+    hint: () => 'Ask again, and take the responses as they come.',
   },
   NETWORK_HANDLER_TAKEN: {
     retryable: false,

@@ -42,10 +42,12 @@ export interface InboundStreamOptions<Name extends ProtocolName> {
 }
 
 const NO_BYTES = new Uint8Array();
+const NOTHING: Disposable = { [Symbol.dispose]: () => undefined };
 
 /** The responder's end of a kept stream. */
 export class InboundStream<Name extends ProtocolName> {
   readonly #options: InboundStreamOptions<Name>;
+  readonly #clock: Clock;
   readonly #framed: FramedStream;
   /** Calls that hold one of the peer's slots. */
   readonly #calls = new Map<number, InboundCall>();
@@ -55,6 +57,7 @@ export class InboundStream<Name extends ProtocolName> {
 
   constructor(stream: Stream, clock: Clock, options: InboundStreamOptions<Name>) {
     this.#options = options;
+    this.#clock = clock;
     this.#framed = new FramedStream(stream, clock, {
       peer: options.peer,
       protocol: options.protocol,
@@ -176,10 +179,26 @@ export class InboundStream<Name extends ProtocolName> {
 
   async #sendResponse(call: InboundCall, response: ProtocolMessages[Name]['response']): Promise<void> {
     const { head, tail } = this.#encodeSplit(response);
-    await call.takeCredit(head.length + tail.length);
+    const notTaken = { code: 'NETWORK_NOT_TAKEN', protocol: this.#options.protocol } as const;
+    {
+      using _late = this.#whenNotTaken(() => this.#giveUp(call, new NetworkError(notTaken)));
+      await call.takeCredit(head.length + tail.length);
+    }
     if (call.isCancelled) return;
     const frame = encodeFrameHead({ kind: FRAME_KINDS.response, id: call.id, body: head }, tail.length);
+    using _stuck = this.#whenNotTaken(() => this.#framed.reset(new NetworkError(notTaken)));
     await this.#framed.writer.send(frame, tail);
+  }
+
+  /** Who asks and does not take holds a slot, and memory, for nothing. */
+  #whenNotTaken(task: () => void): Disposable {
+    const { takeWithinMs } = this.#options.spec;
+    return takeWithinMs === null ? NOTHING : this.#clock.schedule(takeWithinMs, task);
+  }
+
+  #giveUp(call: InboundCall, error: NetworkError): void {
+    this.#failCall(call, error);
+    call.cancel(error);
   }
 
   #encodeSplit(response: ProtocolMessages[Name]['response']): SplitBody {

@@ -25,6 +25,8 @@ export interface ProtocolLimits {
   /** Token bucket of each peer. */
   readonly requestsPerSecond: number;
   readonly burst: number;
+  /** How long a requester may take nothing of a response that is ready, in ms, before it is given up; null: for ever. */
+  readonly takeWithinMs: number | null;
   /** Response bytes that may be under way to a requester that has not taken them yet. */
   readonly windowBytes: number;
 }
@@ -51,6 +53,7 @@ export const PROTOCOLS = {
     maxInFlight: 256,
     requestsPerSecond: 512,
     burst: 1024,
+    takeWithinMs: null,
     windowBytes: 64 * 1024,
     request: offerRequestSchema,
     response: offerResponseSchema,
@@ -65,6 +68,7 @@ export const PROTOCOLS = {
     maxInFlight: 512,
     requestsPerSecond: 4096,
     burst: 8192,
+    takeWithinMs: null,
     windowBytes: 512 * 1024,
     request: jobRequestSchema,
     response: jobResponseSchema,
@@ -79,7 +83,8 @@ export const PROTOCOLS = {
     maxInFlight: 64,
     requestsPerSecond: 4096,
     burst: 8192,
-    windowBytes: 1024 * 1024,
+    takeWithinMs: 30_000,
+    windowBytes: 256 * 1024,
     request: blobRequestSchema,
     response: blobResponseSchema,
   },
@@ -93,6 +98,7 @@ export const PROTOCOLS = {
     maxInFlight: 8,
     requestsPerSecond: 16,
     burst: 64,
+    takeWithinMs: null,
     windowBytes: 64 * 1024,
     request: recordsRequestSchema,
     response: recordsResponseSchema,

@@ -3,7 +3,10 @@ export const MAX_SOURCES = 8;
 /** Peers of one transfer that are remembered at all. */
 export const MAX_KNOWN_SOURCES = 256;
 /** Requests in flight to one source: while the leaf of one is written, the bytes of another arrive. */
-export const LANES_PER_SOURCE = 3;
+export const LANES_PER_SOURCE = 2;
+/** One more for each of these of its round trip, up to so many: each has a window of 256 KiB. */
+export const LANE_ROUND_TRIP_MS = 10;
+export const MAX_LANES = 8;
 /** A request asks for as many leaves as its source sends in this time, ms. */
 export const RUN_TARGET_MS = 400;
 /** Weight of the newest measurement of a source's rate. */
@@ -23,6 +26,8 @@ export const PARTIAL_LOOK_MS = 1_000;
 /** Another source's leaves are asked for too if it needs this many times as long as oneself, and at least so long, ms. */
 export const HEDGE = { factor: 2, leastMs: 200 } as const;
 
+/** Bytes of one frame of a leaf. */
+export const LEAF_PART_BYTES = 128 * 1024;
 /** Answers to `leaves` at a time, of all peers and of one: each holds two parts of 512 KiB. */
 export const MAX_LEAF_ANSWERS = 96;
 export const MAX_LEAF_ANSWERS_PER_PEER = 12;
@@ -35,3 +40,6 @@ export const SUPPLIED_NOTES_BYTES = 8 * 1024 * 1024;
 export const MAX_TRANSFERS = 256;
 /** Blobs that a node makes public at most. */
 export const MAX_PUBLIC_BLOBS = 10_000;
+/** Peers that are asked how large a public blob is, and the longest wait for each, ms. */
+export const MAX_ASKED_FOR_SIZE = 16;
+export const SIZE_TIMEOUT_MS = 10_000;

@@ -1,10 +1,10 @@
 import type { BlobTransferStore } from '../../blob/interface.ts';
 import { BLOB_LEAF_BYTES, describeShape, measureLeaf } from '../../domain/blob-shape.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
-import { type BlobRequest, type BlobResponse, MAX_BLOB_CHUNK_BYTES } from '../../domain/messages.ts';
+import { type BlobRequest, type BlobResponse } from '../../domain/messages.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { MetricsRegistry } from '../../telemetry/interface.ts';
-import { LEAST_TAKE_RATE, MAX_LEAF_ANSWERS, MAX_LEAF_ANSWERS_PER_PEER } from './constants.ts';
+import { LEAF_PART_BYTES, LEAST_TAKE_RATE, MAX_LEAF_ANSWERS, MAX_LEAF_ANSWERS_PER_PEER } from './constants.ts';
 import { TransferError } from './errors.ts';
 import { createLeafServerMetrics, type LeafServerMetrics } from './metrics.ts';
 
@@ -15,12 +15,15 @@ export interface LeafServerModules {
 }
 
 export interface LeafServerOptions {
+  /** Most bytes of one frame. */
+  readonly partBytes: number;
   readonly maxAnswers: number;
   readonly maxAnswersPerPeer: number;
   readonly leastTakeRate: { readonly bytesPerSecond: number; readonly graceMs: number };
 }
 
 const DEFAULTS: LeafServerOptions = {
+  partBytes: LEAF_PART_BYTES,
   maxAnswers: MAX_LEAF_ANSWERS,
   maxAnswersPerPeer: MAX_LEAF_ANSWERS_PER_PEER,
   leastTakeRate: LEAST_TAKE_RATE,
@@ -77,7 +80,7 @@ export class LeafServer {
       yield NOT_FOUND;
       return;
     }
-    const parts = [...listParts(request, held.sizeBytes)];
+    const parts = [...listParts(request, held.sizeBytes, this.#options.partBytes)];
     const startedMs = this.#clock.monotonicMs();
     let sentBytes = 0;
     let ahead = this.#read(request.blob, parts[0]);
@@ -137,13 +140,13 @@ export class LeafServer {
   }
 }
 
-function* listParts(request: Request<'leaves'>, sizeBytes: number): Generator<Part> {
+function* listParts(request: Request<'leaves'>, sizeBytes: number, partBytes: number): Generator<Part> {
   const shape = describeShape(sizeBytes);
   const end = Math.min(request.first + request.count, shape.leafCount);
   for (let leaf = request.first; leaf < end; leaf++) {
     const leafBytes = measureLeaf(shape, leaf);
-    for (let within = 0; within < leafBytes; within += MAX_BLOB_CHUNK_BYTES) {
-      const length = Math.min(MAX_BLOB_CHUNK_BYTES, leafBytes - within);
+    for (let within = 0; within < leafBytes; within += partBytes) {
+      const length = Math.min(partBytes, leafBytes - within);
       yield { leaf, offset: leaf * BLOB_LEAF_BYTES + within, length };
     }
   }

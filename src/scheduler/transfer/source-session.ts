@@ -7,7 +7,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import { NetworkError } from '../../network/errors.ts';
 import type { PeerTransport } from '../../network/interface.ts';
-import { PARTIAL_LOOK_MS, RATE_WEIGHT, RUN_TARGET_MS } from './constants.ts';
+import { LANE_ROUND_TRIP_MS, MAX_LANES, PARTIAL_LOOK_MS, RATE_WEIGHT, RUN_TARGET_MS } from './constants.ts';
 import { TransferError } from './errors.ts';
 import { LaneWatch } from './lane-watch.ts';
 import type { LeafClaim } from './leaf-plan.ts';
@@ -58,6 +58,7 @@ export class SourceSession {
   #failures = 0;
   #leavesPerMs = 0;
   #runLeaves = 1;
+  #laneCount: number;
   #end: SourceEnd | null = null;
 
   constructor(modules: SessionModules, host: SessionHost, options: TransferOptions & { readonly peer: PeerKey }) {
@@ -65,6 +66,7 @@ export class SourceSession {
     this.#host = host;
     this.#options = options;
     this.peer = options.peer;
+    this.#laneCount = options.lanesPerSource;
   }
 
   /** Leaves of 1 MiB a ms, all its requests together; 0 if not known yet. */
@@ -94,7 +96,7 @@ export class SourceSession {
     signal.addEventListener('abort', onEnd, { once: true });
     try {
       await this.#attempt(() => this.#ask());
-      const lanes = Array.from({ length: this.#options.lanesPerSource }, () => this.#runLane());
+      const lanes = Array.from({ length: this.#laneCount }, () => this.#runLane());
       if (this.#held !== null) lanes.push(this.#followPart());
       await Promise.all(lanes);
     } finally {
@@ -175,7 +177,11 @@ export class SourceSession {
 
   async #ask(): Promise<void> {
     const { blob, sink } = this.#host;
+    const askedMs = this.#modules.clock.monotonicMs();
     const response = await this.#request({ op: 'stat', blob });
+    const roundTripMs = this.#modules.clock.monotonicMs() - askedMs;
+    const lanes = this.#options.lanesPerSource + Math.floor(roundTripMs / LANE_ROUND_TRIP_MS);
+    this.#laneCount = Math.max(this.#options.lanesPerSource, Math.min(MAX_LANES, lanes));
     if (response.kind !== 'stat') throw this.#lied(`it answered ${response.kind} to stat`);
     if (response.sizeBytes !== sink.shape.sizeBytes) throw this.#lied(`it has ${response.sizeBytes} bytes`);
     this.#held = response.leaves ?? null;
@@ -258,9 +264,9 @@ export class SourceSession {
   /** The rate of one request, times those in flight, is that of the source. */
   #measure(leaves: number, watch: LaneWatch): void {
     const elapsedMs = watch.takeElapsedMs();
-    const rate = (leaves / Math.max(0.1, elapsedMs)) * this.#options.lanesPerSource;
+    const rate = (leaves / Math.max(0.1, elapsedMs)) * this.#laneCount;
     this.#leavesPerMs = this.#leavesPerMs === 0 ? rate : this.#leavesPerMs + RATE_WEIGHT * (rate - this.#leavesPerMs);
-    const wanted = (this.#leavesPerMs * RUN_TARGET_MS) / this.#options.lanesPerSource;
+    const wanted = (this.#leavesPerMs * RUN_TARGET_MS) / this.#laneCount;
     this.#runLeaves = Math.max(1, Math.min(MAX_LEAVES_PER_REQUEST, 2 * this.#runLeaves, Math.ceil(wanted)));
   }
 
