@@ -42,3 +42,29 @@ it('a handler that cleans up slowly does not hold the slot of an answered reques
   expect(bob.breaches).toEqual([]);
   cleanup.resolve();
 });
+
+it('a peer that asks for bulk and takes none of it loses its slot', async () => {
+  const clock = new ManualClock();
+  const limits = { blob: { maxInFlight: 1, windowBytes: 1, takeWithinMs: 5_000 } };
+  const { bob } = createTransportPair({ clock, limits });
+  let ended = 0;
+  bob.transport.handle('blob', async function* () {
+    try {
+      for (;;) yield { kind: 'chunk', sizeBytes: 1, bytes: new Uint8Array(1) };
+    } finally {
+      ended += 1;
+    }
+  });
+  const raw = await openRawRequester(bob, ALICE, 'blob');
+  raw.sendFrame(FRAME_KINDS.request, 1, body);
+  expect((await raw.nextFrame()).kind).toBe(FRAME_KINDS.response);
+  await new Promise((resolve) => setImmediate(resolve));
+  clock.advance(4_999);
+  expect(ended).toBe(0);
+  clock.advance(1);
+  expect(await raw.nextFrame()).toMatchObject({ kind: FRAME_KINDS.error, id: 1 });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(ended).toBe(1);
+  raw.sendFrame(FRAME_KINDS.request, 2, body);
+  expect(await raw.nextFrame()).toMatchObject({ kind: FRAME_KINDS.response, id: 2 });
+});
