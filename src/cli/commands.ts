@@ -6,6 +6,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   node: 'the daemon on this machine',
   backup: 'copies of all that a node keeps',
   peers: 'other nodes',
+  blob: 'files by what they hold',
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
   wasm: 'WebAssembly modules, before they become jobs',
@@ -175,6 +176,42 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'job replay',
     summary: 'run a part of a job again and compare its states',
     load: async () => (await import('./job/replay/replay.ts')).jobReplay,
+  },
+  {
+    name: 'blob add',
+    summary: 'add files, or folders of them, to the blobs of the node',
+    load: async () => (await import('./blob/add.ts')).blobAdd,
+  },
+  {
+    name: 'blob list',
+    summary: 'list the blobs that are here',
+    isDefault: true,
+    load: async () => (await import('./blob/list.ts')).blobList,
+  },
+  {
+    name: 'blob get',
+    summary: 'write a blob to a file, and fetch it first if it is not here',
+    load: async () => (await import('./blob/get.ts')).blobGet,
+  },
+  {
+    name: 'blob share',
+    summary: 'make a blob public',
+    load: async () => (await import('./blob/share.ts')).blobShare,
+  },
+  {
+    name: 'blob unshare',
+    summary: 'end that a blob is public',
+    load: async () => (await import('./blob/share.ts')).blobUnshare,
+  },
+  {
+    name: 'blob verify',
+    summary: 'read blobs from disk and compare them with their ids',
+    load: async () => (await import('./blob/verify.ts')).blobVerify,
+  },
+  {
+    name: 'blob remove',
+    summary: 'remove a blob from this node',
+    load: async () => (await import('./blob/remove.ts')).blobRemove,
   },
   {
     name: 'bundle export',

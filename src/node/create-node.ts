@@ -30,10 +30,12 @@ import { StoredSnapshotKeys } from '../scheduler/requester/stored-snapshot-keys.
 import { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
 import { BlobTransfers } from '../scheduler/transfer/blob-transfers.ts';
 import { LeafServer } from '../scheduler/transfer/leaf-server.ts';
+import { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { NodeBackups } from './backup/node-backups.ts';
+import { NodeBlobControl } from './blob-control.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
@@ -113,12 +115,21 @@ export async function createNode(
   const provider = createProvider(loaded, { ...shared, executors, host });
   stack.defer(() => provider.stop());
   const leaves = new LeafServer({ ...common, blobs });
-  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store }, grants));
+  const sharedBlobs = stack.use(new SharedBlobs({ database, content: network.content }));
+  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store, publicBlobs: sharedBlobs }, grants));
+  const blobControl = new NodeBlobControl({
+    blobs,
+    sharedBlobs,
+    transfers,
+    transport: network,
+    content: network.content,
+  });
 
   const node = new FogproofNode(
     {
       ...common,
       blobs,
+      sharedBlobs,
       network,
       chain,
       executors,
@@ -132,7 +143,7 @@ export async function createNode(
   const bundles = createExporter(shared, chain);
   const backups = new NodeBackups({ ...common, database }, { home: config.home });
   const methods = createMethodTable(
-    { ...common, node, backups, requester, provider, network, blobs, bundles, chain: chain.control },
+    { ...common, node, backups, requester, provider, network, blobs, blobControl, bundles, chain: chain.control },
     { version: VERSION },
   );
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));

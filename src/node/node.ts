@@ -12,6 +12,7 @@ import { detectGpus } from '../sandbox/gpu/nvidia-smi.ts';
 import type { Executor } from '../sandbox/interface.ts';
 import type { JobProvider } from '../scheduler/provider/job-provider.ts';
 import type { JobRequester } from '../scheduler/requester/job-requester.ts';
+import type { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import type { ChainParts } from './chain-parts.ts';
 import { NodeError } from './errors.ts';
@@ -24,6 +25,7 @@ export interface NodeModules {
   readonly identity: Identity;
   readonly identityRemarks: readonly string[];
   readonly blobs: FileBlobStore;
+  readonly sharedBlobs: SharedBlobs;
   readonly network: Network;
   readonly chain: Pick<ChainParts, 'beacon' | 'remarks' | 'start' | 'describe'>;
   readonly executors: readonly Executor[];
@@ -75,12 +77,13 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
 
   /** Resolves when the daemon is ready for work. @throws the coded error of the part that could not start */
   async start(): Promise<void> {
-    const { blobs, chain, clock, logger, network, provider, requester } = this.#modules;
+    const { blobs, chain, clock, logger, network, provider, requester, sharedBlobs } = this.#modules;
     const { signal } = this.#root;
     this.#startedAtMs = clock.nowMs();
     this.#modules.eventLoop.start();
-    await blobs.start();
+    await Promise.all([blobs.start(), sharedBlobs.load()]);
     await Promise.all([network.start({ signal }), chain.start(signal)]);
+    sharedBlobs.start();
     await Promise.all([requester.start(signal), provider.start(signal)]);
     await this.#socket?.start({ signal });
     this.#readyAfterMs = Math.round(performance.now());

@@ -25,6 +25,7 @@ export type RpcErrorInfo =
   | { readonly code: 'RPC_UNSAFE_OUTPUT_PATH'; readonly path: string; readonly reason: string }
   | { readonly code: 'RPC_FILE_EXISTS'; readonly path: string }
   | { readonly code: 'RPC_WRITE_FAILED'; readonly path: string; readonly reason: string }
+  | { readonly code: 'RPC_PRIVATE_BLOB'; readonly blob: string }
   | { readonly code: 'RPC_OUTPUT_MISSING'; readonly path: string; readonly blob: string };
 
 export const RPC_ERRORS: ErrorTable<RpcErrorInfo> = {
@@ -148,6 +149,12 @@ export const RPC_ERRORS: ErrorTable<RpcErrorInfo> = {
     retryable: true,
     message: (info) => `cannot write ${info.path}: ${info.reason}`,
     hint: () => 'Check free space, and that the account of the daemon may write there.',
+  },
+  RPC_PRIVATE_BLOB: {
+    retryable: false,
+    message: (info) => `the blob ${info.blob} is private`,
+    hint: () =>
+      'Remove it with `fogproof blob remove` and add its file again without --private, if anybody may have it.',
   },
   RPC_OUTPUT_MISSING: {
     retryable: true,

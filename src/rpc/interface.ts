@@ -5,12 +5,13 @@
  */
 
 import type { BeaconStatus } from '../beacon/interface.ts';
-import type { BlobStore } from '../blob/interface.ts';
+import type { BlobCheck, BlobInventory, BlobStat, BlobStore, BlobSummary } from '../blob/interface.ts';
 import type { BundleContent, BundleExporter, ExportedBundle } from '../bundle/interface.ts';
 import type { AnchoringStatus, AnchorView, ChainStatus, WalletView } from '../chain/interface.ts';
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import type { BlobId, JobId, ObjectId, PeerKey } from '../domain/ids.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
+import type { AbortOptions } from '../lib/abort.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
   BatchEntry,
@@ -27,6 +28,7 @@ import type {
   ProviderStatus,
   RequesterService,
 } from '../scheduler/interface.ts';
+import type { FetchedBlob } from '../scheduler/transfer/interface.ts';
 
 export interface NodeStatus {
   readonly peer: PeerKey;
@@ -60,6 +62,17 @@ export interface NodeControl {
   renderMetrics(): Promise<string>;
 }
 
+/** What an operator does with blobs beside adding them; node/ provides it. */
+export interface BlobControl extends BlobInventory {
+  /** True if anybody may have it. */
+  isPublic(blob: BlobId): boolean;
+  share(blob: BlobId): Promise<void>;
+  /** False if it was not public. */
+  unshare(blob: BlobId): Promise<boolean>;
+  /** Brings a public blob here of which only the id is known. */
+  fetch(blob: BlobId, peers: readonly PeerKey[], options: AbortOptions): Promise<FetchedBlob>;
+}
+
 /** What `node.backup` tells of a backup that is being written. */
 export type BackupEvent =
   | { readonly kind: 'progress'; readonly files: number; readonly bytes: number }
@@ -91,6 +104,7 @@ export interface RpcModules {
   readonly provider: ProviderService;
   readonly network: Pick<Network, 'peers' | 'connect' | 'status'>;
   readonly blobs: BlobStore;
+  readonly blobControl: BlobControl;
   readonly bundles: BundleExporter;
   /** What needs a chain; its methods throw where the network has none. */
   readonly chain: ChainControl;
@@ -152,11 +166,30 @@ export interface RpcMethods {
   'peers.list': { params: Record<string, never>; result: { readonly peers: readonly PeerView[] } };
   'peers.connect': { params: { readonly address: string }; result: { readonly peer: PeerKey } };
   /** Adds a file of this machine, by absolute path, to the node's blobs. */
-  'blob.add': { params: { readonly path: string }; result: { readonly blob: BlobId; readonly sizeBytes: number } };
+  'blob.add': { params: { readonly path: string; readonly private?: true | undefined }; result: BlobStat };
   'blob.addBytes': {
-    params: { readonly bytes: Uint8Array };
-    result: { readonly blob: BlobId; readonly sizeBytes: number };
+    params: { readonly bytes: Uint8Array; readonly private?: true | undefined };
+    result: BlobStat;
   };
+  'blob.list': {
+    params: { readonly limit: number };
+    result: {
+      readonly blobs: readonly (BlobSummary & { readonly isPublic: boolean })[];
+      readonly usage: ReturnType<BlobInventory['usage']>;
+    };
+  };
+  /** Brings a public blob here; answers when it is. */
+  'blob.fetch': {
+    params: { readonly blob: BlobId; readonly peers?: readonly PeerKey[] | undefined };
+    result: FetchedBlob;
+  };
+  /** Writes a blob to a new file (absolute path). */
+  'blob.write': { params: { readonly blob: BlobId; readonly path: string }; result: BlobStat };
+  /** Hands it to anybody, and tells the DHT. */
+  'blob.share': { params: { readonly blob: BlobId }; result: { readonly blob: BlobId } };
+  'blob.unshare': { params: { readonly blob: BlobId }; result: { readonly wasPublic: boolean } };
+  'blob.verify': { params: { readonly blob: BlobId }; result: BlobCheck };
+  'blob.remove': { params: { readonly blob: BlobId }; result: { readonly wasHere: boolean } };
   'job.submit': { params: { readonly draft: JobDraft }; result: JobView };
   'job.submitMany': { params: { readonly drafts: readonly JobDraft[] }; result: { readonly jobs: readonly JobId[] } };
   'batch.open': {

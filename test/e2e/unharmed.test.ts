@@ -1,5 +1,6 @@
+import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, readFile, writeFile } from 'node:fs/promises';
+import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -24,6 +25,39 @@ describe('daemons that nothing kills', () => {
     const out = mesh.stage.path('later-out');
     await mesh.expect(requester, ['job', 'result', job.job, '--output', out]);
     expect(await readFile(join(out, 'output'), 'utf8')).toBe('hello, fog\n');
+  });
+
+  it('a shared blob goes from node to node, each leaf checked; a private one is encrypted and stays', async () => {
+    const [large, secret] = [mesh.stage.path('large.bin'), mesh.stage.path('secret.bin')];
+    const bytes = randomFillSync(Buffer.alloc(3 * 2 ** 20 + 5));
+    await writeFile(large, bytes);
+    await writeFile(secret, 'the secret that is on no disk in plain'.repeat(1_000));
+    const added = await mesh.expect<{ blobs: { blob: string; sizeBytes: number }[] }>(requester, [
+      'blob',
+      'add',
+      large,
+      '--share',
+    ]);
+    const blob = added.blobs[0]?.blob ?? '';
+    expect(blob).toMatch(/^bafybei/);
+    const copy = mesh.stage.path('copy.bin');
+    const got = await mesh.expect<{ bytesMoved: number }>(provider, ['blob', 'get', blob, '--output', copy]);
+    expect(got.bytesMoved).toBe(bytes.length);
+    expect((await readFile(copy)).equals(bytes)).toBe(true);
+    expect(await mesh.expect(provider, ['blob', 'verify', blob])).toEqual({ checked: 1, damaged: [] });
+    await mesh.expect(requester, ['blob', 'unshare', blob]);
+    await mesh.expect(provider, ['blob', 'remove', blob]);
+    const refused = await mesh.run(provider, ['blob', 'get', blob, '--from', requester.status.peer]);
+    expect(refused.stderr).toContain('TRANSFER_NO_SOURCE');
+    const hidden = await mesh.expect<typeof added>(requester, ['blob', 'add', secret, '--private']);
+    const shared = await mesh.run(requester, ['blob', 'share', hidden.blobs[0]?.blob ?? '']);
+    expect(shared.stderr).toContain('RPC_PRIVATE_BLOB');
+    const listed = await mesh.expect<{ blobs: { blob: string; isPrivate: boolean }[] }>(requester, ['blob', 'list']);
+    expect(listed.blobs.find(({ isPrivate }) => isPrivate)?.blob).toBe(hidden.blobs[0]?.blob);
+    for (const file of await readdir(requester.home, { recursive: true, withFileTypes: true })) {
+      if (!file.isFile()) continue;
+      expect((await readFile(join(file.parentPath, file.name))).includes('on no disk in plain'), file.name).toBe(false);
+    }
   });
 
   it('a second daemon on the same data folder is refused, and the first goes on', async () => {

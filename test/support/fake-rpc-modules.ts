@@ -118,6 +118,17 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       },
     },
     blobs: new MemoryBlobs(),
+    blobControl: {
+      listBlobs: () => [],
+      usage: () => ({ blobs: 0, bytes: 0, limitBytes: 1 }),
+      isPrivate: () => false,
+      isPublic: () => false,
+      share: async () => {},
+      unshare: async () => true,
+      remove: async () => true,
+      verify: async () => exampleResult('blob.verify'),
+      fetch: async () => exampleResult('blob.fetch'),
+    },
     bundles: { exportFile: async () => exampleResult('bundle.export') },
     chain: {
       wallet: async () => exampleResult('wallet.show'),

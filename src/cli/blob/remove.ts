@@ -1,0 +1,20 @@
+import { z } from 'zod';
+import { EXIT_CODES } from '../exit-codes.ts';
+import { defineCommand } from '../interface.ts';
+import { BLOB_ARGUMENT, parseBlobArgument } from './blob-argument.ts';
+
+export const blobRemove = defineCommand({
+  name: 'blob remove',
+  summary: 'remove a blob from this node',
+  details: 'Refused while a job or a transfer needs it. If it was public, it is no longer.',
+  arguments: [BLOB_ARGUMENT],
+  options: z.strictObject({}),
+  examples: [{ line: 'fogproof blob remove bafybei…', does: 'Free its room now.' }],
+  run: async ({ arguments: [text = ''] }, { output, signal, connect }) => {
+    const blob = parseBlobArgument(text);
+    await using client = await connect();
+    const { wasHere } = await client.call('blob.remove', { blob }, { signal });
+    output.result({ blob, wasHere }, () => [wasHere ? `${blob} is removed` : `${blob} was not here`]);
+    return EXIT_CODES.ok;
+  },
+});
