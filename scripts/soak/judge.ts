@@ -1,3 +1,5 @@
+import { OPEN_BLOB_FILES } from '../../src/blob/constants.ts';
+import { OPEN_PACKS } from '../../src/blob/snapshots/constants.ts';
 import type { Figure, Sample } from './sample.ts';
 import { compareThirds, estimateSlope, median, type Point } from './statistics.ts';
 
@@ -16,6 +18,16 @@ export interface Bound {
 }
 
 /**
+ * Files that stores keep open beyond their use, by folder of the data folder, and how many at most; LevelDB maps its tables
+ * and keeps its log, its manifest and its lock open.
+ */
+export const OPEN_FILE_BOUNDS: Readonly<Record<string, number>> = {
+  blobs: OPEN_BLOB_FILES + 8,
+  snapshots: OPEN_PACKS + 8,
+  db: 32,
+};
+
+/**
  * Memory: V8 lets the old generation grow by half before it collects, and a requester keeps an index of its jobs; a leak of
  * 1 KiB a job is above these at the rates of a soak. Descriptors and threads do not depend on how long a daemon ran.
  */
@@ -28,14 +40,16 @@ export const BOUNDS: readonly Bound[] = [
     slopePerMinute: 8,
   },
   { figure: 'heapBytes', title: 'heap in use', unit: 'MiB', growth: { share: 0.5, allowance: 32 }, slopePerMinute: 8 },
-  { figure: 'descriptors', title: 'open descriptors', unit: '', growth: { share: 0, allowance: 24 } },
+  { figure: 'descriptors', title: 'sockets, pipes and the like', unit: '', growth: { share: 0, allowance: 24 } },
   { figure: 'threads', title: 'threads', unit: '', growth: { share: 0, allowance: 2 } },
   { figure: 'children', title: 'child processes', unit: '', growth: { share: 0, allowance: 2 } },
   { figure: 'loopDelayP99Ms', title: 'event-loop delay, p99 of each second', unit: 'ms', medianAtMost: 100 },
 ];
 
-/** Samples of the beginning are left out: caches fill, code is compiled. */
-export const WARM_UP_SHARE = 0.2;
+/** Samples of the beginning are left out: caches fill, code is compiled. A fifth of them, and this long at least, s. */
+const WARM_UP = { share: 0.2, leastSeconds: 60 } as const;
+/** Growth over a shorter time than this says nothing, s: the heap goes up and down with each collection. */
+const LEAST_SECONDS = 120;
 
 export interface Judgement {
   readonly node: string;
@@ -45,6 +59,8 @@ export interface Judgement {
   readonly last: number;
   readonly slopePerMinute: number;
   readonly highest: number;
+  /** False where there were too few samples after the warm-up. */
+  readonly isJudged: boolean;
   /** Empty if it keeps to its bounds. */
   readonly problems: readonly string[];
 }
@@ -54,20 +70,29 @@ const MEBIBYTE = 2 ** 20;
 /** One figure of one daemon that ran all the time. */
 export function judgeFigure(samples: readonly Sample[], node: string, bound: Bound): Judgement {
   const scale = bound.unit === 'MiB' ? MEBIBYTE : 1;
-  const own = samples.filter((sample) => sample.node === node);
-  const points: readonly Point[] = own
-    .slice(Math.floor(own.length * WARM_UP_SHARE))
-    .map((sample) => [sample.atSeconds, sample[bound.figure] / scale]);
   const { title, unit } = bound;
-  if (points.length < 3 || points.some(([, value]) => Number.isNaN(value))) {
+  const all: readonly Point[] = samples
+    .filter((sample) => sample.node === node)
+    .map((sample) => [sample.atSeconds, sample[bound.figure] / scale]);
+  const points = leaveOutWarmUp(all);
+  const lasted = (points.at(-1)?.[0] ?? 0) - (points[0]?.[0] ?? 0);
+  const isJudged = lasted >= LEAST_SECONDS;
+  const used = isJudged ? points : all;
+  if (used.length === 0 || used.some(([, value]) => Number.isNaN(value))) {
     const problems = [`${title} of ${node} could not be measured`];
-    return { node, title, unit, first: 0, last: 0, slopePerMinute: 0, highest: 0, problems };
+    return { node, title, unit, first: 0, last: 0, slopePerMinute: 0, highest: 0, isJudged, problems };
   }
-  const { first, last } = compareThirds(points);
-  const slopePerMinute = estimateSlope(points) * 60;
-  const highest = Math.max(...points.map(([, value]) => value));
-  const found = { first, last, slopePerMinute, middle: median(points.map(([, value]) => value)) };
-  return { node, title, unit, first, last, slopePerMinute, highest, problems: listProblems(node, bound, found) };
+  const values = used.map(([, value]) => value);
+  const found = { ...compareThirds(used), slopePerMinute: estimateSlope(used) * 60 };
+  const problems = isJudged ? listProblems(node, bound, { ...found, middle: median(values) }) : [];
+  return { node, title, unit, ...found, highest: Math.max(...values), isJudged, problems };
+}
+
+function leaveOutWarmUp(points: readonly Point[]): readonly Point[] {
+  const beganAt = points[0]?.[0] ?? 0;
+  const endedAt = points.at(-1)?.[0] ?? 0;
+  const warmAt = beganAt + Math.max(WARM_UP.leastSeconds, (endedAt - beganAt) * WARM_UP.share);
+  return points.filter(([atSeconds]) => atSeconds >= warmAt);
 }
 
 function listProblems(
@@ -97,23 +122,47 @@ function listProblems(
   return problems;
 }
 
-/** More descriptors than this above those of a daemon at rest before the load are a leak. */
+/** More descriptors than this above those of a daemon at rest are a leak. */
 const DESCRIPTORS_AFTER_REST = 12;
+const CHILDREN_AFTER_REST = 2;
 
-/** Before the load and after it, both at rest. */
-export function judgeRest(before: readonly Sample[], after: readonly Sample[]): readonly string[] {
+/** A daemon at rest: its open files by what they are. */
+export interface RestSample {
+  readonly node: string;
+  readonly children: number;
+  readonly descriptors: Readonly<Record<string, number>>;
+}
+
+/** Both at rest: after a little of every kind of work, and at the end. */
+export function judgeRest(before: readonly RestSample[], after: readonly RestSample[]): readonly string[] {
   return after.flatMap((sample) => {
     const base = before.find(({ node }) => node === sample.node);
     if (base === undefined) return [`${sample.node} was not measured before the load`];
-    const problems: string[] = [];
-    if (sample.descriptors > base.descriptors + DESCRIPTORS_AFTER_REST) {
-      problems.push(
-        `${sample.node} has ${sample.descriptors} descriptors at rest, ${base.descriptors} before the load`,
-      );
+    const problems = [...judgeOpenFiles(sample)];
+    const more = countOthers(sample) - countOthers(base);
+    if (more > DESCRIPTORS_AFTER_REST) {
+      problems.push(`${sample.node} has ${more} more descriptors at rest than before: ${describeMore(base, sample)}`);
     }
-    if (sample.children > base.children + 2) {
+    if (sample.children > base.children + CHILDREN_AFTER_REST) {
       problems.push(`${sample.node} has ${sample.children} children at rest, ${base.children} before the load`);
     }
     return problems;
   });
+}
+
+function judgeOpenFiles({ node, descriptors }: RestSample): readonly string[] {
+  return Object.entries(OPEN_FILE_BOUNDS).flatMap(([folder, most]) => {
+    const count = descriptors[folder] ?? 0;
+    return count <= most ? [] : [`${node} has ${count} files of ${folder}/ open at rest, at most ${most}`];
+  });
+}
+
+function countOthers({ descriptors }: RestSample): number {
+  const others = Object.entries(descriptors).filter(([kind]) => !(kind in OPEN_FILE_BOUNDS));
+  return others.reduce((sum, [, count]) => sum + count, 0);
+}
+
+function describeMore(base: RestSample, sample: RestSample): string {
+  const grown = Object.entries(sample.descriptors).filter(([kind, count]) => count > (base.descriptors[kind] ?? 0));
+  return grown.map(([kind, count]) => `${kind} ${base.descriptors[kind] ?? 0} to ${count}`).join(', ');
 }

@@ -49,8 +49,9 @@ export class Load {
   readonly #mesh: Mesh;
   readonly #requester: MeshNode;
   readonly #draw: (below: number) => number;
-  readonly #ending = new AbortController();
+  #ending = new AbortController();
   #loops: readonly Promise<void>[] = [];
+  #drafts: { readonly hello: JobDraft; readonly short: JobDraft; readonly long: JobDraft } | undefined;
   #number = 0;
 
   constructor(mesh: Mesh, requester: MeshNode, draw: (below: number) => number) {
@@ -59,10 +60,21 @@ export class Load {
     this.#draw = draw;
   }
 
-  async start(): Promise<void> {
+  /** Gives the requester the files of all jobs. */
+  async prepare(): Promise<void> {
     const hello = await this.#draft(await this.#mesh.writeJob('hello', 'small', (text) => `${text}retries: 16\n`));
-    const short = await this.#draftIsing('short', 800);
-    const long = await this.#draftIsing('long', 100_000);
+    this.#drafts = {
+      hello,
+      short: await this.#draftIsing('short', 800),
+      long: await this.#draftIsing('long', 100_000),
+    };
+  }
+
+  /** After `prepare`; again after `stop`. */
+  start(): void {
+    if (this.#drafts === undefined) throw new TypeError('it was not prepared');
+    const { hello, short, long } = this.#drafts;
+    this.#ending = new AbortController();
     this.#loops = [
       this.#repeat('small', () => this.#runSmall(hello)),
       this.#repeat('batch', () => this.#runBatch(hello)),
@@ -142,11 +154,11 @@ export class Load {
     const input = join(folder, `${number % 4}.bin`);
     await writeFile(input, randomBytes(INPUT_BYTES));
     const file = await this.#mesh.writeJob('hello', `inputs-${number % 4}`, (text) =>
-      text.concat(`retries: 16\ninputs: { /data.bin: ${input} }\n`),
+      enlarge(text).concat(`retries: 16\ninputs: { /data.bin: ${input} }\n`),
     );
     const { job, result } = await this.#expect(await this.#submit(await this.#draft(file)), 'completed');
     if (result === null) return;
-const directory = join(folder, `out-${number}`);
+    const directory = join(folder, `out-${number}`);
     await this.#client.call('job.writeOutputs', { job, directory });
     await rm(directory, { recursive: true, force: true });
   }
@@ -182,6 +194,14 @@ const directory = join(folder, `out-${number}`);
   }
 }
 
-function describe({ failure, attempts }: JobView): string {
+/** Room for the input, which the program gives back. */
+const enlarge = (text: string): string =>
+  text
+    .replace('memory: 16MiB', 'memory: 64MiB')
+    .replace('fuel: 1M', 'fuel: 1G')
+    .replace('output: 1MiB', 'output: 8MiB');
+
+function describe({ failure, attempts, result }: JobView): string {
+  if (result?.outcome.kind === 'program-failed') return `${result.outcome.code}: ${result.outcome.detail}`;
   return failure?.message ?? attempts.at(-1)?.reason ?? 'no reason';
 }

@@ -8,7 +8,8 @@ const MEBIBYTE = 2 ** 20;
 const TITLES: Readonly<Record<Figure, readonly [title: string, unit: string, scale: number]>> = {
   rssBytes: ['resident memory', 'MiB', MEBIBYTE],
   heapBytes: ['heap in use', 'MiB', MEBIBYTE],
-  descriptors: ['open descriptors', '', 1],
+  descriptors: ['sockets, pipes and the like', '', 1],
+  openFiles: ['open files of the data folder', '', 1],
   threads: ['threads', '', 1],
   children: ['child processes', '', 1],
   loopDelayMs: ['event-loop delay, longest of each second', 'ms', 1],
@@ -26,9 +27,9 @@ export function describeSoak(report: SoakReport): string {
     ...listFacts(report).map(([name, value]) => `${name.padEnd(64)} ${value}`),
     '',
     ...report.judgements.map(
-      ({ node, title, unit, first, last, slopePerMinute, highest, problems }) =>
+      ({ node, title, unit, first, last, slopePerMinute, highest, isJudged, problems }) =>
         `${node.padEnd(10)} ${title.padEnd(42)} ${format(first)} -> ${format(last)} ${unit}, ${format(slopePerMinute)} a minute, ` +
-        `highest ${format(highest)}${problems.length === 0 ? '' : '  PROBLEM'}`,
+        `highest ${format(highest)}${problems.length > 0 ? '  PROBLEM' : isJudged ? '' : '  (too short to judge)'}`,
     ),
     '',
     ...report.problems.slice(0, SHOWN),
@@ -58,7 +59,8 @@ ${listFacts(report)
 
 ## Daemons that ran all the time
 
-After the first fifth of the samples: median of the first third, median of the last third, robust slope (Theil-Sen).
+After the warm-up (a fifth of the time, a minute at least; a shorter run than that and two minutes more is shown from its
+beginning and not judged): median of the first third, median of the last third, robust slope (Theil-Sen).
 
 | daemon | figure | first third | last third | a minute | highest |
 |---|---|---|---|---|---|

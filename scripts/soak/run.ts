@@ -5,9 +5,9 @@ import { Mesh, type MeshNode } from '../../test/support/mesh.ts';
 import { checkHistories } from '../check-histories/check-histories.ts';
 import type { HistoryReport } from '../check-histories/interface.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
-import { BOUNDS, type Judgement, judgeFigure, judgeRest } from './judge.ts';
+import { BOUNDS, type Judgement, judgeFigure, judgeRest, type RestSample } from './judge.ts';
 import { Load, type LoadCounts } from './load.ts';
-import { type Sample, takeSample } from './sample.ts';
+import { type Sample, takeRest, takeSample } from './sample.ts';
 
 export interface SoakOptions {
   readonly seconds: number;
@@ -37,9 +37,13 @@ const KILLED = 'clara';
 const SAMPLE_INTERVAL_MS = 1_000;
 /** A daemon is restarted in order this often, and another killed half as often, ms. */
 const RESTART_INTERVAL_MS = 15_000;
+/** Also a short run has about as many of them. */
+const LEAST_DISTURBANCES = 6;
 const DOWN_MS = 1_000;
 /** What a daemon may still have to tidy up once all work has ended, ms. */
 const REST_MS = 8_000;
+/** A little of every kind of work before anything is measured, ms. */
+const WARM_UP_MS = 20_000;
 /** Of a steady daemon at least this share of its samples has to be there. */
 const SAMPLED_SHARE = 0.5;
 
@@ -73,16 +77,27 @@ export class Soak implements AsyncDisposable {
     this.#nodes.set('requester', requester);
     for (const name of ['ada', RESTARTED, KILLED]) this.#nodes.set(name, await this.#mesh.addNode(name));
     await this.#mesh.untilProviders(requester, 3);
-    await sleep(REST_MS);
-    this.#beganAt = performance.now();
-    const before = await this.#sampleAll();
     const load = new Load(this.#mesh, requester, this.#draw);
-    await load.start();
+    await load.prepare();
+    await this.#warmUp(load);
+    const before = await this.#rest();
+    this.#beganAt = performance.now();
+    load.start();
     await this.#disturbUntil(performance.now() + this.#options.seconds * 1_000, load);
     await load.stop();
+    return await this.#conclude(load, { before, after: await this.#rest() });
+  }
+
+  /** What is there after a little of everything stays: children that wait for work, connections, open tables. */
+  async #warmUp(load: Load): Promise<void> {
+    load.start();
+    await sleep(Math.min(WARM_UP_MS, this.#options.seconds * 500));
+    await load.stop();
+  }
+
+  async #rest(): Promise<readonly RestSample[]> {
     await sleep(REST_MS);
-    const after = await this.#sampleAll();
-    return await this.#conclude(load, { before, after });
+    return await Promise.all([...this.#nodes.values()].map(takeRest));
   }
 
   get #seconds(): number {
@@ -95,13 +110,14 @@ export class Soak implements AsyncDisposable {
   }
 
   async #disturbUntil(endAt: number, load: Load): Promise<void> {
-    let nextAt = performance.now() + RESTART_INTERVAL_MS;
+    const intervalMs = Math.min(RESTART_INTERVAL_MS, (this.#options.seconds * 1_000) / LEAST_DISTURBANCES);
+    let nextAt = performance.now() + intervalMs;
     let disturbing: Promise<void> = Promise.resolve();
     while (performance.now() < endAt) {
       const startedAt = performance.now();
       this.#samples.push(...(await this.#sampleAll()));
-      if (performance.now() >= nextAt && performance.now() + RESTART_INTERVAL_MS < endAt) {
-        nextAt += RESTART_INTERVAL_MS;
+      if (performance.now() >= nextAt && performance.now() + intervalMs < endAt) {
+        nextAt += intervalMs;
         await disturbing;
         disturbing = this.#disturb();
         this.#options.onProgress?.(this.#describe(load));
@@ -116,8 +132,7 @@ export class Soak implements AsyncDisposable {
   }
 
   async #disturb(): Promise<void> {
-    const { restarts, kills } = this.#counts;
-    const isKill = restarts >= 2 * (kills + 1);
+    const isKill = (this.#counts.restarts + this.#counts.kills) % 3 === 1;
     const node = this.#node(isKill ? KILLED : RESTARTED);
     if (isKill) await this.#mesh.kill(node);
     else await this.#mesh.stop(node);
@@ -134,7 +149,7 @@ export class Soak implements AsyncDisposable {
 
   async #conclude(
     load: Load,
-    rest: { readonly before: readonly Sample[]; readonly after: readonly Sample[] },
+    rest: { readonly before: readonly RestSample[]; readonly after: readonly RestSample[] },
   ): Promise<SoakReport> {
     const seconds = this.#seconds;
     for (const node of this.#nodes.values()) await this.#mesh.stop(node);

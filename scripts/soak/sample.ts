@@ -1,6 +1,7 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MeshNode } from '../../test/support/mesh.ts';
+import { OPEN_FILE_BOUNDS, type RestSample } from './judge.ts';
 
 /** What one daemon takes at one moment. */
 export interface Sample {
@@ -10,7 +11,10 @@ export interface Sample {
   readonly atSeconds: number;
   readonly rssBytes: number;
   readonly heapBytes: number;
+  /** Sockets, pipes, event queues: all but files of the data folder. */
   readonly descriptors: number;
+  /** Files of the data folder: stores keep some open that were read last, up to a bound. */
+  readonly openFiles: number;
   readonly threads: number;
   readonly children: number;
   /** The longest since the sample before. */
@@ -24,6 +28,7 @@ export const FIGURES = [
   'rssBytes',
   'heapBytes',
   'descriptors',
+  'openFiles',
   'threads',
   'children',
   'loopDelayMs',
@@ -41,13 +46,15 @@ export async function takeSample(node: MeshNode, atSeconds: number): Promise<Sam
   try {
     const { text } = await node.client.call('node.metrics', {}, { signal: AbortSignal.timeout(SAMPLE_TIMEOUT_MS) });
     const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const { descriptors, openFiles } = countDescriptors(await readDescriptors(node));
     return {
       node: node.name,
       pid,
       atSeconds,
       rssBytes: readStatus(status, 'VmRSS') * 1024,
       heapBytes: readMetric(text, 'fogproof_process_heap_bytes'),
-      descriptors: (await readdir(`/proc/${pid}/fd`)).length,
+      descriptors,
+      openFiles,
       threads: readStatus(status, 'Threads'),
       children: (await listDescendants(pid)).length,
       loopDelayMs: readMetric(text, 'fogproof_event_loop_delay_seconds{quantile="1"}') * 1_000,
@@ -59,6 +66,40 @@ export async function takeSample(node: MeshNode, atSeconds: number): Promise<Sam
     // It is being restarted, or too busy to answer in time: how many samples are missing is judged at the end.
     return undefined;
   }
+}
+
+export async function takeRest(node: MeshNode): Promise<RestSample> {
+  const { name, status } = node;
+  return {
+    node: name,
+    descriptors: await readDescriptors(node),
+    children: (await listDescendants(status.pid)).length,
+  };
+}
+
+/** How many of each kind. */
+async function readDescriptors({ home, status: { pid } }: MeshNode): Promise<Readonly<Record<string, number>>> {
+  const found: Record<string, number> = {};
+  for (const descriptor of await readdir(`/proc/${pid}/fd`)) {
+    const target = await readlink(`/proc/${pid}/fd/${descriptor}`).catch(() => 'gone');
+    const kind = describeTarget(target, home);
+    found[kind] = (found[kind] ?? 0) + 1;
+  }
+  return found;
+}
+
+function countDescriptors(kinds: Readonly<Record<string, number>>): Pick<Sample, 'descriptors' | 'openFiles'> {
+  const counts = { descriptors: 0, openFiles: 0 };
+  for (const [kind, count] of Object.entries(kinds)) {
+    counts[kind in OPEN_FILE_BOUNDS ? 'openFiles' : 'descriptors'] += count;
+  }
+  return counts;
+}
+
+/** Sockets, pipes and event queues by their kind; files by the folder of the data folder that they are in. */
+function describeTarget(target: string, home: string): string {
+  if (!target.startsWith('/')) return target.replace(/:\[\d+\]$/, '');
+  return target.startsWith(`${home}/`) ? (target.slice(home.length + 1).split('/')[0] ?? '') : 'other files';
 }
 
 function readStatus(status: string, field: string): number {
