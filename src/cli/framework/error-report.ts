@@ -28,7 +28,7 @@ const USAGE_CODES = [
 ];
 
 /** Codes that mean that the thing asked about is not what it should be. */
-const FAILED_CODES = ['BUNDLE_HASH_MISMATCH'];
+const FAILED_CODES = ['BUNDLE_HASH_MISMATCH', 'NODE_BACKUP_DAMAGED'];
 
 /** What is said of a failure, and the exit code. Nothing is said of an interruption. */
 export function reportError(error: unknown): ErrorReport | undefined {

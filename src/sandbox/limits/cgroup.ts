@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ownPath, readMounts } from './cgroup-mounts.ts';
 
@@ -107,11 +107,27 @@ export function nameGroup(id: string | number): string {
   return `fogproof-${process.pid}-${id}`;
 }
 
-/** Groups of nodes that were killed before they could tidy up. A group with a process in it cannot be removed. */
+/**
+ * Groups of nodes that were killed before they could tidy up, with what still runs in them: children end with their node,
+ * but for those on hosts that cannot tell them of it. A group goes once its processes have gone: at the latest next time.
+ */
 function removeAbandoned(parent: string): void {
   for (const name of readdirSync(parent)) {
     const owner = /^fogproof-(\d+)-/.exec(name)?.[1];
-    if (owner !== undefined && !existsSync(`/proc/${owner}`)) tryRemove(join(parent, name));
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const folder = join(parent, name);
+    killAll(folder);
+    tryRemove(folder);
+  }
+}
+
+function killAll(folder: string): void {
+  try {
+    for (const pid of readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)) {
+      if (pid > 1) process.kill(pid, 'SIGKILL');
+    }
+  } catch {
+    // It has ended meanwhile, or is not ours: then the group stays, as a group of somebody else does.
   }
 }
 
