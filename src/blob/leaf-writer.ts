@@ -3,13 +3,14 @@ import { BLOB_LEAF_BYTES } from '../domain/blob-shape.ts';
 import { BlobTree } from '../domain/blob-tree.ts';
 import { sha256Into } from '../lib/cid.ts';
 import type { IncomingFile } from './blob-disk.ts';
-import type { LeafSeal } from './leaf-seal.ts';
+import { LEAF_TAG_BYTES, type LeafSeal } from './leaf-seal.ts';
 
 /** Writes a blob from its start, and hashes and seals it leaf by leaf. */
 export class LeafWriter {
   readonly #file: IncomingFile;
   readonly #seal: LeafSeal | null;
   readonly #leaf: Uint8Array;
+  readonly #sealed: Uint8Array;
   #digests = new Uint8Array(16 * DIGEST_BYTES);
   #leafCount = 0;
   #filled = 0;
@@ -20,6 +21,7 @@ export class LeafWriter {
     this.#file = file;
     this.#seal = seal;
     this.#leaf = new Uint8Array(Math.min(BLOB_LEAF_BYTES, sizeBytes));
+    this.#sealed = new Uint8Array(seal === null ? 0 : this.#leaf.length + LEAF_TAG_BYTES);
   }
 
   get sizeBytes(): number {
@@ -37,7 +39,7 @@ export class LeafWriter {
     }
   }
 
-  /** A whole leaf, or the last one. Hashed before it returns; not to be changed until it resolves. */
+  /** A whole leaf, or the last one. One at a time; not to be changed until it resolves. */
   writeLeaf(bytes: Uint8Array): Promise<void> {
     const end = (this.#leafCount + 1) * DIGEST_BYTES;
     if (end > this.#digests.length) {
@@ -46,7 +48,7 @@ export class LeafWriter {
       this.#digests = grown;
     }
     sha256Into(this.#digests, end - DIGEST_BYTES, bytes);
-    const stored = this.#seal === null ? bytes : this.#seal.seal(this.#leafCount, bytes);
+    const stored = this.#seal === null ? bytes : this.#seal.sealInto(this.#sealed, this.#leafCount, bytes);
     this.#leafCount += 1;
     this.#sizeBytes += bytes.length;
     return this.#file.write(stored);

@@ -44,7 +44,8 @@ function settle(bytes: Uint8Array): FileNode {
 
 /**
  * The folder of blobs in memory. With a gate, the process dies at one of its operations. A later process finds
- * `afterKill()`, or `afterPowerCut()`: of what was not synced, each operation may have happened or not.
+ * `afterKill()`, or `afterPowerCut()`: of what was not synced, each write may have happened or not. Lengths are kept: what
+ * lost its bytes then looks as if it had them.
  */
 export class MemoryBlobDisk implements BlobDisk {
   readonly #names: Names;
@@ -175,7 +176,9 @@ export class MemoryBlobDisk implements BlobDisk {
     for (const text of new Set([...this.#names.keys(), ...this.#syncedNames.keys()])) {
       const node = (choose(2) === 0 ? this.#names : this.#syncedNames).get(text);
       if (node === undefined) continue;
-      const survived = node.operations.filter((_, index) => index < node.syncedCount || choose(2) === 0);
+      const survived = node.operations.filter(
+        ({ part }, index) => index < node.syncedCount || part.length === 0 || choose(2) === 1,
+      );
       names.set(text, settle(survived.reduce(apply, new Uint8Array())));
     }
     return new MemoryBlobDisk(gate, names);

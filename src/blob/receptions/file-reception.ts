@@ -4,7 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { InternalError } from '../../lib/errors.ts';
 import type { BlobCatalog } from '../blob-catalog.ts';
 import type { PartialFile } from '../blob-disk.ts';
-import { placeLeaf } from '../blob-reader.ts';
+import { placeLeaf, SEALED_LEAF_BYTES } from '../blob-reader.ts';
 import { RECEPTION_SYNC_BYTES, RECEPTION_SYNC_MS } from '../constants.ts';
 import { BlobError } from '../errors.ts';
 import type { BlobReception, BlobStat, NodePlace } from '../interface.ts';
@@ -42,6 +42,8 @@ export class FileReception implements BlobReception {
   #syncing: Promise<void> | undefined;
   #failure: Error | undefined;
   #isClosed = false;
+  /** Memory to seal leaves into, as many as were ever under way at once. */
+  readonly #buffers: Uint8Array[] = [];
 
   constructor(modules: FileReceptionModules, partial: PartialBlob) {
     this.#modules = modules;
@@ -85,8 +87,13 @@ export class FileReception implements BlobReception {
     const reason = this.#partial.isGone ? null : tree.checkLeaf(leaf, bytes);
     if (reason !== null) throw this.#mismatch(reason);
     if (this.hasLeaf(leaf)) return;
-    const stored = seal === null ? bytes : seal.seal(leaf, bytes);
-    await guard(() => file.write(stored, placeLeaf(leaf, seal !== null)));
+    const buffer = seal === null ? undefined : (this.#buffers.pop() ?? new Uint8Array(SEALED_LEAF_BYTES));
+    const stored = seal === null || buffer === undefined ? bytes : seal.sealInto(buffer, leaf, bytes);
+    try {
+      await guard(() => file.write(stored, placeLeaf(leaf, seal !== null)));
+    } finally {
+      if (buffer !== undefined) this.#buffers.push(buffer);
+    }
     // A sync that failed meanwhile may be about these bytes too.
     this.#assertUsable();
     this.#partial.leaves.add(leaf);
