@@ -8,6 +8,7 @@ import { encodeHex } from '../../../src/lib/bytes.ts';
 import { sha256 } from '../../../src/lib/cid.ts';
 import { describeError } from '../../../src/lib/errors.ts';
 import { openSigned, readSignedPayload } from '../../../src/proofs/signed-object.ts';
+import { CLOCK_SKEW_MS } from '../../../src/scheduler/constants.ts';
 import { isStanding } from '../../../src/scheduler/job-machine-state.ts';
 import {
   ATTEMPT_ORIGIN_CODEC,
