@@ -8,7 +8,7 @@ import { HELD_PER_LEASE, MAX_HELD_LEASES, MAX_HELD_MS } from '../constants.ts';
 import type { HoldOptions } from '../options.ts';
 
 export interface HeldSnapshotsModules {
-  readonly store: SnapshotStore;
+  readonly store: Pick<SnapshotStore, 'list' | 'release'>;
   readonly duties: SnapshotDuties;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -25,12 +25,10 @@ export class HeldSnapshots {
     this.#options = options;
   }
 
+  /** What is held without a duty is this node's own as a requester: a duty is taken before its snapshots, and goes after them. */
   async load(): Promise<void> {
-    const { duties, store } = this.#modules;
+    const { duties } = this.#modules;
     for await (const [lease, duty] of duties.entries()) this.#duties.set(lease, duty);
-    for (const entry of store.list({ role: 'holder' })) {
-      if (!this.#duties.has(entry.lease)) await store.release({ role: 'holder', lease: entry.lease, step: entry.step });
-    }
     await this.forgetEnded();
   }
 
