@@ -21,6 +21,7 @@ import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/schedu
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
+import { LeafServer } from '../../src/scheduler/transfer/leaf-server.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { RecordingMetrics } from './network.ts';
@@ -127,7 +128,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   await network.start({});
   stack.defer(() => requester.stop());
   stack.defer(() => provider.stop());
-  stack.use(serveBlobs(network, { blobs, snapshots: store }, grants));
+  stack.use(serveBlobs(network, { blobs, leaves: new LeafServer({ ...common, blobs }), snapshots: store }, grants));
   await announce(network, options);
   await requester.start(new AbortController().signal);
   await provider.start();

@@ -16,7 +16,10 @@ export const backupRestore = defineCommand({
   options: z.strictObject({}),
   examples: [
     { line: 'fogproof backup restore node.tar --home /srv/fog', does: 'Into a new folder.' },
-    { line: 'fogproof node start --home /srv/fog', does: 'Then start it, with the old node stopped for good.' },
+    {
+      line: 'fogproof backup restore node.tar --home /srv/fog && fogproof node start --home /srv/fog',
+      does: 'And start it, with the old node stopped for good.',
+    },
   ],
   run: async ({ arguments: [file = ''] }, context) => {
     const { home } = findLocations(context);

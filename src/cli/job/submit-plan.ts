@@ -47,12 +47,18 @@ export async function measureFiles(plan: JobPlan): Promise<number> {
 export async function addFiles(client: RpcClient, plan: JobPlan, signal: AbortSignal): Promise<JobDraft> {
   const paths = [...new Set(plan.files.map(({ path }) => path))];
   const added = new Map<string, AddedBlob>();
-  for (const path of paths) added.set(path, await addFile(client, path, signal));
+  const isPrivate = plan.draft.private === true;
+  for (const path of paths) added.set(path, await addFile(client, path, { isPrivate, signal }));
   return completeDraft(plan, added);
 }
 
-export async function addFile(client: RpcClient, path: string, signal: AbortSignal): Promise<AddedBlob> {
+export async function addFile(
+  client: RpcClient,
+  path: string,
+  { isPrivate, signal }: { readonly isPrivate: boolean; readonly signal: AbortSignal },
+): Promise<AddedBlob> {
   const { size } = await stat(path);
-  if (size > INLINE_BYTES) return client.call('blob.add', { path }, { signal });
-  return client.call('blob.addBytes', { bytes: await readFile(path) }, { signal });
+  const how = isPrivate ? { private: true as const } : {};
+  if (size > INLINE_BYTES) return client.call('blob.add', { path, ...how }, { signal });
+  return client.call('blob.addBytes', { bytes: await readFile(path), ...how }, { signal });
 }

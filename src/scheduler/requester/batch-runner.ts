@@ -161,8 +161,16 @@ export function splitIntoWindows(jobs: readonly Job[], maxJobs: number): number[
 
 function describeTerms(job: Job | undefined): string {
   if (job === undefined) return '';
-  const { workload, resources, isolation, priceCeiling, capabilityClass, priority = 'normal' } = job;
-  return JSON.stringify([workload.kind, resources, isolation, priceCeiling, capabilityClass, priority]);
+  const {
+    workload,
+    resources,
+    isolation,
+    priceCeiling,
+    capabilityClass,
+    priority = 'normal',
+    private: isPrivate,
+  } = job;
+  return JSON.stringify([workload.kind, resources, isolation, priceCeiling, capabilityClass, priority, isPrivate]);
 }
 
 /** An upper estimate of a signed job and its lease on the wire: fixed fields, then what may be long. */

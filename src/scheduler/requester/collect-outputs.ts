@@ -6,8 +6,7 @@ import type { OutputFile } from '../../domain/receipt.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
 import { computeRawId } from '../../lib/cid.ts';
 import { describeError } from '../../lib/errors.ts';
-import type { PeerTransport } from '../../network/interface.ts';
-import { fetchBlob } from '../blob-fetcher.ts';
+import type { BlobFetching } from '../transfer/interface.ts';
 
 /** A provider whose revealed result is the accepted one. */
 export interface OutputSource {
@@ -16,7 +15,7 @@ export interface OutputSource {
 }
 
 export interface CollectModules {
-  readonly transport: Pick<PeerTransport, 'request'>;
+  readonly transfers: BlobFetching;
   readonly blobs: BlobStore;
 }
 
@@ -24,7 +23,7 @@ export type Collected =
   | { readonly kind: 'collected' }
   | { readonly kind: 'unavailable'; readonly path: string; readonly reason: string };
 
-/** Brings every output into the store: from a source's inline bytes, else from the first source that hands it out. */
+/** Brings every output into the store: from a source's inline bytes, else from the sources that hand it out. */
 export async function collectOutputs(
   modules: CollectModules,
   request: { readonly outputs: readonly OutputFile[]; readonly sources: readonly OutputSource[] },
@@ -71,18 +70,15 @@ async function collectOutput(
     await modules.blobs.put(bytes);
     return null;
   }
-  const reasons: string[] = [];
-  for (const { provider } of request.sources) {
-    try {
-      await fetchBlob(modules, { peer: provider, blob, sizeBytes }, options);
-      return null;
-    } catch (error) {
-      options.signal?.throwIfAborted();
-      if (isOwnStoreFault(error)) throw error;
-      reasons.push(`${provider}: ${describeError(error)}`);
-    }
+  try {
+    const sources = request.sources.map(({ provider }) => provider);
+    await modules.transfers.fetchBlob({ blob, sizeBytes, sources }, options);
+    return null;
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (isOwnStoreFault(error)) throw error;
+    return describeError(error).slice(0, 300);
   }
-  return reasons.join('; ').slice(0, 300) || 'no provider to ask';
 }
 
 /** The hash in the signed result decides, not the name that the bytes came under. */

@@ -48,13 +48,26 @@ function assertPossible(draft: JobDraft, nowMs: number): void {
   }
 }
 
-/** Everything that the jobs name must be in the store: providers fetch it from here. @throws SchedulerError */
-export async function assertBlobsHeld(jobs: readonly Job[], blobs: Pick<BlobStore, 'stat'>): Promise<void> {
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/**
+ * Everything that the jobs name must be in the store: providers fetch it from here. What private jobs name is encrypted on
+ * disk when it resolves. @throws SchedulerError
+ */
+export async function assertBlobsHeld(jobs: readonly Job[], blobs: Pick<BlobStore, 'stat' | 'receive'>): Promise<void> {
+  const secret = new Set(
+    jobs
+      .filter((job) => job.private === true)
+      .flatMap(listJobBlobs)
+      .map(({ blob }) => blob),
+  );
   const named = new Map(jobs.flatMap(listJobBlobs).map((blob) => [`${blob.blob}/${blob.sizeBytes}`, blob]));
   await Promise.all(
     [...named.values()].map(async ({ path, blob, sizeBytes }) => {
       const stat = await blobs.stat(blob);
       if (stat?.sizeBytes !== sizeBytes) throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob });
+      // One that is here in plain is encrypted then; nothing is read of what is given.
+      if (secret.has(blob)) await blobs.receive(blob, sizeBytes, nothing(), { isPrivate: true });
     }),
   );
 }

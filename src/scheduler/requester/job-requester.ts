@@ -23,6 +23,7 @@ import { JobStore, type NewJob } from '../job-store.ts';
 import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
+import { sealStore, sealTransfers } from '../private-blobs.ts';
 import { createAnnouncer } from './announcing/create-announcer.ts';
 import type { BatchMember } from './batch-member.ts';
 import { BatchRunner } from './batch-runner.ts';
@@ -199,8 +200,11 @@ export class JobRequester implements RequesterService {
 
   /** Jobs of one signature that have no attempt yet. */
   async #carry(jobs: readonly NewJob[]): Promise<void> {
-    const [first] = jobs;
-    if (first !== undefined && jobs.length === 1) return this.#begin(first).start();
+    // Results that ride in groups pass through one store for all: private ones go each by itself.
+    if (jobs.length === 1 || jobs.some(({ job }) => job.value.private === true)) {
+      for (const job of jobs) this.#begin(job).start();
+      return;
+    }
     for (const { job } of jobs) this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
     await this.#carrier.add(jobs);
     this.#metrics.jobsActive.set(this.counts().active);
@@ -326,6 +330,8 @@ export class JobRequester implements RequesterService {
         ...modules,
         ...network,
         ...this.#shared,
+        blobs: sealStore(options.job.value, modules.blobs),
+        transfers: sealTransfers(options.job.value, modules.transfers),
         signer: identity,
         store: this.#store,
         checkpoints: this.#stores.checkpoints,

@@ -12,6 +12,7 @@ import type { HeldPoint } from '../job-resume.ts';
 import type { JobStore } from '../job-store.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
+import type { BlobFetching } from '../transfer/interface.ts';
 import { Agreement } from './agreement.ts';
 import type { Announcer } from './announcing/announcer.ts';
 import type { AttemptCase } from './attempt-case.ts';
@@ -28,6 +29,7 @@ export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'
   readonly peers: PeerBook;
   readonly announcer?: Announcer | undefined;
   readonly blobs: BlobStore;
+  readonly transfers: BlobFetching;
   readonly store: JobStore;
   readonly checkpoints: CheckpointStore;
   readonly snapshots: { readonly source: SnapshotSource; readonly store: HeldSnapshots };

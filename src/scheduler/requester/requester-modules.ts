@@ -8,6 +8,7 @@ import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import type { OfferRouter } from '../offer-router.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
+import type { BlobFetching } from '../transfer/interface.ts';
 import type { HeldSnapshots, SnapshotSource } from './snapshot-keeper.ts';
 
 export interface JobRequesterModules {
@@ -21,6 +22,8 @@ export interface JobRequesterModules {
   /** Shared with the node's provider: one handler serves the `offer` protocol for both. Absent: there is no provider. */
   readonly offerRouter?: OfferRouter;
   readonly blobs: BlobStore;
+  /** Shared with the node's provider. */
+  readonly transfers: BlobFetching;
   /** Where snapshots are held, and what fetches them; both shared with the node's provider. */
   readonly snapshots: { readonly store: HeldSnapshots; readonly source: SnapshotSource };
   /** Shared with the node's provider: one handler serves the `blob` protocol for both. */

@@ -9,9 +9,9 @@ import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { createDeadline } from '../../lib/abort.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
-import type { PeerTransport } from '../../network/interface.ts';
 import { type OpenedChain, verifyChain } from '../../proofs/verify-chain.ts';
 import { CHAIN_TIMEOUT_MS } from '../constants.ts';
+import type { BlobFetching } from '../transfer/interface.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { type Checked, checkOpened, checkRules, invalid, valid } from './checked.ts';
 import { collectOutputs } from './collect-outputs.ts';
@@ -74,7 +74,7 @@ function keepsSchedule({ start, links }: OpenedChain, { job }: ChainClaim): bool
 }
 
 export interface ResultChainModules {
-  readonly transport: Pick<PeerTransport, 'request'>;
+  readonly transfers: BlobFetching;
   readonly blobs: BlobStore;
   readonly newest: (lease: LeaseId) => Checkpoint | null;
   readonly beforeGaps: (lease: LeaseId) => AsyncIterable<{ readonly value: Checkpoint }>;

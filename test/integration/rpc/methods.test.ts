@@ -6,6 +6,7 @@ import type { BlobId } from '../../../src/domain/ids.ts';
 import { NodeError } from '../../../src/node/errors.ts';
 import type { MethodContext } from '../../../src/rpc/json-rpc.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
+import { EXAMPLE_BLOB } from '../../../src/rpc/schema/common.ts';
 import { METHOD_SCHEMAS } from '../../../src/rpc/schema/table.ts';
 import {
   createFakeModules,
@@ -185,9 +186,11 @@ describe('the other methods', () => {
   });
 
   it('answer in the form that rpc.discover describes', async () => {
-    const methods = createMethodTable(createFakeModules(), { version: '0' });
+    const modules = createFakeModules();
+    (modules.blobs as MemoryBlobs).blobs.set(EXAMPLE_BLOB, new Uint8Array(5));
+    const methods = createMethodTable(modules, { version: '0' });
     for (const name of Object.keys(METHOD_SCHEMAS) as (keyof typeof METHOD_SCHEMAS)[]) {
-      if (['job.writeOutputs', 'blob.add'].includes(name)) continue;
+      if (['job.writeOutputs', 'blob.add', 'blob.write'].includes(name)) continue;
       const { params, result } = METHOD_SCHEMAS[name];
       expect(params.safeParse(METHOD_SCHEMAS[name].example.params).success).toBe(true);
       const answer = await methods.get(name)?.invoke(METHOD_SCHEMAS[name].example.params, context);

@@ -56,7 +56,7 @@ export async function submitBatch(submission: BatchSubmission, context: CliConte
   const added = new Map<string, AddedBlob>();
   for (const path of survey.files.keys()) {
     output.progress(`adding files … ${added.size} of ${survey.files.size}`);
-    added.set(path, await addFile(client, path, signal));
+    added.set(path, await addFile(client, path, { isPrivate: file.jobFile.private, signal }));
   }
   const run = { client, context, plans, file, added };
   const opened = await openBatch(run, submission, survey.size);

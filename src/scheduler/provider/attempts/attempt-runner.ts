@@ -7,6 +7,7 @@ import { DaemonError, describeError, InternalError } from '../../../lib/errors.t
 import { SandboxError } from '../../../sandbox/errors.ts';
 import type { ExecutionResult, ExecutionSink, ResumeState } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
+import { sealStore } from '../../private-blobs.ts';
 import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import type { ResumeLoader } from '../checkpoints/resume-loader.ts';
 import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS, MIN_WALL_TIME_LEFT_MS } from '../constants.ts';
@@ -19,7 +20,7 @@ import { AttemptStopped } from './attempt-stopped.ts';
 import type { InputLoader, LoadedInputs } from './input-loader.ts';
 
 export interface AttemptRunnerModules {
-  readonly blobs: Pick<BlobStore, 'put'>;
+  readonly blobs: BlobStore;
   readonly inputs: InputLoader;
   readonly resume: ResumeLoader;
   readonly desk: CheckpointDesk;
@@ -57,12 +58,15 @@ export class AttemptRunner {
   }
 
   async #run(attempt: Attempt): Promise<Conclusion | StopReason> {
-    const { blobs } = this.#modules;
+    const job = attempt.job.value;
+    const blobs = sealStore(job, this.#modules.blobs);
+    // The journal is not encrypted.
+    const keeping = { blobs, keepsInline: job.private !== true };
     try {
       const loaded = await this.#load(attempt);
       const execution = await this.#execute(attempt, loaded);
       await attempt.checkpoints?.close();
-      const conclusion = await concludeExecution(attempt.subject, describePause(attempt, execution), blobs);
+      const conclusion = await concludeExecution(attempt.subject, describePause(attempt, execution), keeping);
       return await attachChain(conclusion, attempt.checkpoints?.encode() ?? null, blobs);
     } catch (error) {
       return attempt.stopReason ?? this.#classify(attempt, error);
@@ -168,7 +172,11 @@ export class AttemptRunner {
     const used = attempt.computeUsage(this.#modules.clock);
     const failure = addUsage(concludeFailure(attempt.subject, reason), used);
     try {
-      return await attachChain(failure, attempt.checkpoints?.encode() ?? null, this.#modules.blobs);
+      return await attachChain(
+        failure,
+        attempt.checkpoints?.encode() ?? null,
+        sealStore(attempt.job.value, this.#modules.blobs),
+      );
     } catch (error) {
       this.#modules.logger.warn({ error, lease: attempt.id }, 'the checkpoint chain of a failed attempt is not kept');
       return failure;

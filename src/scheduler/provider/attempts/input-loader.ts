@@ -1,20 +1,19 @@
-import { createHash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
-import { computeRawId, formatRawId } from '../../../lib/cid.ts';
-import type { PeerTransport } from '../../../network/interface.ts';
+import { computeRawId } from '../../../lib/cid.ts';
 import type { InputFile } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
-import { fetchBlob } from '../../blob-fetcher.ts';
+import { sealStore, sealTransfers } from '../../private-blobs.ts';
+import type { BlobFetching } from '../../transfer/interface.ts';
 import { MAX_SUPPLIED_BLOBS, RECENT_INPUT_BYTES } from '../constants.ts';
 import { ProviderError } from '../errors.ts';
 import type { Attempt } from './attempt.ts';
 
 export interface InputLoaderModules {
   readonly blobs: BlobStore;
-  readonly transport: Pick<PeerTransport, 'request'>;
+  readonly transfers: BlobFetching;
   readonly self: PeerKey;
   readonly logger: Logger;
 }
@@ -63,7 +62,7 @@ export class InputLoader {
       const bytes = attempt.run.readInline(blob, isBlob) ?? this.#recent.get(keyOf(attempt.requester, blob));
       if (bytes === undefined) continue;
       try {
-        await blobs.put(bytes);
+        await sealStore(attempt.job.value, blobs).put(bytes);
       } catch (error) {
         logger.warn({ blob, error }, 'an input is not kept: after a restart it has to be fetched again');
       }
@@ -75,7 +74,7 @@ export class InputLoader {
     for (const { blob } of listNeeded(attempt)) this.#supplied.set(keyOf(attempt.requester, blob), true);
   }
 
-  /** @throws ProviderError; SchedulerError, NetworkError, BlobError from the transfer */
+  /** @throws ProviderError; TransferError, SchedulerError, NetworkError, BlobError from the transfer */
   async load(attempt: Attempt, signal: AbortSignal): Promise<LoadedInputs> {
     const { workload, inputs } = attempt.job.value;
     const needed = { blob: workload.module, sizeBytes: workload.moduleSizeBytes };
@@ -92,7 +91,7 @@ export class InputLoader {
     const bytes =
       this.#recent.get(key) ??
       attempt.run.readInline(needed.blob, isBlob) ??
-      (await this.#fetch(attempt.requester, needed, signal));
+      (await this.#fetch(attempt, needed, signal));
     if (bytes.length !== needed.sizeBytes) {
       const { blob, sizeBytes: expectedBytes } = needed;
       throw new ProviderError({ code: 'PROVIDER_INPUT_SIZE', blob, expectedBytes, foundBytes: bytes.length });
@@ -101,26 +100,17 @@ export class InputLoader {
     return bytes;
   }
 
-  async #fetch(peer: PeerKey, { blob, sizeBytes }: NeededBlob, signal: AbortSignal): Promise<Uint8Array> {
-    const { blobs, transport, self } = this.#modules;
+  async #fetch(attempt: Attempt, { blob, sizeBytes }: NeededBlob, signal: AbortSignal): Promise<Uint8Array> {
+    const { requester: peer, job } = attempt;
+    const { blobs, self } = this.#modules;
+    const transfers = sealTransfers(job.value, this.#modules.transfers);
     using _pin = blobs.pin(blob);
     const key = keyOf(peer, blob);
-    const isKnownToHave = peer === self || this.#supplied.has(key);
-    const stat = isKnownToHave ? blobs.stat.bind(blobs) : async () => undefined;
-    const receive = this.#receive.bind(this);
-    await fetchBlob({ transport, blobs: { stat, receive } }, { peer, blob, sizeBytes }, { signal });
+    const proof = peer === self || this.#supplied.has(key) ? {} : { provenBy: peer };
+    // No other source: one that grants it to this node for its own job must not serve somebody who has no more than its id.
+    await transfers.fetchBlob({ blob, sizeBytes, sources: [peer], ...proof }, { signal });
     this.#supplied.set(key, true);
     return await blobs.get(blob, sizeBytes);
-  }
-
-  /** A store takes a blob that it holds as received without looking; here the bytes must have come all the same. */
-  async #receive(blob: BlobId, sizeBytes: number, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const { blobs } = this.#modules;
-    if ((await blobs.stat(blob)) === undefined) return await blobs.receive(blob, sizeBytes, chunks);
-    const hash = createHash('sha256');
-    for await (const chunk of chunks) hash.update(chunk);
-    if (formatRawId(hash.digest()) === blob) return;
-    throw new ProviderError({ code: 'PROVIDER_INPUT_FORGED', blob });
   }
 }
 

@@ -62,16 +62,19 @@ export function addUsage(conclusion: Conclusion, { wallTimeMs, cpuTimeMs }: Atte
   };
 }
 
-/** What a program came to. Small outputs stay in memory, larger ones go to the blob store. @throws BlobError */
+/**
+ * What a program came to. Small outputs stay in memory and are journalled with the receipt if they may be; others go to the
+ * blob store. @throws BlobError
+ */
 export async function concludeExecution(
   subject: ConclusionSubject,
   execution: ExecutionResult,
-  blobs: Pick<BlobStore, 'put'>,
+  { blobs, keepsInline }: { readonly blobs: Pick<BlobStore, 'put'>; readonly keepsInline: boolean },
 ): Promise<Conclusion> {
   const outcome = judgeOutcome(execution);
   const kept = outcome.kind === 'attempt-failed' || outcome !== execution.outcome ? [] : sortByPath(execution.outputs);
   const sizeBytes = kept.reduce((sum, file) => sum + file.bytes.length, 0);
-  const isInline = sizeBytes <= INLINE_OUTPUT_BYTES;
+  const isInline = keepsInline && sizeBytes <= INLINE_OUTPUT_BYTES;
   const outputs = isInline ? kept.map(describeInline) : await storeAll(kept, blobs);
   const { instrumentedModuleDigest: digest, usage } = execution;
   return {
