@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createServer, type TLSSocket } from 'node:tls';
-import { startBlobHost } from './blob-host.ts';
+import { startBlobHost } from '../test/support/blob-host.ts';
 import type { SourceAnswer, SourceOrder } from './blob-messages.ts';
 import { createSelfSigned } from './self-signed.ts';
 

@@ -9,8 +9,8 @@ import { open, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import type { BlobId, PeerKey } from '../src/domain/ids.ts';
+import { type BlobHost, startBlobHost } from '../test/support/blob-host.ts';
 import { leaseOf } from '../test/support/snapshots.ts';
-import { type BlobHost, startBlobHost } from './blob-host.ts';
 import type { SourceAnswer, SourceOrder } from './blob-messages.ts';
 import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 

@@ -1,16 +1,16 @@
-/** A node that moves blobs between its disk and others: what both processes of bench/blobs.ts are. */
+/** A node that moves blobs between its disk and others. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { FileBlobStore } from '../src/blob/file-blob-store.ts';
-import type { BlobTransferStore } from '../src/blob/interface.ts';
-import type { NetworkOptions } from '../src/network/options.ts';
-import { BlobGrants, serveBlobs } from '../src/scheduler/blob-access.ts';
-import { BlobTransfers } from '../src/scheduler/transfer/blob-transfers.ts';
-import { LeafServer } from '../src/scheduler/transfer/leaf-server.ts';
-import { NoopLogger } from '../src/telemetry/noop-logger.ts';
-import { NoopMetricsRegistry } from '../src/telemetry/noop-metrics.ts';
-import { startTestNode, type TestNode } from '../test/support/network.ts';
+import { FileBlobStore } from '../../src/blob/file-blob-store.ts';
+import type { BlobTransferStore } from '../../src/blob/interface.ts';
+import type { NetworkOptions } from '../../src/network/options.ts';
+import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
+import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
+import { LeafServer } from '../../src/scheduler/transfer/leaf-server.ts';
+import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
+import { NoopMetricsRegistry } from '../../src/telemetry/noop-metrics.ts';
+import { startTestNode, type TestNode } from './network.ts';
 
 export interface BlobHost extends AsyncDisposable {
   readonly node: TestNode;
@@ -22,7 +22,7 @@ export interface BlobHost extends AsyncDisposable {
 
 export async function startBlobHost(options: Partial<NetworkOptions> = {}): Promise<BlobHost> {
   await using stack = new AsyncDisposableStack();
-  const folder = await mkdtemp(join(process.env['FOGPROOF_BENCH_FOLDER'] ?? tmpdir(), 'fogproof-blobs-'));
+  const folder = await mkdtemp(join(tmpdir(), 'fogproof-blobs-'));
   stack.defer(() => rm(folder, { recursive: true, force: true }));
   const node = stack.use(await startTestNode({ options }));
   const { clock } = node;
