@@ -51,6 +51,11 @@ const STEPS = 24;
 /** Turns of the inner loop of a step: some 15 ms. */
 const TURNS = 6_000_000;
 const DEADLINE_MS = 2 * 3_600_000;
+/**
+ * Of jobs of several replicas: when providers die, too few may be left that may still take one, and such a job then waits
+ * until its deadline.
+ */
+const REPLICAS_DEADLINE_MS = 300_000;
 
 const WORK = `(local $i i32) (local $x i32)
   (global.set $n (i32.add (global.get $n) (i32.const 1)))
@@ -114,7 +119,7 @@ export function draftJob(
   const { module, input, holder } = given;
   return {
     name: kind.name,
-    deadlineMs: UnixMs(given.nowMs + DEADLINE_MS),
+    deadlineMs: UnixMs(given.nowMs + (kind.replicas > 1 ? REPLICAS_DEADLINE_MS : DEADLINE_MS)),
     capabilityClass: 'cpu',
     workload: {
       kind: 'wasm',

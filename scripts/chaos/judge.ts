@@ -10,17 +10,17 @@ export type Judgement =
   | { readonly kind: 'wrong'; readonly problems: readonly string[] };
 
 /**
- * With several replicas fewer than the quorum may be left when providers die between commitment and reveal: a
- * replacement counts only if it committed before the first reveal (design section 7).
+ * With several replicas fewer than the quorum may be left when providers die between commitment and reveal, since a
+ * replacement counts only if it committed before the first reveal (design section 7); or fewer providers may be left
+ * that have not failed this job yet, and it expires.
  */
 const EXCUSES_OF_REPLICAS: ReadonlySet<string> = new Set(['SCHEDULER_QUORUM_LOST', 'SCHEDULER_RETRIES_EXHAUSTED']);
 
 export function judgeJob(kind: JobKind, expected: Outcome, { view, outcome }: EndedJob): Judgement {
   if (kind.treatment === 'cancel' && view.state === 'cancelled') return { kind: 'right' };
   const code = view.failure?.code ?? '';
-  if (view.state === 'failed' && kind.replicas > 1 && EXCUSES_OF_REPLICAS.has(code)) {
-    return { kind: 'excused', reason: `${kind.name}: ${code}` };
-  }
+  const isStarved = view.state === 'expired' || (view.state === 'failed' && EXCUSES_OF_REPLICAS.has(code));
+  if (kind.replicas > 1 && isStarved) return { kind: 'excused', reason: `${kind.name}: ${code}` };
   // What does not step logs anew in each attempt.
   const hasWholeStory = kind.replicas === 1 && kind.everySteps !== null;
   const problems = hasWholeStory ? compareOutcomes(expected, outcome) : compareResults(expected, outcome);

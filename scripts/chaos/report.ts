@@ -21,7 +21,7 @@ function sumUp(tally: Tally, { seconds }: ReportFacts): readonly (readonly [stri
     ['jobs acknowledged and ended', String(tally.jobs)],
     ...[...tally.jobsByKind].map(([kind, count]): [string, string] => [`of these: ${kind}`, String(count)]),
     [
-      'ended without a result since too few replicas were left',
+      'ended without a result, too few providers being left for the replicas',
       String([...tally.excused.values()].reduce((a, b) => a + b, 0)),
     ],
     ['runs whose histories were checked', String(tally.checks)],

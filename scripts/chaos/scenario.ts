@@ -16,8 +16,8 @@ import type { Plan, PlannedFault } from './plan.ts';
 import type { Role, Tally } from './tally.ts';
 
 const UP_TIMEOUT_MS = 120_000;
-/** Longest that jobs may take to end once all faults are over. */
-const DRAIN_TIMEOUT_MS = 240_000;
+/** Longest that jobs may take to end once all faults are over: those of several replicas may have to expire. */
+const DRAIN_TIMEOUT_MS = 420_000;
 const CONCURRENT_JOBS = 4;
 const POLL_MS = 50;
 /** How long an armed point may keep one waiting before another is armed. */
