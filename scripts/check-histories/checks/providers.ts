@@ -96,7 +96,10 @@ function listTimeRules({ record, receipt }: ProvidedLease): readonly Rule[] {
   if (endedAtMs === null) return [];
   return [
     [endedAtMs >= acceptedAtMs, 'it ended before it was accepted'],
-    [receipt === null || receipt.value.finishedAtMs <= endedAtMs + 1, 'its receipt is younger than its end'],
+    [
+      receipt === null || receipt.value.finishedAtMs <= endedAtMs + CLOCK_SKEW_MS,
+      'its receipt is younger than its end',
+    ],
   ];
 }
 
