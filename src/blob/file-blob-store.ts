@@ -3,7 +3,7 @@ import type { BlobId } from '../domain/ids.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Random, SystemRandom } from '../lib/random.ts';
-import type { Database } from '../storage/interface.ts';
+import type { Database, DiskObserver } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { BlobCache } from './blob-cache.ts';
 import { BlobCatalog } from './blob-catalog.ts';
@@ -26,6 +26,7 @@ import type {
 } from './interface.ts';
 import { BlobKeys } from './leaf-seal.ts';
 import { type BlobMetrics, createBlobMetrics } from './metrics.ts';
+import { ObservedBlobDisk } from './observed-blob-disk.ts';
 import { FILE_BLOB_STORE_DEFAULTS, type FileBlobStoreOptions } from './options.ts';
 import { Receptions } from './receptions/receptions.ts';
 import { Scrubber } from './scrubber.ts';
@@ -38,6 +39,8 @@ export interface FileBlobStoreModules {
   readonly random?: Random;
   /** The folder of the options, if none is given. */
   readonly disk?: BlobDisk;
+  /** Is told of each change to that folder. */
+  readonly observer?: DiskObserver | undefined;
 }
 
 /**
@@ -64,7 +67,9 @@ export class FileBlobStore implements BlobTransferStore, BlobInventory, AsyncDis
     const { clock, database, logger } = modules;
     const { hotBytes, maxBlobs, storeKey } = { ...FILE_BLOB_STORE_DEFAULTS, ...options };
     const metrics = createBlobMetrics(modules.metrics);
-    const disk = modules.disk ?? new BlobFiles({ directory: options.directory });
+    const files = modules.disk ?? new BlobFiles({ directory: options.directory });
+    const { observer } = modules;
+    const disk = observer === undefined ? files : new ObservedBlobDisk({ disk: files, observer });
     const cache = new BlobCache({ hotBytes });
     const keys = new BlobKeys({ random: modules.random ?? new SystemRandom() }, storeKey);
     const catalog = new BlobCatalog(

@@ -90,7 +90,7 @@ export async function createNode(
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
   const blobs = stack.use(
     new FileBlobStore(
-      { ...common, database },
+      { ...common, database, observer: seams.disk },
       { directory: paths.blobs, maxBytes: config.blobs.maxBytes, storeKey: identity.deriveStoreKey() },
     ),
   );

@@ -70,7 +70,7 @@ export interface WriteObserver {
 
 /** One change to a file that a store keeps beside the database; `name` is relative to the store's folder. */
 export interface DiskEffect {
-  readonly store: 'snapshots';
+  readonly store: 'snapshots' | 'blobs';
   readonly kind: 'create' | 'write' | 'sync' | 'rename' | 'remove' | 'sync-folder';
   readonly name: string;
 }
