@@ -135,7 +135,7 @@ export class Scenario implements AsyncDisposable {
   #begin(kind: JobKind, node: ChaosNode): void {
     const flow = this.#runJob(kind, node)
       .catch((error: unknown) => {
-        if (this.#draining.signal.aborted) return;
+        if (this.#draining.signal.aborted || this.#modules.signal.aborted) return;
         this.#find(`${kind.name} on ${node.name}: ${error instanceof Error ? (error.stack ?? error.message) : error}`);
       })
       .finally(() => this.#flows.delete(flow));

@@ -41,8 +41,11 @@ export class TcpProxy implements AsyncDisposable {
     const source = modules.findSource(inbound.remotePort ?? 0) ?? '';
     const outbound = createConnection({ port: target.port(), host: '127.0.0.1', noDelay: true });
     const reset = (): void => {
-      inbound.resetAndDestroy();
-      outbound.resetAndDestroy();
+      // One that is not connected yet cannot be reset, and would keep the process from ending.
+      for (const socket of [inbound, outbound]) {
+        if (socket.connecting) socket.destroy();
+        else if (!socket.destroyed) socket.resetAndDestroy();
+      }
     };
     const pumps = [inbound, outbound].map((from) => {
       const to = from === inbound ? outbound : inbound;
@@ -65,14 +68,9 @@ export class TcpProxy implements AsyncDisposable {
     });
   }
 
-  /** Ends every connection as a router that forgot them would. */
-  resetAll(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
-    this.resetAll();
+    for (const socket of this.#sockets) socket.destroy();
     await once(this.#server, 'close');
   }
 }
