@@ -115,3 +115,8 @@ export class BlobError extends DaemonError<BlobErrorInfo> {
     super(BLOB_ERRORS, info, options);
   }
 }
+
+/** True where a private blob is not for this node's identity, or there is none. */
+export function isLocked(error: unknown): boolean {
+  return error instanceof BlobError && (error.code === 'BLOB_LOCKED' || error.code === 'BLOB_NO_KEY');
+}

@@ -8,6 +8,7 @@ import { type BlobCatalog, fileNameOf } from './blob-catalog.ts';
 import type { BlobDisk, StoredFile } from './blob-disk.ts';
 import type { BlobEntry } from './blob-index.ts';
 import { type BlobReader, measureFile } from './blob-reader.ts';
+import { isLocked } from './errors.ts';
 import type { BlobCheck } from './interface.ts';
 import type { LeafBits } from './leaf-bits.ts';
 import type { BlobMetrics } from './metrics.ts';
@@ -53,7 +54,8 @@ export class Scrubber {
       const entry = unseen.get(file.blob);
       if (entry !== undefined && fileNameOf(file.blob, entry)?.isSealed === file.isSealed) {
         unseen.delete(file.blob);
-        if (file.sizeBytes !== measureFile(describeShape(entry.sizeBytes), file.isSealed)) await this.check(file.blob);
+        const isWhole = file.sizeBytes === measureFile(describeShape(entry.sizeBytes), file.isSealed);
+        if (!isWhole) await this.#checkUnlessLocked(file.blob, signal);
       } else await this.#judgeStray(file, signal);
     }
     for (const [blob, entry] of unseen) {
@@ -61,6 +63,16 @@ export class Scrubber {
       if (!this.#catalog.isCurrent(blob, entry)) continue;
       this.#modules.logger.warn({ blob }, 'a blob is gone from the disk');
       await this.#catalog.remove([blob]);
+    }
+  }
+
+  /** A blob of another identity is left as it is: this one cannot judge it. */
+  async #checkUnlessLocked(blob: BlobId, signal: AbortSignal): Promise<void> {
+    try {
+      await this.check(blob, signal);
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      this.#modules.logger.warn({ blob }, 'a damaged blob belongs to another identity');
     }
   }
 

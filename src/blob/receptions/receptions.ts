@@ -7,7 +7,7 @@ import type { BlobDisk } from '../blob-disk.ts';
 import { type BlobReader, measureFile, placeLeaf } from '../blob-reader.ts';
 import type { BlobWriter } from '../blob-writer.ts';
 import { MAX_RECEPTIONS, RECEPTION_KEPT_MS } from '../constants.ts';
-import { BlobError } from '../errors.ts';
+import { BlobError, isLocked } from '../errors.ts';
 import type { BlobOptions, BlobReception } from '../interface.ts';
 import type { BlobKeys } from '../leaf-seal.ts';
 import type { BlobMetrics } from '../metrics.ts';
@@ -112,14 +112,25 @@ export class Receptions {
     }
   }
 
-  /** What is here in part, unless it is of another size or less private than asked. */
+  /** What is here in part, unless it is of another size, less private than asked, or of another identity. */
   async #resume(blob: BlobId, sizeBytes: number, options: BlobOptions): Promise<PartialBlob | undefined> {
     const partial = this.#catalog.partial(blob);
     if (partial === undefined) return undefined;
     const isPlain = partial.sealedKey === null;
-    if (partial.sizeBytes === sizeBytes && !(isPlain && options.isPrivate === true)) return partial;
+    const isPrivateEnough = !isPlain || options.isPrivate !== true;
+    if (partial.sizeBytes === sizeBytes && isPrivateEnough && this.#canOpen(partial)) return partial;
     await this.#catalog.remove([blob]);
     return undefined;
+  }
+
+  #canOpen({ blob, sealedKey }: PartialBlob): boolean {
+    try {
+      if (sealedKey !== null) this.#modules.keys.unwrap(blob, sealedKey);
+      return true;
+    } catch (error) {
+      if (isLocked(error)) return false;
+      throw error;
+    }
   }
 
   async #create(blob: BlobId, sizeBytes: number, options: BlobOptions): Promise<PartialBlob> {

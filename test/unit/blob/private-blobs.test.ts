@@ -4,7 +4,15 @@ import { BlobKeys, LEAF_TAG_BYTES, LeafSeal } from '../../../src/blob/leaf-seal.
 import { BLOB_LEAF_BYTES } from '../../../src/domain/blob-shape.ts';
 import type { BlobId } from '../../../src/domain/ids.ts';
 import { SystemRandom } from '../../../src/lib/random.ts';
-import { createBlob, openBlobStore, type SentBlob, STORE_KEY } from '../../support/blob-store-rig.ts';
+import {
+  createBlob,
+  leafOf,
+  openBlobStore,
+  type SentBlob,
+  STORE_KEY,
+  sendNodes,
+  sendRest,
+} from '../../support/blob-store-rig.ts';
 import type { MemoryBlobDisk } from '../../support/memory-blob-disk.ts';
 import { MemoryDatabase } from '../../support/memory-database.ts';
 
@@ -142,6 +150,27 @@ describe('a private blob', () => {
     for (const { blob, bytes } of blobs) {
       expect(areEqual(await right.store.get(blob, bytes.length), bytes)).toBe(true);
     }
+  });
+
+  it('of another identity that was damaged or has arrived in part does not stand in the way', async () => {
+    const { disk, database, store } = await openPrivate();
+    const [damaged, partial] = [createBlob(MIB + 1, 1), createBlob(MIB + 2, 2)];
+    await store.put(damaged.bytes, PRIVATE);
+    {
+      await using reception = await store.openReception(partial.blob, partial.bytes.length, PRIVATE);
+      await sendNodes(reception, partial);
+      await reception.addLeaf(1, leafOf(partial, 1));
+    }
+    await store[Symbol.asyncDispose]();
+    disk.truncate({ blob: damaged.blob, isSealed: true }, 100);
+    disk.plant({ blob: createBlob(MIB + 3, 3).blob, isSealed: true }, damaged.bytes);
+    const other = await openBlobStore({ disk, database }, { ...NO_CACHE, storeKey: new Uint8Array(32).fill(8) });
+    // The comparison with the disk came to its end.
+    expect(disk.names).toHaveLength(2);
+    await using reception = await other.store.openReception(partial.blob, partial.bytes.length, PRIVATE);
+    expect(await sendRest(reception, partial)).toBe(2);
+    await reception.commit();
+    expect(areEqual(await other.store.get(partial.blob, partial.bytes.length), partial.bytes)).toBe(true);
   });
 
   it('is refused where there is no key', async () => {
