@@ -50,6 +50,8 @@ export const CLOSE_GATHER = { leases: 512, delayMs: 50 } as const;
 
 /** How often a job past its deadline looks whether its last step has ended, ms. */
 export const DEADLINE_RECHECK_MS = 250;
+/** How often one past its deadline looks whether what was kept for it has been collected, ms. */
+export const COLLECT_RECHECK_MS = 1_000;
 /** Attempts of one job at one provider at most: one that offers and never delivers cannot use up the job's. */
 export const ATTEMPTS_PER_PROVIDER = 3;
 /** Attempts of one replica at most, those not counted that ended in a pause. */

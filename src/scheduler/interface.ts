@@ -51,6 +51,8 @@ export interface AttemptView {
   readonly state: AttemptState;
   readonly leasedAtMs: UnixMs;
   readonly leaseEndsAtMs: UnixMs;
+  /** How long after its end the provider keeps the result for a requester that is away, ms, as it signed. Absent: it did not say. */
+  readonly resultsKeptForMs?: number;
   readonly progress: { readonly fuel: number; readonly step: number; readonly cpuTimeMs: number } | null;
   /** Why it ended, where it did not end well. */
   readonly reason: string | null;

@@ -82,7 +82,14 @@ export function tallyResults(state: JobMachineState): Tally {
 }
 
 /** Ends of an attempt after which its provider may be tried again for the same job. */
-const PASSING_ENDS = ['PARTITIONED', 'LEASE_FORGOTTEN', 'EXECUTOR_UNAVAILABLE', 'INPUT_UNAVAILABLE', 'CANCELLED'];
+const PASSING_ENDS = [
+  'PARTITIONED',
+  'LEASE_FORGOTTEN',
+  'RESULT_NOT_KEPT',
+  'EXECUTOR_UNAVAILABLE',
+  'INPUT_UNAVAILABLE',
+  'CANCELLED',
+];
 
 /** True for a provider that holds a replica of the job, or had its chances. */
 export function isProviderExcluded(state: JobMachineState, provider: PeerKey): boolean {

@@ -25,7 +25,14 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     /** The attempt and step that it goes on from. Absent: the beginning. */
     resumedFrom: z.strictObject({ lease, step: integerSchema() }).optional(),
   }),
-  z.strictObject({ kind: z.literal('accepted'), ...at, lease, leaseEndsAtMs: unixMsSchema }),
+  z.strictObject({
+    kind: z.literal('accepted'),
+    ...at,
+    lease,
+    leaseEndsAtMs: unixMsSchema,
+    /** As the provider signed it. Absent: it did not say. */
+    resultsKeptForMs: integerSchema().optional(),
+  }),
   z.strictObject({
     kind: z.literal('phase'),
     ...at,
@@ -45,6 +52,17 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('unreachable'), ...at, lease, reason: text }),
   z.strictObject({ kind: z.literal('reattached'), ...at, lease }),
   z.strictObject({ kind: z.literal('lease-expired'), ...at, lease }),
+  /**
+   * One that counted as lost is back, its lease unbroken. `replaces`: the attempt that runs in its place, which is over
+   * with that; null where none stands.
+   */
+  z.strictObject({
+    kind: z.literal('returned'),
+    ...at,
+    lease,
+    leaseEndsAtMs: unixMsSchema,
+    replaces: lease.nullable(),
+  }),
   z.strictObject({ kind: z.literal('committed'), ...at, lease }),
   z.strictObject({ kind: z.literal('set-fixed'), ...at, leases: z.array(lease).min(1).max(MAX_REPLICAS) }),
   /** Intent: from here on no replica joins the set. */

@@ -32,6 +32,8 @@ export interface Attempt {
   readonly isAccepted: boolean;
   readonly leasedAtMs: UnixMs;
   readonly leaseEndsAtMs: UnixMs;
+  /** How long after its end the provider keeps the result, ms, as it signed. Absent: it did not say. */
+  readonly resultsKeptForMs?: number;
   readonly progress: {
     readonly sequence: number;
     readonly fuel: number;
@@ -116,6 +118,14 @@ export function findAttempt(state: JobMachineState, lease: LeaseId): Attempt | u
 /** The attempt that holds the place of a replica. */
 export function findStanding(state: JobMachineState, replica: number): Attempt | undefined {
   return state.attempts.find((attempt) => attempt.replica === replica && isStanding(attempt));
+}
+
+/**
+ * Counts as lost, and may be back: what it gives is judged by its lease (docs/scheduling.md). Only of a lease that was
+ * accepted can anything come.
+ */
+export function mayReturn(attempt: Attempt): boolean {
+  return attempt.state === 'lost' && attempt.isAccepted;
 }
 
 export interface AttemptCounts {

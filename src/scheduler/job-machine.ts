@@ -21,6 +21,7 @@ import {
   listLine,
   listOpenReplicas,
   listOtherMakers,
+  mayReturn,
 } from './job-machine-state.ts';
 
 export const REJECTIONS = {
@@ -49,6 +50,7 @@ export const REJECTIONS = {
   SET_FIXED: 'the set of commitments is fixed',
   BAD_SET: 'the set must hold exactly the commitments of all replicas that stand, and at least a quorum',
   SET_OPEN: 'the set of commitments is not fixed',
+  NOT_LOST: 'the attempt does not count as lost',
   NOT_IN_SET: 'the attempt is not committed in the set',
   QUORUM_MISSING: 'fewer equal results than the quorum',
   BAD_AGREEMENT:
@@ -89,17 +91,19 @@ function deriveKind(state: ActiveJob): ActiveJob {
   return kind === state.kind ? state : { ...state, kind };
 }
 
-type AttemptEvent = Exclude<Extract<JobMachineEvent, { lease: LeaseId }>, { kind: 'lease-issued' }>;
+type AttemptEvent = Exclude<Extract<JobMachineEvent, { lease: LeaseId }>, { kind: 'lease-issued' | 'returned' }>;
 type WholeJobEvent = Exclude<JobMachineEvent, AttemptEvent>;
 
 function isAboutAttempt(event: JobMachineEvent): event is AttemptEvent {
-  return 'lease' in event && event.kind !== 'lease-issued';
+  return 'lease' in event && event.kind !== 'lease-issued' && event.kind !== 'returned';
 }
 
 function transitionJob(state: ActiveJob, event: WholeJobEvent): Outcome {
   switch (event.kind) {
     case 'lease-issued':
       return issueLease(state, event);
+    case 'returned':
+      return takeBack(state, event);
     case 'set-fixed':
       return fixSet(state, event);
     case 'reveal-begun':
@@ -174,6 +178,34 @@ function issueLease(state: ActiveJob, event: JobMachineEventOf<'lease-issued'>):
   return { ...state, attempts: [...state.attempts, attempt] };
 }
 
+/**
+ * A partition is not the provider's death (design section 6): who comes back with its lease unbroken takes up its replica
+ * again, unless another attempt has given a result for it.
+ */
+function takeBack(state: ActiveJob, event: JobMachineEventOf<'returned'>): Outcome {
+  const attempt = findAttempt(state, event.lease);
+  if (attempt === undefined) return reject('UNKNOWN_LEASE');
+  if (!mayReturn(attempt)) return reject('NOT_LOST');
+  if (state.desired === 'cancel') return reject('NOT_DESIRED');
+  if (state.set !== null) return reject('SET_FIXED');
+  if (isAbandoned(state, attempt.replica)) return reject('NO_SUCH_REPLICA');
+  const standing = findStanding(state, attempt.replica);
+  const isReplaced = standing !== undefined && standing.lease === event.replaces && isRunning(standing);
+  if (standing !== undefined && !isReplaced) return reject('REPLICA_OCCUPIED');
+  const others = listOtherMakers(state, attempt.replica);
+  if (listLine(state, attempt.lease).some(({ provider }) => others.has(provider))) return reject('PROVIDER_OCCUPIED');
+  const isOther = (other: Attempt): boolean => other !== standing && other.instrumenter !== attempt.instrumenter;
+  if (state.attempts.filter(isStanding).some(isOther)) return reject('OTHER_INSTRUMENTER');
+  const ended = { code: 'SUPERSEDED', reason: 'the attempt that it replaced came back', isCounted: false };
+  const attempts = state.attempts.map((other) => {
+    if (other === attempt) return { ...attempt, ...REVIVED, leaseEndsAtMs: event.leaseEndsAtMs };
+    return other === standing ? endAttempt(other, 'cancelled', ended) : other;
+  });
+  return { ...state, attempts };
+}
+
+const REVIVED = { state: 'running', end: null, isPauseAsked: false } as const;
+
 function fixSet(state: ActiveJob, event: JobMachineEventOf<'set-fixed'>): Outcome {
   if (!state.facts.commitReveal) return reject('NO_COMMITMENTS');
   if (state.desired === 'cancel') return reject('NOT_DESIRED');
@@ -231,7 +263,12 @@ function finishCancel(state: ActiveJob, event: JobMachineEventOf<'job-cancelled'
 
 function expire(state: ActiveJob, event: JobMachineEventOf<'deadline-passed'>): Outcome {
   if (event.atMs < state.facts.deadlineMs) return reject('DEADLINE_AHEAD');
-  const failure = { code: 'JOB_DEADLINE', message: 'its deadline passed before it had a result' };
+  const unkept = state.attempts.findLast((attempt) => attempt.end?.code === 'RESULT_NOT_KEPT');
+  const reason = unkept?.end ? `; of ${unkept.provider}: ${unkept.end.reason}` : '';
+  const failure = {
+    code: 'JOB_DEADLINE',
+    message: `its deadline passed before it had a result${reason}`.slice(0, 500),
+  };
   return end(state, { kind: 'expired', endedAtMs: event.atMs, acceptedRoot: null, failure });
 }
 
@@ -290,7 +327,13 @@ function changeRunning(state: ActiveJob, attempt: Attempt, event: RunningEvent):
   switch (event.kind) {
     case 'accepted':
       if (attempt.isAccepted) return reject('ALREADY_ACCEPTED');
-      return { ...attempt, isAccepted: true, state: 'leased', leaseEndsAtMs: event.leaseEndsAtMs };
+      return {
+        ...attempt,
+        isAccepted: true,
+        state: 'leased',
+        leaseEndsAtMs: event.leaseEndsAtMs,
+        ...readPromise(event),
+      };
     case 'phase':
       if (!attempt.isAccepted) return reject('NOT_ACCEPTED');
       return { ...attempt, state: event.phase === 'running' || event.phase === 'finished' ? 'running' : 'queued' };
@@ -315,6 +358,10 @@ function changeRunning(state: ActiveJob, attempt: Attempt, event: RunningEvent):
     default:
       return event satisfies never;
   }
+}
+
+function readPromise({ resultsKeptForMs }: JobMachineEventOf<'accepted'>): Pick<Attempt, 'resultsKeptForMs'> {
+  return resultsKeptForMs === undefined ? {} : { resultsKeptForMs };
 }
 
 function renew(attempt: Attempt, event: JobMachineEventOf<'progress'>): Attempt | Rejection {

@@ -35,6 +35,7 @@ const attemptViewSchema = z.strictObject({
   state: z.enum(ATTEMPT_STATES),
   leasedAtMs: unixMsSchema,
   leaseEndsAtMs: unixMsSchema,
+  resultsKeptForMs: integer.optional(),
   progress: z.strictObject({ fuel: integer, step: integer, cpuTimeMs: integer }).nullable(),
   reason: z.string().nullable(),
   checkpoint: z.strictObject({ step: integer, head: z.string(), heldStep: integer.nullable() }).optional(),
@@ -139,7 +140,16 @@ const logEntrySchema = z.strictObject({
 export type LogEntry = z.output<typeof logEntrySchema>;
 
 /** The kinds of signed object that an attempt may have. */
-export const ATTEMPT_OBJECTS = ['lease', 'acceptance', 'progress', 'commitment', 'set-signature', 'receipt'] as const;
+export const ATTEMPT_OBJECTS = [
+  'lease',
+  'acceptance',
+  'progress',
+  'commitment',
+  'set-signature',
+  'receipt',
+  /** A commitment or receipt that came too late to count: evidence of what its provider did, and never paid. */
+  'late',
+] as const;
 export type AttemptObjectKind = (typeof ATTEMPT_OBJECTS)[number];
 export interface AttemptObject {
   readonly lease: LeaseId;

@@ -29,6 +29,7 @@ const TRUSTED_ENDS: readonly string[] = [
   ...ATTEMPT_FAILURES.filter((code) => code !== 'STATE_MISMATCH'),
   'PARTITIONED',
   'LEASE_FORGOTTEN',
+  'RESULT_NOT_KEPT',
   'OVERDUE',
   'SET_VOID',
 ];

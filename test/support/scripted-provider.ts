@@ -39,7 +39,7 @@ export interface Script {
   readonly forge?: readonly string[];
   readonly forger?: Identity;
   readonly offer?: Partial<Offer>;
-  readonly acceptance?: { readonly lease?: LeaseId };
+  readonly acceptance?: { readonly lease?: LeaseId; readonly resultsKeptForMs?: number };
   readonly progress?: Partial<Progress>;
   readonly commitment?: Partial<Commitment>;
   readonly result?: Partial<Result>;

@@ -27,6 +27,9 @@ export const attemptViewSchema = z.strictObject({
   state: z.enum(ATTEMPT_STATES),
   leasedAtMs: unixMsSchema,
   leaseEndsAtMs: unixMsSchema,
+  resultsKeptForMs: wholeNumber('How long after its end the provider keeps the result, ms, as it signed.')
+    .exactOptional()
+    .describe('Absent: it did not say.'),
   progress: z
     .strictObject({ fuel: wholeNumber('Instructions.'), step: wholeNumber('Steps.'), cpuTimeMs: z.number().min(0) })
     .nullable(),

@@ -1,6 +1,6 @@
 import type { Commitment } from '../../domain/commitment.ts';
 import type { LeaseId } from '../../domain/ids.ts';
-import type { Lease } from '../../domain/lease.ts';
+import type { Lease, LeaseAcceptance, Progress } from '../../domain/lease.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
@@ -10,6 +10,9 @@ import { leaseIdOf } from '../object-ids.ts';
 export interface AttemptCase {
   readonly id: LeaseId;
   readonly lease: Signed<Lease>;
+  acceptance: LeaseAcceptance | null;
+  /** The last signed progress that is known, also by what was heard after it counted as lost. */
+  progress: { readonly value: Progress; readonly wire: SignedWire } | null;
   commitment: Signed<Commitment> | null;
   setSignature: SignedWire | null;
   receipt: Signed<Receipt> | null;
@@ -18,5 +21,14 @@ export interface AttemptCase {
 }
 
 export function createAttemptCase(lease: Signed<Lease>): AttemptCase {
-  return { id: leaseIdOf(lease), lease, commitment: null, setSignature: null, receipt: null, inlineBlobs: [] };
+  return {
+    id: leaseIdOf(lease),
+    lease,
+    acceptance: null,
+    progress: null,
+    commitment: null,
+    setSignature: null,
+    receipt: null,
+    inlineBlobs: [],
+  };
 }

@@ -11,12 +11,13 @@ import type { PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import { signObject } from '../../proofs/signed-object.ts';
 import type { BlobGrants } from '../blob-access.ts';
-import { type Attempt, countAttempts, findAttempt, isStanding } from '../job-machine-state.ts';
+import { type Attempt, countAttempts, findAttempt, isEnded, isStanding, mayReturn } from '../job-machine-state.ts';
 import { chooseResumePoint } from '../job-resume.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { type AttemptCase, createAttemptCase } from './attempt-case.ts';
-import { AttemptDriver, type AttemptHooks } from './attempt-driver.ts';
+import { AttemptDriver } from './attempt-driver.ts';
+import type { AttemptHooks } from './attempt-hooks.ts';
 import type { CheckpointBook } from './checkpoint-book.ts';
 import { CheckpointFollower } from './checkpoint-follower.ts';
 import { createLease, describeIssued } from './create-lease.ts';
@@ -59,6 +60,8 @@ export interface AttemptDeskOptions extends Pick<JobRequesterOptions, 'networkId
 interface LiveAttempt {
   readonly driver: AttemptDriver;
   readonly grant: Disposable;
+  /** It counts as lost, and what follows from that is done. */
+  isLost: boolean;
 }
 
 /** Issues the leases of one job, drives their attempts, and lets go of what each of them held. */
@@ -140,7 +143,7 @@ export class AttemptDesk {
   /** Takes up an attempt that ran when the node went down. */
   async resume(attempt: AttemptCase, lastSequence: number): Promise<void> {
     const current = findAttempt(this.#modules.ledger.state, attempt.id);
-    if (current === undefined || !isStanding(current)) return;
+    if (current === undefined || !(isStanding(current) || mayReturn(current))) return;
     if (current.isAccepted) return this.#drive(attempt, { inlineBlobs: [], lastSequence }).resume();
     // Nobody knows whether this lease arrived. A provider runs it once, however often it is sent.
     const inlineBlobs = await this.#modules.inlineBlobs.pick([this.#options.job.value], current.provider);
@@ -165,13 +168,15 @@ export class AttemptDesk {
         onDefect: hooks.onDefect,
         onAccepted: () => inlineBlobs.markSent(from.inlineBlobs, provider),
         onRefused: (refusal) => hooks.onRefused(provider, refusal),
-        onReceipt: (receipt, inline) => hooks.onReceipt(attempt, receipt, inline),
+        onReceipt: (...result) => hooks.onReceipt(attempt, ...result),
       },
     });
     const snapshots = resume === undefined ? [] : [resume.snapshot.blob];
     const blobs = [...listJobBlobs(job.value).map((named) => named.blob), ...snapshots];
-    this.#live.set(attempt.id, { driver, grant: grants.grant(provider, blobs) });
-    standings.begin(provider);
+    const current = findAttempt(this.#modules.ledger.state, attempt.id);
+    const isLost = current !== undefined && mayReturn(current);
+    this.#live.set(attempt.id, { driver, grant: grants.grant(provider, blobs), isLost });
+    if (!isLost) standings.begin(provider);
     return driver;
   }
 
@@ -191,26 +196,71 @@ export class AttemptDesk {
   reap(): void {
     for (const [lease, live] of this.#live) {
       const attempt = findAttempt(this.#modules.ledger.state, lease);
-      if (attempt !== undefined && isStanding(attempt)) continue;
+      if (attempt !== undefined && isStanding(attempt)) {
+        if (live.isLost) this.#modules.standings.begin(attempt.provider);
+        live.isLost = false;
+        continue;
+      }
+      if (attempt !== undefined && live.driver.isAwaited) {
+        if (!live.isLost) this.#lose(attempt, live);
+        continue;
+      }
       this.#live.delete(lease);
       this.#release(live);
-      if (attempt !== undefined) this.#conclude(attempt);
+      if (attempt === undefined) continue;
+      if (!live.isLost) this.#conclude(attempt);
+      else if (isEnded(this.#modules.ledger.state)) this.#dismiss(attempt);
     }
   }
 
-  #conclude({ provider, lease, end, state, isAccepted }: Attempt): void {
-    if (end === null) return;
-    const { standings, metrics, inlineBlobs, notices, keeper } = this.#modules;
-    keeper.end(lease, state === 'paused' || state === 'lost' ? state : 'failed');
+  /** The job has ended without it: it need not go on, if it still does. */
+  #dismiss({ provider, lease }: Attempt): void {
+    void this.#modules.notices.cancel(provider, lease, 'the job has ended without it');
+  }
+
+  /** It may be back: who cannot be reached is not told to stop, who can be is, and then nothing more comes of it. */
+  #lose(attempt: Attempt, live: LiveAttempt): void {
+    live.isLost = true;
+    this.#account(attempt);
+    if (attempt.end?.code === 'PARTITIONED') return;
+    const { provider, lease, end } = attempt;
+    void this.#modules.notices.cancel(provider, lease, end?.reason ?? '').then((isConfirmed) => {
+      if (isConfirmed && this.#live.get(lease) === live && !this.#isStopped) live.driver.settle();
+    });
+  }
+
+  /** It may still have an attempt of this job: that is to be heard of before it is given another. */
+  isAwaiting(provider: PeerKey): boolean {
+    return [...this.#live].some(
+      ([lease, { driver }]) =>
+        driver.isAwaited && findAttempt(this.#modules.ledger.state, lease)?.provider === provider,
+    );
+  }
+
+  /** Attempts that ran when this node went down, of which nobody knows yet what they gave. */
+  get hasUnheard(): boolean {
+    return [...this.#live.values()].some(({ driver }) => driver.isUnheard);
+  }
+
+  #conclude(attempt: Attempt): void {
+    const { provider, lease, end, state } = attempt;
+    this.#account(attempt);
     // It keeps its pages, which may still be fetched and gone on from.
+    if (end === null || state === 'paused') return;
+    const isTold = wasRefused(attempt) || end.code === 'CANCELLED';
+    if (!isTold) void this.#modules.notices.cancel(provider, lease, end.reason);
+  }
+
+  #account(attempt: Attempt): void {
+    const { provider, lease, end, state } = attempt;
+    if (end === null) return;
+    const { standings, metrics, inlineBlobs, keeper } = this.#modules;
+    keeper.end(lease, state === 'paused' || state === 'lost' ? state : 'failed');
     if (state === 'paused') return standings.end(provider, 'neutral');
-    const wasRefused = !isAccepted && end.code in REFUSALS;
-    const isBlameless = wasRefused || state === 'cancelled' || end.code === 'SET_VOID';
+    const isBlameless = wasRefused(attempt) || state === 'cancelled' || end.code === 'SET_VOID';
     standings.end(provider, isBlameless ? 'neutral' : 'failed');
     metrics.attemptsFailed.increment({ code: end.code });
     inlineBlobs.forget(this.#options.job.value, provider);
-    const isTold = state === 'cancelled' && end.code !== 'JOB_ENDED';
-    if (!wasRefused && !isTold) void notices.cancel(provider, lease, end.reason);
   }
 
   /** The job has ended: those whose result it has may drop theirs. */
@@ -237,4 +287,8 @@ export class AttemptDesk {
     driver.stop();
     grant[Symbol.dispose]();
   }
+}
+
+function wasRefused({ isAccepted, end }: Attempt): boolean {
+  return !isAccepted && end !== null && end.code in REFUSALS;
 }

@@ -2,7 +2,6 @@ import { UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { AttemptEvent, InlineBlob, JobRequest, JobResponse, SequencedEvent } from '../../domain/messages.ts';
 import type { Receipt } from '../../domain/receipt.ts';
-import type { Refusal } from '../../domain/refusal.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
@@ -11,13 +10,17 @@ import type { PeerTransport } from '../../network/interface.ts';
 import { packSigned } from '../../proofs/signed-object.ts';
 import { ACCEPT_TIMEOUT_MS, OVERDUE_GRACE_MS, REATTACH_BACKOFF_MS } from '../constants.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import { type Attempt, findAttempt, isEnded, isRunning, isStanding } from '../job-machine-state.ts';
+import { type Attempt, isEnded, isRunning, isStanding } from '../job-machine-state.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { AttemptCase } from './attempt-case.ts';
+import { AttemptCourse } from './attempt-course.ts';
+import type { AttemptHooks } from './attempt-hooks.ts';
 import { sleep } from './backoff.ts';
 import type { CheckpointFollower } from './checkpoint-follower.ts';
+import { explainForgotten } from './explain-forgotten.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
+import { FINISHED_AFTER_LEASE } from './judge-lateness.ts';
 import { OwnFault } from './own-fault.ts';
 import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyCommitment, verifyProgress } from './verify-attempt.ts';
@@ -29,17 +32,6 @@ export interface AttemptDriverModules {
   readonly ledger: JobLedger;
   readonly log: JobLog;
   readonly metrics: Pick<RequesterMetrics, 'peerFaults' | 'checkpointsReceived'>;
-}
-
-/** What the job must hear of its attempt; all else goes through the ledger. */
-export interface AttemptHooks {
-  /** The attempt changed in the ledger. */
-  readonly onChange: () => void;
-  readonly onAccepted: () => void;
-  readonly onRefused: (refusal: Refusal) => void;
-  readonly onReceipt: (receipt: Signed<Receipt>, inlineBlobs: readonly InlineBlob[]) => void;
-  /** Our own store or invariants failed: nothing that a provider can cause. */
-  readonly onDefect: (error: unknown) => void;
 }
 
 export interface AttemptDriverOptions {
@@ -57,13 +49,15 @@ export interface AttemptDriverOptions {
 
 /**
  * Follows one attempt from its lease to its commitment or receipt: verifies what is signed, renews the lease on
- * progress, attaches again when the stream drops, and ends the attempt when its lease does.
+ * progress, attaches again when the stream drops, and has it count as lost when its lease ends. It listens on while the job
+ * is open: who was cut off and is back is judged by its lease, not by luck (docs/scheduling.md).
  */
 export class AttemptDriver {
   readonly #modules: AttemptDriverModules;
   readonly #options: AttemptDriverOptions;
   readonly #controller = new AbortController();
   readonly #steps: TokenBucket;
+  readonly #course: AttemptCourse;
   #lastSequence: number;
   /** Sequence of the last signed progress that this driver heard. */
   #lastProgress = 0;
@@ -74,6 +68,7 @@ export class AttemptDriver {
   constructor(modules: AttemptDriverModules, options: AttemptDriverOptions) {
     this.#modules = modules;
     this.#options = options;
+    this.#course = new AttemptCourse(modules, options.attempt);
     this.#lastSequence = options.lastSequence;
     this.#steps = createStepBucket(options.attempt.lease.value, modules.clock);
   }
@@ -94,7 +89,24 @@ export class AttemptDriver {
   /** Follows an attempt that was accepted before a restart. */
   resume(): void {
     this.#patientUntilMs = this.#modules.clock.nowMs() + this.#lease.value.durationMs;
+    this.#course.expectNews();
     this.#run(this.#attachRequest());
+  }
+
+  /** Counts as lost, and may still bring a result. */
+  get isAwaited(): boolean {
+    return this.#course.isAwaited;
+  }
+
+  /** It ran when this node went down, and nobody has heard yet what became of it. */
+  get isUnheard(): boolean {
+    return !this.#isHeard && this.#course.isUnheard;
+  }
+
+  /** Nothing more is expected of an attempt that counts as lost. */
+  settle(): void {
+    this.#course.settle();
+    this.#options.hooks.onChange();
   }
 
   stop(): void {
@@ -115,13 +127,14 @@ export class AttemptDriver {
   }
 
   get #attempt(): Attempt | undefined {
-    return findAttempt(this.#modules.ledger.state, this.#options.attempt.id);
+    return this.#course.attempt;
   }
 
   /** True once there is nothing more to hear on the stream. */
   get #isHeard(): boolean {
     const attempt = this.#attempt;
-    return isEnded(this.#modules.ledger.state) || attempt === undefined || !isRunning(attempt);
+    const isEnd = isEnded(this.#modules.ledger.state);
+    return isEnd || attempt === undefined || !(isRunning(attempt) || this.isAwaited);
   }
 
   #attachRequest(): JobRequest {
@@ -156,7 +169,8 @@ export class AttemptDriver {
       for await (const response of this.#modules.transport.stream(provider, 'job', request, { signal, timeoutMs })) {
         await this.#handle(response);
         const attempt = this.#attempt;
-        if (attempt === undefined || !isStanding(attempt) || attempt.state === 'revealed') break;
+        if (attempt === undefined || attempt.state === 'revealed') break;
+        if (!isStanding(attempt) && !this.isAwaited) break;
       }
       return 'the stream ended before the attempt did';
     } catch (error) {
@@ -186,7 +200,7 @@ export class AttemptDriver {
         this.#options.checkpoints?.flush().catch(this.#options.hooks.onDefect);
         return void this.#modules.log.flush().catch(this.#options.hooks.onDefect);
       case 'unknown-lease':
-        return this.#fail('LEASE_FORGOTTEN', 'it does not know the lease any more', true);
+        return this.#forget();
       case 'done':
         return;
       case 'receipts':
@@ -203,7 +217,10 @@ export class AttemptDriver {
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
     const [acceptance] = checked.value;
     if (acceptance === undefined) return;
-    const event = { kind: 'accepted', ...this.#now(), leaseEndsAtMs: this.#computeLeaseEnd() } as const;
+    const { resultsKeptForMs } = acceptance.value;
+    const promise = resultsKeptForMs === undefined ? {} : { resultsKeptForMs };
+    this.#options.attempt.acceptance = acceptance.value;
+    const event = { kind: 'accepted', ...this.#now(), leaseEndsAtMs: this.#computeLeaseEnd(), ...promise } as const;
     this.#apply(event, { objects: [{ lease: event.lease, kind: 'acceptance', wire: acceptance.wire }] });
     this.#options.hooks.onAccepted();
   }
@@ -248,12 +265,14 @@ export class AttemptDriver {
   async #renew(wire: SignedWire): Promise<void> {
     const checked = await verifyProgress(wire, this.#lease, this.#lastProgress);
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
-    const { sequence, fuel, step, cpuTimeMs } = checked.value;
+    const { sequence, fuel, step, cpuTimeMs, atMs } = checked.value;
     this.#lastProgress = sequence;
     // Heard before a restart and sent again because it was asked for: it renews nothing.
-    if (sequence <= (this.#attempt?.progress?.sequence ?? 0)) return;
-    const leaseEndsAtMs = this.#computeLeaseEnd();
+    if (sequence <= (this.#options.attempt.progress?.value.sequence ?? 0)) return;
+    this.#options.attempt.progress = { value: checked.value, wire };
     const now = this.#now();
+    const leaseEndsAtMs = this.#course.renew(atMs);
+    if (this.isAwaited) return this.#takeUpAgain(leaseEndsAtMs);
     this.#apply(
       { kind: 'progress', ...now, sequence, fuel, step, cpuTimeMs, leaseEndsAtMs },
       { objects: [{ lease: now.lease, kind: 'progress', wire }] },
@@ -271,9 +290,19 @@ export class AttemptDriver {
   async #commit(wire: SignedWire): Promise<void> {
     const checked = await verifyCommitment(wire, this.#lease);
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
-    this.#options.attempt.commitment = checked.value;
+    if (await this.#isTooLate(checked.value.value.committedAtMs, wire)) return;
     const now = this.#now();
-    this.#apply({ kind: 'committed', ...now }, { objects: [{ lease: now.lease, kind: 'commitment', wire }] });
+    const { before, objects } = this.#course.describeReturn();
+    const isBack = before.length > 0;
+    const { attempt } = this.#options;
+    const known = attempt.commitment;
+    attempt.commitment = checked.value;
+    const events = [...before, { kind: 'committed', ...now } as const];
+    const extras = { objects: [...objects, { lease: now.lease, kind: 'commitment' as const, wire }] };
+    if (this.#applyAll(events, extras) || !isBack) return;
+    attempt.commitment = known;
+    await this.#course.keepLate(wire);
+    this.settle();
   }
 
   /** A receipt on the stream: the result where nothing is committed to, else only the end of a failed attempt. */
@@ -285,7 +314,28 @@ export class AttemptDriver {
     const { outcome } = checked.value.value.result;
     if (outcome.kind === 'attempt-failed') return this.#endUnfinished(outcome);
     if (attempt.lease.value.commitReveal) return this.#blame('REVEALED_EARLY', 'it revealed before it committed');
-    this.#options.hooks.onReceipt(checked.value, inlineBlobs);
+    if (await this.#isTooLate(checked.value.value.finishedAtMs, wire)) return;
+    this.#options.hooks.onReceipt(checked.value, inlineBlobs, this.#course.describeReturn());
+  }
+
+  /** What came too late is kept, and never counts. */
+  async #isTooLate(finishedAtMs: number, wire: SignedWire): Promise<boolean> {
+    const lateness = this.#course.findLateness(finishedAtMs);
+    if (lateness === undefined) return false;
+    await this.#course.keepLate(wire);
+    this.#fail(FINISHED_AFTER_LEASE, lateness, true);
+    return true;
+  }
+
+  #takeUpAgain(leaseEndsAtMs: UnixMs): void {
+    const taken = this.#course.describeTakeUp(leaseEndsAtMs);
+    if (taken !== undefined && this.#applyAll(taken.before, { objects: taken.objects })) this.#watchLease();
+  }
+
+  #forget(): void {
+    const { acceptance, progress } = this.#options.attempt;
+    const { code, reason } = explainForgotten({ acceptance, progress }, this.#modules.clock.nowMs());
+    this.#fail(code, reason, true);
   }
 
   /** A pause that nobody asked for is a failure like any other. */
@@ -314,10 +364,10 @@ export class AttemptDriver {
     const { wallTimeMs } = this.#options.job.value.resources;
     const overdueAtMs = attempt.leasedAtMs + wallTimeMs + OVERDUE_GRACE_MS + 2 * this.#lease.value.durationMs;
     const isPatient = nowMs < this.#patientUntilMs;
+    if (!isPatient && nowMs >= attempt.leaseEndsAtMs) return this.#apply({ kind: 'lease-expired', ...this.#now() });
     if (!isPatient && nowMs >= overdueAtMs) {
       return this.#fail('OVERDUE', 'it renews its lease beyond the time limit', true);
     }
-    if (!isPatient && nowMs >= attempt.leaseEndsAtMs) return this.#apply({ kind: 'lease-expired', ...this.#now() });
     const delayMs = Math.max(this.#patientUntilMs, Math.min(attempt.leaseEndsAtMs, overdueAtMs)) - nowMs;
     this.#timer = this.#modules.clock.schedule(delayMs, () => this.#watchLease());
   }
@@ -329,13 +379,19 @@ export class AttemptDriver {
   }
 
   #fail(code: string, reason: string, isCounted: boolean): void {
+    if (this.isAwaited) return this.settle();
     this.#apply({ kind: 'attempt-failed', ...this.#now(), code, reason: reason.slice(0, 300), isCounted });
   }
 
   #apply(event: JobMachineEvent, extras: LedgerExtras = {}): void {
-    const applied = this.#modules.ledger.apply(event, extras);
-    if (applied.kind === 'rejected') return;
+    this.#applyAll([event], extras);
+  }
+
+  #applyAll(events: readonly JobMachineEvent[], extras: LedgerExtras): boolean {
+    const applied = this.#modules.ledger.applyAll(events, extras);
+    if (applied.kind === 'rejected') return false;
     applied.persisted.catch(this.#options.hooks.onDefect);
     this.#options.hooks.onChange();
+    return true;
   }
 }

@@ -21,6 +21,7 @@ const IS_DURABLE = {
   unreachable: false,
   reattached: false,
   'lease-expired': false,
+  returned: true,
   committed: true,
   'set-fixed': true,
   'reveal-begun': true,
@@ -84,10 +85,22 @@ export class JobLedger {
 
   /** Synchronous but for the write: effects outside this process wait for `persisted`. */
   apply(event: JobMachineEvent, extras: LedgerExtras = {}): Applied {
-    const prepared = this.prepare([event], extras);
+    return this.applyAll([event], extras);
+  }
+
+  /** Takes all events or none, as one entry of the history. */
+  applyAll(events: readonly JobMachineEvent[], extras: LedgerExtras = {}): Applied {
+    const prepared = this.prepare(events, extras);
     if (prepared.kind === 'rejected') return prepared;
-    const persisted = this.#modules.store.append([prepared.write], { durable: IS_DURABLE[event.kind] });
+    const durable = events.some(({ kind }) => IS_DURABLE[kind]);
+    const persisted = this.#modules.store.append([prepared.write], { durable });
     return { kind: 'applied', persisted: persisted.then(prepared.publish) };
+  }
+
+  /** Objects that change nothing of the job: evidence. Durable when it resolves. */
+  async keep(objects: readonly AttemptObject[]): Promise<void> {
+    const write = { job: this.job, sequence: this.#sequence, events: [], objects };
+    await this.#modules.store.append([write], { durable: true });
   }
 
   /**

@@ -91,18 +91,17 @@ export class JobRequester implements RequesterService {
     this.batches = this.#createBatches();
   }
 
-  #createCarrier(): BatchRunner {
+  /** What carries jobs, alone or many together, is made of these. */
+  get #parts() {
     const { identity, network, ...modules } = this.#modules;
+    const own = { store: this.#store, hub: this.#hub, logger: this.#logger, metrics: this.#metrics };
+    return { ...modules, ...network, ...this.#shared, ...own, signer: identity };
+  }
+
+  #createCarrier(): BatchRunner {
     return new BatchRunner(
       {
-        ...modules,
-        ...network,
-        ...this.#shared,
-        signer: identity,
-        store: this.#store,
-        hub: this.#hub,
-        logger: this.#logger,
-        metrics: this.#metrics,
+        ...this.#parts,
         createLog: ({ id, job }) => this.#createLog(id, job.value),
         onEnded: (members) => {
           for (const { view } of members) this.#end(view);
@@ -323,21 +322,13 @@ export class JobRequester implements RequesterService {
   }
 
   #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {
-    const { identity, network, ...modules } = this.#modules;
     const job = jobIdOf(options.job);
     const run = new JobRun(
       {
-        ...modules,
-        ...network,
-        ...this.#shared,
-        blobs: sealStore(options.job.value, modules.blobs),
-        transfers: sealTransfers(options.job.value, modules.transfers),
-        signer: identity,
-        store: this.#store,
+        ...this.#parts,
+        blobs: sealStore(options.job.value, this.#modules.blobs),
+        transfers: sealTransfers(options.job.value, this.#modules.transfers),
         checkpoints: this.#stores.checkpoints,
-        hub: this.#hub,
-        logger: this.#logger,
-        metrics: this.#metrics,
         onEnded: (view) => this.#end(view),
         onHalted: (error) => this.#halt(job, error),
       },

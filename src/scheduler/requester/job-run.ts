@@ -1,26 +1,19 @@
-import { type LeaseId, type PeerKey, UnixMs } from '../../domain/ids.ts';
+import { type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Offer } from '../../domain/offer.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { DaemonError, describeError } from '../../lib/errors.ts';
-import { DEADLINE_RECHECK_MS } from '../constants.ts';
 import { SchedulerError, type SchedulerErrorInfo } from '../errors.ts';
 import type { JobView } from '../interface.ts';
 import { type Decision, decide, isProviderExcluded } from '../job-decision.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import {
-  type EndedJob,
-  findAttempt,
-  isEnded,
-  isStanding,
-  type JobMachineState,
-  listOpenReplicas,
-} from '../job-machine-state.ts';
+import { type EndedJob, isEnded, isStanding, type JobMachineState, listOpenReplicas } from '../job-machine-state.ts';
 import type { EndRecord } from '../job-records.ts';
 import { chooseReplica, listPreferred } from '../job-resume.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { AttemptCase } from './attempt-case.ts';
+import type { ReturnExtras } from './attempt-course.ts';
 import type { LedgerExtras } from './job-ledger.ts';
 import { createJobRunParts, type JobRunModules, type JobRunOptions, type JobRunParts } from './job-run-parts.ts';
 import { type SummarizeCheckpoints, viewJob, viewResult } from './job-view.ts';
@@ -28,7 +21,15 @@ import { judge } from './judge.ts';
 import { type AcceptedJudgement, describeConclusion } from './judgement.ts';
 import { listMissingReplicas } from './missing-replicas.ts';
 import { describeSearch, OfferSearch, type SearchReport } from './offer-search.ts';
+import { listPausing } from './pause-asks.ts';
 import type { ChainFault } from './result-chains.ts';
+import { RunTimers } from './run-timers.ts';
+
+interface Received {
+  readonly attempt: AttemptCase;
+  readonly receipt: Signed<Receipt>;
+  readonly inlineBlobs: AttemptCase['inlineBlobs'];
+}
 
 /** One active job: carries out what `decide` says until it has ended. */
 export class JobRun {
@@ -39,8 +40,7 @@ export class JobRun {
   readonly #search: OfferSearch;
   readonly #controller = new AbortController();
   #accepted: AcceptedJudgement | null = null;
-  #deadlineTimer: Disposable | undefined;
-  #graceTimer: Disposable | undefined;
+  readonly #timers: RunTimers;
   /** The long step under way, so that a decision that still stands does not start it twice. */
   #step: Decision['kind'] | undefined;
   #isFinished = false;
@@ -53,11 +53,25 @@ export class JobRun {
       onChange: () => this.#evaluate(),
       onDefect: (error) => this.#halt(error),
       onRefused: (provider, refusal) => this.#search.note(provider, { kind: 'refused', refusal }),
-      onReceipt: (attempt, receipt, inlineBlobs) => this.#receive(attempt, receipt, inlineBlobs),
+      onReceipt: (attempt, receipt, inlineBlobs, extras) => {
+        this.#receive({ attempt, receipt, inlineBlobs }, extras).catch((error: unknown) => this.#halt(error));
+      },
       describeEnd: (ended) => this.#describeEnd(ended),
       signal: this.#controller.signal,
     });
     this.#search = this.#createSearch();
+    this.#timers = this.#createTimers();
+  }
+
+  #createTimers(): RunTimers {
+    return new RunTimers(this.#modules, {
+      deadlineMs: this.job.value.deadlineMs,
+      graceMs: this.#options.replacementGraceMs,
+      isJudging: () => this.#step === 'judge' || this.#step === 'reveal',
+      isCollecting: () => this.#parts.desk.hasUnheard,
+      onDeadline: () => this.#record({ kind: 'deadline-passed', atMs: this.#now() }),
+      onGrace: () => this.#shrink(),
+    });
   }
 
   get state(): JobMachineState {
@@ -74,7 +88,7 @@ export class JobRun {
   }
 
   start(): void {
-    this.#watchDeadline();
+    this.#timers.watchDeadline();
     this.#evaluate();
   }
 
@@ -86,7 +100,7 @@ export class JobRun {
     const attempts = this.state.attempts.filter((attempt) => isStanding(attempt) || attempt.state === 'paused');
     this.#parts.keeper.recover(attempts.map((attempt) => ({ ...attempt, isPaused: attempt.state === 'paused' })));
     this.#evaluate();
-    this.#watchDeadline();
+    this.#timers.watchDeadline();
   }
 
   /** Durable when it resolves; asking for what is wanted already changes nothing. */
@@ -128,7 +142,8 @@ export class JobRun {
   }
 
   #isExcluded(provider: PeerKey): boolean {
-    return this.#parts.desk.isIssuingTo(provider) || isProviderExcluded(this.state, provider);
+    const { desk } = this.#parts;
+    return desk.isIssuingTo(provider) || desk.isAwaiting(provider) || isProviderExcluded(this.state, provider);
   }
 
   #evaluate(): void {
@@ -136,7 +151,7 @@ export class JobRun {
     this.#parts.desk.reap();
     const decision = decide(this.state);
     if (decision.kind !== 'seek') this.#rest();
-    this.#parts.pauses.want(this.#listPausing(decision));
+    this.#parts.pauses.want(listPausing(this.state, decision));
     switch (decision.kind) {
       case 'seek':
         return this.#seek(decision);
@@ -169,8 +184,10 @@ export class JobRun {
   }
 
   #seek(decision: Extract<Decision, { kind: 'seek' }>): void {
+    // Nobody may begin what has to be done already.
+    if (this.#now() >= this.job.value.deadlineMs) return this.#rest();
     const open = this.#listTakeable(decision);
-    this.#watchGrace(decision.canShrink && open.length > 0);
+    this.#timers.watchGrace(decision.canShrink && open.length > 0);
     this.#search.want(open.length);
   }
 
@@ -180,20 +197,10 @@ export class JobRun {
     return replicas.filter((replica) => !desk.isIssuing(replica) && !keeper.isAwaited(replica));
   }
 
-  #listPausing(decision: Decision): ReadonlyMap<LeaseId, PeerKey> {
-    const leases = decision.kind === 'pause' ? decision.leases : [];
-    return new Map(
-      leases.flatMap((lease) => {
-        const attempt = findAttempt(this.state, lease);
-        return attempt === undefined ? [] : [[lease, attempt.provider]];
-      }),
-    );
-  }
-
   /** Nothing is sought now. */
   #rest(): void {
     this.#search.want(0);
-    this.#watchGrace(false);
+    this.#timers.watchGrace(false);
   }
 
   #takeOffer(offer: Signed<Offer>): void {
@@ -215,12 +222,24 @@ export class JobRun {
     if (set !== undefined) this.#record({ kind: 'set-fixed', atMs: this.#now(), leases: [...leases] }, { set });
   }
 
-  #receive(attempt: AttemptCase, receipt: Signed<Receipt>, inlineBlobs: AttemptCase['inlineBlobs']): void {
-    attempt.receipt = receipt;
-    attempt.inlineBlobs = inlineBlobs;
+  /** One that counts as lost and comes too late for its replica is kept, and never counts. */
+  async #receive({ attempt, receipt, inlineBlobs }: Received, { before, objects }: ReturnExtras): Promise<void> {
+    const lease = attempt.id;
     const { outputRoot } = receipt.value;
-    const event = { kind: 'revealed', atMs: this.#now(), lease: attempt.id, outputRoot } as const;
-    this.#record(event, { objects: [{ lease: attempt.id, kind: 'receipt', wire: receipt.wire }] });
+    const known = { receipt: attempt.receipt, inlineBlobs: attempt.inlineBlobs };
+    Object.assign(attempt, { receipt, inlineBlobs });
+    const applied = this.#parts.ledger.applyAll(
+      [...before, { kind: 'revealed', atMs: this.#now(), lease, outputRoot }],
+      {
+        objects: [...objects, { lease, kind: 'receipt', wire: receipt.wire }],
+      },
+    );
+    if (applied.kind === 'applied') {
+      this.#evaluate();
+      return await applied.persisted;
+    }
+    Object.assign(attempt, known);
+    if (before.length > 0) await this.#parts.ledger.keep([{ lease, kind: 'late', wire: receipt.wire }]);
   }
 
   async #revealAndJudge(): Promise<void> {
@@ -302,29 +321,6 @@ export class JobRun {
     this.#record({ kind: 'job-failed', atMs: this.#now(), code: info.code, message });
   }
 
-  #watchDeadline(): void {
-    this.#deadlineTimer?.[Symbol.dispose]();
-    if (this.#isFinished) return;
-    const delayMs = this.job.value.deadlineMs - this.#modules.clock.nowMs();
-    // A result that came in time is not thrown away while its files are still under way.
-    const isJudging = this.#step === 'judge' || this.#step === 'reveal';
-    if (delayMs <= 0 && !isJudging) return this.#record({ kind: 'deadline-passed', atMs: this.#now() });
-    const nextMs = delayMs <= 0 ? DEADLINE_RECHECK_MS : delayMs;
-    this.#deadlineTimer = this.#modules.clock.schedule(nextMs, () => this.#watchDeadline());
-  }
-
-  #watchGrace(isNeeded: boolean): void {
-    if (!isNeeded) {
-      this.#graceTimer?.[Symbol.dispose]();
-      this.#graceTimer = undefined;
-      return;
-    }
-    this.#graceTimer ??= this.#modules.clock.schedule(this.#options.replacementGraceMs, () => {
-      this.#graceTimer = undefined;
-      this.#shrink();
-    });
-  }
-
   /** Commit, then reveal (design section 7): k shrinks by the replicas that nobody took in time. */
   #shrink(): void {
     const decision = decide(this.state);
@@ -358,8 +354,7 @@ export class JobRun {
 
   /** Timers, searches and steps; the attempts are let go of once the end is on disk. */
   #release(): void {
-    this.#deadlineTimer?.[Symbol.dispose]();
-    this.#watchGrace(false);
+    this.#timers.stop();
     this.#search.stop();
     this.#parts.pauses.want(new Map());
     this.#controller.abort();

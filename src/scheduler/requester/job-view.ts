@@ -15,6 +15,7 @@ const NO_CHECKPOINTS: SummarizeCheckpoints = () => ({});
 
 export function viewAttempt(attempt: Attempt, summarize: SummarizeCheckpoints = NO_CHECKPOINTS): AttemptView {
   const { lease, provider, replica, state, leasedAtMs, leaseEndsAtMs, progress, end, resumedFrom } = attempt;
+  const { resultsKeptForMs } = attempt;
   return {
     lease,
     provider,
@@ -23,6 +24,7 @@ export function viewAttempt(attempt: Attempt, summarize: SummarizeCheckpoints = 
     state,
     leasedAtMs,
     leaseEndsAtMs,
+    ...(resultsKeptForMs === undefined ? {} : { resultsKeptForMs }),
     progress: progress && { fuel: progress.fuel, step: progress.step, cpuTimeMs: progress.cpuTimeMs },
     reason: end && `${end.code}: ${end.reason}`,
     ...summarize(lease),

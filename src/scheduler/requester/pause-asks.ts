@@ -1,6 +1,8 @@
 import type { LeaseId, PeerKey } from '../../domain/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { PAUSE_REPEAT_MS } from '../constants.ts';
+import type { Decision } from '../job-decision.ts';
+import { findAttempt, type JobMachineState } from '../job-machine-state.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 
 /**
@@ -38,4 +40,15 @@ export class PauseAsks {
     const timer = this.#modules.clock.schedule(delayMs, () => void this.#ask(lease, provider));
     this.#asked.set(lease, timer);
   }
+}
+
+/** The attempts that a decision has stop, with their providers. */
+export function listPausing(state: JobMachineState, decision: Decision): ReadonlyMap<LeaseId, PeerKey> {
+  const leases = decision.kind === 'pause' ? decision.leases : [];
+  return new Map(
+    leases.flatMap((lease) => {
+      const attempt = findAttempt(state, lease);
+      return attempt === undefined ? [] : [[lease, attempt.provider]];
+    }),
+  );
 }

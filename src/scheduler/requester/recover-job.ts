@@ -2,7 +2,7 @@ import type { Checkpoint } from '../../domain/checkpoint.ts';
 import { COMMITMENT } from '../../domain/commitment.ts';
 import type { JobId, LeaseId, PeerKey } from '../../domain/ids.ts';
 import { JOB, type Job } from '../../domain/job.ts';
-import { LEASE } from '../../domain/lease.ts';
+import { LEASE, LEASE_ACCEPTANCE, PROGRESS } from '../../domain/lease.ts';
 import { RECEIPT } from '../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
@@ -69,6 +69,16 @@ async function recoverCase(key: string, objects: readonly AttemptObject[]): Prom
   const lease = await openStored(`${key}/lease`, () => openSigned(LEASE, leaseWire));
   const attempt = createAttemptCase(lease);
   const { provider } = lease.value;
+  const acceptance = find('acceptance');
+  if (acceptance !== undefined) {
+    const opened = await openStored(`${key}/acceptance`, () => openSigned(LEASE_ACCEPTANCE, acceptance, provider));
+    attempt.acceptance = opened.value;
+  }
+  const progress = find('progress');
+  if (progress !== undefined) {
+    const opened = await openStored(`${key}/progress`, () => openSigned(PROGRESS, progress, provider));
+    attempt.progress = { value: opened.value, wire: progress };
+  }
   const commitment = find('commitment');
   if (commitment !== undefined) {
     attempt.commitment = await openStored(`${key}/commitment`, () => openSigned(COMMITMENT, commitment, provider));

@@ -244,7 +244,10 @@ describe('restart', () => {
     await before.leased(provider);
     await settleTasks();
     await before.requester.stop();
-    await before.clock.advance(PARAMETERS.leaseDurationMs + 1_000);
+    for (let sequence = 1; sequence <= 8; sequence += 1) {
+      await before.clock.advance(PARAMETERS.leaseDurationMs / 2);
+      await provider.progress(provider.only, sequence);
+    }
     const after = await before.restart();
     await settleTasks();
     await provider.finish(provider.only);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { CRASHES_CODEC } from '../../../../src/scheduler/provider/leases/poison-jobs.ts';
 import { MemoryDisk } from '../../../support/memory-disk.ts';
 import { HeapBlobStore } from '../../../support/provider-blobs.ts';
 import {
@@ -35,8 +36,7 @@ async function liveUntil(rig: ProviderRig, step: number, change: Restart = {}): 
 
 /** Jobs with a crash to their name; a death that was forgiven is noted too. */
 const countJobs = (rig: ProviderRig): number =>
-  [...rig.database.rows('poison-jobs').values()].filter((row) => JSON.parse(new TextDecoder().decode(row)).crashes > 0)
-    .length;
+  [...rig.database.rows('poison-jobs').values()].filter((row) => CRASHES_CODEC.decode(row).crashes > 0).length;
 
 async function assertQuarantined({ requester, work, lease }: Disturbed, rig: ProviderRig): Promise<void> {
   const { runs } = await restart({ rig });
