@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdtemp, rename, rm, stat } from 'node:fs/promises';
+import { chmod, lstat, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
 import { createConnection, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { describeError } from '../lib/errors.ts';
@@ -7,6 +7,10 @@ import { systemErrorCode } from '../lib/system-error.ts';
 import { MAX_SOCKET_PATH_BYTES, PROBE_TIMEOUT_MS } from './constants.ts';
 import { RpcError } from './errors.ts';
 
+/** A socket is born in such a folder, which lasts for milliseconds. */
+const NURSERY_PREFIX = '.s';
+const NURSERY = /^\.s[A-Za-z0-9]{6}$/;
+const NURSERY_MAX_AGE_MS = 10 * 60_000;
 const OWNER_ONLY_SOCKET = 0o600;
 const OWNER_ONLY_FOLDER = 0o700;
 /** Write for group and others, and the bit that stops them from renaming what is not theirs. */
@@ -26,8 +30,9 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
   });
   await assertSafeFolder(folder);
   await assertNotInUse(path);
-  const nursery = await mkdtemp(join(folder, '.s'));
+  const nursery = await mkdtemp(join(folder, NURSERY_PREFIX));
   try {
+    await removeAbandonedNurseries(folder, nursery);
     const birthplace = join(nursery, 's');
     assertFits(path, path);
     assertFits(birthplace, path);
@@ -36,6 +41,18 @@ export async function listenPrivately(server: Server, path: string): Promise<voi
     await rename(birthplace, path);
   } finally {
     await rm(nursery, { recursive: true, force: true });
+  }
+}
+
+/** Of daemons that were killed between making one and removing it. */
+async function removeAbandonedNurseries(folder: string, own: string): Promise<void> {
+  const { mtimeMs } = await stat(own);
+  for (const name of await readdir(folder)) {
+    if (!NURSERY.test(name)) continue;
+    const path = join(folder, name);
+    const found = await lstat(path).catch(() => undefined);
+    const isOld = found !== undefined && mtimeMs - found.mtimeMs > NURSERY_MAX_AGE_MS;
+    if (isOld && found.isDirectory()) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -31,7 +31,3 @@ export const NAMESPACES = {
 } as const satisfies Record<string, string>;
 
 export type NamespaceName = keyof typeof NAMESPACES;
-
-export function isNamespace(name: string): name is NamespaceName {
-  return Object.hasOwn(NAMESPACES, name);
-}

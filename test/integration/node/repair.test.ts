@@ -67,9 +67,9 @@ describe('node repair', () => {
     expect(checked.keptEntries).toBeNull();
     const repaired = await repair('repair');
     expect(repaired.damagedEntries).toEqual(checked.damagedEntries);
-    const kept = JSON.parse(await readFile(String(repaired.keptEntries), 'utf8'));
+    const kept = JSON.parse(await readFile(String(repaired.keptEntries), 'utf8')) as Record<string, string>;
     expect(kept).toMatchObject({ namespace: 'job-history', key: `${EXAMPLE_JOB}/0000000001` });
-    expect(Buffer.from(kept.stored, 'base64').length).toBeGreaterThan(4);
+    expect(Buffer.from(kept['stored'] ?? '', 'base64').length).toBeGreaterThan(4);
     expect((await stat(String(repaired.keptEntries))).mode & 0o777).toBe(0o600);
     const after = await repair('check');
     expect(after).toMatchObject({ damagedEntries: [], entries: 6 });

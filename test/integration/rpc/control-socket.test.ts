@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { chmod, link, lstat, mkdir, readdir, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, link, lstat, mkdir, readdir, rename, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -50,6 +50,15 @@ describe('the control socket in the file system', () => {
     await using server = await startServer(methods, { path });
     using client = await connectRaw(server.path);
     expect(await client.ask(echo)).toEqual({ jsonrpc: '2.0', id: 1, result: { x: 1 } });
+  });
+
+  it('removes what a daemon left that died while it made its socket, and what may be in the making not', async () => {
+    await using folder = await createTemporaryFolder();
+    for (const name of ['.sABCDEF', '.sabcdef', '.ssh']) await mkdir(join(folder.path, name));
+    const longAgo = new Date(Date.now() - 3_600_000);
+    for (const name of ['.sABCDEF', '.ssh']) await utimes(join(folder.path, name), longAgo, longAgo);
+    await using _server = await startServer(methods, { path: join(folder.path, 'node.sock') });
+    expect((await readdir(folder.path)).sort()).toEqual(['.sabcdef', '.ssh', 'node.sock']);
   });
 
   it('leaves a live one alone, and the socket of a successor too', async () => {

@@ -145,8 +145,8 @@ describe.each(Object.entries(KINDS))('a damaged %s', (kind, form) => {
     for (const place of PLACES) {
       const path = await copyModel({ isClosed: false });
       await flipBit(await findFile(path, form), place);
-      const found = await readAll(path).catch((error: unknown) => error);
-      if (found instanceof Map) {
+      const found = await readAll(path).catch((error: unknown) => error as Error);
+      if (!(found instanceof Error)) {
         for (const [key, value] of found) expect(isAllowed(Number(key.slice(1)), value), key).toBe(true);
       } else expect(found).toMatchObject({ code: 'STORAGE_CORRUPT' });
     }
