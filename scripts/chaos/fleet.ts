@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { cp, mkdir } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -16,6 +17,10 @@ const NODE = join(ROOT, 'scripts/node');
 const POLL_MS = 20;
 const SMALL_DISK_BYTES = 64 * 2 ** 20;
 const MIB = 2 ** 20;
+/** Before a daemon that ended by itself is started again, ms. */
+const OWN_FAULT_PAUSE_MS = 500;
+/** Starts in a row that end by themselves; more than a full disk takes. */
+const MOST_VAIN_STARTS = 12;
 
 /** Identities and the network's file, made once and copied for each scenario. */
 export interface Template {
@@ -124,7 +129,7 @@ export class Fleet implements AsyncDisposable {
       const death = await node.start(others);
       this.deaths.push(death);
       if (!this.#isEnding) this.onDeath(death);
-      if (!this.#isEnding) await sleep(this.restartAfterMs());
+      if (!this.#isEnding) await sleep(isOwnFault(death) ? OWN_FAULT_PAUSE_MS : this.restartAfterMs());
       while (this.#heldDown.has(node) && !this.#isEnding) await sleep(POLL_MS);
     }
   }
@@ -154,9 +159,16 @@ export class Fleet implements AsyncDisposable {
   async untilUp(node: ChaosNode, timeoutMs: number): Promise<void> {
     const deadlineMs = performance.now() + timeoutMs;
     while (node.client === undefined) {
+      this.#assertStartable(node);
       if (performance.now() > deadlineMs) throw new Error(`${node.name} does not answer after ${timeoutMs} ms`);
       await sleep(POLL_MS, undefined, { signal: this.#signal });
     }
+  }
+
+  #assertStartable({ name }: ChaosNode): void {
+    const last = this.deaths.filter((death) => death.name === name).slice(-MOST_VAIN_STARTS);
+    if (last.length < MOST_VAIN_STARTS || !last.every((death) => isOwnFault(death) && !death.wasUp)) return;
+    throw new Error(`${name} does not start: ${readFileSync(last[0]?.logFile ?? '', 'utf8').slice(0, 2_000)}`);
   }
 
   /** Every requester is connected to every provider. */
@@ -189,6 +201,11 @@ export class Fleet implements AsyncDisposable {
     await Promise.all(this.#keeping);
     await this.#stack.disposeAsync();
   }
+}
+
+/** It ended by itself, and not because it was asked to. */
+function isOwnFault({ exitCode }: Death): boolean {
+  return exitCode !== null && exitCode !== 0;
 }
 
 interface FleetParts {
