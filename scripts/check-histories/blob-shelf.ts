@@ -1,15 +1,22 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { open as openFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BlobEntry } from '../../src/blob/blob-index.ts';
 import { BLOB_ENTRY_CODEC } from '../../src/blob/entry-codec.ts';
+import { BlobKeys, LEAF_TAG_BYTES } from '../../src/blob/leaf-seal.ts';
+import { BLOB_LEAF_BYTES } from '../../src/domain/blob-shape.ts';
 import { BlobHasher, isBlob, isTreeId } from '../../src/domain/blob-tree.ts';
 import type { BlobId } from '../../src/domain/ids.ts';
+import { parseKeyFile } from '../../src/identity/key-file.ts';
+import { concatBytes } from '../../src/lib/bytes.ts';
 import { computeRawId, formatRawId } from '../../src/lib/cid.ts';
+import { describeError, InternalError } from '../../src/lib/errors.ts';
+import { SystemRandom } from '../../src/lib/random.ts';
 import { decodeEntry } from '../../src/sandbox/instrumented-cache/entry-codec.ts';
 import { attempt, listFiles, type OpenedNode, readRange } from './open-node.ts';
 import type { Tally } from './tally.ts';
+
+const SEALED_SUFFIX = '.sealed';
 
 /** Blobs of one node: each was read whole and hashed once. */
 export class BlobShelf {
@@ -18,17 +25,25 @@ export class BlobShelf {
   readonly #whole = new Set<string>();
   readonly #inline = new Map<BlobId, Uint8Array>();
 
-  private constructor(node: OpenedNode) {
+  readonly #keys: BlobKeys | null;
+
+  private constructor(node: OpenedNode, keys: BlobKeys | null) {
     this.node = node;
+    this.#keys = keys;
   }
 
   static async load(node: OpenedNode, tally: Tally): Promise<BlobShelf> {
-    const shelf = new BlobShelf(node);
+    const shelf = new BlobShelf(node, await readKeys(node));
     for await (const [key, bytes] of readRange(node.database, 'blobs', {})) {
       const entry = attempt(() => BLOB_ENTRY_CODEC.decode(bytes));
       if (entry === undefined) continue;
       const blob = key as BlobId;
       shelf.#entries.set(blob, entry);
+      if (!shelf.#isReadable(entry)) {
+        tally.skip('blobs-whole');
+        shelf.#whole.add(blob);
+        continue;
+      }
       const problem = await shelf.#findProblem(blob, entry);
       tally.check('blobs-whole', { node: node.name, key: `blobs/${blob}` }, [[problem === null, problem ?? '']]);
       if (problem === null) shelf.#whole.add(blob);
@@ -58,32 +73,64 @@ export class BlobShelf {
     return true;
   }
 
-  /** Undefined unless it is here and whole. */
+  /** Undefined unless it is here, whole and can be read. */
   async read(blob: BlobId): Promise<Uint8Array | undefined> {
     const inline = this.#inline.get(blob);
-    if (inline !== undefined || !this.#whole.has(blob)) return inline;
     const entry = this.#entries.get(blob);
-    if (entry === undefined) return undefined;
-    if (entry.place === 'database') return await this.node.database.getBytes('blob-bytes', blob);
-    return new Uint8Array(await readFile(this.#pathOf(blob)));
+    if (inline !== undefined || entry === undefined || !this.#whole.has(blob) || !this.#isReadable(entry))
+      return inline;
+    const pieces: Uint8Array[] = [];
+    for await (const piece of this.#readPieces(blob, entry)) pieces.push(piece);
+    return concatBytes(...pieces);
+  }
+
+  /** Of a private blob only who has the keystore's passphrase can tell. */
+  #isReadable({ sealedKey }: BlobEntry): boolean {
+    return sealedKey === null || this.#keys !== null;
   }
 
   async #findProblem(blob: BlobId, entry: BlobEntry): Promise<string | null> {
-    if (entry.place === 'database') {
-      const bytes = await this.node.database.getBytes('blob-bytes', blob);
-      if (bytes === undefined) return 'its bytes are not in the database';
-      if (bytes.length !== entry.sizeBytes) return `it has ${bytes.length} bytes, its entry says ${entry.sizeBytes}`;
-      return isBlob(blob, bytes) ? null : 'its bytes do not hash to its name';
+    const tree = new BlobHasher();
+    const whole = createHash('sha256');
+    let readBytes = 0;
+    try {
+      for await (const piece of this.#readPieces(blob, entry)) {
+        if (isTreeId(blob)) tree.update(piece);
+        else whole.update(piece);
+        readBytes += piece.length;
+      }
+    } catch (error) {
+      return `it cannot be read: ${describeError(error)}`;
     }
-    const path = this.#pathOf(blob);
-    const found = await stat(path).catch(() => undefined);
-    if (found === undefined) return `there is no file ${path}`;
-    if (found.size !== entry.sizeBytes) return `it has ${found.size} bytes, its entry says ${entry.sizeBytes}`;
-    return (await hashFile(path, blob)) === blob ? null : 'its bytes do not hash to its name';
+    if (readBytes !== entry.sizeBytes) return `it has ${readBytes} bytes, its entry says ${entry.sizeBytes}`;
+    const name = isTreeId(blob) ? tree.finish().id : formatRawId(whole.digest());
+    return name === blob ? null : 'its bytes do not hash to its name';
   }
 
-  #pathOf(blob: BlobId): string {
-    return join(this.node.paths.blobs, blob.slice(-2), blob);
+  /** Its bytes in order, those of a private blob opened leaf by leaf. */
+  async *#readPieces(blob: BlobId, { place, sealedKey, sizeBytes }: BlobEntry): AsyncGenerator<Uint8Array> {
+    const seal = sealedKey === null ? null : (this.#keys?.unwrap(blob, sealedKey) ?? null);
+    const open = (leaf: number, bytes: Uint8Array): Uint8Array => {
+      const opened = seal === null ? bytes : seal.open(leaf, bytes);
+      if (opened === undefined) throw new InternalError(`leaf ${leaf} cannot be opened with its key`);
+      return opened;
+    };
+    if (place === 'database') {
+      const bytes = await this.node.database.getBytes('blob-bytes', blob);
+      if (bytes === undefined) throw new InternalError('its bytes are not in the database');
+      yield open(0, bytes);
+      return;
+    }
+    const path = join(this.node.paths.blobs, blob.slice(-2), `${blob}${sealedKey === null ? '' : SEALED_SUFFIX}`);
+    await using file = await openFile(path, 'r');
+    const leafBytes = BLOB_LEAF_BYTES + (sealedKey === null ? 0 : LEAF_TAG_BYTES);
+    const { size } = await file.stat();
+    for (let leaf = 0; leaf * leafBytes < size; leaf += 1) {
+      const bytes = new Uint8Array(Math.min(leafBytes, size - leaf * leafBytes));
+      await file.read(bytes, 0, bytes.length, leaf * leafBytes);
+      yield open(leaf, bytes);
+    }
+    if (size === 0 && sizeBytes === 0) yield new Uint8Array();
   }
 
   /** Instrumented modules are a cache of their own; a damaged entry is no entry. */
@@ -96,13 +143,11 @@ export class BlobShelf {
   }
 }
 
-async function hashFile(path: string, blob: BlobId): Promise<string> {
-  if (isTreeId(blob)) {
-    const hasher = new BlobHasher();
-    for await (const piece of createReadStream(path)) hasher.update(piece as Buffer);
-    return hasher.finish().id;
-  }
-  const hash = createHash('sha256');
-  for await (const piece of createReadStream(path)) hash.update(piece as Buffer);
-  return formatRawId(hash.digest());
+/** Null where the keystore asks for a passphrase. */
+async function readKeys({ folder }: OpenedNode): Promise<BlobKeys | null> {
+  const path = join(folder, 'identity.json');
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  if (text === undefined) return null;
+  const { identity } = await parseKeyFile(text, path);
+  return new BlobKeys({ random: new SystemRandom() }, identity.deriveStoreKey());
 }

@@ -14,6 +14,7 @@ import { connectSocket } from '../../src/rpc/socket-client.ts';
 import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
 import { runLine } from './cli-harness.ts';
 
+const PRIVATE_BYTES = 1_500_000;
 const WAIT_MS = 30_000;
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -103,8 +104,20 @@ export class HistoryRun implements AsyncDisposable {
     await mkdir(folder, { recursive: true });
     const source = join(ROOT, 'examples/hello');
     await cp(join(source, 'build'), join(folder, 'build'), { recursive: true });
+    await writeFile(join(folder, 'data.bin'), new SystemRandom().bytes(PRIVATE_BYTES));
     await writeFile(join(folder, 'job.yaml'), change(await readFile(join(source, 'job.yaml'), 'utf8')));
     return await this.#draft(client, join(folder, 'job.yaml'));
+  }
+
+  /** The hello job with an input of more than one leaf, which it gives back; its files are encrypted on disk. */
+  async draftPrivate(client: RpcClient): Promise<JobDraft> {
+    return await this.draftHello(client, 'private', (text) =>
+      text
+        .replace('memory: 16MiB', 'memory: 64MiB')
+        .replace('fuel: 1M', 'fuel: 1G')
+        .replace('output: 1MiB', 'output: 8MiB')
+        .concat('private: true\ninputs: { /data.bin: data.bin }\n'),
+    );
   }
 
   /** A job that takes many steps, with a checkpoint at each few of them. */

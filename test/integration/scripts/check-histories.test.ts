@@ -43,8 +43,8 @@ const NAMES = ['requester', ...PROVIDERS];
 /** What the real run left on disk. */
 interface Facts {
   readonly run: HistoryRun;
-  /** Of one provider, of two, paused and gone on with, still paused, and running when all nodes stopped. */
-  readonly jobs: { single: JobId; double: JobId; resumed: JobId; paused: JobId; running: JobId };
+  /** Of one provider, of two, private, paused and gone on with, still paused, and running when all nodes stopped. */
+  readonly jobs: { single: JobId; double: JobId; hidden: JobId; resumed: JobId; paused: JobId; running: JobId };
   readonly acknowledged: readonly JobId[];
 }
 
@@ -66,11 +66,12 @@ async function createRun(run: HistoryRun): Promise<Facts> {
   const single = await run.submit(client, hello);
   const double = await run.submit(client, twice);
   const failing = await run.submit(client, poor);
+  const hidden = await run.submit(client, await run.draftPrivate(client));
   const { jobs: batch } = await client.call('job.submitMany', { drafts: Array.from({ length: 4 }, () => hello) });
   const resumed = await run.submit(client, await run.draftIsing(client, '128 2.0 400\n'));
   await pauseAt(run, client, resumed);
   await client.call('job.resume', { job: resumed });
-  for (const job of [single, double, failing, ...batch, resumed]) await run.wait(client, job);
+  for (const job of [single, double, failing, hidden, ...batch, resumed]) await run.wait(client, job);
   const long = await run.draftIsing(client, '128 2.0 1000000\n');
   const paused = await run.submit(client, long);
   await pauseAt(run, client, paused);
@@ -79,9 +80,9 @@ async function createRun(run: HistoryRun): Promise<Facts> {
     'it runs',
     async () => (await client.call('job.checkpoints', { job: running })).checkpoints.length > 1,
   );
-  const acknowledged = [single, double, failing, ...batch, resumed, paused, running];
+  const acknowledged = [single, double, failing, hidden, ...batch, resumed, paused, running];
   await run.stop();
-  return { run, acknowledged, jobs: { single, double, resumed, paused, running } };
+  return { run, acknowledged, jobs: { single, double, hidden, resumed, paused, running } };
 }
 
 beforeAll(async () => {
@@ -208,7 +209,7 @@ describe('a run of real daemons', () => {
     const empty = report.invariants.filter(({ checked }) => checked === 0).map(({ id }) => id);
     // Providers drop what their requester has, and nothing is anchored without a chain.
     expect(empty.filter((id) => id !== 'receipts-agree')).toEqual(['outbox-backed']);
-    expect(report.jobs).toEqual({ total: 10, byState: { completed: 7, failed: 1, paused: 1, running: 1 } });
+    expect(report.jobs).toEqual({ total: 11, byState: { completed: 8, failed: 1, paused: 1, running: 1 } });
     expect(renderReport(report)).toMatch(/outbox-backed +nothing to check/);
     const strict = await check(planted, { allowRunning: false });
     expect(broken(strict)).toEqual(['jobs-ended']);
@@ -434,6 +435,17 @@ const PLANTS: readonly Plant[] = [
       const bytes = (await planted.read('requester', 'blob-bytes', blob)).slice();
       bytes[0] = (bytes[0] ?? 0) ^ 1;
       await planted.put('requester', 'blob-bytes', blob, bytes);
+    },
+  },
+  {
+    what: 'a private blob was changed on disk',
+    finds: 'blobs-whole',
+    plant: async (planted) => {
+      const folder = join(planted.homeOf('requester'), 'blobs');
+      const name = (await readdir(folder, { recursive: true })).find((each) => each.endsWith('.sealed')) ?? '';
+      const bytes = await readFile(join(folder, name));
+      bytes[1_200_000] = (bytes[1_200_000] ?? 0) ^ 1;
+      await writeFile(join(folder, name), bytes);
     },
   },
   {
