@@ -17,7 +17,7 @@ export const CONSEQUENCES: Readonly<Record<NamespaceName, string>> = {
   'attempt-signs': 'the attempt is ended as failed, not gone on with',
   'snapshot-duties': 'the snapshot is not kept for its requester any more',
   'poison-jobs': 'crashes of the job are counted anew',
-  blobs: 'the next start looks for the file and takes the blob up again if it is whole and not private',
+  blobs: 'the next start takes the file up again if it is whole; a private one is lost, its key was here',
   'blob-bytes': 'the blob is fetched again when it is needed; outputs that only this node had are lost',
   'blob-nodes': 'the node is made or fetched again',
   'blob-receptions': 'the transfer begins anew',
