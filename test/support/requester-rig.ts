@@ -11,6 +11,7 @@ import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
 import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
+import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { TransportMesh } from './fake-transport.ts';
 import { FakeSnapshots } from './held-snapshots.ts';
@@ -126,6 +127,7 @@ export class RequesterRig {
         identity,
         network: { transport, peers, ...(announcements === undefined ? {} : { announcements }) },
         blobs,
+        transfers: new BlobTransfers({ transport, blobs, clock, metrics }),
         snapshots: { store: this.snapshots.store, source: this.snapshots },
         grants,
         database,
@@ -147,10 +149,10 @@ export class RequesterRig {
   }
 
   /** The same node after its process died: what was written is there, nothing else. */
-  async restart(): Promise<RequesterRig> {
+  async restart(requester: Partial<JobRequesterOptions> = {}): Promise<RequesterRig> {
     await this.requester.stop();
     this.#serving[Symbol.dispose]();
-    return RequesterRig.start({ from: this });
+    return RequesterRig.start({ from: this, requester });
   }
 
   async addProvider(script: Script = {}, record: Partial<NodeRecord> = {}): Promise<ScriptedProvider> {
