@@ -187,6 +187,12 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
+  /** What is on the small disk is gone with the fleet: copied to where the data folders of the others are. */
+  async keepSmallDisk(): Promise<void> {
+    const node = this.nodes.find(({ home }) => home === this.disk?.home);
+    if (node !== undefined) await cp(node.home, this.stage.actor(node.name).home, { recursive: true });
+  }
+
   /** Ends all of them in order. @returns those that had to be killed */
   async stop(): Promise<readonly string[]> {
     this.#isEnding = true;

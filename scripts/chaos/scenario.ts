@@ -107,6 +107,7 @@ export class Scenario implements AsyncDisposable {
     await submitting;
     await this.#drain();
     await this.#reckon();
+    if (this.#findings.length > 0) await fleet.keepSmallDisk();
     return this.#findings;
   }
 
