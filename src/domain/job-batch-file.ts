@@ -54,4 +54,3 @@ export const batchSectionSchema = z
   .refine(({ each, from }) => each === undefined || from === undefined, {
     error: 'each and from exclude each other',
   });
-export type BatchSection = z.output<typeof batchSectionSchema>;

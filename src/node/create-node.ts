@@ -1,5 +1,5 @@
-import { FileBlobStore } from '../blob/file-blob-store.ts';
-import { createSnapshotStore, type PackedSnapshotStore } from '../blob/snapshots/packed-snapshot-store.ts';
+import type { FileBlobStore } from '../blob/file-blob-store.ts';
+import type { PackedSnapshotStore } from '../blob/snapshots/packed-snapshot-store.ts';
 import { CarBundleExporter } from '../bundle/car-bundle-exporter.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { computeDataPaths } from '../config/paths.ts';
@@ -18,7 +18,7 @@ import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-
 import type { Executor, HostCapacity } from '../sandbox/interface.ts';
 import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
-import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
+import type { BlobGrants } from '../scheduler/blob-access.ts';
 import { JobStore } from '../scheduler/job-store.ts';
 import { OfferRouter } from '../scheduler/offer-router.ts';
 import { JOB_REQUESTER_DEFAULTS } from '../scheduler/options.ts';
@@ -27,15 +27,13 @@ import { JOB_PROVIDER_DEFAULTS } from '../scheduler/provider/options.ts';
 import { NO_RECEIPT_NOTES, type ReceiptNotes } from '../scheduler/receipt-notes.ts';
 import { JobRequester } from '../scheduler/requester/job-requester.ts';
 import { StoredSnapshotKeys } from '../scheduler/requester/stored-snapshot-keys.ts';
-import { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
-import { BlobTransfers } from '../scheduler/transfer/blob-transfers.ts';
-import { LeafServer } from '../scheduler/transfer/leaf-server.ts';
-import { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
+import type { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
+import type { BlobTransfers } from '../scheduler/transfer/blob-transfers.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { NodeBackups } from './backup/node-backups.ts';
-import { NodeBlobControl } from './blob-control.ts';
+import { createBlobParts, openStores } from './blob-parts.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
@@ -88,62 +86,49 @@ export async function createNode(
   await using stack = new AsyncDisposableStack();
 
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
-  const blobs = stack.use(
-    new FileBlobStore(
-      { ...common, database, observer: seams.disk },
-      { directory: paths.blobs, maxBytes: config.blobs.maxBytes, storeKey: identity.deriveStoreKey() },
-    ),
-  );
-  const snapshots = { folder: paths.snapshots, maxBytes: config.snapshots.maxBytes };
-  const store = stack.use(await createSnapshotStore({ ...common, database, observer: seams.disk }, snapshots));
+  const stores = await openStores({ ...common, database, observer: seams.disk }, config, stack);
   const network = stack.use(createNetwork(loaded, common, database));
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
   );
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
-  const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
-  const grants = new BlobGrants();
-  const offerRouter = new OfferRouter(network);
-  const fetcher = stack.use(new SnapshotFetcher({ ...common, transport: network, store }));
-  const transfers = stack.use(new BlobTransfers({ ...common, transport: network, blobs }));
-  const snapshotParts = { store, fetcher };
-  const parts = { network, blobs, transfers, grants, offerRouter, database, receiptNotes, snapshots: snapshotParts };
-  const shared = { ...common, ...parts };
+  const { blobControl, sharedBlobs, fetcher, ...blobParts } = createBlobParts(
+    { ...common, database, network },
+    stores,
+    stack,
+  );
+  const shared: SchedulerParts = {
+    ...common,
+    ...blobParts,
+    network,
+    blobs: stores.blobs,
+    offerRouter: new OfferRouter(network),
+    database,
+    receiptNotes: chain.receiptNotes ?? NO_RECEIPT_NOTES,
+    snapshots: { store: stores.store, fetcher },
+  };
   const requester = createRequester(loaded, shared);
   stack.defer(() => requester.stop());
   const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
   const provider = createProvider(loaded, { ...shared, executors, host });
   stack.defer(() => provider.stop());
-  const leaves = new LeafServer({ ...common, blobs });
-  const sharedBlobs = stack.use(new SharedBlobs({ database, content: network.content }));
-  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store, publicBlobs: sharedBlobs }, grants));
-  const blobControl = new NodeBlobControl({
-    blobs,
+  const eventLoop = stack.use(new EventLoopDelay(common));
+  const parts = {
+    ...common,
+    ...shared,
+    chain,
+    executors,
+    requester,
+    provider,
     sharedBlobs,
-    transfers,
-    transport: network,
-    content: network.content,
-  });
-
-  const node = new FogproofNode(
-    {
-      ...common,
-      blobs,
-      sharedBlobs,
-      network,
-      chain,
-      executors,
-      requester,
-      provider,
-      eventLoop: stack.use(new EventLoopDelay(common)),
-      identityRemarks,
-    },
-    { config, network: definition },
-  );
+    eventLoop,
+    identityRemarks,
+  };
+  const node = new FogproofNode(parts, { config, network: definition });
   const bundles = createExporter(shared, chain);
   const backups = new NodeBackups({ ...common, database }, { home: config.home });
   const methods = createMethodTable(
-    { ...common, node, backups, requester, provider, network, blobs, blobControl, bundles, chain: chain.control },
+    { ...shared, node, backups, requester, provider, blobControl, bundles, chain: chain.control },
     { version: VERSION },
   );
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
