@@ -1,7 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { parse } from 'yaml';
+import { z } from 'zod';
 import { computeDefaults, readHostFacts } from '../../src/config/defaults.ts';
 import type { JobId, LeaseId } from '../../src/domain/ids.ts';
+import { parseSize } from '../../src/lib/quantity.ts';
 import { BlobShelf } from './blob-shelf.ts';
 import { checkAnchors } from './checks/anchors.ts';
 import { checkAttempts } from './checks/attempts.ts';
@@ -88,20 +90,12 @@ async function checkJobs(
   return { found, byState };
 }
 
+const configSchema = z.object({ blobs: z.object({ maxBytes: z.union([z.string(), z.number()]) }).partial() }).partial();
+
 /** As the node's configuration has it: flags of its command line are not seen here. */
 async function readBlobCap({ folder, paths }: OpenedNode): Promise<number> {
-  const defaults = computeDefaults(folder, await readHostFacts(folder));
-  const fallback = Number(defaults.blobs?.maxBytes);
   const text = await readFile(paths.config, 'utf8').catch(() => '');
-  const config: unknown = parse(text);
-  const blobs = typeof config === 'object' && config !== null && 'blobs' in config ? config.blobs : undefined;
-  const named = typeof blobs === 'object' && blobs !== null && 'maxBytes' in blobs ? blobs.maxBytes : undefined;
-  return named === undefined ? fallback : parseSize(String(named));
-}
-
-const UNITS: Readonly<Record<string, number>> = { '': 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
-
-function parseSize(text: string): number {
-  const [, digits = '0', unit = ''] = /^\s*([0-9.]+)\s*([A-Za-z]*)\s*$/.exec(text) ?? [];
-  return Number(digits) * (UNITS[unit] ?? 1);
+  const named = configSchema.safeParse(parse(text)).data?.blobs?.maxBytes;
+  const size = named === undefined ? undefined : parseSize(String(named));
+  return size ?? Number(computeDefaults(folder, await readHostFacts(folder)).blobs?.maxBytes);
 }

@@ -66,7 +66,7 @@ export async function checkProvided(context: RunContext, provided: ProvidedLease
       `it was issued to ${issued?.lease.value.provider}`,
     ],
     [
-      issued?.acceptedAtMs == null || issued.acceptedAtMs === provided.record.acceptedAtMs,
+      (issued?.acceptedAtMs ?? provided.record.acceptedAtMs) === provided.record.acceptedAtMs,
       'its requester has a countersignature of another time: it was accepted twice',
     ],
   ]);

@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkHistories } from '../../../scripts/check-histories/check-histories.ts';
@@ -156,6 +156,13 @@ async function findRecord(
   throw new TypeError('no such record');
 }
 
+async function findSealed(planted: PlantedRun): Promise<string> {
+  const folder = join(planted.homeOf('requester'), 'blobs');
+  const name = (await readdir(folder, { recursive: true })).find((each) => each.endsWith('.sealed'));
+  if (name === undefined) throw new TypeError('no private blob');
+  return join(folder, name);
+}
+
 const isRunning = ({ job }: LeaseRecord): boolean => job === facts.jobs.running;
 
 async function addLeaves(database: LevelDatabase): Promise<void> {
@@ -214,6 +221,24 @@ describe('a run of real daemons', () => {
     const strict = await check(planted, { allowRunning: false });
     expect(broken(strict)).toEqual(['jobs-ended']);
     expect(strict.invariants.find(({ id }) => id === 'jobs-ended')?.violations).toHaveLength(2);
+  });
+
+  it('takes what a killed node was doing for what its next start tidies up', async () => {
+    await using planted = await copy();
+    await rm(await findSealed(planted));
+    const { node, lease } = await findRecord(planted, isRunning);
+    await planted.delete(node, 'attempt-origins', lease);
+    expect(broken(await check(planted))).toEqual(expect.arrayContaining(['blobs-whole', 'leases-concluded']));
+    for (const home of planted.homes) await writeFile(join(home, 'db.pid'), '999999999\n');
+    const report = await check(planted);
+    expect(broken(report)).not.toContain('blobs-whole');
+    expect(broken(report)).not.toContain('leases-concluded');
+    expect(report.nodes.every(({ wasKilled }) => wasKilled)).toBe(true);
+  });
+
+  it('refuses what is no data folder', async () => {
+    await expect(checkHistories([])).rejects.toThrow('no data folder is named');
+    await expect(checkHistories([facts.run.folder])).rejects.toThrow('holds no database of a node');
   });
 
   it('changes nothing in the folders', async () => {
@@ -441,12 +466,16 @@ const PLANTS: readonly Plant[] = [
     what: 'a private blob was changed on disk',
     finds: 'blobs-whole',
     plant: async (planted) => {
-      const folder = join(planted.homeOf('requester'), 'blobs');
-      const name = (await readdir(folder, { recursive: true })).find((each) => each.endsWith('.sealed')) ?? '';
-      const bytes = await readFile(join(folder, name));
+      const path = await findSealed(planted);
+      const bytes = await readFile(path);
       bytes[1_200_000] = (bytes[1_200_000] ?? 0) ^ 1;
-      await writeFile(join(folder, name), bytes);
+      await writeFile(path, bytes);
     },
+  },
+  {
+    what: 'the file of a blob is gone',
+    finds: 'blobs-whole',
+    plant: async (planted) => rm(await findSealed(planted)),
   },
   {
     what: 'a blob that a job needs is gone',
