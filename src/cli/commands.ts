@@ -143,6 +143,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./job/wait.ts')).jobWait,
   },
   {
+    name: 'job collect',
+    summary: 'come back for jobs that were submitted with --detach',
+    load: async () => (await import('./job/collect.ts')).jobCollect,
+  },
+  {
     name: 'job result',
     summary: 'write the output files of a job',
     load: async () => (await import('./job/result.ts')).jobResult,

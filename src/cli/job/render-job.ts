@@ -106,7 +106,7 @@ const RUNNING: readonly AttemptView['state'][] = ['leased', 'queued', 'running',
 function renderAttempts({ attempts }: JobView, output: Table): string[] {
   const tries = new Map(attempts.map(({ lease, attempt }) => [lease, attempt + 1]));
   const rows = attempts.map(
-    ({ replica, attempt, provider, state, progress: last, checkpoint, resumedFrom, reason }) => {
+    ({ replica, attempt, provider, state, progress: last, checkpoint, resumedFrom, reason, ...rest }) => {
       // The last sign of progress of what has ended is behind its end.
       const progress = RUNNING.includes(state) ? last : null;
       return [
@@ -118,12 +118,23 @@ function renderAttempts({ attempts }: JobView, output: Table): string[] {
         progress === null ? '-' : String(progress.step),
         progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
         checkpoint === undefined ? '-' : renderCheckpoint(checkpoint),
-        [renderOrigin(resumedFrom, tries), reason ?? ''].filter((part) => part !== '').join('; '),
+        [renderOrigin(resumedFrom, tries), reason ?? '', renderPromise(state, rest)]
+          .filter((part) => part !== '')
+          .join('; '),
       ];
     },
   );
   const head = ['REPLICA', 'TRY', 'PROVIDER', 'STATE', 'FUEL', 'STEP', 'CPU', 'CHECKPOINT', 'NOTE'];
   return output.table(head, rows);
+}
+
+/** Of one that runs: how long its requester may be away afterwards. */
+function renderPromise(
+  state: AttemptView['state'],
+  { resultsKeptForMs }: Pick<AttemptView, 'resultsKeptForMs'>,
+): string {
+  if (resultsKeptForMs === undefined || !RUNNING.includes(state)) return '';
+  return `keeps its result for ${formatDuration(resultsKeptForMs)}`;
 }
 
 function renderCheckpoint({ step, heldStep }: NonNullable<AttemptView['checkpoint']>): string {

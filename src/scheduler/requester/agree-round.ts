@@ -8,7 +8,7 @@ import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { computeObjectCid } from '../../lib/cid.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { describeError } from '../../lib/errors.ts';
+import { describeError, isDaemonError } from '../../lib/errors.ts';
 import type { PeerTransport } from '../../network/interface.ts';
 import { createCommitmentSet } from '../../proofs/commitment.ts';
 import { REATTACH_BACKOFF_MS } from '../constants.ts';
@@ -25,7 +25,10 @@ export interface RoundModules {
 }
 
 export interface RoundOptions {
+  /** Longest wait for a member that can be reached. */
   readonly timeoutMs: number;
+  /** Longest wait for one that cannot: a partition costs nothing while it is short. */
+  readonly awayMs: number;
   readonly signal: AbortSignal;
 }
 
@@ -120,25 +123,39 @@ function describeOther(response: JobResponse): Checked<never> {
   return invalid('UNEXPECTED_ANSWER', `it answered '${response.kind}'`);
 }
 
-/** Asks again after a failed connection until the time is up: a committed provider may be back in a moment. */
+/**
+ * Asks again until the time is up: a committed provider may be back in a moment. Time in which it cannot be reached is not
+ * taken for silence. One try takes half of the time at most, since a connection may be dead without anybody knowing.
+ */
 async function askUntil(
   modules: RoundModules,
   request: { readonly peer: PeerKey; readonly request: JobRequest },
   options: RoundOptions,
 ): Promise<Checked<JobResponse>> {
-  const endsAtMs = modules.clock.monotonicMs() + options.timeoutMs;
+  const { clock } = modules;
+  const startedAtMs = clock.monotonicMs();
+  const timeoutMs = Math.max(1, Math.ceil(options.timeoutMs / 2));
   let backoffMs: number = REATTACH_BACKOFF_MS.first;
+  let unreachableMs = 0;
   for (;;) {
     options.signal.throwIfAborted();
-    const timeoutMs = Math.max(1, endsAtMs - modules.clock.monotonicMs());
+    const askedAtMs = clock.monotonicMs();
     try {
       const { signal } = options;
       return valid(await modules.transport.request(request.peer, 'job', request.request, { signal, timeoutMs }));
     } catch (error) {
       options.signal.throwIfAborted();
-      if (modules.clock.monotonicMs() + backoffMs >= endsAtMs) return invalid('UNREACHABLE', describeError(error));
+      const nowMs = clock.monotonicMs();
+      if (isAway(error)) unreachableMs += nowMs - askedAtMs + backoffMs;
+      const nextAtMs = nowMs + backoffMs - startedAtMs;
+      const isSilent = nextAtMs - unreachableMs >= options.timeoutMs;
+      if (isSilent || nextAtMs >= options.awayMs) return invalid('UNREACHABLE', describeError(error));
     }
-    await sleep(modules.clock, backoffMs, options.signal);
+    await sleep(clock, backoffMs, options.signal);
     backoffMs = Math.min(backoffMs * 2, REATTACH_BACKOFF_MS.longest);
   }
+}
+
+function isAway(error: unknown): boolean {
+  return isDaemonError(error) && (error.code === 'NETWORK_UNREACHABLE' || error.code === 'NETWORK_CONNECTION_LOST');
 }

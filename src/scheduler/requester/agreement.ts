@@ -30,7 +30,7 @@ export interface AgreementModules extends RoundModules {
   readonly onChange: () => void;
 }
 
-export interface AgreementOptions extends Pick<JobRequesterOptions, 'roundTimeoutMs' | 'revealGraceMs'> {
+export interface AgreementOptions extends Pick<JobRequesterOptions, 'roundTimeoutMs' | 'revealGraceMs' | 'parameters'> {
   readonly job: Signed<Job>;
   readonly signal: AbortSignal;
 }
@@ -64,7 +64,15 @@ export class Agreement {
   }
 
   get #roundOptions() {
-    return { timeoutMs: this.#options.roundTimeoutMs, signal: this.#options.signal };
+    const { roundTimeoutMs, parameters, signal } = this.#options;
+    return { timeoutMs: roundTimeoutMs, awayMs: parameters.leaseDurationMs, signal };
+  }
+
+  /** Nobody can be put in its place any more: who cannot be reached is waited for as long as it keeps its result. */
+  #describePatience({ attempt }: Member) {
+    const leftMs = this.#options.job.value.deadlineMs - this.#modules.clock.nowMs();
+    const { awayMs, ...round } = this.#roundOptions;
+    return { ...round, awayMs: Math.min(leftMs, Math.max(awayMs, attempt.acceptance?.resultsKeptForMs ?? 0)) };
   }
 
   /** Gets every member's signature; who does not give it is out, which voids the set. */
@@ -146,7 +154,7 @@ export class Agreement {
     const { attempt } = member;
     const instrumenter = findAttempt(this.#modules.ledger.state, attempt.id)?.instrumenter ?? '';
     const request = { job: this.#options.job, round, member, setSignatures, instrumenter };
-    const checked = await askReveal(this.#modules, request, this.#roundOptions);
+    const checked = await askReveal(this.#modules, request, this.#describePatience(member));
     if (checked.kind === 'invalid') return this.#fail(attempt, checked, true);
     const { receipt, inlineBlobs } = checked.value;
     attempt.receipt = receipt;

@@ -172,7 +172,11 @@ export class BatchReceiver {
     inlineBlobs: readonly InlineBlob[],
   ): Promise<void> {
     if (results.length === 0) return;
-    const whole = results.filter(({ receipt }) => listFiles(receipt.value).every((file) => isHeld(file, files)));
+    // Files of private jobs are encrypted on disk, which each job by itself takes care of.
+    const whole = results.filter(
+      ({ member, receipt }) =>
+        member.job.value.private !== true && listFiles(receipt.value).every((file) => isHeld(file, files)),
+    );
     for (const result of results) {
       if (!whole.includes(result)) this.#leaveWithResult(result, inlineBlobs);
     }

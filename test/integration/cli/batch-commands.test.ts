@@ -195,6 +195,14 @@ describe('job submit of a batch file', () => {
     expect(await readFile(join(daemon.folder, 'res/39/out.txt'), 'utf8')).toBe('42');
   });
 
+  it('is collected by its name, at once or when it has ended', async () => {
+    await using daemon = await createDaemon();
+    await daemon.run('job submit sweep.yaml --detach --batch one');
+    const { exitCode, stdout } = await daemon.run('job collect one --output res --json');
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ states: { completed: 40 }, written: { jobs: 40 } });
+  });
+
   it.each([
     ['job submit sweep.yaml --bundle x', /a bundle for each job/],
     ['job submit sweep.yaml --batch Nope', /cannot name a batch/],

@@ -348,3 +348,83 @@ describe('node logs', () => {
     expect({ exitCode, stderr }).toEqual({ exitCode: 5, stderr: expect.stringContaining('error CLI_NO_LOG') });
   });
 });
+
+describe('job collect', () => {
+  const unkept: JobView = {
+    ...EXAMPLE_VIEW,
+    state: 'expired',
+    result: null,
+    failure: { code: 'JOB_DEADLINE', message: 'its deadline passed before it had a result' },
+    attempts: EXAMPLE_VIEW.attempts.map((attempt) => ({
+      ...attempt,
+      state: 'failed' as const,
+      reason: 'RESULT_NOT_KEPT: the result is not kept any more: it had signed to keep it for 1 h',
+    })),
+  };
+
+  it('waits for a job and writes its files', async () => {
+    const outputs: { path: string; blob: never; sizeBytes: number }[] = [];
+    const view = (): JobView => viewWithOutputs(outputs);
+    let isWaited = false;
+    await using daemon = await createDaemon({
+      show: async () => (isWaited ? view() : { ...view(), state: 'running', endedAtMs: null, result: null }),
+      wait: async () => {
+        isWaited = true;
+        return view();
+      },
+    });
+    outputs.push({ path: '/model.bin', ...(await daemon.blobs.put(Buffer.from('weights'))) } as never);
+    const { exitCode, stdout } = await daemon.run('job collect latest --output out');
+    expect({ exitCode, isWaited }).toEqual({ exitCode: 0, isWaited: true });
+    expect(stdout).toContain(`wrote ${join(daemon.folder, 'out/model.bin')}`);
+  });
+
+  it('says plainly what is not kept any more', async () => {
+    await using daemon = await createDaemon({ show: async () => unkept });
+    const { exitCode, stdout } = await daemon.run('job collect latest');
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('JOB_DEADLINE');
+    expect(stdout).toContain('RESULT_NOT_KEPT: the result is not kept any more');
+  });
+
+  it('takes what is there with --no-wait', async () => {
+    const running: JobView = { ...EXAMPLE_VIEW, state: 'running', endedAtMs: null, result: null };
+    await using daemon = await createDaemon({ show: async () => running, wait: () => new Promise(() => undefined) });
+    const { exitCode, stdout } = await daemon.run('job collect latest --no-wait --json');
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(stdout)).toMatchObject({ state: 'running', files: [] });
+  });
+
+  it('collects all that has not ended, and what has ended lately, each into a folder of its own', async () => {
+    const other = EXAMPLE_VIEW.attempts[0]?.lease as unknown as JobView['job'];
+    const outputs: { path: string; blob: never; sizeBytes: number }[] = [];
+    const now = Date.now() as JobView['createdAtMs'];
+    const views = (): JobView[] => [
+      { ...viewWithOutputs(outputs), endedAtMs: now },
+      { ...unkept, job: other, endedAtMs: now },
+    ];
+    await using daemon = await createDaemon({
+      list: async () => [...views(), { ...EXAMPLE_VIEW, endedAtMs: 1 as never }],
+      show: async (job) => views().find((view) => view.job === job) ?? EXAMPLE_VIEW,
+    });
+    outputs.push({ path: '/model.bin', ...(await daemon.blobs.put(Buffer.from('weights'))) } as never);
+    const { exitCode, stdout } = await daemon.run('job collect --all --output out --json');
+    expect(exitCode).toBe(1);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines).toMatchObject([
+      { job: JOB, state: 'completed', files: [join(daemon.folder, `out/${JOB}/model.bin`)] },
+      { job: other, state: 'expired', files: [] },
+    ]);
+  });
+
+  it.each([['job collect'], ['job collect latest --all'], ['job collect --all --since soon']])(
+    '%s is refused',
+    async (line) => {
+      await using daemon = await createDaemon();
+      expect((await daemon.run(line)).exitCode).toBe(2);
+    },
+  );
+});

@@ -156,7 +156,7 @@ describe('an attempt that counted as lost', () => {
       'SET_FIXED',
     ],
     ['comes twice', {}, [...lost('a'), returned('a')], returned('a'), 'NOT_LOST'],
-  ])('is not back where it %s', (_, change, events, last, code) => {
+  ])('is not back where it %s', (_, ...[change, events, last, code]) => {
     expect(judge(change, events, last)).toBe(code);
   });
 });
