@@ -98,7 +98,8 @@ const JOBS = 64;
 /** The same for the same options, for ever. */
 export function createPlan({ seed, profile, jobKinds, arms }: PlanOptions): Plan {
   const draw = seededRandom(seed);
-  const requesters = 1 + draw(2);
+  // Points are armed one by one in each node: the more nodes, the sooner it is done.
+  const requesters = profile === 'points' ? 2 : 1 + draw(2);
   const providers = 3 + draw(2);
   const smallDisk = draw(requesters + providers);
   const jobs = Array.from({ length: JOBS }, (_, index) => (index < jobKinds ? index : draw(jobKinds)));
