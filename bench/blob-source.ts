@@ -72,4 +72,3 @@ async function sendBytes(socket: TLSSocket, sizeBytes: number): Promise<void> {
 await once(process, 'disconnect');
 server.close();
 await host[Symbol.asyncDispose]();
-process.exit();

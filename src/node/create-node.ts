@@ -69,18 +69,10 @@ export async function createNode(
   const { config, network: definition } = loaded;
   const paths = computeDataPaths(config.home);
   const { identity, identityRemarks, logger, metrics, seams = {} } = modules;
-  const common: Common = {
-    identity,
-    logger,
-    metrics,
-    clock: seams.clock ?? new SystemClock(),
-    random: new SystemRandom(),
-  };
-  const executorOptions: WasmExecutorOptions = {
-    ...DEFAULT_WASM_EXECUTOR_OPTIONS,
-    slots: config.provide.slots,
-    maxMemoryBytes: config.provide.maxMemoryBytes,
-  };
+  const clock = seams.clock ?? new SystemClock();
+  const common: Common = { identity, logger, metrics, clock, random: new SystemRandom() };
+  const { slots, maxMemoryBytes } = config.provide;
+  const executorOptions: WasmExecutorOptions = { ...DEFAULT_WASM_EXECUTOR_OPTIONS, slots, maxMemoryBytes };
   // Starts real children, which takes as long as the rest of the construction: both at once.
   const probing = probeExecutors(config, common, executorOptions);
   await using stack = new AsyncDisposableStack();
@@ -92,45 +84,23 @@ export async function createNode(
     stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
   );
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
-  const { blobControl, sharedBlobs, fetcher, ...blobParts } = createBlobParts(
-    { ...common, database, network },
-    stores,
-    stack,
-  );
-  const shared: SchedulerParts = {
-    ...common,
-    ...blobParts,
-    network,
-    blobs: stores.blobs,
-    offerRouter: new OfferRouter(network),
-    database,
-    receiptNotes: chain.receiptNotes ?? NO_RECEIPT_NOTES,
-    snapshots: { store: stores.store, fetcher },
-  };
+  const moving = createBlobParts({ ...common, database, network }, stores, stack);
+  const { blobControl, sharedBlobs, fetcher, ...blobParts } = moving;
+  const { blobs, store } = stores;
+  const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
+  const scheduling = { database, network, blobs, receiptNotes, offerRouter: new OfferRouter(network) };
+  const shared: SchedulerParts = { ...common, ...blobParts, ...scheduling, snapshots: { store, fetcher } };
   const requester = createRequester(loaded, shared);
   stack.defer(() => requester.stop());
   const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
   const provider = createProvider(loaded, { ...shared, executors, host });
   stack.defer(() => provider.stop());
   const eventLoop = stack.use(new EventLoopDelay(common));
-  const parts = {
-    ...common,
-    ...shared,
-    chain,
-    executors,
-    requester,
-    provider,
-    sharedBlobs,
-    eventLoop,
-    identityRemarks,
-  };
+  const parts = { ...shared, chain, executors, requester, provider, sharedBlobs, eventLoop, identityRemarks };
   const node = new FogproofNode(parts, { config, network: definition });
-  const bundles = createExporter(shared, chain);
+  const control = { ...shared, requester, provider, blobControl, bundles: createExporter(shared, chain) };
   const backups = new NodeBackups({ ...common, database }, { home: config.home });
-  const methods = createMethodTable(
-    { ...shared, node, backups, requester, provider, blobControl, bundles, chain: chain.control },
-    { version: VERSION },
-  );
+  const methods = createMethodTable({ ...control, node, backups, chain: chain.control }, { version: VERSION });
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
   node.adopt(socket, stack.move());
   return node;

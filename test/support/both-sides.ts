@@ -7,6 +7,7 @@ import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
 import { JOB_REQUESTER_DEFAULTS } from '../../src/scheduler/options.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
+import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -63,6 +64,7 @@ export async function startBothSides(providerCount: number): Promise<BothSides> 
       identity,
       network: { transport, peers },
       blobs,
+      transfers: new BlobTransfers({ ...common, transport, blobs }),
       snapshots: { store: snapshots, source },
       grants,
       random: new SystemRandom(),

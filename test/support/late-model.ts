@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import type { JobId, LeaseId, PeerKey } from '../../src/domain/ids.ts';
 import { RECEIPT, type Receipt } from '../../src/domain/receipt.ts';
 import { openSigned } from '../../src/proofs/signed-object.ts';
+import { ATTEMPTS_PER_PROVIDER } from '../../src/scheduler/constants.ts';
 import type { JobView } from '../../src/scheduler/interface.ts';
 import { JobStore } from '../../src/scheduler/job-store.ts';
 import { LeaseStore } from '../../src/scheduler/provider/leases/lease-store.ts';
@@ -228,10 +229,22 @@ export class LateModel {
       await this.#pass();
       await this.observe();
     }
-    const open = this.jobs.filter((job) => !this.ended.has(job));
+    const open: JobId[] = [];
+    for (const job of this.jobs) {
+      if (!this.ended.has(job) && !(await this.#isUsedUp(job))) open.push(job);
+    }
     if (open.length === 0) return;
     const why = await Promise.all(open.map((job) => this.requester.requester.explain(job)));
     throw new TypeError(`jobs that never end: ${JSON.stringify(why)}`);
+  }
+
+  /** Every provider had its chances and let them pass: it waits for another until its deadline. */
+  async #isUsedUp(job: JobId): Promise<boolean> {
+    const { attempts } = await this.requester.requester.show(job);
+    return this.providers.every(({ rig }) => {
+      const own = attempts.filter(({ provider }) => provider === rig.identity.peer);
+      return own.length >= ATTEMPTS_PER_PROVIDER || own.some(({ reason }) => reason === null);
+    });
   }
 
   /** The receipts that count, of all jobs, as they are on the requester's disk. */

@@ -1,5 +1,5 @@
 import { BlobError } from '../../src/blob/errors.ts';
-import type { BlobReception, BlobStat, BlobTransferStore, NodePlace } from '../../src/blob/interface.ts';
+import type { BlobReception, BlobStat, NodePlace } from '../../src/blob/interface.ts';
 import { DIGEST_BYTES, parseBlobNode } from '../../src/domain/blob-node.ts';
 import {
   BLOB_FANOUT,
@@ -34,7 +34,7 @@ export function treeOf(bytes: Uint8Array): BlobTree {
 }
 
 /** Blobs and receptions in memory, by the rules of `BlobTransferStore`. */
-export class MemoryTransferStore extends HeapBlobStore implements BlobTransferStore {
+export class MemoryTransferStore extends HeapBlobStore {
   readonly partials = new Map<BlobId, Partial>();
   readonly #trees = new Map<BlobId, BlobTree>();
   /** Leaves that were added, in order. */
@@ -59,7 +59,7 @@ export class MemoryTransferStore extends HeapBlobStore implements BlobTransferSt
     return partial.bytes.slice(offset, offset + length);
   }
 
-  async readNode(blob: BlobId, place: NodePlace): Promise<Uint8Array | undefined> {
+  override async readNode(blob: BlobId, place: NodePlace): Promise<Uint8Array | undefined> {
     const bytes = this.blobs.get(blob);
     if (bytes === undefined) return this.partials.get(blob)?.nodes.get(keyOf(place));
     const tree = this.#trees.get(blob) ?? treeOf(bytes);
@@ -67,12 +67,12 @@ export class MemoryTransferStore extends HeapBlobStore implements BlobTransferSt
     return tree.encodeNode(place);
   }
 
-  partialLeaves(blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined {
+  override partialLeaves(blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined {
     const partial = this.partials.get(blob);
     return partial === undefined ? undefined : { sizeBytes: partial.shape.sizeBytes, leaves: partial.leaves.slice() };
   }
 
-  async openReception(
+  override async openReception(
     blob: BlobId,
     sizeBytes: number,
     options: { readonly isPrivate?: boolean },

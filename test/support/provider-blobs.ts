@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
-import type { BlobStat, BlobStore } from '../../src/blob/interface.ts';
+import type { BlobReception, BlobStat, BlobTransferStore, NodePlace } from '../../src/blob/interface.ts';
 import { BlobId } from '../../src/domain/ids.ts';
 import { computeRawCid } from '../../src/lib/cid.ts';
 
 /** Blobs in memory. Like the real store, it takes a blob that it holds as received without looking. */
-export class HeapBlobStore implements BlobStore {
+export class HeapBlobStore implements BlobTransferStore {
   readonly blobs = new Map<BlobId, Uint8Array>();
   readonly pins = new Map<BlobId, number>();
 
@@ -40,6 +40,18 @@ export class HeapBlobStore implements BlobStore {
     const bytes = Buffer.concat(parts);
     if (bytes.length !== sizeBytes || computeRawCid(bytes).toString() !== blob) throw new TypeError('mismatch');
     this.blobs.set(blob, new Uint8Array(bytes));
+  }
+
+  async openReception(_blob: BlobId, _sizeBytes: number, _options: object): Promise<BlobReception> {
+    throw new TypeError('this store takes whole blobs only');
+  }
+
+  async readNode(_blob: BlobId, _place: NodePlace): Promise<Uint8Array | undefined> {
+    return undefined;
+  }
+
+  partialLeaves(_blob: BlobId): { readonly sizeBytes: number; readonly leaves: Uint8Array } | undefined {
+    return undefined;
   }
 
   pin(blob: BlobId): Disposable {

@@ -18,6 +18,7 @@ import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
 import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
+import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
 import type { Counter, MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
@@ -140,6 +141,7 @@ export class ProviderRig {
         identity,
         transport,
         blobs,
+        transfers: new BlobTransfers({ transport, blobs, clock, metrics }),
         grants,
         executors: [executor],
         database,

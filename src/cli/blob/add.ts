@@ -25,12 +25,13 @@ export const blobAdd = defineCommand({
     { line: 'fogproof blob add models --share', does: 'Every file of a folder, for anybody to fetch.' },
     { line: 'fogproof blob add patients.csv --private', does: 'Encrypted on disk.' },
   ],
-  run: async ({ arguments: paths, options }, { output, signal, workingDirectory, connect }) => {
+  run: async ({ arguments: paths, options }, context) => {
+    const { output, signal, workingDirectory } = context;
     if (options.private && options.share) {
       throw new UsageError('--private and --share exclude each other', 'Give one of them, or none.');
     }
     const files = await listFiles(paths.map((path) => resolve(workingDirectory, path)));
-    await using client = await connect();
+    await using client = await context.connect();
     const added: { path: string; blob: string; sizeBytes: number }[] = [];
     for (const path of files) {
       output.progress(`adding ${relative(workingDirectory, path)} (${added.length + 1} of ${files.length})`);

@@ -25,11 +25,12 @@ export const blobGet = defineCommand({
     { line: 'fogproof blob get bafybei… --output model.bin', does: 'From here, or from whoever has it.' },
     { line: 'fogproof blob get bafybei… --from 12D3KooW…', does: 'Bring it here from that peer.' },
   ],
-  run: async ({ arguments: [text = ''], options }, { output, signal, workingDirectory, connect }) => {
+  run: async ({ arguments: [text = ''], options }, context) => {
+    const { output, signal, workingDirectory } = context;
     const blob = parseBlobArgument(text);
     const peers = options.from.map((peer) => PeerKey(peer));
     const path = options.output === undefined ? undefined : resolve(workingDirectory, options.output);
-    await using client = await connect();
+    await using client = await context.connect();
     const write = async () =>
       path === undefined ? undefined : await client.call('blob.write', { blob, path }, { signal });
     const held = path === undefined ? undefined : await write().catch(ignoreMissing);

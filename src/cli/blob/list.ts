@@ -12,8 +12,9 @@ export const blobList = defineCommand({
   arguments: [],
   options: z.strictObject({ limit: z.int().min(1).max(10_000).default(50).describe('most blobs to show') }),
   examples: [{ line: 'fogproof blob list --limit 10', does: 'The ten last used, and what all of them take.' }],
-  run: async ({ options: { limit } }, { output, signal, connect }) => {
-    await using client = await connect();
+  run: async ({ options: { limit } }, context) => {
+    const { output, signal } = context;
+    await using client = await context.connect();
     const found = await client.call('blob.list', { limit }, { signal });
     const nowMs = Date.now();
     output.result(found, () => [

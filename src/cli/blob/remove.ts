@@ -10,9 +10,10 @@ export const blobRemove = defineCommand({
   arguments: [BLOB_ARGUMENT],
   options: z.strictObject({}),
   examples: [{ line: 'fogproof blob remove bafybei…', does: 'Free its room now.' }],
-  run: async ({ arguments: [text = ''] }, { output, signal, connect }) => {
+  run: async ({ arguments: [text = ''] }, context) => {
+    const { output, signal } = context;
     const blob = parseBlobArgument(text);
-    await using client = await connect();
+    await using client = await context.connect();
     const { wasHere } = await client.call('blob.remove', { blob }, { signal });
     output.result({ blob, wasHere }, () => [wasHere ? `${blob} is removed` : `${blob} was not here`]);
     return EXIT_CODES.ok;

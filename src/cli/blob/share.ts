@@ -11,9 +11,10 @@ export const blobShare = defineCommand({
   arguments: [BLOB_ARGUMENT],
   options: z.strictObject({}),
   examples: [{ line: 'fogproof blob share bafybei…', does: 'Others get it with `fogproof blob get bafybei…`.' }],
-  run: async ({ arguments: [text = ''] }, { output, signal, connect }) => {
+  run: async ({ arguments: [text = ''] }, context) => {
+    const { output, signal } = context;
     const blob = parseBlobArgument(text);
-    await using client = await connect();
+    await using client = await context.connect();
     await client.call('blob.share', { blob }, { signal });
     output.result({ blob, isPublic: true }, () => [`${blob} is public`]);
     return EXIT_CODES.ok;
@@ -27,9 +28,10 @@ export const blobUnshare = defineCommand({
   arguments: [BLOB_ARGUMENT],
   options: z.strictObject({}),
   examples: [{ line: 'fogproof blob unshare bafybei…', does: 'From now on only parties of a job may have it.' }],
-  run: async ({ arguments: [text = ''] }, { output, signal, connect }) => {
+  run: async ({ arguments: [text = ''] }, context) => {
+    const { output, signal } = context;
     const blob = parseBlobArgument(text);
-    await using client = await connect();
+    await using client = await context.connect();
     const { wasPublic } = await client.call('blob.unshare', { blob }, { signal });
     output.result({ blob, wasPublic }, () => [wasPublic ? `${blob} is no longer public` : `${blob} was not public`]);
     return EXIT_CODES.ok;

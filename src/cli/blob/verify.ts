@@ -16,11 +16,12 @@ export const blobVerify = defineCommand({
     { line: 'fogproof blob verify bafybei…', does: 'One blob.' },
     { line: 'fogproof blob verify --all', does: 'All of them, after a bad disk.' },
   ],
-  run: async ({ arguments: [text], options: { all } }, { output, signal, connect }) => {
+  run: async ({ arguments: [text], options: { all } }, context) => {
+    const { output, signal } = context;
     if ((text === undefined) === !all) {
       throw new UsageError('name one blob, or give --all', 'See `fogproof blob verify --help`.');
     }
-    await using client = await connect();
+    await using client = await context.connect();
     const listed = all ? (await client.call('blob.list', { limit: 10_000 }, { signal })).blobs : [];
     const whole = listed.filter(({ bytesHere, sizeBytes }) => bytesHere === sizeBytes).map(({ blob }) => blob);
     const wanted = text === undefined ? whole : [parseBlobArgument(text)];

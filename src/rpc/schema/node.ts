@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { beaconStatusSchema, chainStatusSchema, EXAMPLE_BEACON, EXAMPLE_CHAIN } from './chain-views.ts';
 import {
+  absolutePathSchema,
   EXAMPLE_JOB,
   EXAMPLE_LEASE,
   EXAMPLE_PEER,

@@ -259,7 +259,8 @@ export class LeafSwarm implements SessionHost {
   }
 
   #wake(): void {
-    for (const wake of [...this.#waiters]) wake();
+    const waiters = [...this.#waiters];
+    for (const wake of waiters) wake();
   }
 }
 
