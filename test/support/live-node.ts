@@ -29,6 +29,8 @@ import { RecordingMetrics } from './network.ts';
 export interface LiveNodeOptions {
   readonly executor?: Executor;
   readonly bootstrap?: readonly string[];
+  /** By default a port of its own on loopback; none: nobody can dial it. */
+  readonly listen?: readonly string[];
   readonly parameters?: Partial<JobRequesterOptions['parameters']>;
   /** Its scheduler is told of no peers, as if none of their records had arrived. */
   readonly knowsNobody?: boolean;
@@ -48,7 +50,12 @@ const NOBODY: PeerBook = {
 export interface LiveNode extends AsyncDisposable {
   readonly peer: PeerKey;
   readonly network: Libp2pNetwork;
+  /** The one that was started last. */
   readonly requester: JobRequester;
+  /** Stops the requester, as when its daemon goes down; the rest of the node stays. */
+  stopRequester(): Promise<void>;
+  /** As when its daemon comes back: a new one takes up what is on disk. */
+  startRequester(): Promise<void>;
   readonly provider: JobProvider;
   readonly blobs: FileBlobStore;
   readonly metrics: RecordingMetrics;
@@ -95,15 +102,17 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   const offerRouter = new OfferRouter(network);
   const { announcements } = network;
   const peers = options.knowsNobody === true ? NOBODY : network.peers;
-  const requester = new JobRequester(
-    {
-      ...parts,
-      offerRouter,
-      network: { transport: network, peers, announcements },
-      snapshots: { store, source: fetcher },
-    },
-    { ...JOB_REQUESTER_DEFAULTS, ...shared, ...options.requester },
-  );
+  const createRequester = () =>
+    new JobRequester(
+      {
+        ...parts,
+        offerRouter,
+        network: { transport: network, peers, announcements },
+        snapshots: { store, source: fetcher },
+      },
+      { ...JOB_REQUESTER_DEFAULTS, ...shared, ...options.requester },
+    );
+  let requester = createRequester();
   const executors = options.executor === undefined ? [] : [options.executor];
   const provider = new JobProvider(
     {
@@ -136,7 +145,14 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   return {
     peer: identity.peer,
     network,
-    requester,
+    get requester() {
+      return requester;
+    },
+    stopRequester: () => requester.stop(),
+    startRequester: async () => {
+      requester = createRequester();
+      await requester.start(new AbortController().signal);
+    },
     provider,
     blobs,
     metrics: common.metrics,
@@ -152,7 +168,7 @@ function createNetwork(
   return new Libp2pNetwork(modules, {
     networkId: 'test',
     preset: 'local',
-    listen: ['/ip4/127.0.0.1/tcp/0'],
+    listen: options.listen ?? ['/ip4/127.0.0.1/tcp/0'],
     announce: [],
     bootstrap: options.bootstrap ?? [],
     mdns: false,
