@@ -1,7 +1,7 @@
 import { UnixMs } from '../../domain/ids.ts';
 import type { SignedWire } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { CLOCK_SKEW_MS } from '../constants.ts';
+import { CLOCK_SKEW_MS, COLLECT_PATIENCE_MS } from '../constants.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
 import { type Attempt, findAttempt, findStanding, isEnded, mayReturn } from '../job-machine-state.ts';
 import type { AttemptObject } from '../job-records.ts';
@@ -53,7 +53,8 @@ export class AttemptCourse {
     const { attempt } = this;
     const { durationMs, deadlineMs } = this.#case.lease.value;
     const keptUntilMs = attempt === undefined || mayReturn(attempt) ? 0 : deadlineMs + (attempt.resultsKeptForMs ?? 0);
-    this.#newsUntilMs = Math.max(this.#modules.clock.nowMs() + durationMs, keptUntilMs);
+    const nowMs = this.#modules.clock.nowMs();
+    this.#newsUntilMs = Math.max(nowMs + durationMs, Math.min(keptUntilMs, nowMs + COLLECT_PATIENCE_MS));
   }
 
   /** When its lease ends, by this node's clock, after a progress that was signed at `signedAtMs`. */
