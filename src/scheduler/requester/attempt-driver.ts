@@ -197,7 +197,6 @@ export class AttemptDriver {
         return this.#accept(response);
       case 'events':
         for (const event of response.events) await this.#handleEvent(event);
-        this.#options.checkpoints?.flush().catch(this.#options.hooks.onDefect);
         return void this.#modules.log.flush().catch(this.#options.hooks.onDefect);
       case 'unknown-lease':
         return this.#forget();
@@ -291,6 +290,8 @@ export class AttemptDriver {
     const checked = await verifyCommitment(wire, this.#lease);
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
     if (await this.#isTooLate(checked.value.value.committedAtMs, wire)) return;
+    // Nobody asks again, after a restart, for what came before the end of an attempt.
+    await this.#modules.log.flush();
     const now = this.#now();
     const { before, objects } = this.#course.describeReturn();
     const isBack = before.length > 0;
@@ -315,6 +316,7 @@ export class AttemptDriver {
     if (outcome.kind === 'attempt-failed') return this.#endUnfinished(outcome);
     if (attempt.lease.value.commitReveal) return this.#blame('REVEALED_EARLY', 'it revealed before it committed');
     if (await this.#isTooLate(checked.value.value.finishedAtMs, wire)) return;
+    await this.#modules.log.flush();
     this.#options.hooks.onReceipt(checked.value, inlineBlobs, this.#course.describeReturn());
   }
 

@@ -57,11 +57,6 @@ export class CheckpointFollower {
     await this.#modules.keeper.confirm({ lease: leaseIdOf(lease), replica: lease.value.replica }, index);
   }
 
-  /** Resolves when all that was taken is on disk. */
-  flush(): Promise<void> {
-    return this.#modules.book.flush();
-  }
-
   /** Two different links at one place convict whoever signed both: they are kept. */
   async #compare(index: number, head: Uint8Array, wire: SignedWire): Promise<Checked<null>> {
     const lease = leaseIdOf(this.#options.lease);

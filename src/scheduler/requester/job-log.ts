@@ -96,7 +96,7 @@ export class JobLog {
     this.#pending.push({ job: this.#job, lease, sequence, entry });
   }
 
-  /** Writes what is pending; resolves when it can be read back. */
+  /** Writes what is pending, and what came before it and is kept elsewhere; resolves when it can be read back. */
   flush(): Promise<void> {
     this.#writing ??= this.#write().finally(() => {
       this.#writing = undefined;
@@ -105,15 +105,16 @@ export class JobLog {
   }
 
   async #write(): Promise<void> {
-    while (this.#pending.length > 0) {
+    do {
       const writes = this.#pending;
       this.#pending = [];
       await this.#modules.flushEarlier?.();
+      if (writes.length === 0) continue;
       await this.#modules.store.appendLogs(writes);
       for (const { lease, sequence, entry } of writes) {
         this.#modules.hub.publish(this.#job, { event: toJobEvent(this.#job, lease, entry), sequence });
       }
-    }
+    } while (this.#pending.length > 0);
   }
 }
 

@@ -15,7 +15,10 @@ export class BatchDigest {
     const described = {
       ...rest,
       withinMs: deadlineMs - nowMs,
-      workload: { ...program, environment: Object.entries(plan.workload.environment).toSorted(([a], [b]) => (a < b ? -1 : 1)) },
+      workload: {
+        ...program,
+        environment: Object.entries(plan.workload.environment).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+      },
       seed: hasSeed ? Buffer.from(seed).toString('hex') : null,
     };
     this.#hash.update(`${JSON.stringify(described)}\n`);
