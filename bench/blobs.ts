@@ -22,7 +22,11 @@ const SIZES = [
   { name: '4 GiB', sizeBytes: 4096 * MIB, rounds: 1 },
 ] as const;
 const LEASE = leaseOf(1);
-const LATENCY = { sizeBytes: 100 * MIB, quietRequests: 200, rounds: 4, pauseMs: 2 } as const;
+const LATENCY = { quietRequests: 100, rounds: 3, pauseMs: 2 } as const;
+const WAYS = [
+  { name: 'loopback', sizeBytes: 100 * MIB, link: null },
+  { name: '8 MiB/s and 20 ms', sizeBytes: 16 * MIB, link: { bytesPerSecond: 8 * MIB, delayMs: 10 } },
+] as const;
 
 interface Source {
   readonly child: ChildProcess;
@@ -47,7 +51,7 @@ export async function benchBlobs(): Promise<readonly BenchRow[]> {
       if (size.sizeBytes > 1024 * MIB && !(await isLargeWanted(host, size.sizeBytes))) continue;
       rows.push(...(await benchSize({ host, sources }, size)));
     }
-    rows.push(...(await benchLatency(sources)));
+    for (const way of WAYS) rows.push(...(await benchLatency(sources, way)));
     return rows;
   } finally {
     for (const { child } of sources) child.disconnect();
@@ -155,21 +159,38 @@ interface RoundTrips {
  * Round trips of a `job` request to the peer that sends the blob: with a connection of its own for bulk, and with one for
  * all. In turns, the first of each for warming up: V8 marks a young heap far more often.
  */
-async function benchLatency([source]: readonly Source[]): Promise<readonly BenchRow[]> {
+async function benchLatency([source]: readonly Source[], way: (typeof WAYS)[number]): Promise<readonly BenchRow[]> {
   if (source === undefined) throw new TypeError('there is no source');
   await using own = await startBlobHost();
   await using shared = await startBlobHost({ sharesConnections: true });
+  await using link = await openLink(source, way);
   const measured = new Map<BlobHost, RoundTrips>([own, shared].map((host) => [host, { quiet: [], busy: [] }]));
+  for (const host of measured.keys()) await host.node.network.connect(link.address);
   for (let round = 0; round <= LATENCY.rounds; round++) {
     for (const [host, roundTrips] of measured) {
-      await host.node.network.connect(source.address);
-      const { quiet, busy } = await measureBeside({ host, sources: [source] }, LATENCY.sizeBytes + 3 + 2 * round);
+      const { quiet, busy } = await measureBeside({ host, sources: [source] }, way.sizeBytes + 3 + 2 * round);
       if (round === 0) continue;
       roundTrips.quiet.push(...quiet);
       roundTrips.busy.push(...busy);
     }
   }
-  return [...measured].flatMap(([host, roundTrips]) => describeLatency(roundTrips, host === shared));
+  return [...measured].flatMap(([host, roundTrips]) =>
+    describeLatency(roundTrips, `${way.name}${host === shared ? ', one connection' : ''}`),
+  );
+}
+
+/** The way to a source: loopback itself, or a slow link over it. */
+async function openLink(source: Source, { link }: (typeof WAYS)[number]) {
+  if (link === null) return { address: source.address, [Symbol.asyncDispose]: async () => undefined };
+  const port = /\/tcp\/(\d+)/.exec(source.address)?.[1] ?? '';
+  const figures = [port, String(link.bytesPerSecond), String(link.delayMs)];
+  const child = fork(join(import.meta.dirname, 'slow-link.ts'), figures, { stdio: 'inherit' });
+  const [own] = (await once(child, 'message')) as [number];
+  const dispose = async (): Promise<void> => {
+    child.disconnect();
+    await once(child, 'exit');
+  };
+  return { address: source.address.replace(`/tcp/${port}`, `/tcp/${own}`), [Symbol.asyncDispose]: dispose };
 }
 
 async function measureBeside(parts: Parts, sizeBytes: number): Promise<RoundTrips> {
@@ -184,13 +205,13 @@ async function measureBeside(parts: Parts, sizeBytes: number): Promise<RoundTrip
   return { quiet, busy };
 }
 
-function describeLatency({ quiet, busy }: RoundTrips, sharesConnections: boolean): readonly BenchRow[] {
+function describeLatency({ quiet, busy }: RoundTrips, way: string): readonly BenchRow[] {
   return [0.5, 0.99].map((share) => ({
-    name: `job request as a blob moves${sharesConnections ? ', one connection' : ''}, p${share * 100} of ${busy.length}`,
+    name: `job request as a blob moves, ${way}, p${share * 100}`,
     value: percentile(busy, share),
     unit: 'ms',
     baseline: { name: 'nothing moves', value: percentile(quiet, share) },
-    ...(sharesConnections ? {} : { goal: atMost(2, 'ratio') }),
+    ...(way.endsWith('one connection') ? {} : { goal: atMost(2, 'ratio') }),
   }));
 }
 
