@@ -44,6 +44,8 @@ export interface Attempt {
   readonly resumedFrom: { readonly lease: LeaseId; readonly step: number } | null;
   /** It may have been asked to stop at its next checkpoint. */
   readonly isPauseAsked: boolean;
+  /** In how many sets its commitment stood that were fixed: by the first of them it may be bound, by no other. */
+  readonly fixedSets: number;
   /** Set in `revealed`. */
   readonly outputRoot: string | null;
   /** Set where it ended without a result. */

@@ -172,6 +172,7 @@ function issueLease(state: ActiveJob, event: JobMachineEventOf<'lease-issued'>):
     progress: null,
     resumedFrom: event.resumedFrom ?? null,
     isPauseAsked: false,
+    fixedSets: 0,
     outputRoot: null,
     end: null,
   };
@@ -218,7 +219,11 @@ function fixSet(state: ActiveJob, event: JobMachineEventOf<'set-fixed'>): Outcom
     standing.every((attempt) => attempt.state === 'committed' && named.has(attempt.lease)) &&
     standing.length + state.abandoned.length === state.facts.replicas &&
     standing.length >= state.facts.quorum;
-  return isWhole ? { ...state, set: event.leases } : reject('BAD_SET');
+  if (!isWhole) return reject('BAD_SET');
+  const attempts = state.attempts.map((attempt) =>
+    named.has(attempt.lease) ? { ...attempt, fixedSets: attempt.fixedSets + 1 } : attempt,
+  );
+  return { ...state, attempts, set: event.leases };
 }
 
 function abandonReplica(state: ActiveJob, event: JobMachineEventOf<'replica-abandoned'>): Outcome {

@@ -97,7 +97,9 @@ export class Agreement {
   /** True if the member is bound to an earlier set, which another member voided, and signs no second one. */
   async #signMember(round: RoundSet, member: Member): Promise<boolean> {
     const { attempt } = member;
-    const hasSignedBefore = attempt.setSignature !== null;
+    // Its signature over an earlier set may have been lost, with a process that died before it was on disk.
+    const wasInEarlierSet = (findAttempt(this.#modules.ledger.state, attempt.id)?.fixedSets ?? 0) > 1;
+    const hasSignedBefore = attempt.setSignature !== null || wasInEarlierSet;
     const checked = await askSetSignature(this.#modules, { round, member }, this.#roundOptions);
     if (checked.kind === 'valid') {
       attempt.setSignature = checked.value;

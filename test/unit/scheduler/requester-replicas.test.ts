@@ -157,6 +157,23 @@ describe('replicas under commit, then reveal', () => {
     expect(await rig.end(job)).toMatchObject({ state: 'completed' });
   });
 
+  it('members that are bound to a voided set are not blamed after a restart of the requester either', async () => {
+    const before = await rigWith({ signsOneSetOnly: true }, { silentOn: ['sign-set'] });
+    const job = await before.submitReplicas(2, 2);
+    const bound = at(before, 0);
+    await before.clock.advance(12_000);
+    expect(attemptsOf(await before.requester.show(job), at(before, 1))).toMatchObject([{ state: 'failed' }]);
+    const rig = await before.restart();
+    await rig.addProvider();
+    await rig.clock.advance(60_000);
+    const view = await rig.end(job);
+    expect(view.state).toBe('completed');
+    expect(attemptsOf(view, bound)).toMatchObject([
+      { state: 'failed', reason: expect.stringContaining('SET_VOID') },
+      { state: 'revealed' },
+    ]);
+  });
+
   it('never puts two replicas on one provider', async () => {
     const rig = await rigWith({}, {}, {}, {});
     const view = await rig.end(await rig.submitReplicas(4, 3));
