@@ -39,7 +39,7 @@ describe('the rule for late results', () => {
       /renewal is in the future/,
       BEGAN + 9 * TERM_MS - CLOCK_SKEW_MS - 1,
     ],
-  ])('refuses what was finished %s', (_, progress, finishedAfterMs, reason, nowMs) => {
+  ])('refuses what was finished %s', (_, ...[progress, finishedAfterMs, reason, nowMs]) => {
     expect(judge(progress, finishedAfterMs, nowMs)).toMatch(reason);
   });
 
