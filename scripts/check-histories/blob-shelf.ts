@@ -13,7 +13,7 @@ import { computeRawId, formatRawId } from '../../src/lib/cid.ts';
 import { describeError, InternalError } from '../../src/lib/errors.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import { decodeEntry } from '../../src/sandbox/instrumented-cache/entry-codec.ts';
-import { attempt, listFiles, type OpenedNode, readRange } from './open-node.ts';
+import { attempt, listFiles, type OpenedNode, readBytes, readRange } from './open-node.ts';
 import type { Tally } from './tally.ts';
 
 const SEALED_SUFFIX = '.sealed';
@@ -134,7 +134,7 @@ export class BlobShelf {
       return opened;
     };
     if (place === 'database') {
-      const bytes = await this.node.database.getBytes('blob-bytes', blob);
+      const bytes = await readBytes(this.node.database, 'blob-bytes', blob);
       if (bytes === undefined) throw new InternalError('its bytes are not in the database');
       yield open(0, bytes);
       return;

@@ -10,6 +10,7 @@ import { UsageError } from '../../src/lib/errors.ts';
 import { readSignedPayload } from '../../src/proofs/signed-object.ts';
 import { decodeJobRecord } from '../../src/scheduler/job-records.ts';
 import { LEASE_RECORD_CODEC } from '../../src/scheduler/provider/leases/lease-record.ts';
+import { StorageError } from '../../src/storage/errors.ts';
 import type { KeyRange } from '../../src/storage/interface.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
 import type { NamespaceName } from '../../src/storage/namespaces.ts';
@@ -75,6 +76,8 @@ async function openNode(folder: string, name: string, scratch: string): Promise<
   const wasKilled = await exists(`${paths.database}.pid`);
   await cp(paths.database, scratch, { recursive: true });
   await rm(join(scratch, 'LOCK'), { force: true });
+  // With it a log that was cut off after an orderly stop is told from one that never was longer.
+  if (await exists(`${paths.database}.closed`)) await cp(`${paths.database}.closed`, `${scratch}.closed`);
   const database = await LevelDatabase.open(scratch, { logger: new NoopLogger() });
   return { name, folder, paths, wasKilled, database, peer: await readPeer(folder, database) };
 }
@@ -112,12 +115,27 @@ async function readPeer(folder: string, database: LevelDatabase): Promise<PeerKe
   return null;
 }
 
+/** What is damaged is passed over: checks/entries.ts names it. */
 export function readRange(
   database: LevelDatabase,
   namespace: NamespaceName,
   range: KeyRange,
 ): AsyncIterable<readonly [key: string, bytes: Uint8Array]> {
-  return database.byteEntries(namespace, range);
+  return database.byteEntries(namespace, range, { onDamaged: () => undefined });
+}
+
+/** Undefined also for an entry whose checksum is another. */
+export async function readBytes(
+  database: LevelDatabase,
+  namespace: NamespaceName,
+  key: string,
+): Promise<Uint8Array | undefined> {
+  try {
+    return await database.getBytes(namespace, key);
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'STORAGE_CORRUPT') return undefined;
+    throw error;
+  }
 }
 
 /** Everything whose key begins with `prefix` and a slash; '0' follows '/' in the order of keys. */

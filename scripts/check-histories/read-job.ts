@@ -17,7 +17,7 @@ import {
   type EndRecord,
   type JobRecord,
 } from '../../src/scheduler/job-records.ts';
-import { attempt, type OpenedNode, readRange, under } from './open-node.ts';
+import { attempt, type OpenedNode, readBytes, readRange, under } from './open-node.ts';
 
 export type AttemptWires = ReadonlyMap<AttemptObjectKind, SignedWire>;
 
@@ -57,8 +57,8 @@ export async function listJobs(node: OpenedNode): Promise<readonly JobId[]> {
 
 export async function readJob(node: OpenedNode, id: JobId): Promise<JobHistory> {
   const { database } = node;
-  const recordBytes = await database.getBytes('jobs', id);
-  const endBytes = await database.getBytes('jobs', `${id}/end`);
+  const recordBytes = await readBytes(database, 'jobs', id);
+  const endBytes = await readBytes(database, 'jobs', `${id}/end`);
   const record = recordBytes && attempt(() => decodeJobRecord(`jobs/${id}`, recordBytes));
   const end = endBytes && attempt(() => decodeEndRecord(`jobs/${id}/end`, endBytes));
   const { job, problem } = await openJob(record);

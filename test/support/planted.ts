@@ -1,6 +1,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Level } from 'level';
 import { KeystoreFile } from '../../src/identity/keystore-file.ts';
 import type { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
@@ -66,6 +67,18 @@ export class PlantedRun implements AsyncDisposable {
 
   async delete(name: string, namespace: NamespaceName, key: string): Promise<void> {
     await this.edit(name, async () => [{ kind: 'delete', namespace, key }]);
+  }
+
+  /** Changes one bit of a stored entry, past all checksums. */
+  async flip(name: string, key: string): Promise<void> {
+    const store = new Level<string, Uint8Array>(join(this.homeOf(name), 'db'), { valueEncoding: 'view' });
+    const value = (await store.get(key))?.slice();
+    if (value === undefined) throw new TypeError(`${name} has no ${key}`);
+    value[value.length >> 1] = (value[value.length >> 1] ?? 0) ^ 1;
+    await store.put(key, value);
+    await store.close();
+    // Its files are others now than those that the node closed.
+    await rm(join(this.homeOf(name), 'db.closed'), { force: true });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

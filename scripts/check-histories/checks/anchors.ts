@@ -6,7 +6,7 @@ import type { JobId, LeaseId } from '../../../src/domain/ids.ts';
 import { areBytesEqual } from '../../../src/lib/bytes.ts';
 import { computeLeafHash, MerkleTree } from '../../../src/proofs/merkle.ts';
 import { createCborCodec } from '../../../src/storage/codecs.ts';
-import { attempt, type OpenedNode, readRange, under } from '../open-node.ts';
+import { attempt, type OpenedNode, readBytes, readRange, under } from '../open-node.ts';
 import type { RunContext } from '../run-context.ts';
 
 type BatchRecord = z.output<typeof batchRecordSchema>;
@@ -67,7 +67,7 @@ async function checkBatch({ tally }: RunContext, node: OpenedNode, found: FoundB
       leaves.push(bytes.slice(offset, offset + LEAF_BYTES));
   }
   for (const [index, leaf] of leaves.entries()) {
-    const stored = await node.database.getBytes('anchor-leaves', LeafIndex.key(leaf));
+    const stored = await readBytes(node.database, 'anchor-leaves', LeafIndex.key(leaf));
     const place = stored && attempt(() => LEAF_PLACE_CODEC.decode(stored));
     if (place?.batch !== batch || place.index !== index) wrong.push(LeafIndex.key(leaf));
   }

@@ -1,6 +1,6 @@
 import type { JobId } from '../../../src/domain/ids.ts';
 import { BATCH_PLACE_CODEC, BATCH_RECORD_CODEC } from '../../../src/scheduler/requester/batches/batch-store.ts';
-import { attempt, type OpenedNode, readRange } from '../open-node.ts';
+import { attempt, type OpenedNode, readBytes, readRange } from '../open-node.ts';
 import type { RunContext } from '../run-context.ts';
 
 const IN: Parameters<typeof readRange>[2] = { gte: 'in/', lt: 'in0' };
@@ -12,7 +12,7 @@ export async function checkBatches({ tally }: RunContext, node: OpenedNode): Pro
     const job = attempt(() => BATCH_PLACE_CODEC.decode(bytes));
     if (job === undefined) continue;
     const [, batch = '', place] = key.split('/');
-    const recordBytes = await node.database.getBytes('job-batches', `of/${batch}`);
+    const recordBytes = await readBytes(node.database, 'job-batches', `of/${batch}`);
     const record = recordBytes && attempt(() => BATCH_RECORD_CODEC.decode(recordBytes));
     const other = placeOf.get(job);
     tally.check('batches-filled', { node: node.name, key: `job-batches/${key}` }, [

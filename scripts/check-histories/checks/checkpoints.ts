@@ -13,7 +13,7 @@ import { decodeCheckpoint, heldSchema } from '../../../src/scheduler/checkpoint-
 import { isEnded } from '../../../src/scheduler/job-machine-state.ts';
 import { decodeEntry } from '../../../src/scheduler/job-records.ts';
 import { JOURNALLED_LINK_CODEC } from '../../../src/scheduler/provider/checkpoints/attempt-journal.ts';
-import { attempt, type OpenedNode, readRange, under } from '../open-node.ts';
+import { attempt, type OpenedNode, readBytes, readRange, under } from '../open-node.ts';
 import type { JobHistory } from '../read-job.ts';
 import type { IssuedLease, RunContext } from '../run-context.ts';
 import type { Rule, Subject } from '../tally.ts';
@@ -167,7 +167,7 @@ function checkAgainst(
 
 /** Points that an active job may go on from. */
 async function checkHeld(context: RunContext, { node, id, replayed, job }: JobHistory): Promise<void> {
-  const bytes = await node.database.getBytes('job-checkpoints', `${id}/held`);
+  const bytes = await readBytes(node.database, 'job-checkpoints', `${id}/held`);
   const held = bytes && attempt(() => decodeEntry(heldSchema, id, bytes));
   if (held === undefined || replayed === undefined || job === undefined) return;
   const holder = job.value.checkpoints?.holder ?? job.value.requester;
@@ -182,7 +182,7 @@ async function checkHeld(context: RunContext, { node, id, replayed, job }: JobHi
       ],
     ]);
     if (isEnded(replayed.state) || place === undefined) continue;
-    const row = await place.database.getBytes('snapshots', `holder/${lease}/${String(step).padStart(16, '0')}`);
+    const row = await readBytes(place.database, 'snapshots', `holder/${lease}/${String(step).padStart(16, '0')}`);
     context.tally.check('snapshots-held', subject, [
       [row !== undefined, `${place.name} does not have the snapshot ${snapshot.blob} of step ${step}`],
     ]);
@@ -190,6 +190,6 @@ async function checkHeld(context: RunContext, { node, id, replayed, job }: JobHi
 }
 
 async function readCheckpoint(node: OpenedNode, key: string): Promise<Checkpoint | undefined> {
-  const bytes = await node.database.getBytes('job-checkpoints', key);
+  const bytes = await readBytes(node.database, 'job-checkpoints', key);
   return bytes && attempt(() => decodeCheckpoint(key, bytes))?.value;
 }

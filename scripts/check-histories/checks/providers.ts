@@ -16,7 +16,7 @@ import {
 } from '../../../src/scheduler/provider/checkpoints/attempt-origin.ts';
 import { LEASE_RECORD_CODEC } from '../../../src/scheduler/provider/leases/lease-record.ts';
 import type { BlobShelf } from '../blob-shelf.ts';
-import { attempt, type OpenedNode, readRange } from '../open-node.ts';
+import { attempt, type OpenedNode, readBytes, readRange } from '../open-node.ts';
 import type { IssuedLease, ProvidedLease, RunContext } from '../run-context.ts';
 import type { Rule, Tally } from '../tally.ts';
 
@@ -132,8 +132,8 @@ async function checkConcluded(context: RunContext, { node, id, record }: Provide
   const { database, name, wasKilled } = node;
   const subject = { node: name, key: `leases/${id}` };
   if (record.endedAtMs !== null) return void context.tally.check('leases-concluded', subject, []);
-  const originBytes = await database.getBytes('attempt-origins', id);
-  const signBytes = await database.getBytes('attempt-signs', id);
+  const originBytes = await readBytes(database, 'attempt-origins', id);
+  const signBytes = await readBytes(database, 'attempt-signs', id);
   const origin = originBytes && attempt(() => ATTEMPT_ORIGIN_CODEC.decode(originBytes));
   const sign = signBytes && attempt(() => ATTEMPT_SIGN_CODEC.decode(signBytes));
   const rules: Rule[] = [

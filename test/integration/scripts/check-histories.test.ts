@@ -272,6 +272,11 @@ const PLANTS: readonly Plant[] = [
     plant: (planted) => planted.put('ada', 'poison-jobs', facts.jobs.single, Uint8Array.of(1, 2, 3)),
   },
   {
+    what: 'the disk changed a bit of an entry',
+    finds: 'entries-parse',
+    plant: (planted) => planted.flip('requester', `jobs/${facts.jobs.single}`),
+  },
+  {
     what: 'a client was told of a job that nobody has',
     finds: 'acknowledged-jobs-kept',
     plant: async (planted) => {
