@@ -13,6 +13,7 @@ export interface ExplainRequest {
   readonly announced?: AnnouncementsView | undefined;
   /** Valid records of providers known now. */
   readonly records: readonly NodeRecord[];
+  readonly nowMs: number;
 }
 
 /** What to do about a refusal, beside what its detail says. */
@@ -44,12 +45,14 @@ export function explainJob(request: ExplainRequest): JobExplanation {
   return { job, state, summary: summarize(request), asked, ...told, hints: listHints(request) };
 }
 
-function summarize({ view, asked, announced }: ExplainRequest): string {
+function summarize({ view, asked, announced, nowMs }: ExplainRequest): string {
   if (view.failure !== null) return `it ${describeEnd(view)}: ${view.failure.code}, ${view.failure.message}`;
   if (view.state === 'completed') return 'it completed and its result was verified';
   if (view.desired === 'cancel') return 'it is being cancelled';
   if (view.state === 'paused') return describePaused(view);
   if (view.state === 'revealing') return 'all replicas have committed and reveal their results';
+  if (nowMs >= view.deadlineMs)
+    return 'its deadline has passed: what was finished before and is kept for it is collected';
   const standing = view.attempts.filter(({ state }) => ['leased', 'queued', 'running', 'committed'].includes(state));
   const unreachable = view.attempts.filter(({ state }) => state === 'unreachable');
   const open = view.replicas - standing.length - unreachable.length;

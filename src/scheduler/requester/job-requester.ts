@@ -226,11 +226,10 @@ export class JobRequester implements RequesterService {
   async explain(job: JobId): Promise<JobExplanation> {
     const run = this.#find(job);
     const records = this.#modules.network.peers.providers().map((record) => record.value);
-    if (run !== undefined) {
-      return explainJob({ view: run.view, job: run.job.value, ...run.search, records });
-    }
+    const now = { records, nowMs: this.#modules.clock.nowMs() };
+    if (run !== undefined) return explainJob({ view: run.view, job: run.job.value, ...run.search, ...now });
     const { view, ...search } = await this.#archive.loadEnd(job);
-    return explainJob({ view, job: (await this.#loadJob(job)).value, ...search, records });
+    return explainJob({ view, job: (await this.#loadJob(job)).value, ...search, ...now });
   }
 
   async list(filter: { readonly state?: JobState; readonly limit: number }): Promise<readonly JobView[]> {

@@ -242,6 +242,7 @@ describe('a requester that was away', () => {
     const back = await rig.restart();
     await back.clock.advance(120_000);
     expect((await back.requester.show(job)).endedAtMs).toBeNull();
+    expect((await back.requester.explain(job)).summary).toMatch(/deadline has passed: .*is collected/);
     back.mesh.restore(provider.peer);
     await back.clock.advance(3_000);
     expect((await back.end(job)).state).toBe('completed');
