@@ -11,8 +11,8 @@ export default defineConfig({
     maxWorkers: availableParallelism(),
     projects: [
       // Nothing there touches what files share, and loading the modules anew takes as long as the tests.
-      project('unit', 10_000, { isolate: false }),
-      project('vectors', 20_000, { isolate: false }),
+      project('unit', 60_000, { isolate: false }),
+      project('vectors', 60_000, { isolate: false }),
       project('contract', 60_000),
       project('integration', 60_000),
       project('programs', 60_000),
