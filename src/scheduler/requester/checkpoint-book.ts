@@ -11,6 +11,8 @@ import type { JobEventHub } from './event-hub.ts';
 export interface CheckpointBookModules {
   readonly store: Pick<CheckpointStore, 'append' | 'appendConflict' | 'find' | 'saveHeld'>;
   readonly hub: Pick<JobEventHub, 'publish' | 'isFollowed'>;
+  /** Writes the logs and metrics that came so far: a run that goes on from a held point does not give earlier ones again. */
+  readonly flushLogs: () => Promise<void>;
 }
 
 export interface CheckpointBookOptions {
@@ -124,6 +126,7 @@ export class CheckpointBook {
     const dropped = own.slice(0, Math.max(0, own.length - SNAPSHOTS_HELD_PER_REPLICA));
     this.#held = [...this.#held, point].filter((entry) => !dropped.includes(entry));
     await this.flush();
+    await this.#modules.flushLogs();
     await this.#modules.store.saveHeld(this.#job, this.#held);
     this.#publish(describeCheckpointEvent(owner, value, 'held'), value.index);
     return dropped;

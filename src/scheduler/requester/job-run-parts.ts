@@ -82,7 +82,7 @@ export function createJobRunParts(modules: JobRunModules, options: JobRunOptions
   const id = jobIdOf(job);
   const { onChange } = hooks;
   const book = new CheckpointBook(
-    { store: modules.checkpoints, hub: modules.hub },
+    { store: modules.checkpoints, hub: modules.hub, flushLogs: () => log.flush() },
     { job: id, ...options.checkpoints },
   );
   const { describeEnd } = hooks;
