@@ -24,6 +24,7 @@ function sumUp(tally: Tally, { seconds }: ReportFacts): readonly (readonly [stri
       'ended without a result, too few providers being left for the replicas',
       String([...tally.excused.values()].reduce((a, b) => a + b, 0)),
     ],
+    ['with the right result, and without log lines that went with a provider', String(tally.shortLogs)],
     ['runs whose histories were checked', String(tally.checks)],
     ['violations', tally.findings.length === 0 ? 'none' : String(tally.findings.length)],
     ['time', `${Math.round(seconds)} s`],

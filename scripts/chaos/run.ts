@@ -111,7 +111,7 @@ async function runInPeace(
   }
   for (const { kind, ended } of scenario.ended.values()) {
     const right = expected.get(kind.name);
-    const judgement = right === undefined ? undefined : judgeJob(kind, right, ended);
+    const judgement = right === undefined ? undefined : judgeJob(kind, right, ended, { hasLostProvider: false });
     if (judgement?.kind !== 'right') throw new Error(`undisturbed already: ${JSON.stringify(judgement)}`);
   }
   return expected;

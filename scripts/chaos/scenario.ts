@@ -280,7 +280,8 @@ export class Scenario implements AsyncDisposable {
     for (const [job, { kind, ended }] of this.#ended) {
       const right = expected.get(kind.name);
       if (right === undefined) continue;
-      const judgement = judgeJob(kind, right, ended);
+      const judgement = judgeJob(kind, right, ended, { hasLostProvider: this.#hasLostProvider(ended) });
+      if (judgement.kind === 'short') tally.shortLogs += 1;
       if (judgement.kind === 'excused') tally.excuse(judgement.reason);
       if (judgement.kind === 'wrong') {
         for (const problem of judgement.problems) this.#find(`${job}: ${problem} [${ended.explanation}]`);
@@ -295,6 +296,11 @@ export class Scenario implements AsyncDisposable {
     for (const violation of await checkHistories(folders, { acknowledged, haveClocksJumped })) this.#find(violation);
     tally.checks += 1;
     tally.scenarios += 1;
+  }
+
+  #hasLostProvider({ view }: EndedJob): boolean {
+    const dead = new Set(this.#fleet.deaths.map(({ name }) => this.#fleet.node(name).peer));
+    return view.attempts.some(({ provider }) => dead.has(provider));
   }
 
   #find(problem: string): void {

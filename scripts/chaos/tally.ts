@@ -35,8 +35,9 @@ export class Tally {
   readonly jobsByKind = new Map<string, number>();
   /** Jobs that ended without the result because of faults that took away what they needed. */
   readonly excused = new Map<string, number>();
+  /** Jobs with the right result, of which some log lines or metrics went with a provider that died. */
+  shortLogs = 0;
   checks = 0;
-  readonly remarks = new Set<string>();
   readonly #points = new Map<string, PointCount>();
 
   countFault(kind: FaultKind, isEffective: boolean): void {
