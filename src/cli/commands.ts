@@ -195,7 +195,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   {
     name: 'blob get',
-    summary: 'write a blob to a file, and fetch it first if it is not here',
+    summary: 'write a blob to a file, or a folder of them, and fetch it first if it is not here',
     load: async () => (await import('./blob/get.ts')).blobGet,
   },
   {

@@ -6,11 +6,11 @@
 import * as dagPb from '@ipld/dag-pb';
 import { CID } from 'multiformats/cid';
 import { areBytesEqual, encodeUtf8 } from '../lib/bytes.ts';
-import { DAG_PB_CODE, RAW_CODE, sha256 } from '../lib/cid.ts';
+import { DAG_PB_CODE, formatRawId, RAW_CODE, sha256 } from '../lib/cid.ts';
 import { describeError } from '../lib/errors.ts';
 import { DIGEST_BYTES, measureSubtree } from './blob-node.ts';
-import { describeShape } from './blob-shape.ts';
-import { formatTreeId } from './blob-tree.ts';
+import { BLOB_LEAF_BYTES, describeShape, MAX_BLOB_BYTES } from './blob-shape.ts';
+import { formatTreeId, isTreeId, readBlobDigest } from './blob-tree.ts';
 import { DomainError } from './errors.ts';
 import type { BlobId } from './ids.ts';
 
@@ -42,6 +42,38 @@ export interface EncodedFolder {
 /** Bytes of a file's leaves and nodes together. */
 export function measureBlobDag(sizeBytes: number): number {
   return measureSubtree(describeShape(sizeBytes).levels.length - 1, sizeBytes);
+}
+
+/** Nodes of a blob take less than this share of it: about 51 bytes for each leaf of 1 MiB. */
+const MAX_NODE_SHARE = 2 ** -12;
+
+/**
+ * Bytes of the file that an entry is, if it is one: the inverse of `measureBlobDag`, which no two sizes have in common.
+ * Undefined if no file of that kind takes `dagBytes`: then it is a folder, or its size is made up.
+ */
+export function measureEntryFile({ id, dagBytes }: Pick<FolderEntry, 'id' | 'dagBytes'>): number | undefined {
+  if (dagBytes <= BLOB_LEAF_BYTES) return isTreeId(id) ? undefined : dagBytes;
+  let low = Math.max(BLOB_LEAF_BYTES + 1, Math.floor(dagBytes * (1 - MAX_NODE_SHARE)));
+  let high = Math.min(dagBytes, MAX_BLOB_BYTES);
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    if (measureBlobDag(middle) < dagBytes) low = middle + 1;
+    else high = middle;
+  }
+  return low === high && measureBlobDag(low) === dagBytes ? low : undefined;
+}
+
+/**
+ * The blob as which a folder's node is kept and moved: the node is one leaf, so the blob of its bytes has the same digest
+ * under the codec raw.
+ */
+export function folderNodeBlob(folder: BlobId): BlobId {
+  return formatRawId(readBlobDigest(folder)) as BlobId;
+}
+
+/** The folder whose node that blob is, if it is one's. */
+export function folderOfNode(node: BlobId): BlobId {
+  return formatTreeId(readBlobDigest(node));
 }
 
 function refuse(reason: string, cause?: unknown): DomainError {
@@ -97,6 +129,12 @@ export function parseFolder(bytes: Uint8Array): readonly FolderEntry[] {
   return entries;
 }
 
+/** The entries of this very folder. @throws DomainError DOMAIN_BAD_OBJECT also if the node has another hash */
+export function openFolder(folder: BlobId, bytes: Uint8Array): readonly FolderEntry[] {
+  if (formatTreeId(sha256(bytes)) !== folder) throw refuse(`its node is not that of ${folder}`);
+  return parseFolder(bytes);
+}
+
 export interface FolderFile {
   /** Names from the outermost folder to the file, with a slash between them. */
   readonly path: string;
@@ -114,23 +152,31 @@ interface Draft {
   readonly folders: Map<string, Draft>;
 }
 
-/** The folder that holds these files at these paths. @throws DomainError DOMAIN_BAD_OBJECT */
-export function buildFolderTree(files: Iterable<FolderFile>): FolderTree {
+/**
+ * The folder that holds these files, and these folders even if nothing is in them, at these paths.
+ * @throws DomainError DOMAIN_BAD_OBJECT
+ */
+export function buildFolderTree(files: Iterable<FolderFile>, folders: Iterable<string> = []): FolderTree {
   const root: Draft = { files: [], folders: new Map() };
+  for (const path of folders) openDraft(root, path, path.split('/'));
   for (const { path, blob, sizeBytes } of files) {
     const names = path.split('/');
     const name = names.pop() ?? '';
-    if (names.length >= MAX_FOLDER_DEPTH) throw refuse(`'${path.slice(0, 80)}' stands deeper than ${MAX_FOLDER_DEPTH}`);
-    let folder = root;
-    for (const each of names) {
-      const inner = folder.folders.get(each) ?? { files: [], folders: new Map<string, Draft>() };
-      folder.folders.set(each, inner);
-      folder = inner;
-    }
-    folder.files.push({ name, id: blob, dagBytes: measureBlobDag(sizeBytes) });
+    openDraft(root, path, names).files.push({ name, id: blob, dagBytes: measureBlobDag(sizeBytes) });
   }
   const nodes = new Map<BlobId, Uint8Array>();
   return { ...encodeDraft(root, nodes), nodes };
+}
+
+function openDraft(root: Draft, path: string, names: readonly string[]): Draft {
+  if (names.length >= MAX_FOLDER_DEPTH) throw refuse(`'${path.slice(0, 80)}' stands deeper than ${MAX_FOLDER_DEPTH}`);
+  let folder = root;
+  for (const name of names) {
+    const inner = folder.folders.get(name) ?? { files: [], folders: new Map<string, Draft>() };
+    folder.folders.set(name, inner);
+    folder = inner;
+  }
+  return folder;
 }
 
 function encodeDraft({ files, folders }: Draft, nodes: Map<BlobId, Uint8Array>): EncodedFolder {

@@ -1,23 +1,34 @@
-import type { FileBlobStore } from '../blob/file-blob-store.ts';
-import type { BlobCheck, BlobSummary } from '../blob/interface.ts';
+import type { BlobCheck, BlobInventory, BlobStore, BlobSummary } from '../blob/interface.ts';
+import { MAX_FOLDER_NODE_BYTES } from '../domain/blob-folder.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type { AbortOptions } from '../lib/abort.ts';
-import type { BlobControl } from '../rpc/interface.ts';
-import type { FetchedBlob } from '../scheduler/transfer/interface.ts';
+import type { BlobControl, FolderContent, FolderRequest, PublicBlobRequest } from '../rpc/interface.ts';
+import { TransferError } from '../scheduler/transfer/errors.ts';
+import type { BlobFetching, FetchedBlob } from '../scheduler/transfer/interface.ts';
 import type { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
 import { fetchPublic, type PublicFetchModules } from '../scheduler/transfer/public-fetch.ts';
+import { FolderReader } from './folder-reader.ts';
+
+/** Peers that are asked for a blob of known size beside those that are named. */
+const MAX_PROVIDERS = 16;
 
 export interface NodeBlobControlModules extends PublicFetchModules {
-  readonly blobs: FileBlobStore;
-  readonly sharedBlobs: SharedBlobs;
+  readonly blobs: Pick<BlobStore, 'stat' | 'get'> & BlobInventory;
+  readonly sharedBlobs: Pick<SharedBlobs, 'isPublic' | 'share' | 'unshare'>;
 }
 
 /** The blobs of this node as its operator deals with them. */
 export class NodeBlobControl implements BlobControl {
   readonly #modules: NodeBlobControlModules;
+  readonly #folders: FolderReader;
 
   constructor(modules: NodeBlobControlModules) {
     this.#modules = modules;
+    const small = { ...modules, transfers: refuseLarger(modules.transfers, MAX_FOLDER_NODE_BYTES) };
+    this.#folders = new FolderReader({
+      blobs: modules.blobs,
+      fetchNode: (node, peers, options) => fetchPublic(small, { blob: node, peers }, options),
+    });
   }
 
   listBlobs(limit: number): readonly BlobSummary[] {
@@ -52,7 +63,31 @@ export class NodeBlobControl implements BlobControl {
     return this.#modules.blobs.verify(blob, options);
   }
 
-  fetch(blob: BlobId, peers: readonly PeerKey[], options: AbortOptions): Promise<FetchedBlob> {
-    return fetchPublic(this.#modules, { blob, peers }, options);
+  async fetch(request: PublicBlobRequest, options: AbortOptions): Promise<FetchedBlob> {
+    const { blob, peers, sizeBytes } = request;
+    if (sizeBytes === undefined) return await fetchPublic(this.#modules, { blob, peers }, options);
+    const { transfers, content } = this.#modules;
+    const sources = joinSources(peers, () => content.findProviders(blob, { ...options, limit: MAX_PROVIDERS }));
+    return await transfers.fetchBlob({ blob, sizeBytes, sources }, options);
   }
+
+  readFolder(request: FolderRequest, options: AbortOptions): Promise<FolderContent> {
+    return this.#folders.read(request, options);
+  }
+}
+
+async function* joinSources(named: readonly PeerKey[], find: () => AsyncIterable<PeerKey>): AsyncGenerator<PeerKey> {
+  yield* named;
+  yield* find();
+}
+
+/** Peers say how large a public blob is: what cannot be as large is not even begun. */
+function refuseLarger(transfers: BlobFetching, maxBytes: number): BlobFetching {
+  return {
+    fetchBlob: async (request, options) => {
+      const { blob, sizeBytes } = request;
+      if (sizeBytes > maxBytes) throw new TransferError({ code: 'TRANSFER_BAD_SIZE', blob, sizeBytes });
+      return await transfers.fetchBlob(request, options);
+    },
+  };
 }

@@ -16,7 +16,9 @@ export type NodeErrorInfo =
   | { readonly code: 'NODE_BACKUP_RUNNING' }
   | { readonly code: 'NODE_BACKUP_UNWRITABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'NODE_BACKUP_DAMAGED'; readonly path: string; readonly where: string; readonly reason: string }
-  | { readonly code: 'NODE_RESTORE_NOT_EMPTY'; readonly home: string };
+  | { readonly code: 'NODE_RESTORE_NOT_EMPTY'; readonly home: string }
+  | { readonly code: 'NODE_NOT_A_FOLDER'; readonly blob: string }
+  | { readonly code: 'NODE_BAD_FOLDER'; readonly folder: string; readonly path: string; readonly reason: string };
 
 const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
   NODE_DUPLICATE_IDENTITY: {
@@ -77,6 +79,18 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
     retryable: false,
     message: (info) => `the folder ${info.home} is not empty`,
     hint: () => 'Restore into a new folder with --home; move what is there away first if it is to have its name.',
+  },
+  NODE_NOT_A_FOLDER: {
+    retryable: false,
+    message: (info) => `${info.blob} is no folder`,
+    hint: () =>
+      'Ids of folders begin with bafybei; `fogproof blob add FOLDER` prints them. A file is had with `fogproof blob get`.',
+  },
+  NODE_BAD_FOLDER: {
+    retryable: false,
+    message: (info) =>
+      `the folder ${info.folder} cannot be used${info.path === '' ? '' : ` at '${info.path}'`}: ${info.reason}`,
+    hint: () => 'Whoever made it has to make it anew; files of it can still be had one by one, by their own ids.',
   },
 };
 

@@ -69,8 +69,39 @@ export interface BlobControl extends BlobInventory {
   share(blob: BlobId): Promise<void>;
   /** False if it was not public. */
   unshare(blob: BlobId): Promise<boolean>;
-  /** Brings a public blob here of which only the id is known. */
-  fetch(blob: BlobId, peers: readonly PeerKey[], options: AbortOptions): Promise<FetchedBlob>;
+  /** Brings a public blob here. */
+  fetch(request: PublicBlobRequest, options: AbortOptions): Promise<FetchedBlob>;
+  /** What is in a folder, at all depths; brings nodes here that are missing, but no files. */
+  readFolder(request: FolderRequest, options: AbortOptions): Promise<FolderContent>;
+}
+
+export interface PublicBlobRequest {
+  readonly blob: BlobId;
+  /** Asked first. */
+  readonly peers: readonly PeerKey[];
+  /** Where it is known, such as from a folder: one of another size is not taken. Else peers are asked. */
+  readonly sizeBytes?: number | undefined;
+}
+
+export interface FolderRequest {
+  readonly folder: BlobId;
+  /** Asked first for what is missing. */
+  readonly peers: readonly PeerKey[];
+  /** Nothing is asked of others. */
+  readonly isLocal: boolean;
+}
+
+export interface FolderContent {
+  readonly folder: BlobId;
+  /** The folder itself, with an empty path, and all folders in it, each with the blob that holds its node. */
+  readonly folders: readonly { readonly path: string; readonly blob: BlobId }[];
+  /** Paths have a slash between names. */
+  readonly files: readonly {
+    readonly path: string;
+    readonly blob: BlobId;
+    readonly sizeBytes: number;
+    readonly isHere: boolean;
+  }[];
 }
 
 /** What `node.backup` tells of a backup that is being written. */
@@ -180,8 +211,21 @@ export interface RpcMethods {
   };
   /** Brings a public blob here; answers when it is. */
   'blob.fetch': {
-    params: { readonly blob: BlobId; readonly peers?: readonly PeerKey[] | undefined };
+    params: {
+      readonly blob: BlobId;
+      readonly peers?: readonly PeerKey[] | undefined;
+      readonly sizeBytes?: number | undefined;
+    };
     result: FetchedBlob;
+  };
+  /** Lists what is in a folder; brings its lists here where they are missing, but no files. */
+  'blob.folder': {
+    params: {
+      readonly folder: BlobId;
+      readonly peers?: readonly PeerKey[] | undefined;
+      readonly local?: true | undefined;
+    };
+    result: FolderContent;
   };
   /** Writes a blob to a new file (absolute path). */
   'blob.write': { params: { readonly blob: BlobId; readonly path: string }; result: BlobStat };

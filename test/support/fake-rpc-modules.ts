@@ -128,6 +128,7 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       remove: async () => true,
       verify: async () => exampleResult('blob.verify'),
       fetch: async () => exampleResult('blob.fetch'),
+      readFolder: async () => exampleResult('blob.folder'),
     },
     bundles: { exportFile: async () => exampleResult('bundle.export') },
     chain: {

@@ -1,15 +1,18 @@
 import { z } from 'zod';
+import type { BlobId } from '../../domain/ids.ts';
 import { UsageError } from '../../lib/errors.ts';
+import type { RpcClient } from '../../rpc/client.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
 import { defineCommand } from '../interface.ts';
 import { BLOB_ARGUMENT, parseBlobArgument } from './blob-argument.ts';
+import { findFolder, listBlobs } from './folder/find-folder.ts';
 
 export const blobVerify = defineCommand({
   name: 'blob verify',
   summary: 'read blobs from disk and compare them with their ids',
   details:
-    'Leaves (1 MiB each) that are damaged are let go; the sound ones stay, so that `fogproof blob get` fetches only those. Exit code 1 if something was damaged.',
+    'Leaves (1 MiB each) that are damaged are let go; the sound ones stay, so that `fogproof blob get` fetches only those. Of a folder its lists and those of its files that are here are read. Exit code 1 if something was damaged.',
   arguments: [{ ...BLOB_ARGUMENT, isRequired: false }],
   options: z.strictObject({ all: z.boolean().default(false).describe('every blob that is here') }),
   examples: [
@@ -24,7 +27,8 @@ export const blobVerify = defineCommand({
     await using client = await context.connect();
     const listed = all ? (await client.call('blob.list', { limit: 10_000 }, { signal })).blobs : [];
     const whole = listed.filter(({ bytesHere, sizeBytes }) => bytesHere === sizeBytes).map(({ blob }) => blob);
-    const wanted = text === undefined ? whole : [parseBlobArgument(text)];
+    const { blobs: wanted, missing } =
+      text === undefined ? { blobs: whole, missing: 0 } : await listWanted(client, parseBlobArgument(text), signal);
     const checks = [];
     for (const [index, blob] of wanted.entries()) {
       output.progress(`checking ${index + 1} of ${wanted.length}`);
@@ -32,12 +36,20 @@ export const blobVerify = defineCommand({
     }
     output.progress('');
     const damaged = checks.filter(({ damagedLeaves }) => damagedLeaves.length > 0);
-    output.result({ checked: checks.length, damaged }, () => [
+    output.result({ checked: checks.length, damaged, ...(missing === 0 ? {} : { missing }) }, () => [
       ...damaged.map(
         ({ blob, leafCount, damagedLeaves }) => `${blob} DAMAGED: ${damagedLeaves.length} of ${leafCount} leaves`,
       ),
       `${plural(checks.length, 'blob')} checked, ${damaged.length} damaged`,
+      ...(missing === 0 ? [] : [`${plural(missing, 'file')} of the folder not here`]),
     ]);
     return damaged.length === 0 ? EXIT_CODES.ok : EXIT_CODES.failed;
   },
 });
+
+async function listWanted(client: RpcClient, blob: BlobId, signal: AbortSignal) {
+  const folder = await findFolder(client, { blob, signal });
+  if (folder === undefined) return { blobs: [blob], missing: 0 };
+  const here = folder.files.filter(({ isHere }) => isHere);
+  return { blobs: listBlobs({ ...folder, files: here }), missing: folder.files.length - here.length };
+}

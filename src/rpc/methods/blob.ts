@@ -32,7 +32,10 @@ export function createBlobHandlers(modules: HandlerModules): MethodHandlers<Blob
       blobs: control.listBlobs(limit).map((found) => ({ ...found, isPublic: control.isPublic(found.blob) })),
       usage: control.usage(),
     }),
-    'blob.fetch': ({ blob, peers = [] }, { signal }) => control.fetch(blob, peers, { signal }),
+    'blob.fetch': ({ blob, peers = [], sizeBytes }, { signal }) =>
+      control.fetch({ blob, peers, sizeBytes }, { signal }),
+    'blob.folder': ({ folder, peers = [], local = false }, { signal }) =>
+      control.readFolder({ folder, peers, isLocal: local }, { signal }),
     'blob.write': async ({ blob, path }, { signal }) => {
       const found = await find(blob);
       await writeBlob(blobs, { ...found, path, signal });

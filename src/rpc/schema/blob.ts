@@ -20,6 +20,7 @@ const storedSchema = z.strictObject({
 });
 
 const privateSchema = z.literal(true).optional().describe('Encrypted on disk.');
+const peersSchema = z.array(peerKeySchema).max(64).optional().describe('Asked first.');
 const oneBlob = z.strictObject({ blob: blobIdSchema });
 
 const summarySchema = z.strictObject({
@@ -30,6 +31,10 @@ const summarySchema = z.strictObject({
   isPinned: z.boolean().describe('A job or a transfer needs it now.'),
   lastUseMs: unixMsSchema,
 });
+
+/** The empty folder of UnixFS, and the blob that holds its node. */
+const EXAMPLE_FOLDER = 'bafybeiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354';
+const EXAMPLE_FOLDER_NODE = 'bafkreiczsscdsbs7ffqz55asqdf3smv6klcw3gofszvwlyarci47bgf354';
 
 export const BLOB_METHODS = {
   'blob.add': {
@@ -82,7 +87,10 @@ export const BLOB_METHODS = {
       'From the peers that are named and those that the DHT says have it; each leaf is checked when it arrives. What arrived is kept if it breaks off, and the next call goes on from it.',
     params: z.strictObject({
       blob: blobIdSchema,
-      peers: z.array(peerKeySchema).max(64).optional().describe('Asked first.'),
+      peers: peersSchema,
+      sizeBytes: wholeNumber(
+        'Its size, where that is known: another one is not taken. Else peers are asked.',
+      ).optional(),
     }),
     result: z.strictObject({
       ...storedSchema.shape,
@@ -92,6 +100,40 @@ export const BLOB_METHODS = {
     example: {
       params: { blob: EXAMPLE_BLOB, peers: [EXAMPLE_PEER] },
       result: { blob: EXAMPLE_BLOB, sizeBytes: 264_712, bytesMoved: 264_712, durationMs: 12.5 },
+    },
+  },
+  'blob.folder': {
+    summary: 'Lists what is in a folder, at all depths.',
+    description:
+      'Lists of folders that are missing are fetched as blob.fetch does, and checked; files are not. A link that may be to a folder or to a large file is to a file if nobody has a list for it.',
+    params: z.strictObject({
+      folder: blobIdSchema,
+      peers: peersSchema,
+      local: z.literal(true).optional().describe('Ask nobody: only what is here.'),
+    }),
+    result: z.strictObject({
+      folder: blobIdSchema,
+      folders: z.array(
+        z.strictObject({
+          path: z.string().describe('Names with slashes between them; empty for the folder itself.'),
+          blob: blobIdSchema.describe('The blob that holds its list.'),
+        }),
+      ),
+      files: z.array(
+        z.strictObject({
+          path: z.string().describe('Names with slashes between them.'),
+          ...storedSchema.shape,
+          isHere: z.boolean().describe('This node has it.'),
+        }),
+      ),
+    }),
+    example: {
+      params: { folder: EXAMPLE_FOLDER },
+      result: {
+        folder: EXAMPLE_FOLDER,
+        folders: [{ path: '', blob: EXAMPLE_FOLDER_NODE }],
+        files: [{ path: 'data.csv', blob: EXAMPLE_BLOB, sizeBytes: 264_712, isHere: true }],
+      },
     },
   },
   'blob.write': {

@@ -7,12 +7,16 @@ import {
   encodeFolder,
   type FolderEntry,
   type FolderFile,
+  folderNodeBlob,
+  folderOfNode,
   MAX_FOLDER_DEPTH,
   MAX_FOLDER_NODE_BYTES,
   measureBlobDag,
+  measureEntryFile,
+  openFolder,
   parseFolder,
 } from '../../../src/domain/blob-folder.ts';
-import { BLOB_LEAF_BYTES } from '../../../src/domain/blob-shape.ts';
+import { BLOB_LEAF_BYTES, MAX_BLOB_BYTES } from '../../../src/domain/blob-shape.ts';
 import { computeBlobId } from '../../../src/domain/blob-tree.ts';
 import type { BlobId } from '../../../src/domain/ids.ts';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
@@ -41,6 +45,13 @@ describe('a folder', () => {
     expect(tree.id).toBe(reference.root);
     expect([...tree.nodes.keys()].sort()).toEqual([...reference.nodes.keys()].sort());
     for (const [id, bytes] of tree.nodes) expect(bytes).toEqual(reference.nodes.get(id));
+  });
+
+  it('with empty folders in it is what ipfs-unixfs-importer makes', async () => {
+    const bytes = encodeUtf8('a file');
+    const reference = await importFolder([{ path: 'x/file', bytes }, { path: 'x/empty' }, { path: 'nothing' }]);
+    const tree = buildFolderTree([fileOf('x/file', bytes)], ['x', 'x/empty', 'nothing']);
+    expect(tree.id).toBe(reference.root);
   });
 
   it('with files that have trees is what ipfs-unixfs-importer makes', async () => {
@@ -150,5 +161,75 @@ describe('a folder', () => {
         check(changed);
       }),
     );
+  });
+});
+
+describe('the node of a folder', () => {
+  const tree = buildFolderTree([fileOf('a/b', Uint8Array.of(1)), fileOf('c', Uint8Array.of(2))]);
+
+  it('is a blob of one leaf, whose id and that of the folder follow from each other', () => {
+    for (const [folder, bytes] of tree.nodes) {
+      expect(folderNodeBlob(folder)).toBe(computeBlobId(bytes));
+      expect(folderOfNode(computeBlobId(bytes))).toBe(folder);
+    }
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (bytes) => {
+        const node = computeBlobId(bytes);
+        expect(folderNodeBlob(folderOfNode(node))).toBe(node);
+      }),
+    );
+  });
+
+  it('opens that very folder and no other', () => {
+    expect(openFolder(tree.id, tree.bytes).map(({ name }) => name)).toEqual(['a', 'c']);
+    const other = encodeFolder([]);
+    expect(() => openFolder(tree.id, other.bytes)).toThrow(BAD);
+    expect(() => openFolder(folderOfNode(blobOf('text')), encodeUtf8('text'))).toThrow(BAD);
+  });
+});
+
+describe('the size of a file that an entry is', () => {
+  const [raw, large] = [blobOf('a'), folderOfNode(blobOf('a'))];
+
+  it('is found again from the bytes of its blocks', () => {
+    const sizes = fc.oneof(
+      fc.integer({ min: 0, max: 5 * MIB }),
+      fc.integer({ min: 0, max: MAX_BLOB_BYTES }),
+      fc
+        .tuple(
+          fc.constantFrom(1, 2, 4, 64, 1023, 1024, 1025, 2048, 2 ** 20, 2 ** 20 + 1),
+          fc.integer({ min: -3, max: 3 }),
+        )
+        .map(([leaves, more]) => leaves * MIB + more),
+    );
+    fc.assert(
+      fc.property(sizes, (size) => {
+        const dagBytes = measureBlobDag(size);
+        expect(measureEntryFile({ id: size > MIB ? large : raw, dagBytes })).toBe(size);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('is exact, or there is none', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }), (dagBytes) => {
+        const size = measureEntryFile({ id: large, dagBytes });
+        if (size !== undefined) expect(measureBlobDag(size)).toBe(dagBytes);
+      }),
+      { numRuns: 300 },
+    );
+    const least = measureBlobDag(MIB + 1);
+    expect(least).toBeGreaterThan(MIB + 50);
+    for (const dagBytes of [0, 1, MIB, MIB + 1, least - 1]) {
+      expect(measureEntryFile({ id: large, dagBytes })).toBeUndefined();
+    }
+    expect(measureEntryFile({ id: large, dagBytes: least })).toBe(MIB + 1);
+    const most = measureBlobDag(MAX_BLOB_BYTES);
+    expect(measureEntryFile({ id: large, dagBytes: most })).toBe(MAX_BLOB_BYTES);
+    expect(measureEntryFile({ id: large, dagBytes: most + 1 })).toBeUndefined();
+    expect(measureEntryFile({ id: raw, dagBytes: MIB })).toBe(MIB);
+    // One byte more of the blob takes two more of its blocks where its number of bytes gets longer.
+    expect(measureEntryFile({ id: large, dagBytes: measureBlobDag(2 ** 21) - 1 })).toBeUndefined();
   });
 });
