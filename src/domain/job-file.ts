@@ -93,22 +93,30 @@ const countSchema = quantitySchema({
 });
 
 const BLOB_ID_PATTERN = /^baf(krei|ybei)[a-z2-7]{52}$/;
-const fileSourceSchema = z.union(
-  [
-    z.string().min(1).max(4096),
-    z.strictObject({
-      blob: z
-        .string()
-        .regex(BLOB_ID_PATTERN, 'expected the CID of a blob')
-        .describe(
-          'CID of a blob that the node has, as blob ids are printed: bafkrei or bafybei and 52 more characters.',
-        ),
-      size: z.int().min(0).describe('Size of the blob in bytes.'),
-    }),
-  ],
-  { error: 'expected a path, or { blob, size } of a blob that the node already has' },
-);
-export type FileSource = z.output<typeof fileSourceSchema>;
+const FOLDER_ID_PATTERN = /^bafybei[a-z2-7]{52}$/;
+const pathSourceSchema = z.string().min(1).max(4096);
+const blobSourceSchema = z.strictObject({
+  blob: z
+    .string()
+    .regex(BLOB_ID_PATTERN, 'expected the CID of a blob')
+    .describe('CID of a blob that the node has, as blob ids are printed: bafkrei or bafybei and 52 more characters.'),
+  size: z.int().min(0).describe('Size of the blob in bytes.'),
+});
+const folderSourceSchema = z.strictObject({
+  folder: z
+    .string()
+    .regex(FOLDER_ID_PATTERN, 'expected the CID of a folder')
+    .describe(
+      'CID of a folder that the node has, as `fogproof blob add FOLDER` prints it: bafybei and 52 more characters.',
+    ),
+});
+const fileSourceSchema = z.union([pathSourceSchema, blobSourceSchema], {
+  error: 'expected a path, or { blob, size } of a blob that the node already has',
+});
+const inputSourceSchema = z.union([pathSourceSchema, blobSourceSchema, folderSourceSchema], {
+  error: 'expected a path, or { blob, size } of a blob or { folder } of a folder that the node already has',
+});
+export type InputSource = z.output<typeof inputSourceSchema>;
 
 /** 32 bytes in hex. */
 export const SEED_PATTERN = /^[0-9a-f]{64}$/;
@@ -223,7 +231,7 @@ export const jobFileSchema = z
       .discriminatedUnion('kind', [wasmWorkloadFileSchema], { error: 'expected a map with kind: wasm' })
       .describe('What runs: kind, module, abi and, if wanted, arguments, environment and seed.'),
     inputs: z
-      .record(jobPathSchema, fileSourceSchema)
+      .record(jobPathSchema, inputSourceSchema)
       .refine((inputs) => Object.keys(inputs).length <= MAX_JOB_INPUTS, `at most ${MAX_JOB_INPUTS} inputs`)
       .default({})
       .describe(

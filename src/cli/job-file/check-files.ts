@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { FileSource, JobFile } from '../../domain/job-file.ts';
+import type { InputSource, JobFile } from '../../domain/job-file.ts';
 import { checkModule, describeMissing, type Reason } from './check-module.ts';
 import { JobFileError } from './errors.ts';
 import type { FieldLocator, JobFileProblem } from './interface.ts';
@@ -37,10 +37,10 @@ export async function checkFiles({ path, jobFile, locate }: Subject): Promise<re
 
 type FieldReason = Reason & { readonly field: readonly string[] };
 
-/** Blobs that the node has already are for the node to check. */
+/** Blobs and folders that the node has already are for the node to check. */
 async function checkSource(
   field: readonly string[],
-  source: FileSource,
+  source: InputSource,
   check: (path: string) => Promise<Reason | undefined>,
 ): Promise<FieldReason | undefined> {
   const reason = typeof source === 'string' ? await check(source) : undefined;

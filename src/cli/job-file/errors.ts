@@ -17,7 +17,14 @@ export type JobFileErrorInfo =
   | { readonly code: 'JOB_FILE_TOO_MANY_JOBS'; readonly path: string; readonly maxJobs: number }
   | { readonly code: 'JOB_FILE_EXISTS'; readonly path: string }
   | { readonly code: 'JOB_FILE_UNWRITABLE'; readonly path: string; readonly reason: string }
-  | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string };
+  | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string }
+  | { readonly code: 'JOB_FILE_BAD_FOLDER'; readonly folder: string; readonly reason: string }
+  | {
+      readonly code: 'JOB_FILE_FOLDER_NOT_HERE';
+      readonly folder: string;
+      readonly missing: number;
+      readonly files: number;
+    };
 
 const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
   JOB_FILE_INVALID: {
@@ -60,6 +67,16 @@ const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
     retryable: false,
     message: (info) => `${info.path} was not added to the node's blobs`,
     hint: () => 'Add every file of the plan before completing the draft.',
+  },
+  JOB_FILE_BAD_FOLDER: {
+    retryable: false,
+    message: (info) => `the folder ${info.folder} cannot be an input: ${info.reason}`,
+    hint: () => 'Add a folder with what the job needs and nothing else, or name single files as { blob, size }.',
+  },
+  JOB_FILE_FOLDER_NOT_HERE: {
+    retryable: false,
+    message: (info) => `${info.missing} of the ${info.files} files of the folder ${info.folder} are not here`,
+    hint: (info) => `Providers fetch them from this node. Bring them here first: fogproof blob get ${info.folder}`,
   },
 };
 

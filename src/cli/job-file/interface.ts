@@ -2,7 +2,7 @@
  * job-file owns what a person writes to describe a job: reading it, every problem in it with its place and a hint, and
  * the draft that is submitted. It does not own storing its files (`blob.add`) nor what a job is (domain/job.ts).
  *
- *   openJobFile(path) ─▶ planJob or, of a batch, expandBatch ─▶ JobPlan ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
+ *   openJobFile(path) ─▶ planJob or, of a batch, expandBatch ─▶ JobPlan ─▶ placeFolders ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
  */
 import type { BlobId } from '../../domain/ids.ts';
 import type { WasmWorkload } from '../../domain/job.ts';
@@ -49,10 +49,18 @@ export interface AddedBlob {
 export type KnownBlob = AddedBlob &
   ({ readonly role: 'module' } | { readonly role: 'input'; readonly jobPath: string });
 
+/** A folder that the node already has; the files in it become inputs under the path. */
+export interface KnownFolder {
+  readonly folder: BlobId;
+  readonly jobPath: string;
+}
+
 /** A job but for the ids of its blobs. Paths are absolute; a file may be named more than once. */
 export interface JobPlan {
   readonly draft: Omit<JobDraft, 'workload' | 'inputs'>;
   readonly workload: Omit<WasmWorkload, 'module' | 'moduleSizeBytes'>;
   readonly files: readonly PlannedFile[];
   readonly knownBlobs: readonly KnownBlob[];
+  /** None once `placeFolders` put what is in them into `knownBlobs`. */
+  readonly knownFolders: readonly KnownFolder[];
 }

@@ -2,12 +2,12 @@ import { resolve } from 'node:path';
 import { DEFAULT_CHECKPOINT_FUEL, DEFAULT_CHECKPOINT_MEMORY_BYTES, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import { BlobId, PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job, WasmWorkload } from '../../domain/job.ts';
-import { type FileSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
+import { type InputSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
 import { concatBytes, encodeU64 } from '../../lib/bytes.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 import { JobFileError } from './errors.ts';
-import type { AddedBlob, JobPlan, KnownBlob, PlannedFile } from './interface.ts';
+import type { AddedBlob, JobPlan, KnownBlob, KnownFolder, PlannedFile } from './interface.ts';
 
 /** `directory` is where relative paths start: the folder of the job file. */
 export interface ResolveContext {
@@ -22,7 +22,7 @@ export interface ResolveContext {
  */
 export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPlan {
   const { workload, resources } = jobFile;
-  const sources = [
+  const sources: readonly (Place & { readonly source: InputSource })[] = [
     { role: 'module' as const, source: workload.module },
     ...Object.entries(jobFile.inputs).map(([jobPath, source]) => ({ role: 'input' as const, jobPath, source })),
   ];
@@ -60,6 +60,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
     },
     files: sources.flatMap(({ source, ...place }) => planFile(source, place, context.directory)),
     knownBlobs: sources.flatMap(({ source, ...place }) => planBlob(source, place)),
+    knownFolders: sources.flatMap(({ source, ...place }) => planFolder(source, place)),
   };
 }
 
@@ -91,12 +92,18 @@ function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'compar
 
 type Place = { readonly role: 'module' } | { readonly role: 'input'; readonly jobPath: string };
 
-function planFile(source: FileSource, place: Place, directory: string): PlannedFile[] {
+function planFile(source: InputSource, place: Place, directory: string): PlannedFile[] {
   return typeof source === 'string' ? [{ ...place, path: resolve(directory, source) }] : [];
 }
 
-function planBlob(source: FileSource, place: Place): KnownBlob[] {
-  return typeof source === 'string' ? [] : [{ ...place, blob: BlobId(source.blob), sizeBytes: source.size }];
+function planBlob(source: InputSource, place: Place): KnownBlob[] {
+  if (typeof source === 'string' || 'folder' in source) return [];
+  return [{ ...place, blob: BlobId(source.blob), sizeBytes: source.size }];
+}
+
+function planFolder(source: InputSource, place: Place): KnownFolder[] {
+  if (typeof source === 'string' || !('folder' in source) || place.role === 'module') return [];
+  return [{ folder: BlobId(source.folder), jobPath: place.jobPath }];
 }
 
 /** A number is 32 bytes, big-endian; text is the 64 hex digits of 32 bytes. */
@@ -107,11 +114,13 @@ function resolveSeed(seed: JobFile['workload']['seed'], random: Random): Uint8Ar
 }
 
 /**
- * The draft to submit, once every file of the plan is a blob of the node.
+ * The draft to submit, once every file of the plan is a blob of the node, and its folders are placed.
  * @param added by the `path` of the planned file
  * @throws JobFileError JOB_FILE_MISSING_BLOB
  */
 export function completeDraft(plan: JobPlan, added: ReadonlyMap<string, AddedBlob>): JobDraft {
+  const [folder] = plan.knownFolders;
+  if (folder !== undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: folder.jobPath });
   const blobs: readonly KnownBlob[] = [
     ...plan.knownBlobs,
     ...plan.files.map((file) => {

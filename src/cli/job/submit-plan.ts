@@ -1,9 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
+import type { FolderFile } from '../../domain/blob-folder.ts';
+import type { BlobId } from '../../domain/ids.ts';
 import { formatDuration, formatSize } from '../../lib/quantity.ts';
 import type { RpcClient } from '../../rpc/client.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 import { formatCount, plural, renderFields } from '../format.ts';
+import { JobFileError } from '../job-file/errors.ts';
 import type { AddedBlob, JobPlan } from '../job-file/interface.ts';
+import type { FolderContents } from '../job-file/place-folders.ts';
 import { completeDraft } from '../job-file/resolve-job-file.ts';
 
 /** Files up to this size travel in the request, bytes: the daemon need not be able to read them. */
@@ -41,6 +45,27 @@ function renderPrice({ priceCeiling, replication }: JobPlan['draft']): string {
 export async function measureFiles(plan: JobPlan): Promise<number> {
   const sizes = await Promise.all(plan.files.map(async ({ path }) => (await stat(path)).size));
   return [...sizes, ...plan.knownBlobs.map(({ sizeBytes }) => sizeBytes)].reduce((sum, size) => sum + size, 0);
+}
+
+/**
+ * What is in these folders of the node. As of single blobs, their files have to be here: providers fetch them from this node.
+ * @throws JobFileError JOB_FILE_FOLDER_NOT_HERE
+ */
+export async function listFolders(
+  client: RpcClient,
+  folders: Iterable<BlobId>,
+  signal: AbortSignal,
+): Promise<FolderContents> {
+  const contents = new Map<BlobId, readonly FolderFile[]>();
+  for (const folder of new Set(folders)) {
+    const { files } = await client.call('blob.folder', { folder }, { signal });
+    const missing = files.filter(({ isHere }) => !isHere).length;
+    if (missing > 0) {
+      throw new JobFileError({ code: 'JOB_FILE_FOLDER_NOT_HERE', folder, missing, files: files.length });
+    }
+    contents.set(folder, files);
+  }
+  return contents;
 }
 
 /** Gives every file of the plan to the node; the draft then names their blobs. */

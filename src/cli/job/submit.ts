@@ -11,10 +11,11 @@ import { shortId } from '../format.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
 import type { OpenedJobFile } from '../job-file/interface.ts';
 import { openJobFile, planJob } from '../job-file/load-job-file.ts';
+import { placeFolders } from '../job-file/place-folders.ts';
 import { submitBatch } from './batch/submit-batch.ts';
 import { JobFollower } from './job-follower.ts';
 import { exitCodeOf, renderJob } from './render-job.ts';
-import { addFiles, measureFiles, renderPlan } from './submit-plan.ts';
+import { addFiles, listFolders, measureFiles, renderPlan } from './submit-plan.ts';
 
 const options = z.strictObject({
   detach: z
@@ -76,9 +77,11 @@ export const jobSubmit = defineCommand({
     const opened = await openJobFile(resolve(workingDirectory, file));
     if (opened.jobFile.batch !== undefined) return await submitMany(opened, given, context);
     assertOneJob(given);
-    const plan = await planJob(opened, { nowMs, random: new SystemRandom() });
-    for (const line of renderPlan(plan, await measureFiles(plan), nowMs)) output.note(line);
+    const planned = await planJob(opened, { nowMs, random: new SystemRandom() });
     await using client = await context.connect();
+    const folders = planned.knownFolders.map(({ folder }) => folder);
+    const plan = placeFolders(planned, await listFolders(client, folders, signal));
+    for (const line of renderPlan(plan, await measureFiles(plan), nowMs)) output.note(line);
     output.progress('adding files …');
     const draft = await addFiles(client, plan, signal);
     const submitted = await client.call('job.submit', { draft }, { signal });

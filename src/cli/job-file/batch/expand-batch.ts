@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { MAX_BATCH_JOBS } from '../../../domain/job-batch.ts';
-import { type FileSource, type JobFile, jobFileSchema, SEED_PATTERN } from '../../../domain/job-file.ts';
+import { type JobFile, jobFileSchema, SEED_PATTERN } from '../../../domain/job-file.ts';
 import { type BadRow, JobFileError } from '../errors.ts';
 import type { JobPlan, OpenedJobFile, PlannedFile } from '../interface.ts';
 import { assertFileCount, expandFile, type PlanContext } from '../load-job-file.ts';
@@ -99,7 +99,7 @@ async function tryExpand(
 function fillJobFile(jobFile: JobFile, variables: Variables): Filled {
   const { workload, inputs } = jobFile;
   const fill = (text: string): string => fillTemplate(text, variables);
-  const fillSource = (source: FileSource): FileSource => (typeof source === 'string' ? fill(source) : source);
+  const fillSource = <Source>(source: Source): Source | string => (typeof source === 'string' ? fill(source) : source);
   const filled = {
     name: fill(jobFile.name),
     workload: {

@@ -1,17 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BlobId } from '../../../domain/ids.ts';
 import { JobBatchId } from '../../../domain/job-batch.ts';
 import { isDaemonError, UsageError } from '../../../lib/errors.ts';
 import { SystemRandom } from '../../../lib/random.ts';
 import type { RpcClient } from '../../../rpc/client.ts';
-import type { BatchEntry } from '../../../scheduler/interface.ts';
+import type { BatchEntry, JobDraft } from '../../../scheduler/interface.ts';
 import { EXIT_CODES, type ExitCode } from '../../exit-codes.ts';
 import { formatWhen, plural } from '../../format.ts';
 import type { CliContext } from '../../interface.ts';
 import { expandBatch } from '../../job-file/batch/expand-batch.ts';
-import type { AddedBlob, OpenedJobFile } from '../../job-file/interface.ts';
+import type { AddedBlob, JobPlan, OpenedJobFile } from '../../job-file/interface.ts';
 import type { PlanContext } from '../../job-file/load-job-file.ts';
+import { type FolderContents, placeFolders } from '../../job-file/place-folders.ts';
 import { completeDraft } from '../../job-file/resolve-job-file.ts';
-import { addFile } from '../submit-plan.ts';
+import { addFile, listFolders } from '../submit-plan.ts';
 import { BatchDigest } from './digest-batch.ts';
 import { followBatch } from './follow-batch.ts';
 import { exitCodeOfBatch, renderBatch, type ShownBatch } from './render-batch.ts';
@@ -43,6 +45,7 @@ interface Run {
   readonly plans: PlanContext;
   readonly file: OpenedJobFile;
   readonly added: ReadonlyMap<string, AddedBlob>;
+  readonly folders: FolderContents;
 }
 
 /** Submits what is not yet submitted of a batch, follows it and writes its results. */
@@ -53,12 +56,13 @@ export async function submitBatch(submission: BatchSubmission, context: CliConte
   const survey = await surveyBatch(file, plans);
   for (const line of renderSurvey(survey, file.jobFile.name, plans.nowMs)) output.note(line);
   await using client = await context.connect();
+  const folders = await listFolders(client, namedFolders(file), signal);
   const added = new Map<string, AddedBlob>();
   for (const path of survey.files.keys()) {
     output.progress(`adding files … ${added.size} of ${survey.files.size}`);
     added.set(path, await addFile(client, path, { isPrivate: file.jobFile.private, signal }));
   }
-  const run = { client, context, plans, file, added };
+  const run = { client, context, plans, file, added, folders };
   const opened = await openBatch(run, submission, survey.size);
   noteKnown(opened, { output, nowMs: plans.nowMs });
   return submission.detach ? await detach(run, opened) : await runToEnd(run, opened, submission.directory);
@@ -83,10 +87,22 @@ function nameBatch(text: string): JobBatchId {
   }
 }
 
-async function digestBatch({ file, plans, added }: Run): Promise<string> {
+/** Variables stand in paths only, so all jobs of the batch name the same folders of the node. */
+function namedFolders({ jobFile }: OpenedJobFile): readonly BlobId[] {
+  return Object.values(jobFile.inputs).flatMap((source) => {
+    return typeof source === 'object' && 'folder' in source ? [BlobId(source.folder)] : [];
+  });
+}
+
+function draftOf({ added, folders }: Run, plan: JobPlan): JobDraft {
+  return completeDraft(placeFolders(plan, folders), added);
+}
+
+async function digestBatch(run: Run): Promise<string> {
+  const { file, plans } = run;
   const digest = new BatchDigest();
   for await (const item of expandBatch(file, plans)) {
-    digest.add(item, completeDraft(item.plan, added), plans.nowMs);
+    digest.add(item, draftOf(run, item.plan), plans.nowMs);
   }
   return digest.end();
 }
@@ -147,7 +163,8 @@ async function runToEnd(run: Run, opened: ShownBatch, directory: string | undefi
 }
 
 /** In chunks; places that have a job already keep it. */
-async function submitAll({ client, context, plans, file, added }: Run, opened: ShownBatch): Promise<void> {
+async function submitAll(run: Run, opened: ShownBatch): Promise<void> {
+  const { client, context, plans, file } = run;
   if (opened.submitted === opened.size || opened.cancelledAtMs !== null) return await refuseCancelled(opened);
   const { signal } = context;
   const sending: Promise<void>[] = [];
@@ -162,7 +179,7 @@ async function submitAll({ client, context, plans, file, added }: Run, opened: S
     if (sending.length >= CHUNKS_IN_FLIGHT) await sending.shift();
   };
   for await (const { index, plan } of expandBatch(file, plans)) {
-    const draft = completeDraft(plan, added);
+    const draft = draftOf(run, plan);
     chunk.push({ index, draft });
     chars += JSON.stringify(draft).length;
     if (chunk.length >= CHUNK_JOBS || chars >= CHUNK_CHARS) await send();

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { JobPlan } from '../../../../src/cli/job-file/interface.ts';
 import { parseJobFile } from '../../../../src/cli/job-file/parse-job-file.ts';
+import { placeFolders } from '../../../../src/cli/job-file/place-folders.ts';
 import { completeDraft, resolveJobFile } from '../../../../src/cli/job-file/resolve-job-file.ts';
+import { folderOfNode } from '../../../../src/domain/blob-folder.ts';
 import { BlobId, PeerKey, UnixMs } from '../../../../src/domain/ids.ts';
-import { JOB } from '../../../../src/domain/job.ts';
+import { JOB, MAX_JOB_INPUTS } from '../../../../src/domain/job.ts';
 import { encodeObject } from '../../../../src/domain/object-type.ts';
 import { computeRawCid } from '../../../../src/lib/cid.ts';
 
@@ -84,6 +86,54 @@ describe('a plan', () => {
 
   it('does not become one while a file is missing', () => {
     expect(() => completeDraft(plan(TEXT), new Map())).toThrow(/x\.wasm was not added/);
+  });
+});
+
+describe('folders of the node', () => {
+  const folder = folderOfNode(blob(9));
+  const file = (path: string) => ({ path, blob: blob(2), sizeBytes: 5 });
+  const planned = plan(
+    `name: a\nworkload: {kind: wasm, module: ./x.wasm, abi: wasi}\ninputs: {/kit: {folder: ${folder}}, /b: ./b}`,
+  );
+  const place = (paths: readonly string[]) => placeFolders(planned, new Map([[folder, paths.map(file)]]));
+  const paths = (count: number) => Array.from({ length: count }, (_, index) => `f${index}`);
+
+  it('become the files in them, under the path that the job file gives', () => {
+    const { knownBlobs, knownFolders } = place(['a', 'deep/b']);
+    expect(knownFolders).toEqual([]);
+    expect(knownBlobs).toEqual([
+      { role: 'input', jobPath: '/kit/a', blob: blob(2), sizeBytes: 5 },
+      { role: 'input', jobPath: '/kit/deep/b', blob: blob(2), sizeBytes: 5 },
+    ]);
+  });
+
+  it('are no inputs of a draft until they are placed', () => {
+    expect(() => completeDraft(planned, ADDED)).toThrow(/kit was not added/);
+    expect(() => placeFolders(planned, new Map())).toThrow(/kit was not added/);
+  });
+
+  it('are refused with too many files, and with paths that no job has', () => {
+    expect(place(paths(MAX_JOB_INPUTS - 1)).knownBlobs).toHaveLength(MAX_JOB_INPUTS - 1);
+    for (const bad of [paths(MAX_JOB_INPUTS), paths(MAX_JOB_INPUTS + 1), ['x'.repeat(250).concat('/').repeat(3)]]) {
+      expect(() => place(bad)).toThrow(expect.objectContaining({ code: 'JOB_FILE_BAD_FOLDER' }));
+    }
+  });
+
+  it.each(['module: {folder: ID}, abi: wasi}', 'module: ./a, abi: wasi}\ninputs: {/a: {folder: ID, size: 3}}'])(
+    'are not taken as %s',
+    (text) => {
+      expect(parseJobFile(`name: a\nworkload: {kind: wasm, ${text.replace('ID', folder)}\n`).kind).toBe('invalid');
+    },
+  );
+
+  it('have ids of their own form: that of a small file is refused with a hint', () => {
+    const parsed = parseJobFile(
+      `name: a\nworkload: {kind: wasm, module: ./a, abi: wasi}\ninputs: {/a: {folder: ${blob(1)}}}\n`,
+    );
+    expect(parsed).toMatchObject({
+      kind: 'invalid',
+      problems: [{ field: 'inputs./a.folder', hint: expect.stringContaining('fogproof blob add FOLDER') }],
+    });
   });
 });
 
