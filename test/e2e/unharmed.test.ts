@@ -1,6 +1,6 @@
 import { randomFillSync } from 'node:crypto';
 import { once } from 'node:events';
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -58,6 +58,36 @@ describe('daemons that nothing kills', () => {
       if (!file.isFile()) continue;
       expect((await readFile(join(file.parentPath, file.name))).includes('on no disk in plain'), file.name).toBe(false);
     }
+  });
+
+  it('a shared folder goes from node to node, and a job reads files of it', async () => {
+    const file = await mesh.writeTraining('kit', { rounds: 3, replicas: 1 }, (text) =>
+      text.replace(/^inputs:\n(?: {2}.*\n)+/m, 'inputs:\n  /kit: { folder: ID }\n'),
+    );
+    const kit = mesh.stage.path('kit-original');
+    await cp(mesh.stage.path('kit/data'), join(kit, 'data'), { recursive: true });
+    await rm(join(kit, 'data/SOURCE.md'));
+    await mkdir(join(kit, 'unread/empty'), { recursive: true });
+    await writeFile(join(kit, 'unread/large.bin'), randomFillSync(Buffer.alloc(2 ** 20 + 5)));
+    const line = ['blob', 'add', kit, join(kit, 'data'), '--share'];
+    const { folders } = await mesh.expect<{ folders: { folder: string }[] }>(provider, line);
+    const [folder = '', data = ''] = folders.map((added) => added.folder);
+    await writeFile(file, (await readFile(file, 'utf8')).replace('ID', data));
+    const early = await mesh.run(requester, ['job', 'submit', file, '--detach']);
+    expect(early.stderr).toContain('JOB_FILE_FOLDER_NOT_HERE');
+    const copy = mesh.stage.path('kit-copy');
+    const get = ['blob', 'get', folder, '--output', copy];
+    const got = await mesh.expect<{ bytesMoved: number; sizeBytes: number }>(requester, get);
+    expect(got.bytesMoved).toBe(got.sizeBytes);
+    const names = (await readdir(kit, { recursive: true })).toSorted();
+    expect((await readdir(copy, { recursive: true })).toSorted()).toEqual(names);
+    for (const name of ['data/settings.txt', 'data/train.csv', 'unread/large.bin']) {
+      expect((await readFile(join(copy, name))).equals(await readFile(join(kit, name))), name).toBe(true);
+    }
+    expect(await mesh.expect(requester, get)).toMatchObject({ written: 0, bytesMoved: 0 });
+    const job = await mesh.wait(requester, await mesh.submit(requester, file));
+    expect(job).toMatchObject({ state: 'completed', failure: null });
+    expect(job.result?.steps).toBe(3);
   });
 
   it('a second daemon on the same data folder is refused, and the first goes on', async () => {

@@ -194,7 +194,7 @@ describe('the size of a file that an entry is', () => {
   it('is found again from the bytes of its blocks', () => {
     const sizes = fc.oneof(
       fc.integer({ min: 0, max: 5 * MIB }),
-      fc.integer({ min: 0, max: MAX_BLOB_BYTES }),
+      fc.integer({ min: 0, max: 2 ** 40 }),
       fc
         .tuple(
           fc.constantFrom(1, 2, 4, 64, 1023, 1024, 1025, 2048, 2 ** 20, 2 ** 20 + 1),
@@ -207,7 +207,7 @@ describe('the size of a file that an entry is', () => {
         const dagBytes = measureBlobDag(size);
         expect(measureEntryFile({ id: size > MIB ? large : raw, dagBytes })).toBe(size);
       }),
-      { numRuns: 300 },
+      { numRuns: 60 },
     );
   });
 
@@ -217,7 +217,7 @@ describe('the size of a file that an entry is', () => {
         const size = measureEntryFile({ id: large, dagBytes });
         if (size !== undefined) expect(measureBlobDag(size)).toBe(dagBytes);
       }),
-      { numRuns: 300 },
+      { numRuns: 60 },
     );
     const least = measureBlobDag(MIB + 1);
     expect(least).toBeGreaterThan(MIB + 50);

@@ -118,6 +118,17 @@ describe('a folder that is here', () => {
     });
   });
 
+  it('is refused when its paths would fill an answer', async () => {
+    const blob = computeBlobId(SMALL);
+    const names = Array.from({ length: 800 }, (_, index) => `${index}${'x'.repeat(240)}`);
+    const inner = encodeFolder(names.map((name) => ({ name, id: blob, dagBytes: SMALL.length })));
+    const outer = encodeFolder(
+      Array.from({ length: 90 }, (_, index) => ({ name: String(index), id: inner.id, dagBytes: inner.dagBytes })),
+    );
+    const { read } = await setUp([inner.bytes, outer.bytes]);
+    await expect(read(outer.id)).rejects.toMatchObject({ message: expect.stringContaining('paths are too long') });
+  });
+
   it.each([
     ['a size that the file has not', { name: 'a', id: computeBlobId(SMALL), dagBytes: SMALL.length + 1 }],
     ['a size that no large file has', { name: 'a', id: folderOfNode(computeBlobId(SMALL)), dagBytes: 5 }],
@@ -128,14 +139,16 @@ describe('a folder that is here', () => {
   });
 
   it('is told from a file, and from what is not here', async () => {
-    const { read } = await setUp([LARGE, SMALL]);
+    const { rig, read } = await setUp([LARGE, SMALL]);
+    const { peer, asked } = await addPeer(rig, 2, NODES);
     for (const file of [computeBlobId(LARGE), computeBlobId(SMALL), folderOfNode(computeBlobId(SMALL))]) {
       await expect(read(file, { isLocal: true })).rejects.toMatchObject({ code: 'NODE_NOT_A_FOLDER' });
     }
-    await expect(read(TREE.id, { isLocal: true })).rejects.toMatchObject({
+    await expect(read(TREE.id, { peers: [peer], isLocal: true })).rejects.toMatchObject({
       code: 'BLOB_NOT_FOUND',
       info: { blob: TREE.id },
     });
+    expect(asked).toEqual([]);
   });
 });
 

@@ -45,8 +45,9 @@ export async function getFolder(
     output.progress(
       `fetching: ${files} of ${wanted.length} files, ${formatSize(bytes)} of ${formatSize(totalBytes)} are there`,
     );
-    if (!isHere)
-      bytesMoved += (await client.call('blob.fetch', { blob, peers, sizeBytes }, { signal: abort })).bytesMoved;
+    const fetched = isHere ? undefined : await client.call('blob.fetch', { blob, peers, sizeBytes }, { signal: abort });
+    // Read after the wait: others add to it meanwhile.
+    bytesMoved += fetched?.bytesMoved ?? 0;
     if (target !== undefined) await client.call('blob.write', { blob, path: target }, { signal: abort });
     files += 1;
     bytes += sizeBytes;
