@@ -72,6 +72,16 @@ export class MemoryTransferStore extends HeapBlobStore {
     return partial === undefined ? undefined : { sizeBytes: partial.shape.sizeBytes, leaves: partial.leaves.slice() };
   }
 
+  override async receive(
+    blob: BlobId,
+    sizeBytes: number,
+    chunks: AsyncIterable<Uint8Array>,
+    options: { readonly isPrivate?: boolean } = {},
+  ): Promise<void> {
+    await super.receive(blob, sizeBytes, chunks);
+    if (options.isPrivate === true) this.privates.add(blob);
+  }
+
   override async openReception(
     blob: BlobId,
     sizeBytes: number,

@@ -46,16 +46,20 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
     options.signal?.throwIfAborted();
     const startedMs = this.#modules.clock.monotonicMs();
     const { blob, sizeBytes } = request;
-    const held = await this.#modules.blobs.stat(blob);
+    const isHeld = (await this.#modules.blobs.stat(blob))?.sizeBytes === sizeBytes;
     let bytesMoved = 0;
-    // One that is here in plain is encrypted then.
-    if (held?.sizeBytes === sizeBytes && request.isPrivate === true) {
-      await this.#modules.blobs.receive(blob, sizeBytes, nothing(), { isPrivate: true });
-    }
-    if (held?.sizeBytes !== sizeBytes || request.provenBy !== undefined) {
+    if (isHeld) await this.#keepPrivate(request);
+    if (!isHeld || request.provenBy !== undefined) {
       bytesMoved = await this.#counted(() => this.#fetch(request, options));
     }
+    // It may have come by the transfer of somebody who wanted it in plain.
+    if (!isHeld) await this.#keepPrivate(request);
     return { blob, sizeBytes, bytesMoved, durationMs: this.#modules.clock.monotonicMs() - startedMs };
+  }
+
+  /** Encrypts what is here in plain, if it is to be private. */
+  async #keepPrivate({ blob, sizeBytes, isPrivate }: BlobFetchRequest): Promise<void> {
+    if (isPrivate === true) await this.#modules.blobs.receive(blob, sizeBytes, nothing(), { isPrivate });
   }
 
   /** Ends all transfers; what arrived is kept. */

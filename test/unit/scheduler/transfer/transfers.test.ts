@@ -261,6 +261,20 @@ describe('a transfer', () => {
     expect(rig.store.added.length).toBe(6);
   });
 
+  it.each([
+    ['joins one in plain', [false, true]],
+    ['is joined by one in plain', [true, false]],
+  ] as const)('ends with an encrypted blob if a private one %s', async (_name, wanted) => {
+    const rig = await TransferRig.create();
+    const source = await rig.addPeer(2, BYTES);
+    const request = fetchRequest(BLOB, BYTES, source);
+    await rig.settle(
+      Promise.all(wanted.map((isPrivate) => rig.transfers.fetchBlob(isPrivate ? { ...request, isPrivate } : request))),
+    );
+    expect(rig.store.added.length).toBe(6);
+    expect(rig.store.privates).toContain(BLOB);
+  });
+
   it('is not held up by one who names a wrong size of the same blob', async () => {
     const rig = await TransferRig.create({ stallMs: 60_000 });
     const [liar, honest] = [await rig.addPeer(2, null), await rig.addPeer(3, BYTES)];
