@@ -16,6 +16,7 @@ const HELP = `Usage: npm run chaos [-- OPTION...]
   --times N       5 by default
   --scenarios N   so many scenarios
   --profile P     mixed, kills or points; several separated by commas take turns
+  --at-once N     scenarios at a time, 1 by default
   --seed S        of the first scenario, the next ones count on; chosen anew by default
   --replay FILE   the plan of one scenario, as a failed one leaves it
   --ci            4 minutes: one fixed seed, then fresh ones
@@ -39,6 +40,7 @@ function readArguments() {
       times: { type: 'string', default: '5' },
       scenarios: { type: 'string' },
       profile: { type: 'string' },
+      'at-once': { type: 'string', default: '1' },
       seed: { type: 'string' },
       replay: { type: 'string' },
       ci: { type: 'boolean', default: false },
@@ -102,6 +104,7 @@ async function readOptions(given: Arguments, signal: AbortSignal): Promise<Chaos
     seeds: given.ci ? fixedThenFresh(fresh) : countFrom(fresh),
     profiles: readProfiles(given),
     until: readUntil(given),
+    atOnce: Math.max(1, Math.floor(readNumber('at-once', given['at-once']))),
     ...(given.replay === undefined ? {} : { replay: JSON.parse(await readFile(given.replay, 'utf8')) as Plan }),
     say: (line) => console.log(line),
     signal,

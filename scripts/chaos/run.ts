@@ -24,6 +24,8 @@ export interface ChaosOptions {
     /** Each side of each known point so often, or tried in vain in as many scenarios. */
     readonly timesEachPoint?: number;
   };
+  /** Scenarios at a time: most of one is waiting. */
+  readonly atOnce: number;
   /** Instead of what the seeds stand for. */
   readonly replay?: Plan;
   readonly say: (line: string) => void;
@@ -140,13 +142,16 @@ class Series {
     const { replay, profiles, seeds } = this.#options;
     if (replay !== undefined) return await this.#runOne(replay);
     let turn = 0;
-    while (!this.#isEnough()) {
-      const next = seeds.next();
-      if (next.done === true) return;
-      const profile = profiles[turn % profiles.length] ?? 'mixed';
-      turn += 1;
-      await this.#runOne(this.#createPlan(next.value, profile));
-    }
+    const runInTurn = async (): Promise<void> => {
+      while (!this.#isEnough()) {
+        const next = seeds.next();
+        if (next.done === true) return;
+        const profile = profiles[turn % profiles.length] ?? 'mixed';
+        turn += 1;
+        await this.#runOne(this.#createPlan(next.value, profile));
+      }
+    };
+    await Promise.all(Array.from({ length: this.#options.atOnce }, runInTurn));
   }
 
   #isEnough(): boolean {
@@ -199,16 +204,17 @@ class Series {
     say(
       `seed ${plan.seed}: ${plan.profile}, ${plan.requesters} + ${plan.providers} nodes, ${plan.faults.length + arms} faults`,
     );
-    const before = { kills: tally.kills, jobs: tally.jobs };
     let findings: readonly string[];
+    let counts = '';
     {
       await using scenario = await Scenario.open(plan, folder, this.#modules);
       findings = await scenario.run().catch((error: unknown) => {
         this.#options.signal.throwIfAborted();
         return [`the scenario broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
       });
+      counts = `${scenario.kills} kills, ${scenario.ended.size} jobs`;
     }
-    say(`  ${tally.kills - before.kills} kills, ${tally.jobs - before.jobs} jobs, ${findings.length} findings`);
+    say(`seed ${plan.seed}: ${counts}, ${findings.length} findings; ${tally.kills} kills in all`);
     for (const problem of findings) tally.findings.push({ seed: plan.seed, problem });
     if (findings.length === 0) return await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     say(`  again: npm run chaos -- --replay ${join(folder, 'plan.json')}`);

@@ -55,6 +55,7 @@ export class Scenario implements AsyncDisposable {
   readonly #flows = new Set<Promise<void>>();
   readonly #draining = new AbortController();
   #submitted = 0;
+  #kills = 0;
   #isOver = false;
   #isDiskFull = false;
 
@@ -88,6 +89,10 @@ export class Scenario implements AsyncDisposable {
   /** What ended how, by job; for a run without faults. */
   get ended(): ReadonlyMap<string, { readonly kind: JobKind; readonly ended: EndedJob }> {
     return this.#ended;
+  }
+
+  get kills(): number {
+    return this.#kills;
   }
 
   /** @returns what is not as it has to be */
@@ -243,6 +248,7 @@ export class Scenario implements AsyncDisposable {
     const { tally } = this.#modules;
     const node = this.#fleet.node(death.name);
     if (death.signal === 'SIGKILL') {
+      this.#kills += 1;
       tally.countKill(death.point !== null || (death.wasUp && this.#isBusyPeer(node)));
       tally.countDeath(node.provides ? 'provider' : 'requester', death);
       // It would die there again and again.
@@ -305,7 +311,7 @@ export class Scenario implements AsyncDisposable {
 
   #find(problem: string): void {
     this.#findings.push(problem);
-    this.#modules.say(`  FOUND ${problem}`);
+    this.#modules.say(`seed ${this.#plan.seed}: FOUND ${problem}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
