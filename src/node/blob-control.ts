@@ -8,8 +8,9 @@ import type { BlobFetching, FetchedBlob } from '../scheduler/transfer/interface.
 import type { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
 import { fetchPublic, type PublicFetchModules } from '../scheduler/transfer/public-fetch.ts';
 import { FolderReader } from './folder-reader.ts';
+import { proveFile } from './prove-file.ts';
 
-/** Peers that are asked for a blob of known size beside those that are named. */
+/** Peers that the DHT is asked for. */
 const MAX_PROVIDERS = 16;
 
 export interface NodeBlobControlModules extends PublicFetchModules {
@@ -24,10 +25,21 @@ export class NodeBlobControl implements BlobControl {
 
   constructor(modules: NodeBlobControlModules) {
     this.#modules = modules;
-    const small = { ...modules, transfers: refuseLarger(modules.transfers, MAX_FOLDER_NODE_BYTES) };
+    const small = {
+      ...modules,
+      transfers: refuseLarger(modules.transfers, MAX_FOLDER_NODE_BYTES),
+      content: { findProviders: nobody },
+    };
     this.#folders = new FolderReader({
       blobs: modules.blobs,
+      findPeers: async (folder, options) => {
+        const found: PeerKey[] = [];
+        const search = modules.content.findProviders(folder, { ...options, limit: MAX_PROVIDERS });
+        for await (const peer of search) found.push(peer);
+        return found;
+      },
       fetchNode: (node, peers, options) => fetchPublic(small, { blob: node, peers }, options),
+      proveFile: (file, peers, options) => proveFile(modules, { file, peers }, options),
     });
   }
 
@@ -75,6 +87,8 @@ export class NodeBlobControl implements BlobControl {
     return this.#folders.read(request, options);
   }
 }
+
+async function* nobody(): AsyncGenerator<PeerKey> {}
 
 async function* joinSources(named: readonly PeerKey[], find: () => AsyncIterable<PeerKey>): AsyncGenerator<PeerKey> {
   yield* named;

@@ -1,5 +1,5 @@
 import { BlobError } from '../blob/errors.ts';
-import type { BlobStore } from '../blob/interface.ts';
+import type { BlobStat, BlobStore } from '../blob/interface.ts';
 import {
   type FolderEntry,
   folderNodeBlob,
@@ -24,9 +24,16 @@ const ENTRIES_AT_ONCE = 16;
 
 export interface FolderReaderModules {
   readonly blobs: Pick<BlobStore, 'stat' | 'get'>;
-  /** Brings the node of a folder here. @throws TransferError TRANSFER_NO_SOURCE */
+  /** Peers that the DHT names for the folder's node, which are those for the file of the same hash. */
+  readonly findPeers: (folder: BlobId, options: AbortOptions) => Promise<readonly PeerKey[]>;
+  /** Brings the node of a folder here, from these peers. @throws TransferError TRANSFER_NO_SOURCE */
   readonly fetchNode: (node: BlobId, peers: readonly PeerKey[], options: AbortOptions) => Promise<unknown>;
+  /** True if one of these peers shows that it is a file. */
+  readonly proveFile: (file: BlobStat, peers: readonly PeerKey[], options: AbortOptions) => Promise<boolean>;
 }
+
+/** Peers that are asked for what is in one folder. */
+const MAX_SOURCES = 64;
 
 interface PlacedEntry {
   readonly path: string;
@@ -43,6 +50,7 @@ type Found =
 /**
  * Lists what is in a folder, at all depths (docs/blobs.md section 5). Links to folders and to large files look the same: a
  * folder is what has a folder's node under its hash, here or at others; all else is a file of the size that its link gives.
+ * Nobody is believed which of them it is: only bytes that have the hash decide, those of a folder's node or of a file's.
  */
 export class FolderReader {
   readonly #modules: FolderReaderModules;
@@ -71,6 +79,7 @@ class FolderWalk {
   readonly #files: FolderContent['files'][number][] = [];
   #entries = 0;
   #pathChars = 0;
+  #sources: Promise<readonly PeerKey[]> | undefined;
 
   constructor(modules: FolderReaderModules, request: FolderRequest, options: AbortOptions) {
     this.#modules = modules;
@@ -98,7 +107,13 @@ class FolderWalk {
       level = below;
     }
     const byPath = (a: { readonly path: string }, b: { readonly path: string }): number => (a.path < b.path ? -1 : 1);
-    return { folder, folders: this.#folders.toSorted(byPath), files: this.#files.toSorted(byPath) };
+    const isWhole = this.#files.every(({ isHere }) => isHere);
+    return {
+      folder,
+      folders: this.#folders.toSorted(byPath),
+      files: this.#files.toSorted(byPath),
+      sources: isWhole || this.#request.isLocal ? [] : await this.#findSources(),
+    };
   }
 
   async #openRoot(folder: BlobId): Promise<readonly FolderEntry[]> {
@@ -110,7 +125,7 @@ class FolderWalk {
     ) {
       throw new NodeError({ code: 'NODE_NOT_A_FOLDER', blob: folder });
     }
-    const opened = await this.#open(folder, 'needed');
+    const opened = await this.#open(folder, undefined);
     if (opened === 'file' || opened === null) throw new NodeError({ code: 'NODE_NOT_A_FOLDER', blob: folder });
     return opened;
   }
@@ -139,25 +154,26 @@ class FolderWalk {
       throw this.#refuse(path, `the size that it gives for that file is wrong: it has ${held.sizeBytes} bytes`);
     }
     if (held === undefined && isTreeId(id)) {
-      const opened = await this.#open(id, sizeBytes === undefined ? 'needed' : 'possible');
+      const opened = await this.#open(id, sizeBytes);
       if (opened !== null && opened !== 'file') return { kind: 'folder', node: folderNodeBlob(id), entries: opened };
     }
     if (sizeBytes === undefined) throw this.#refuse(path, 'no file has the size that it gives, and it is no folder');
     return { kind: 'file', file: { path, blob: id, sizeBytes, isHere: held !== undefined } };
   }
 
-  #open(folder: BlobId, how: 'needed' | 'possible'): Promise<Opened> {
+  /** `fileBytes`: what it has if it is a file; undefined if it can be none. */
+  #open(folder: BlobId, fileBytes: number | undefined): Promise<Opened> {
     const known = this.#opened.get(folder);
     if (known !== undefined) return known;
-    const opening = this.#openNode(folder, how);
+    const opening = this.#openNode(folder, fileBytes);
     this.#opened.set(folder, opening);
     return opening;
   }
 
-  async #openNode(folder: BlobId, how: 'needed' | 'possible'): Promise<Opened> {
+  async #openNode(folder: BlobId, fileBytes: number | undefined): Promise<Opened> {
     const node = folderNodeBlob(folder);
     const { blobs } = this.#modules;
-    if ((await blobs.stat(node)) === undefined && !(await this.#bring(folder, how))) return null;
+    if ((await blobs.stat(node)) === undefined && !(await this.#bring(folder, fileBytes))) return null;
     const held = await blobs.stat(node);
     if (held === undefined || held.sizeBytes > MAX_FOLDER_NODE_BYTES) return 'file';
     const bytes = await blobs.get(node, MAX_FOLDER_NODE_BYTES);
@@ -169,23 +185,50 @@ class FolderWalk {
     }
   }
 
-  /** False if it cannot be had and need not be a folder. */
-  async #bring(folder: BlobId, how: 'needed' | 'possible'): Promise<boolean> {
-    const { isLocal, peers } = this.#request;
-    if (isLocal) {
-      if (how === 'needed') throw new BlobError({ code: 'BLOB_NOT_FOUND', blob: folder });
+  /** Brings its node here. False if nobody gives it and it may be a file. */
+  async #bring(folder: BlobId, fileBytes: number | undefined): Promise<boolean> {
+    const options = this.#options;
+    if (this.#request.isLocal) {
+      if (fileBytes === undefined) throw new BlobError({ code: 'BLOB_NOT_FOUND', blob: folder });
       return false;
     }
+    const sources = await this.#findSources();
+    const refused = await this.#fetchFrom(folder, sources);
+    if (refused === undefined) return true;
+    if (fileBytes !== undefined) {
+      const file = { blob: folder, sizeBytes: fileBytes };
+      if (await this.#modules.proveFile(file, sources, options)) return false;
+    }
+    const others = folder === this.#request.folder ? [] : await this.#modules.findPeers(folder, options);
+    const isNew = (peer: PeerKey): boolean => !sources.includes(peer);
+    const refusedToo = others.some(isNew) ? await this.#fetchFrom(folder, others.filter(isNew)) : refused;
+    if (refusedToo !== undefined && fileBytes === undefined) throw refusedToo;
+    return refusedToo === undefined;
+  }
+
+  /** What it was refused with. */
+  async #fetchFrom(folder: BlobId, peers: readonly PeerKey[]): Promise<TransferError | undefined> {
     try {
       await this.#modules.fetchNode(folderNodeBlob(folder), peers, this.#options);
-      return true;
+      return undefined;
     } catch (error) {
       this.#options.signal?.throwIfAborted();
       if (!(error instanceof TransferError) || error.info.code !== 'TRANSFER_NO_SOURCE') throw error;
-      if (how === 'possible') return false;
       const { reason } = error.info;
-      throw new TransferError({ code: 'TRANSFER_NO_SOURCE', blob: folder, reason }, { cause: error });
+      return new TransferError({ code: 'TRANSFER_NO_SOURCE', blob: folder, reason }, { cause: error });
     }
+  }
+
+  /** Who has the outermost list is asked for all that is in it; once, for the answer of the DHT takes its time. */
+  #findSources(): Promise<readonly PeerKey[]> {
+    this.#sources ??= this.#searchSources();
+    return this.#sources;
+  }
+
+  async #searchSources(): Promise<readonly PeerKey[]> {
+    const { folder, peers } = this.#request;
+    const found = await this.#modules.findPeers(folder, this.#options);
+    return [...new Set([...peers, ...found])].slice(0, MAX_SOURCES);
   }
 
   #refuse(path: string, reason: string): NodeError {

@@ -102,6 +102,8 @@ export interface FolderContent {
     readonly sizeBytes: number;
     readonly isHere: boolean;
   }[];
+  /** Where files are missing: who has the folder's list, and so the files, in all likelihood. */
+  readonly sources: readonly PeerKey[];
 }
 
 /** What `node.backup` tells of a backup that is being written. */

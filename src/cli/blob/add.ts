@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { relative, resolve } from 'node:path';
 import { z } from 'zod';
+import type { BlobId } from '../../domain/ids.ts';
 import { UsageError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
@@ -39,10 +40,18 @@ export const blobAdd = defineCommand({
     const { files, folders } = await listPaths(paths.map((path) => resolve(workingDirectory, path)));
     for (const folder of folders) await assertBuildable(folder);
     await using client = await context.connect();
-    const added = await addFiles({ client, context }, files, given);
+    const daemon = { client, context };
+    const added = await addFiles(daemon, files, given);
     const stored = new Map<string, AddedBlob>(added.map((each) => [each.path, each]));
     const built: AddedFolder[] = [];
-    for (const folder of folders) built.push(await addFolder({ client, context }, { folder, stored }, given));
+    const lists: BlobId[] = [];
+    for (const folder of folders) {
+      const { nodes, ...rest } = await addFolder(daemon, { folder, stored }, given);
+      built.push(rest);
+      lists.push(...nodes);
+    }
+    // Told to the DHT in this order: who has the outermost list is asked for all the rest.
+    if (given.share) await shareAll(daemon, [...lists, ...added.map(({ blob }) => blob)]);
     output.progress('');
     output.result({ blobs: added, folders: built }, () =>
       output.table(
@@ -79,25 +88,32 @@ async function addFiles({ client, context }: Daemon, files: readonly string[], g
   for (const path of files) {
     output.progress(`adding ${relative(workingDirectory, path)} (${added.length + 1} of ${files.length})`);
     const stored = await client.call('blob.add', { path, ...privacyOf(given) }, { signal });
-    if (given.share) await client.call('blob.share', { blob: stored.blob }, { signal });
     added.push({ path, ...stored });
   }
   return added;
 }
 
-/** The outermost folder's node is the last one: who finds it finds all. */
+/** Adds the nodes too; gives their blobs, the outermost folder's first. */
 async function addFolder(
   { client, context: { signal } }: Daemon,
   { folder, stored }: { readonly folder: LocalFolder; readonly stored: ReadonlyMap<string, AddedBlob> },
   given: AddOptions,
-): Promise<AddedFolder> {
-  const { id, nodes } = buildTree(folder, stored);
-  for (const bytes of nodes.values()) {
-    const { blob } = await client.call('blob.addBytes', { bytes, ...privacyOf(given) }, { signal });
-    if (given.share) await client.call('blob.share', { blob }, { signal });
+): Promise<AddedFolder & { readonly nodes: readonly BlobId[] }> {
+  const tree = buildTree(folder, stored);
+  const nodes: BlobId[] = [];
+  for (const bytes of tree.nodes.values()) {
+    nodes.unshift((await client.call('blob.addBytes', { bytes, ...privacyOf(given) }, { signal })).blob);
   }
   const sizeBytes = folder.files.reduce((sum, path) => sum + (stored.get(path)?.sizeBytes ?? 0), 0);
-  return { path: folder.path, folder: id, files: folder.files.length, sizeBytes };
+  return { path: folder.path, folder: tree.id, files: folder.files.length, sizeBytes, nodes };
+}
+
+async function shareAll({ client, context }: Daemon, blobs: readonly BlobId[]): Promise<void> {
+  const { output, signal } = context;
+  for (const [index, blob] of blobs.entries()) {
+    output.progress(`sharing ${index + 1} of ${blobs.length}`);
+    await client.call('blob.share', { blob }, { signal });
+  }
 }
 
 function privacyOf(given: AddOptions): { readonly private?: true } {

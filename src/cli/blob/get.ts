@@ -52,7 +52,7 @@ export const blobGet = defineCommand({
     output.progress('fetching …');
     const found = await fetchBlob(client, { blob, peers, signal });
     if (found.kind === 'folder') {
-      const got = await getFolder(client, { content: found.content, directory: path, peers }, context);
+      const got = await getFolder(client, { content: found.content, directory: path }, context);
       output.result(got, () => [renderFolder(got)]);
       return EXIT_CODES.ok;
     }

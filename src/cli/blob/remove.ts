@@ -18,7 +18,8 @@ export const blobRemove = defineCommand({
     await using client = await context.connect();
     const folder = await findFolder(client, { blob, signal });
     let wasHere = false;
-    for (const each of folder === undefined ? [blob] : listBlobs(folder)) {
+    // The lists last: without them nobody could say what is left of it.
+    for (const each of folder === undefined ? [blob] : listBlobs(folder).toReversed()) {
       const answer = await client.call('blob.remove', { blob: each }, { signal });
       wasHere ||= answer.wasHere;
     }

@@ -41,8 +41,7 @@ export const blobUnshare = defineCommand({
     await using client = await context.connect();
     const folder = await findFolder(client, { blob, signal });
     let wasPublic = false;
-    // The outermost list first: who finds it would look for the rest.
-    for (const each of folder === undefined ? [blob] : listBlobs(folder).toReversed()) {
+    for (const each of folder === undefined ? [blob] : listBlobs(folder)) {
       const answer = await client.call('blob.unshare', { blob: each }, { signal });
       wasPublic ||= answer.wasPublic;
     }

@@ -126,13 +126,17 @@ export const BLOB_METHODS = {
           isHere: z.boolean().describe('This node has it.'),
         }),
       ),
+      sources: z
+        .array(peerKeySchema)
+        .describe('If files are missing: peers that have its list, to be named to blob.fetch. Empty with local.'),
     }),
     example: {
       params: { folder: EXAMPLE_FOLDER },
       result: {
         folder: EXAMPLE_FOLDER,
         folders: [{ path: '', blob: EXAMPLE_FOLDER_NODE }],
-        files: [{ path: 'data.csv', blob: EXAMPLE_BLOB, sizeBytes: 264_712, isHere: true }],
+        files: [{ path: 'data.csv', blob: EXAMPLE_BLOB, sizeBytes: 264_712, isHere: false }],
+        sources: [EXAMPLE_PEER],
       },
     },
   },

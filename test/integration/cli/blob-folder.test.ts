@@ -126,7 +126,7 @@ describe('blob add of a folder', () => {
     await using daemon = await createDaemon();
     await daemon.run('blob add kit --share');
     expect([...daemon.shared].toSorted()).toEqual(BLOBS);
-    expect([...daemon.shared].at(-1)).toBe(folderNodeBlob(TREE.id));
+    expect([...daemon.shared][0]).toBe(folderNodeBlob(TREE.id));
     await daemon.run('blob add kit --private');
     for (const node of NODES) expect(daemon.secret.has(node)).toBe(true);
   });

@@ -8,12 +8,15 @@ import {
   folderNodeBlob,
   folderOfNode,
   MAX_FOLDER_DEPTH,
+  measureEntryFile,
 } from '../../../src/domain/blob-folder.ts';
 import { BLOB_LEAF_BYTES } from '../../../src/domain/blob-shape.ts';
 import { computeBlobId } from '../../../src/domain/blob-tree.ts';
 import type { BlobId, PeerKey } from '../../../src/domain/ids.ts';
+import type { BlobResponse } from '../../../src/domain/messages.ts';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { NodeBlobControl } from '../../../src/node/blob-control.ts';
+import { treeOf as treeOfFile } from '../../support/memory-transfer-store.ts';
 import { bytesOfLeaves, type TransferPeer, TransferRig } from '../../support/transfer-rig.ts';
 
 const SMALL = encodeUtf8('small');
@@ -29,12 +32,20 @@ function treeOf(content: Readonly<Record<string, Uint8Array>>, folders: readonly
 
 const TREE = treeOf(CONTENT, ['empty']);
 const NODES = [...TREE.nodes.values()];
+const OUTER = treeOf({ 'large.bin': LARGE });
+const LISTED = { path: 'large.bin', blob: computeBlobId(LARGE), sizeBytes: LARGE.length, isHere: false };
+
+async function* only(answer: BlobResponse): AsyncGenerator<BlobResponse> {
+  yield answer;
+}
 
 interface Setup {
   readonly rig: TransferRig;
   readonly control: NodeBlobControl;
   /** Peers that the DHT names for everything. */
   readonly known: PeerKey[];
+  /** What it answers with beside, one search after the other. */
+  readonly searched: PeerKey[][];
   read(
     folder: BlobId,
     options?: { peers?: readonly PeerKey[]; isLocal?: boolean },
@@ -52,6 +63,7 @@ async function setUp(held: readonly Uint8Array[] = []): Promise<Setup> {
     verify: async () => undefined,
   };
   const known: PeerKey[] = [];
+  const searched: PeerKey[][] = [];
   const control = new NodeBlobControl({
     blobs: Object.assign(rig.store, inventory),
     sharedBlobs: { isPublic: () => false, share: async () => {}, unshare: async () => false },
@@ -59,13 +71,13 @@ async function setUp(held: readonly Uint8Array[] = []): Promise<Setup> {
     transport: rig.transport,
     content: {
       async *findProviders() {
-        yield* known;
+        yield* [...known, ...(searched.shift() ?? [])];
       },
     },
   });
   const read: Setup['read'] = (folder, { peers = [], isLocal = false } = {}) =>
     rig.settle(control.readFolder({ folder, peers, isLocal }, {}));
-  return { rig, control, known, read };
+  return { rig, control, known, searched, read };
 }
 
 async function addPeer(rig: TransferRig, number: number, held: readonly Uint8Array[]): Promise<TransferPeer> {
@@ -77,7 +89,8 @@ async function addPeer(rig: TransferRig, number: number, held: readonly Uint8Arr
 describe('a folder that is here', () => {
   it('is listed at all depths, with sizes from its links', async () => {
     const { read } = await setUp([...NODES, SMALL]);
-    const { folder, folders, files } = await read(TREE.id, { isLocal: true });
+    const { folder, folders, files, sources } = await read(TREE.id, { isLocal: true });
+    expect(sources).toEqual([]);
     expect(folder).toBe(TREE.id);
     expect(folders.map(({ path }) => path)).toEqual(['', 'deep', 'deep/er', 'empty']);
     expect(folders[0]?.blob).toBe(folderNodeBlob(TREE.id));
@@ -153,17 +166,27 @@ describe('a folder that is here', () => {
 });
 
 describe('a folder that is elsewhere', () => {
-  it('comes from named peers and those that the DHT names, its lists only', async () => {
+  it('comes from named peers and those that the DHT names, its lists only; they are named as sources of the rest', async () => {
     const { rig, known, read } = await setUp();
     const first = await addPeer(rig, 2, NODES.slice(0, 2));
-    known.push((await addPeer(rig, 3, [...NODES.slice(2), SMALL, LARGE])).peer);
-    const { files } = await read(TREE.id, { peers: [first.peer] });
+    const second = await addPeer(rig, 3, [...NODES.slice(2), SMALL, LARGE]);
+    known.push(second.peer);
+    const { files, sources } = await read(TREE.id, { peers: [first.peer] });
     expect(files.map(({ path, isHere }) => [path, isHere])).toEqual([
       ['a.txt', false],
       ['deep/er/large.bin', false],
     ]);
+    expect(sources).toEqual([first.peer, second.peer]);
     expect([...rig.store.blobs.keys()].toSorted()).toEqual(NODES.map(computeBlobId).toSorted());
     expect((await read(TREE.id, { isLocal: true })).files).toEqual(files);
+  });
+
+  it('may have its inner lists at others than its outer one', async () => {
+    const { rig, searched, read } = await setUp();
+    const root = await addPeer(rig, 2, [TREE.bytes]);
+    const { peer } = await addPeer(rig, 3, NODES);
+    searched.push([root.peer], [peer]);
+    expect((await read(TREE.id)).files).toHaveLength(2);
   });
 
   it('is not taken from a liar: what it sends has another hash', async () => {
@@ -196,10 +219,34 @@ describe('a folder that is elsewhere', () => {
 
   it('has a file where nobody has the list of a folder', async () => {
     const { rig, read } = await setUp();
-    const outer = treeOf({ 'large.bin': LARGE });
-    const { peer } = await addPeer(rig, 2, [...outer.nodes.values()]);
-    const { files } = await read(outer.id, { peers: [peer] });
-    expect(files).toEqual([{ path: 'large.bin', blob: computeBlobId(LARGE), sizeBytes: LARGE.length, isHere: false }]);
+    const { peer } = await addPeer(rig, 2, [OUTER.bytes]);
+    const { files } = await read(OUTER.id, { peers: [peer] });
+    expect(files).toEqual([LISTED]);
+  });
+
+  it('has a file where a peer shows that it is one, without a search for a folder', async () => {
+    const { rig, searched, read } = await setUp();
+    const { peer } = await addPeer(rig, 2, [OUTER.bytes, LARGE]);
+    searched.push([peer]);
+    expect((await read(OUTER.id)).files).toEqual([LISTED]);
+    expect(searched).toEqual([]);
+  });
+
+  it('is no file because a peer says so, if what it shows is something else', async () => {
+    const { rig, searched, read } = await setUp();
+    const inner = treeOf({ 'large.bin': LARGE });
+    const outer = encodeFolder([{ name: 'inner', id: inner.id, dagBytes: inner.dagBytes }]);
+    const fileBytes = measureEntryFile(inner) ?? 0;
+    expect(fileBytes).toBeGreaterThan(BLOB_LEAF_BYTES);
+    const liar = await addPeer(rig, 2, [outer.bytes]);
+    const other = treeOfFile(new Uint8Array(fileBytes)).encodeNode({ level: 0, index: 0 }) ?? new Uint8Array();
+    liar.behave = (request, honest) => {
+      return request.op === 'node' ? only({ kind: 'node', bytes: other }) : honest();
+    };
+    const honest = await addPeer(rig, 3, [inner.bytes]);
+    searched.push([liar.peer], [honest.peer]);
+    expect((await read(outer.id)).files.map(({ path }) => path)).toEqual(['inner/large.bin']);
+    expect(liar.asked.some(({ op }) => op === 'node')).toBe(true);
   });
 });
 

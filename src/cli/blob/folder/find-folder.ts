@@ -30,10 +30,13 @@ function bringFirst(folder: BlobId): string {
   return `Bring it here first: fogproof blob get ${folder}`;
 }
 
-/** Every blob of a folder once: its files, then the lists of its folders, the outermost one last. */
+/**
+ * Every blob of a folder once: its lists, the outermost one first, then its files. Blobs are told to the DHT in the order in
+ * which they are shared, and who has the outermost list is asked for all the rest.
+ */
 export function listBlobs({ folders, files }: ListedFolder): readonly BlobId[] {
-  const lists = folders.toSorted((a, b) => b.path.length - a.path.length);
-  return [...new Set([...files, ...lists].map(({ blob }) => blob))];
+  const lists = folders.toSorted((a, b) => a.path.length - b.path.length);
+  return [...new Set([...lists, ...files].map(({ blob }) => blob))];
 }
 
 /** @throws UsageError if files of it are not here */

@@ -1,4 +1,3 @@
-import type { PeerKey } from '../../../domain/ids.ts';
 import { formatSize } from '../../../lib/quantity.ts';
 import type { RpcClient } from '../../../rpc/client.ts';
 import type { CliContext } from '../../interface.ts';
@@ -12,8 +11,6 @@ export interface FolderGet {
   readonly content: ListedFolder;
   /** Absolute; undefined to bring it here only. */
   readonly directory: string | undefined;
-  /** Asked first. */
-  readonly peers: readonly PeerKey[];
 }
 
 export interface GotFolder {
@@ -33,7 +30,7 @@ type Wanted = ListedFolder['files'][number] & Partial<Pick<PlannedWrite, 'target
 /** Brings all files of a folder here and writes those that are not in the directory yet. */
 export async function getFolder(
   client: RpcClient,
-  { content, directory, peers }: FolderGet,
+  { content, directory }: FolderGet,
   { output, signal }: Pick<CliContext, 'output' | 'signal'>,
 ): Promise<GotFolder> {
   const startedMs = performance.now();
@@ -45,7 +42,8 @@ export async function getFolder(
     output.progress(
       `fetching: ${files} of ${wanted.length} files, ${formatSize(bytes)} of ${formatSize(totalBytes)} are there`,
     );
-    const fetched = isHere ? undefined : await client.call('blob.fetch', { blob, peers, sizeBytes }, { signal: abort });
+    const request = { blob, peers: content.sources, sizeBytes };
+    const fetched = isHere ? undefined : await client.call('blob.fetch', request, { signal: abort });
     // Read after the wait: others add to it meanwhile.
     bytesMoved += fetched?.bytesMoved ?? 0;
     if (target !== undefined) await client.call('blob.write', { blob, path: target }, { signal: abort });

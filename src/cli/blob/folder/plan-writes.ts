@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
-import { lstat, realpath } from 'node:fs/promises';
+import { lstat, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BlobHasher } from '../../../domain/blob-tree.ts';
+import { BLOB_LEAF_BYTES } from '../../../domain/blob-shape.ts';
+import { BlobHasher, computeBlobId } from '../../../domain/blob-tree.ts';
 import { describeError } from '../../../lib/errors.ts';
 import { makeFolder } from '../../../lib/make-folder.ts';
 import { systemErrorCode } from '../../../lib/system-error.ts';
@@ -80,6 +81,7 @@ async function isSameFile(
   signal: AbortSignal,
 ): Promise<boolean> {
   if ((await lstat(target)).size !== sizeBytes) return false;
+  if (sizeBytes <= BLOB_LEAF_BYTES) return computeBlobId(await readFile(target, { signal })) === blob;
   const hasher = new BlobHasher();
   for await (const chunk of createReadStream(target, { signal })) hasher.update(chunk as Uint8Array);
   return hasher.finish().id === blob;
