@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { AddedBlob } from '../src/cli/job-file/interface.ts';
 import { loadJobFile } from '../src/cli/job-file/load-job-file.ts';
@@ -15,6 +16,8 @@ import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 const STARTS = 7;
 const WARM_JOBS = 50;
 const JOBS = 300;
+const BLOB_ROUNDS = 3;
+const BLOB_BYTES = 256 * 2 ** 20;
 const BATCH_JOBS = 4_000;
 const WARM_BATCHES = 1;
 const BATCHES = 3;
@@ -61,6 +64,7 @@ export async function benchDaemon(): Promise<readonly BenchRow[]> {
   rows.push(await measureMemory('idle daemon, no children', requester, bare.rssBytes));
   const draft = await prepareDraft(mesh, requester);
   rows.push(...(await measureJobs(requester, draft, bare.startMs)));
+  rows.push(...(await measureBesideBlob(mesh, { requester, provider, draft })));
   rows.push(await measureChildren(provider, bare.rssBytes));
   rows.push(await measureBatch(requester, draft));
   return rows;
@@ -117,15 +121,53 @@ async function prepareDraft(mesh: Mesh, requester: MeshNode): Promise<JobDraft> 
   return completeDraft(plan, added);
 }
 
-async function measureJobs(requester: MeshNode, draft: JobDraft, bareMs: number): Promise<readonly BenchRow[]> {
+/** One trivial job after the other, as long as `goesOn` says. @returns how long each took, ms */
+async function runJobs(requester: MeshNode, draft: JobDraft, goesOn: (count: number) => boolean): Promise<number[]> {
   const samples: number[] = [];
-  for (let index = 0; index < WARM_JOBS + JOBS; index += 1) {
+  while (goesOn(samples.length)) {
     const startedAt = performance.now();
     const { job } = await requester.client.call('job.submit', { draft });
     const { state } = await requester.client.call('job.wait', { job });
     if (state !== 'completed') throw new Error(`job ${job} is ${state}`);
-    if (index >= WARM_JOBS) samples.push(performance.now() - startedAt);
+    samples.push(performance.now() - startedAt);
   }
+  return samples;
+}
+
+interface Pair {
+  readonly requester: MeshNode;
+  readonly provider: MeshNode;
+  readonly draft: JobDraft;
+}
+
+/** Jobs while blobs move from their requester to their provider, against jobs just before. */
+async function measureBesideBlob(mesh: Mesh, { requester, provider, draft }: Pair): Promise<readonly BenchRow[]> {
+  const [quiet, busy]: [number[], number[]] = [[], []];
+  for (let round = 0; round < BLOB_ROUNDS; round += 1) {
+    quiet.push(...(await runJobs(requester, draft, (count) => count < JOBS / BLOB_ROUNDS)));
+    const path = mesh.stage.path('blob.bin');
+    await writeFile(path, randomBytes(BLOB_BYTES));
+    const { blob } = await requester.client.call('blob.add', { path });
+    await requester.client.call('blob.share', { blob });
+    let isMoving = true;
+    const moving = provider.client.call('blob.fetch', { blob, peers: [requester.status.peer] }).finally(() => {
+      isMoving = false;
+    });
+    busy.push(...(await runJobs(requester, draft, () => isMoving)));
+    await moving;
+  }
+  return [0.5, 0.99].map((share) => ({
+    name: `trivial job as a blob of ${BLOB_BYTES / MEBIBYTE} MiB moves, p${share * 100} (${busy.length})`,
+    value: percentile(busy, share),
+    unit: 'ms',
+    baseline: { name: 'nothing moves', value: percentile(quiet, share) },
+    goal: atMost(2, 'ratio'),
+  }));
+}
+
+async function measureJobs(requester: MeshNode, draft: JobDraft, bareMs: number): Promise<readonly BenchRow[]> {
+  const all = await runJobs(requester, draft, (count) => count < WARM_JOBS + JOBS);
+  const samples = all.slice(WARM_JOBS);
   const baseline = { name: 'bare Node.js start to end', value: bareMs };
   return [
     {

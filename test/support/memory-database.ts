@@ -20,6 +20,8 @@ export class MemoryDatabase implements Database {
   #isClosed = false;
   /** Entries, as `namespace/key`, that are read as ones with another checksum are. */
   readonly damaged = new Set<string>();
+  /** What a write has to wait for before anything of it is there. */
+  hold: ((operations: readonly WriteOperation[]) => Promise<void> | undefined) | undefined;
   onWrite: ((operations: readonly WriteOperation[], options: WriteOptions) => void) | undefined;
 
   repository<Value>(namespace: NamespaceName, codec: Codec<Value>): Repository<Value> {
@@ -28,6 +30,7 @@ export class MemoryDatabase implements Database {
 
   async write(operations: readonly WriteOperation[], options: WriteOptions = {}): Promise<void> {
     this.assertOpen();
+    await this.hold?.(operations);
     this.onWrite?.(operations, options);
     for (const operation of operations) {
       const rows = this.rows(operation.namespace);

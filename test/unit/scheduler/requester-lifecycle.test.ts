@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { UnixMs } from '../../../src/domain/ids.ts';
 import type { JobEvent } from '../../../src/scheduler/interface.ts';
+import type { WriteOperation } from '../../../src/storage/interface.ts';
 import { settleTasks, until } from '../../support/manual-clock.ts';
 import { PARAMETERS, RequesterRig } from '../../support/requester-rig.ts';
 
@@ -11,6 +12,9 @@ async function collect(events: AsyncIterable<JobEvent>): Promise<JobEvent[]> {
   for await (const event of events) collected.push(event);
   return collected;
 }
+
+const ENDS = ['committed', 'revealed', 'concluded'] as const;
+const isLog = ({ namespace }: WriteOperation): boolean => namespace === 'job-logs';
 
 describe('submission', () => {
   it('gives two jobs for one draft', async () => {
@@ -293,6 +297,37 @@ describe('restart', () => {
       expect(view?.result?.agreeing.length).toBeGreaterThanOrEqual(2);
     },
   );
+
+  it.each([
+    ['alone', 1],
+    ['with a replica', 2],
+  ])('writes what an attempt %s gave before it writes that the attempt came to its end', async (_how, replicas) => {
+    const rig = await RequesterRig.start();
+    for (let index = 0; index < replicas; index += 1) await rig.addProvider({ holds: true });
+    const logs = Promise.withResolvers<void>();
+    const order: string[] = [];
+    rig.database.hold = (operations) => (operations.some(isLog) ? logs.promise : undefined);
+    rig.database.onWrite = (operations) => {
+      if (operations.some(isLog)) order.push('logs');
+      for (const operation of operations) {
+        const isChange = operation.namespace === 'job-history' && operation.kind === 'put';
+        const text = isChange ? new TextDecoder().decode(operation.value) : '';
+        for (const kind of ENDS) if (text.includes(kind)) order.push('end');
+      }
+    };
+    const job = await rig.submitReplicas(replicas, replicas);
+    await rig.leased(...rig.providers);
+    for (const provider of rig.providers) {
+      provider.emit(provider.only, { kind: 'log', stream: 'stdout', text: 'the last words' });
+      await provider.finish(provider.only);
+    }
+    await settleTasks();
+    expect(order).toEqual([]);
+    logs.resolve();
+    expect((await rig.end(job)).state).toBe('completed');
+    expect(order[0]).toBe('logs');
+    expect(order).toContain('end');
+  });
 
   it('keeps what has ended, newest first', async () => {
     const before = await RequesterRig.start();
