@@ -63,15 +63,11 @@ async function main(): Promise<void> {
       await sleep(ms);
     },
   });
-  let armed = '';
   const follow = (): void => {
     const control = folder === undefined ? NO_CONTROL : readControl(folder);
     clock.offsetMs = control.clockOffsetMs;
     points.delayWrites(control.writeDelayMs);
-    const arms = [crashAt ?? '', ...control.arms].join(' ');
-    // A point that is armed already goes on counting.
-    if (arms !== armed) points.arm(readArms(arms));
-    armed = arms;
+    points.arm(readArms([crashAt ?? '', ...control.arms].join(' ')));
   };
   follow();
   if (folder !== undefined) watch(folder, { persistent: false }, follow);

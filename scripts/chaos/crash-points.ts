@@ -42,9 +42,10 @@ export class CrashPoints {
     this.#modules = modules;
   }
 
-  /** In place of those before; counts begin anew. */
+  /** In place of those before; one that stays goes on counting. */
   arm(arms: readonly Arm[]): void {
-    this.#arms = arms.map((arm) => ({ arm, passed: 0 }));
+    const passed = new Map(this.#arms.map((armed) => [formatArm(armed.arm), armed.passed]));
+    this.#arms = arms.map((arm) => ({ arm, passed: passed.get(formatArm(arm)) ?? 0 }));
   }
 
   /** Each commit waits this long first: a slow disk. */

@@ -35,7 +35,7 @@ export interface ChaosOptions {
 const NAMES = ['rita', 'rolf', 'ada', 'berta', 'clara', 'dora'] as const;
 const PEACE_SEED = 0;
 /** Points of one scenario and role: more would make its data folders, and a replay, long. */
-const ARMS_OF_SCENARIO = 24;
+const ARMS_OF_SCENARIO = 60;
 /** Scenarios in which a point may not be come to, before no more are spent on it. */
 const POINT_SCENARIOS = 4;
 

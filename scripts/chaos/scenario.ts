@@ -20,10 +20,8 @@ const UP_TIMEOUT_MS = 120_000;
 const DRAIN_TIMEOUT_MS = 420_000;
 const CONCURRENT_JOBS = 4;
 const POLL_MS = 50;
-/** How long an armed point may keep one waiting before another is armed. */
-const ARM_TIMEOUT_MS = 12_000;
-/** How often a point is armed in vain before it is left for another scenario. */
-const ARM_TRIES = 2;
+/** How long no daemon may come to any point that it is armed with, before the rest is left for another scenario. */
+const ARM_TIMEOUT_MS = 45_000;
 const LIVE_STATES: ReadonlySet<string> = new Set(['leased', 'queued', 'running', 'unreachable', 'committed']);
 
 export interface ScenarioModules {
@@ -54,6 +52,8 @@ export class Scenario implements AsyncDisposable {
   readonly #views = new Map<string, { readonly view: ShownJob; readonly requester: string }>();
   readonly #flows = new Set<Promise<void>>();
   readonly #draining = new AbortController();
+  /** Armed points that no daemon has died at. */
+  readonly #open: Readonly<Record<Role, Set<string>>> = { requester: new Set(), provider: new Set() };
   #submitted = 0;
   #kills = 0;
   #isOver = false;
@@ -213,35 +213,25 @@ export class Scenario implements AsyncDisposable {
     while (this.#views.size === 0) await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
   }
 
-  /** Each of the points once, in as many daemons at a time as there are. */
+  /** Each of the points once: all nodes of a role are armed with all that are open, and die at the first that they come to. */
   async #passAll(arms: readonly Arm[], role: Role): Promise<void> {
-    const queue = arms.map((arm) => ({ arm, tries: 0 }));
-    const nodes = role === 'requester' ? this.#fleet.requesters : this.#fleet.providers;
-    await Promise.all(
-      nodes.map(async (node) => {
-        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-          next.tries += 1;
-          if (!(await this.#pass(node, next.arm)) && next.tries < ARM_TRIES) queue.push(next);
-        }
-      }),
-    );
+    const open = this.#open[role];
+    for (const arm of arms) open.add(formatArm(arm));
+    this.#armNodes(role);
+    let left = open.size;
+    let deadlineMs = performance.now() + ARM_TIMEOUT_MS;
+    while (open.size > 0 && performance.now() < deadlineMs) {
+      await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
+      if (open.size < left) deadlineMs = performance.now() + ARM_TIMEOUT_MS;
+      left = open.size;
+    }
+    open.clear();
+    this.#armNodes(role);
   }
 
-  /** @returns whether the daemon died there in time */
-  async #pass(node: ChaosNode, arm: Arm): Promise<boolean> {
-    const fleet = this.#fleet;
-    await fleet.untilUp(node, UP_TIMEOUT_MS);
-    const text = formatArm(arm);
-    const deathsBefore = fleet.deaths.length;
-    node.control({ arms: [text] });
-    const deadlineMs = performance.now() + ARM_TIMEOUT_MS;
-    const hasDied = (): boolean =>
-      fleet.deaths.slice(deathsBefore).some((death) => death.name === node.name && death.point === text);
-    while (!hasDied() && performance.now() < deadlineMs) {
-      await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
-    }
-    node.control({ arms: [] });
-    return hasDied();
+  #armNodes(role: Role): void {
+    const nodes = role === 'requester' ? this.#fleet.requesters : this.#fleet.providers;
+    for (const node of nodes) node.control({ arms: [...this.#open[role]] });
   }
 
   #onDeath(death: Death): void {
@@ -250,9 +240,13 @@ export class Scenario implements AsyncDisposable {
     if (death.signal === 'SIGKILL') {
       this.#kills += 1;
       tally.countKill(death.point !== null || (death.wasUp && this.#isBusyPeer(node)));
-      tally.countDeath(node.provides ? 'provider' : 'requester', death);
+      const role = node.provides ? 'provider' : 'requester';
+      tally.countDeath(role, death);
       // It would die there again and again.
-      if (death.point !== null) node.control({ arms: [] });
+      if (death.point !== null) {
+        this.#open[role].delete(death.point);
+        this.#armNodes(role);
+      }
     } else if (death.exitCode !== 0 && !this.#isDiskFull) {
       this.#find(`${death.name} ended by itself with ${death.signal ?? death.exitCode}; see ${death.logFile}`);
     }
