@@ -117,14 +117,24 @@ describe('CrashPoints', () => {
     expect(seen).toEqual(['jobs=new', 'disk/snapshots=rename']);
   });
 
-  it('begins to count anew when it is armed again, and delays commits', async () => {
-    const { points, deaths, slept } = watch();
-    points.arm([parseArm('jobs=new:before:2')]);
+  it('goes on counting where a point stays armed, and begins anew where it did not', async () => {
+    const { points, deaths } = watch();
+    const [second, other] = [parseArm('jobs=new:before:2'), parseArm('leases=new:before:1')];
+    points.arm([second]);
     await commit(points, [put('jobs', 'j')]);
-    points.arm([parseArm('jobs=new:before:2')]);
-    points.delayWrites(30);
+    points.arm([]);
+    points.arm([second, other]);
     await commit(points, [put('jobs', 'j')]);
     expect(deaths).toEqual([]);
+    points.arm([second]);
+    await commit(points, [put('jobs', 'j')]);
+    expect(deaths).toEqual([second]);
+  });
+
+  it('delays commits', async () => {
+    const { points, slept } = watch();
+    points.delayWrites(30);
+    await commit(points, [put('jobs', 'j')]);
     expect(slept).toEqual([30]);
   });
 });
