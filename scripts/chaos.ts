@@ -2,11 +2,12 @@
  * npm run chaos: real daemons under faults, scenario after scenario, each from a seed. Every job that was acknowledged has
  * to end, with the right result, and the histories of all nodes have to agree. Exit code 1 if something is not so.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import { type Plan, PROFILES, type Profile } from './chaos/plan.ts';
 import { renderMarkdown, renderText } from './chaos/report.ts';
 import { type ChaosOptions, runChaos } from './chaos/run.ts';
+import { Tally } from './chaos/tally.ts';
 
 const HELP = `Usage: npm run chaos [-- OPTION...]
 
@@ -21,6 +22,7 @@ const HELP = `Usage: npm run chaos [-- OPTION...]
   --replay FILE   the plan of one scenario, as a failed one leaves it
   --ci            4 minutes: one fixed seed, then fresh ones
   --from WHAT     dist (default) or src
+  --state FILE    goes on from what this file says was done, and writes it anew after each scenario
   --report FILE   also writes the result as Markdown`;
 
 const CI_SEED = 20_261_121;
@@ -45,6 +47,7 @@ function readArguments() {
       replay: { type: 'string' },
       ci: { type: 'boolean', default: false },
       from: { type: 'string', default: 'dist' },
+      state: { type: 'string' },
       report: { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -106,9 +109,19 @@ async function readOptions(given: Arguments, signal: AbortSignal): Promise<Chaos
     until: readUntil(given),
     atOnce: Math.max(1, Math.floor(readNumber('at-once', given['at-once']))),
     ...(given.replay === undefined ? {} : { replay: JSON.parse(await readFile(given.replay, 'utf8')) as Plan }),
+    ...(given.state === undefined ? {} : await followState(given.state)),
     say: (line) => console.log(line),
     signal,
   };
+}
+
+async function followState(path: string): Promise<Pick<ChaosOptions, 'before' | 'onProgress'>> {
+  const onProgress = async (tally: Tally): Promise<void> => {
+    await writeFile(`${path}.new`, JSON.stringify(tally.toRecord()));
+    await rename(`${path}.new`, path);
+  };
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text === undefined ? { onProgress } : { before: Tally.from(JSON.parse(text)), onProgress };
 }
 
 /** The first asks for the end, which takes what was started with it; the second ends at once. */
@@ -130,14 +143,12 @@ async function main(): Promise<number> {
     return 0;
   }
   const signal = listenForSignals();
-  const startMs = performance.now();
   const tally = await runChaos(await readOptions(given, signal));
   const facts = {
     command: `npm run chaos -- ${process.argv.slice(2).join(' ')}`,
-    seconds: (performance.now() - startMs) / 1000,
     date: new Date().toISOString().slice(0, 10),
   };
-  console.log(renderText(tally, facts));
+  console.log(renderText(tally));
   for (const { seed, problem } of tally.findings) console.error(`seed ${seed}: ${problem}`);
   if (given.report !== undefined) await writeFile(given.report, renderMarkdown(tally, facts));
   return tally.findings.length === 0 ? 0 : 1;

@@ -4,13 +4,12 @@ import type { Role, Tally } from './tally.ts';
 
 export interface ReportFacts {
   readonly command: string;
-  readonly seconds: number;
   readonly date: string;
 }
 
 const percent = (part: number, whole: number): string => (whole === 0 ? '-' : `${((100 * part) / whole).toFixed(0)} %`);
 
-function sumUp(tally: Tally, { seconds }: ReportFacts): readonly (readonly [string, string])[] {
+function sumUp(tally: Tally): readonly (readonly [string, string])[] {
   return [
     ['scenarios, each on new data folders', String(tally.scenarios)],
     ['SIGKILLs of a daemon', String(tally.kills)],
@@ -27,7 +26,7 @@ function sumUp(tally: Tally, { seconds }: ReportFacts): readonly (readonly [stri
     ['with the right result, and without log lines that went with a provider', String(tally.shortLogs)],
     ['runs whose histories were checked', String(tally.checks)],
     ['violations', tally.findings.length === 0 ? 'none' : String(tally.findings.length)],
-    ['time', `${Math.round(seconds)} s`],
+    ['time', `${Math.round(tally.seconds)} s`],
   ];
 }
 
@@ -42,8 +41,8 @@ function renderPoints(tally: Tally, role: Role): readonly string[] {
   return tally.points(role).map(({ point, before, after }) => `| ${role} | \`${point}\` | ${before} | ${after} |`);
 }
 
-export function renderText(tally: Tally, facts: ReportFacts): string {
-  const lines = sumUp(tally, facts).map(([name, value]) => `${name.padEnd(60)} ${value}`);
+export function renderText(tally: Tally): string {
+  const lines = sumUp(tally).map(([name, value]) => `${name.padEnd(60)} ${value}`);
   for (const role of ['requester', 'provider'] as const) {
     const points = tally.points(role);
     const passed = points.filter(({ before, after }) => before > 0 && after > 0).length;
@@ -64,7 +63,7 @@ What each fault is, what is checked and what is not: [chaos.md](../chaos.md).
 
 | what | found |
 |---|---|
-${sumUp(tally, facts)
+${sumUp(tally)
   .map(([name, value]) => `| ${name} | ${value} |`)
   .join('\n')}
 

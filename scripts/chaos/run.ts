@@ -26,6 +26,10 @@ export interface ChaosOptions {
   };
   /** Scenarios at a time: most of one is waiting. */
   readonly atOnce: number;
+  /** What runs before this one have done and seen: this one goes on from there. */
+  readonly before?: Tally;
+  /** Told after each scenario. */
+  readonly onProgress?: (tally: Tally) => Promise<void>;
   /** Instead of what the seeds stand for. */
   readonly replay?: Plan;
   readonly say: (line: string) => void;
@@ -48,7 +52,7 @@ const SAME_AS: Readonly<Record<string, string>> = {
 
 /** Scenario after scenario, each on new data folders, until there were enough. Folders of failed ones are kept. */
 export async function runChaos(options: ChaosOptions): Promise<Tally> {
-  const tally = new Tally();
+  const tally = options.before ?? new Tally();
   const root = await mkdtemp(join(tmpdir(), 'fogproof-chaos-'));
   const onExit = (): void => options.say(`folder: ${root}`);
   process.on('exit', onExit);
@@ -57,8 +61,8 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
     say(`making identities in ${root}`);
     const template = await createTemplate(join(root, 'template'), NAMES, { from, signal });
     const files = await writeFiles(join(root, 'files'));
-    const modules = { template, files, from, tally, say, signal, checkHistories: listViolations };
-    const expected = await runInPeace(join(root, 'peace'), modules);
+    const modules = { template, files, from, say, signal, checkHistories: listViolations };
+    const expected = await runInPeace(join(root, 'peace'), tally, modules);
     await new Series(options, { root, tally, modules: { ...modules, expected } }).run();
   } finally {
     process.off('exit', onExit);
@@ -92,7 +96,8 @@ async function listViolations(
 /** Every kind of job once, undisturbed: what each has to give, and the points that a run comes to. */
 async function runInPeace(
   folder: string,
-  modules: Omit<ScenarioModules, 'expected'>,
+  tally: Tally,
+  modules: Omit<ScenarioModules, 'expected' | 'tally'>,
 ): Promise<ReadonlyMap<string, Outcome>> {
   modules.say('every kind of job, undisturbed');
   const plan: Plan = {
@@ -100,7 +105,8 @@ async function runInPeace(
     requesters: 1,
     providers: 4,
   };
-  await using scenario = await Scenario.open(plan, folder, { ...modules, expected: new Map() });
+  const own = new Tally();
+  await using scenario = await Scenario.open(plan, folder, { ...modules, tally: own, expected: new Map() });
   const findings = await scenario.run();
   if (findings.length > 0) throw new Error(`undisturbed already:\n${findings.join('\n')}`);
   const found = new Map<string, Outcome>();
@@ -116,6 +122,10 @@ async function runInPeace(
     const judgement = right === undefined ? undefined : judgeJob(kind, right, ended, { hasLostProvider: false });
     if (judgement?.kind !== 'right') throw new Error(`undisturbed already: ${JSON.stringify(judgement)}`);
   }
+  for (const role of ['requester', 'provider'] as const) {
+    const points = own.points(role).map(({ point }) => point);
+    tally.addPoints(role, points);
+  }
   return expected;
 }
 
@@ -123,18 +133,20 @@ class Series {
   readonly #options: ChaosOptions;
   readonly #root: string;
   readonly #tally: Tally;
-  readonly #modules: ScenarioModules;
+  readonly #modules: Omit<ScenarioModules, 'tally'>;
   readonly #startMs = performance.now();
+  readonly #secondsBefore: number;
   /** Scenarios in which a side of a point was armed. */
   readonly #armed = new Map<string, number>();
 
   constructor(
     options: ChaosOptions,
-    parts: { readonly root: string; readonly tally: Tally; readonly modules: ScenarioModules },
+    parts: { readonly root: string; readonly tally: Tally; readonly modules: Omit<ScenarioModules, 'tally'> },
   ) {
     this.#options = options;
     this.#root = parts.root;
     this.#tally = parts.tally;
+    this.#secondsBefore = parts.tally.seconds;
     this.#modules = parts.modules;
   }
 
@@ -159,7 +171,7 @@ class Series {
     const tally = this.#tally;
     if (minutes !== undefined && performance.now() - this.#startMs < minutes * 60_000) return false;
     if (kills !== undefined && tally.kills < kills) return false;
-    if (scenarios !== undefined && tally.scenarios - 1 < scenarios) return false;
+    if (scenarios !== undefined && tally.scenarios < scenarios) return false;
     if (timesEachPoint === undefined) return true;
     return this.#openPoints('requester').length + this.#openPoints('provider').length === 0;
   }
@@ -198,24 +210,27 @@ class Series {
 
   async #runOne(plan: Plan): Promise<void> {
     const { say } = this.#options;
-    const tally = this.#tally;
+    const tally = new Tally();
     const folder = join(this.#root, `seed-${plan.seed}`);
     const arms = plan.arms.requester.length + plan.arms.provider.length;
     say(
       `seed ${plan.seed}: ${plan.profile}, ${plan.requesters} + ${plan.providers} nodes, ${plan.faults.length + arms} faults`,
     );
     let findings: readonly string[];
-    let counts = '';
     {
-      await using scenario = await Scenario.open(plan, folder, this.#modules);
+      await using scenario = await Scenario.open(plan, folder, { ...this.#modules, tally });
       findings = await scenario.run().catch((error: unknown) => {
         this.#options.signal.throwIfAborted();
         return [`the scenario broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
       });
-      counts = `${scenario.kills} kills, ${scenario.ended.size} jobs`;
     }
-    say(`seed ${plan.seed}: ${counts}, ${findings.length} findings; ${tally.kills} kills in all`);
     for (const problem of findings) tally.findings.push({ seed: plan.seed, problem });
+    const total = this.#tally;
+    total.merge(tally.toRecord());
+    total.seconds = this.#secondsBefore + (performance.now() - this.#startMs) / 1000;
+    const counts = `${tally.kills} kills, ${tally.jobs} jobs, ${findings.length} findings`;
+    say(`seed ${plan.seed}: ${counts}; ${total.kills} kills in all`);
+    await this.#options.onProgress?.(total);
     if (findings.length === 0) return await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     say(`  again: npm run chaos -- --replay ${join(folder, 'plan.json')}`);
     if (plan.profile !== 'points')

@@ -55,7 +55,6 @@ export class Scenario implements AsyncDisposable {
   /** Armed points that no daemon has died at. */
   readonly #open: Readonly<Record<Role, Set<string>>> = { requester: new Set(), provider: new Set() };
   #submitted = 0;
-  #kills = 0;
   #isOver = false;
   #isDiskFull = false;
 
@@ -89,10 +88,6 @@ export class Scenario implements AsyncDisposable {
   /** What ended how, by job; for a run without faults. */
   get ended(): ReadonlyMap<string, { readonly kind: JobKind; readonly ended: EndedJob }> {
     return this.#ended;
-  }
-
-  get kills(): number {
-    return this.#kills;
   }
 
   /** @returns what is not as it has to be */
@@ -238,7 +233,6 @@ export class Scenario implements AsyncDisposable {
     const { tally } = this.#modules;
     const node = this.#fleet.node(death.name);
     if (death.signal === 'SIGKILL') {
-      this.#kills += 1;
       tally.countKill(death.point !== null || (death.wasUp && this.#isBusyPeer(node)));
       const role = node.provides ? 'provider' : 'requester';
       tally.countDeath(role, death);

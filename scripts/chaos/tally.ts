@@ -1,13 +1,14 @@
+import { z } from 'zod';
 import { type Death } from './chaos-node.ts';
 import { type Arm, parseArm, type Side } from './crash-points.ts';
-import type { FaultKind } from './plan.ts';
+import { FAULT_KINDS, type FaultKind } from './plan.ts';
 
 export type Role = 'requester' | 'provider';
 
 export interface FaultCount {
-  injected: number;
+  readonly injected: number;
   /** Of these, those that hit a daemon that was up, with a job under way. */
-  effective: number;
+  readonly effective: number;
 }
 
 export interface PointCount {
@@ -22,6 +23,29 @@ export interface Finding {
   readonly seed: number;
   readonly problem: string;
 }
+
+const count = z.int().min(0);
+const tallySchema = z.strictObject({
+  faults: z.array(z.tuple([z.string(), z.strictObject({ injected: count, effective: count })])),
+  findings: z.array(z.strictObject({ seed: z.number(), problem: z.string() })),
+  kills: count,
+  effectiveKills: count,
+  scenarios: count,
+  jobs: count,
+  jobsByKind: z.array(z.tuple([z.string(), count])),
+  excused: z.array(z.tuple([z.string(), count])),
+  shortLogs: count,
+  checks: count,
+  seconds: z.number().min(0),
+  points: z.array(
+    z.strictObject({ role: z.enum(['requester', 'provider']), point: z.string(), before: count, after: count }),
+  ),
+});
+export type TallyRecord = z.output<typeof tallySchema>;
+
+const add = <Key>(counts: Map<Key, number>, key: Key, more: number): void => {
+  counts.set(key, (counts.get(key) ?? 0) + more);
+};
 
 /** What a run of faults has done and seen so far. */
 export class Tally {
@@ -38,13 +62,64 @@ export class Tally {
   /** Jobs with the right result, of which some log lines or metrics went with a provider that died. */
   shortLogs = 0;
   checks = 0;
+  /** Wall time of all runs together. */
+  seconds = 0;
   readonly #points = new Map<string, PointCount>();
 
+  /** @throws ZodError unless it is what `toRecord` gave */
+  static from(record: unknown): Tally {
+    const tally = new Tally();
+    tally.merge(tallySchema.parse(record));
+    return tally;
+  }
+
+  toRecord(): TallyRecord {
+    return {
+      faults: [...this.faults],
+      findings: this.findings,
+      kills: this.kills,
+      effectiveKills: this.effectiveKills,
+      scenarios: this.scenarios,
+      jobs: this.jobs,
+      jobsByKind: [...this.jobsByKind],
+      excused: [...this.excused],
+      shortLogs: this.shortLogs,
+      checks: this.checks,
+      seconds: this.seconds,
+      points: [...this.#points.values()],
+    };
+  }
+
+  /** Adds what another run, or a scenario of this one, has done and seen. */
+  merge(other: TallyRecord): void {
+    for (const [name, { injected, effective }] of other.faults) {
+      const kind = (Object.keys(FAULT_KINDS) as FaultKind[]).find((known) => known === name);
+      if (kind !== undefined) this.#addFaults(kind, injected, effective);
+    }
+    this.findings.push(...other.findings);
+    this.kills += other.kills;
+    this.effectiveKills += other.effectiveKills;
+    this.scenarios += other.scenarios;
+    this.jobs += other.jobs;
+    for (const [kind, jobs] of other.jobsByKind) add(this.jobsByKind, kind, jobs);
+    for (const [reason, jobs] of other.excused) add(this.excused, reason, jobs);
+    this.shortLogs += other.shortLogs;
+    this.checks += other.checks;
+    this.seconds += other.seconds;
+    for (const { role, point, before, after } of other.points) {
+      const known = this.#point(role, point);
+      known.before += before;
+      known.after += after;
+    }
+  }
+
   countFault(kind: FaultKind, isEffective: boolean): void {
-    const count = this.faults.get(kind) ?? { injected: 0, effective: 0 };
-    count.injected += 1;
-    if (isEffective) count.effective += 1;
-    this.faults.set(kind, count);
+    this.#addFaults(kind, 1, isEffective ? 1 : 0);
+  }
+
+  #addFaults(kind: FaultKind, injected: number, effective: number): void {
+    const known = this.faults.get(kind) ?? { injected: 0, effective: 0 };
+    this.faults.set(kind, { injected: known.injected + injected, effective: known.effective + effective });
   }
 
   countKill(isEffective: boolean): void {
@@ -65,11 +140,11 @@ export class Tally {
 
   countJob(kind: string): void {
     this.jobs += 1;
-    this.jobsByKind.set(kind, (this.jobsByKind.get(kind) ?? 0) + 1);
+    add(this.jobsByKind, kind, 1);
   }
 
   excuse(reason: string): void {
-    this.excused.set(reason, (this.excused.get(reason) ?? 0) + 1);
+    add(this.excused, reason, 1);
   }
 
   /** Those known of a role, by name. */
