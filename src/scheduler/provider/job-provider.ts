@@ -186,6 +186,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       logger.warn({ error, lease: attempt.id }, 'an attempt was left as if it had crashed');
     }
     attempt.phase = 'ended';
+    attempt.releasePins();
     table.remove(attempt);
     dispatcher.end(attempt);
     for (const follower of attempt.followers) follower.leave(attempt);

@@ -15,6 +15,7 @@ import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
 import { addUsage, attachChain, type Conclusion, concludeExecution, concludeFailure } from '../results/conclusion.ts';
+import { pinPuts } from '../results/pin-puts.ts';
 import type { Attempt, StopReason } from './attempt.ts';
 import { AttemptStopped } from './attempt-stopped.ts';
 import type { InputLoader, LoadedInputs } from './input-loader.ts';
@@ -59,7 +60,7 @@ export class AttemptRunner {
 
   async #run(attempt: Attempt): Promise<Conclusion | StopReason> {
     const job = attempt.job.value;
-    const blobs = sealStore(job, this.#modules.blobs);
+    const blobs = pinPuts(sealStore(job, this.#modules.blobs), attempt.pins);
     // The journal is not encrypted.
     const keeping = { blobs, keepsInline: job.private !== true };
     try {
@@ -171,12 +172,10 @@ export class AttemptRunner {
     attempt.phase = 'concluding';
     const used = attempt.computeUsage(this.#modules.clock);
     const failure = addUsage(concludeFailure(attempt.subject, reason), used);
+    attempt.releasePins();
+    const blobs = pinPuts(sealStore(attempt.job.value, this.#modules.blobs), attempt.pins);
     try {
-      return await attachChain(
-        failure,
-        attempt.checkpoints?.encode() ?? null,
-        sealStore(attempt.job.value, this.#modules.blobs),
-      );
+      return await attachChain(failure, attempt.checkpoints?.encode() ?? null, blobs);
     } catch (error) {
       this.#modules.logger.warn({ error, lease: attempt.id }, 'the checkpoint chain of a failed attempt is not kept');
       return failure;

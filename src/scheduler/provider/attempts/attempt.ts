@@ -94,6 +94,8 @@ export class Attempt implements FeedSource {
   isSuspended = false;
   /** Set while the program runs, where it makes checkpoints. */
   checkpoints: AttemptCheckpoints | null = null;
+  /** Of what it put into the blob store, until its result is kept. */
+  readonly pins: Disposable[] = [];
   readonly #controller = new AbortController();
 
   constructor(signed: { readonly job: Signed<Job>; readonly lease: Signed<Lease> }, run: Run, options: AttemptOptions) {
@@ -198,6 +200,11 @@ export class Attempt implements FeedSource {
     if (this.stopReason !== null || this.phase === 'concluding' || this.phase === 'ended') return;
     this.isSuspended = true;
     this.#controller.abort(new DOMException('the provider is stopping', 'AbortError'));
+  }
+
+  /** Its outputs are kept in another way, or named by no result. */
+  releasePins(): void {
+    for (const pin of this.pins.splice(0)) pin[Symbol.dispose]();
   }
 
   emit(event: AttemptEvent, nowMs: number, { except, sequence }: EmitOptions = {}): void {

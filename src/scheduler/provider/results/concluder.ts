@@ -164,6 +164,7 @@ export class Concluder {
     metrics.attemptSeconds.observe((clock.nowMs() - attempt.options.acceptedAtMs) / 1000);
     if (attempt.log.dropped > 0) metrics.droppedEvents.increment({}, attempt.log.dropped);
     keeper.keep(attempt.id, record);
+    attempt.releasePins();
     attempt.phase = 'ended';
     table.remove(attempt);
     dispatcher.end(attempt);
@@ -216,6 +217,7 @@ export class Concluder {
 
   #abandon(attempt: Attempt): void {
     attempt.phase = 'ended';
+    attempt.releasePins();
     this.#modules.table.remove(attempt);
     this.#modules.dispatcher.end(attempt);
     const text = '[fogproof] the provider could not sign a receipt';
