@@ -6,7 +6,7 @@ import type { BlobControl, FolderContent, FolderRequest, PublicBlobRequest } fro
 import { TransferError } from '../scheduler/transfer/errors.ts';
 import type { BlobFetching, FetchedBlob } from '../scheduler/transfer/interface.ts';
 import type { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
-import { fetchPublic, type PublicFetchModules } from '../scheduler/transfer/public-fetch.ts';
+import { fetchPublic, isCredibleSize, type PublicFetchModules } from '../scheduler/transfer/public-fetch.ts';
 import { FolderReader } from './folder-reader.ts';
 import { proveFile } from './prove-file.ts';
 
@@ -78,6 +78,8 @@ export class NodeBlobControl implements BlobControl {
   async fetch(request: PublicBlobRequest, options: AbortOptions): Promise<FetchedBlob> {
     const { blob, peers, sizeBytes } = request;
     if (sizeBytes === undefined) return await fetchPublic(this.#modules, { blob, peers }, options);
+    // It is the size that a link in a folder gives.
+    if (!isCredibleSize(blob, sizeBytes)) throw new TransferError({ code: 'TRANSFER_BAD_SIZE', blob, sizeBytes });
     const { transfers, content } = this.#modules;
     const sources = joinSources(peers, () => content.findProviders(blob, { ...options, limit: MAX_PROVIDERS }));
     return await transfers.fetchBlob({ blob, sizeBytes, sources }, options);

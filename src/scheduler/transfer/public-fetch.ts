@@ -1,3 +1,5 @@
+import { BLOB_LEAF_BYTES } from '../../domain/blob-shape.ts';
+import { isTreeId } from '../../domain/blob-tree.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
 import { describeError } from '../../lib/errors.ts';
@@ -24,8 +26,16 @@ interface Found {
 }
 
 /**
+ * Whether room may be made for that many bytes of the blob though nobody has signed its size. Of a tree the root shows
+ * them first. Nothing shows those of an id without a tree until all have come, so it gets a leaf at most.
+ */
+export function isCredibleSize(blob: BlobId, sizeBytes: number): boolean {
+  return isTreeId(blob) || sizeBytes <= BLOB_LEAF_BYTES;
+}
+
+/**
  * Brings a blob here of which only the id is known: from named peers, and from those that the DHT says have it. Its size
- * is what they say; one that lies about it is found out by the tree, and the next size is tried.
+ * is what they say; one that lies about it is found out by the tree or asked for a leaf at most, and the next size is tried.
  * @throws TransferError TRANSFER_NO_SOURCE
  */
 export async function fetchPublic(
@@ -85,6 +95,7 @@ async function askForSize(
     );
     if (answer.kind !== 'stat') return void reasons.push(`${peer} does not hand it out`);
     const { sizeBytes } = answer;
+    if (!isCredibleSize(blob, sizeBytes)) return void reasons.push(`${peer} says that it has ${sizeBytes} bytes`);
     const entry = found.get(sizeBytes) ?? { sizeBytes, peers: [] };
     entry.peers.push(peer);
     found.set(sizeBytes, entry);

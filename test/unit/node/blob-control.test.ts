@@ -266,4 +266,13 @@ describe('a public blob of known size', () => {
     expect(await fetch(bytes.length)).toMatchObject({ sizeBytes: bytes.length, bytesMoved: bytes.length });
     expect(await fetch(bytes.length)).toMatchObject({ bytesMoved: 0 });
   });
+
+  it('is not begun for an id without a tree where a link gives it more than a leaf', async () => {
+    const { rig, control } = await setUp();
+    const { peer, asked } = await addPeer(rig, 2, [SMALL]);
+    const fetch = (sizeBytes: number) => control.fetch({ blob: computeBlobId(SMALL), peers: [peer], sizeBytes }, {});
+    await expect(fetch(BLOB_LEAF_BYTES + 1)).rejects.toMatchObject({ code: 'TRANSFER_BAD_SIZE' });
+    expect(asked).toEqual([]);
+    await expect(rig.settle(fetch(SMALL.length))).resolves.toMatchObject({ bytesMoved: SMALL.length });
+  });
 });
