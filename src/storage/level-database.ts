@@ -42,7 +42,7 @@ export class LevelDatabase implements Database, ByteReader {
   readonly path: string;
   readonly #store: LevelStore;
   readonly #commits: GroupCommit;
-  /** False for a database of schema 1, until it was migrated. */
+  /** False for a database of schema 1, until it was migrated: an entry has a checksum then or has none. */
   #isSealed = false;
   #closed: Promise<void> | undefined;
 
@@ -161,9 +161,11 @@ export class LevelDatabase implements Database, ByteReader {
   }
 
   #open(namespace: NamespaceName, key: string, stored: Uint8Array): Uint8Array | StorageError {
-    if (!this.#isSealed || namespace === 'meta') return stored;
+    if (namespace === 'meta') return stored;
     const where = `${namespace}/${key}`;
     const value = openSealedValue(where, stored);
+    // A migration that was cut off has given some their checksum already, and its cursor may be lost.
+    if (!this.#isSealed) return value ?? stored;
     if (value !== undefined) return value;
     return new StorageError({ code: 'STORAGE_CORRUPT', path: this.path, where, reason: 'its checksum is another' });
   }

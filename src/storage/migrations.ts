@@ -64,10 +64,10 @@ function noVersion(path: string, reason: string): StorageError {
   return new StorageError({ code: 'STORAGE_CORRUPT', path, where: `meta/${SCHEMA_VERSION_KEY}`, reason });
 }
 
-/** What a migration would write, without writing: its first steps are those that it begins with. */
+/** What a migration would write, without writing: its first steps are those that it begins or goes on with. */
 export async function rehearse(database: Database, migration: Migration): Promise<{ readonly changes: number }> {
   let changes = 0;
-  let cursor: string | null = null;
+  let cursor = await readCursor(database, migration);
   do {
     const step: MigrationStep = await migration.next(database, cursor, LIMITS);
     changes += step.operations.length;
@@ -76,11 +76,16 @@ export async function rehearse(database: Database, migration: Migration): Promis
   return { changes };
 }
 
+/** Where it was cut off; null if it was not begun. */
+async function readCursor(database: Database, { version }: Migration): Promise<string | null> {
+  const begun = await database.repository('meta', PROGRESS_CODEC).get(PROGRESS_KEY);
+  return begun?.version === version ? begun.cursor : null;
+}
+
 async function runMigration(database: Database, migration: Migration): Promise<void> {
   const meta = database.repository('meta', STRING_CODEC);
   const progress = database.repository('meta', PROGRESS_CODEC);
-  const begun = await progress.get(PROGRESS_KEY);
-  let cursor = begun?.version === migration.version ? begun.cursor : null;
+  let cursor = await readCursor(database, migration);
   for (;;) {
     const step = await migration.next(database, cursor, LIMITS);
     const mark =

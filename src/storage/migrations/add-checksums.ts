@@ -9,7 +9,8 @@ const NAMES = (Object.keys(NAMESPACES) as NamespaceName[]).filter((name) => name
 
 /**
  * From schema 1 to 2. While it runs the database stores values as they are given: those that it writes carry their
- * checksum, and the mark that all do comes with the last of them. The cursor is the last whole key that was done.
+ * checksum, and the mark that all do comes with the last of them. The cursor is the last whole key that was done; without
+ * it nothing is sealed twice, since a database without the mark reads both forms.
  */
 export async function addChecksums(
   database: Database,

@@ -7,13 +7,29 @@ import { repairHome } from '../../../src/node/repair/repair-home.ts';
 import { EXAMPLE_JOB, EXAMPLE_LEASE, EXAMPLE_PEER } from '../../../src/rpc/schema/common.ts';
 import { encodeEntry } from '../../../src/scheduler/job-records.ts';
 import { BYTES_CODEC } from '../../../src/storage/codecs.ts';
+import type { Database } from '../../../src/storage/interface.ts';
 import { LevelDatabase } from '../../../src/storage/level-database.ts';
 import { LevelStore } from '../../../src/storage/level-store.ts';
+import { addChecksums } from '../../../src/storage/migrations/add-checksums.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 
 const MODULES = { clock: new ManualClock(), logger: new NoopLogger() };
 const encoder = new TextEncoder();
+/** The migration to checksums, killed after four entries. */
+const CUT_OFF = {
+  version: 2,
+  migrations: [
+    {
+      version: 2,
+      summary: 'killed',
+      next: async (database: Database, cursor: string | null) => {
+        if (cursor !== null) throw new Error('killed');
+        return await addChecksums(database, cursor, { maxEntries: 4, maxBytes: 1_024 });
+      },
+    },
+  ],
+};
 
 let home: string;
 
@@ -75,6 +91,34 @@ describe('node repair', () => {
     expect(after).toMatchObject({ damagedEntries: [], entries: 6 });
     expect(after.incomplete).toEqual([expect.stringContaining(EXAMPLE_JOB)]);
   });
+
+  it.each(['as it was left', 'without its cursor'])(
+    'takes nothing out of a migration that was cut off, %s',
+    async (how) => {
+      await rm(join(home, 'db'), { recursive: true });
+      const peers = Array.from({ length: 6 }, (_, index) => `${EXAMPLE_PEER.slice(0, -1)}${index + 2}`);
+      const value = KNOWN_PEER_CODEC.encode({ addresses: [], lastSuccessMs: 1 });
+      const store = await LevelStore.open(join(home, 'db'));
+      const rows = peers.map((peer) => ({ type: 'put' as const, key: `known-peers/${peer}`, value }));
+      const version = { type: 'put' as const, key: 'meta/schema-version', value: encoder.encode('1') };
+      await store.commit([...rows, version], { isDurable: true });
+      await store[Symbol.asyncDispose]();
+      await expect(LevelDatabase.open(join(home, 'db'), MODULES, { schema: CUT_OFF })).rejects.toThrow('killed');
+      if (how === 'without its cursor') {
+        await using cut = await LevelStore.open(join(home, 'db'));
+        await cut.commit([{ type: 'del', key: 'meta/migration-progress' }], { isDurable: true });
+      }
+      const left = how === 'without its cursor' ? 7 : 3;
+      expect(await repair('check')).toMatchObject({ damagedEntries: [], schema: { found: 1, changes: left } });
+      expect(await repair('repair')).toMatchObject({ damagedEntries: [], keptEntries: null });
+      await using database = await LevelDatabase.open(join(home, 'db'), MODULES);
+      for (const peer of peers) {
+        expect(await database.repository('known-peers', KNOWN_PEER_CODEC).get(peer)).toMatchObject({
+          lastSuccessMs: 1,
+        });
+      }
+    },
+  );
 
   it('names entries that are whole but not of the form of their namespace', async () => {
     const database = await LevelDatabase.open(join(home, 'db'), MODULES);
