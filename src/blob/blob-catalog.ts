@@ -168,11 +168,18 @@ export class BlobCatalog {
     }
   }
 
-  /** The same blob arriving twice at once is stored once. */
+  /**
+   * The same blob arriving twice at once is stored once. What has arrived of it is pinned: its file is replaced before
+   * its row is, and must not go with it.
+   */
   storeOnce(blob: BlobId, store: () => Promise<void>): Promise<void> {
     const running = this.#storing.get(blob);
     if (running !== undefined) return running;
-    const storing = store().finally(() => this.#storing.delete(blob));
+    const pin = this.pin(blob);
+    const storing = store().finally(() => {
+      this.#storing.delete(blob);
+      pin[Symbol.dispose]();
+    });
     this.#storing.set(blob, storing);
     return storing;
   }
@@ -239,11 +246,12 @@ export class BlobCatalog {
 
   /**
    * Everything before the first await happens at once: a blob that is stored again right after is queued behind it in
-   * the database, and its file is not the one that is deleted.
+   * the database, and its file is not the one that is deleted. What is being stored takes the place of what is here of
+   * it, and stays.
    */
   async remove(blobs: readonly BlobId[]): Promise<void> {
     const frees: (() => Promise<void>)[] = [];
-    const operations = blobs.flatMap((blob) => this.#take(blob, frees));
+    const operations = blobs.flatMap((blob) => (this.isStoring(blob) ? [] : this.#take(blob, frees)));
     await this.#database.write(operations);
     for (const free of frees) await free();
     this.reportSize();

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MAX_RECEPTIONS, RECEPTION_KEPT_MS, RECEPTION_SYNC_MS } from '../../../src/blob/constants.ts';
+import type { BlobReception } from '../../../src/blob/interface.ts';
 import { BLOB_LEAF_BYTES } from '../../../src/domain/blob-shape.ts';
 import { BlobId } from '../../../src/domain/ids.ts';
 import { computeRawId } from '../../../src/lib/cid.ts';
@@ -161,6 +162,37 @@ describe('a reception', () => {
     // What was asked to be private is.
     expect(disk.names).toEqual([`${sent.blob}.sealed`]);
     expect(areEqual(await store.get(sent.blob, sent.bytes.length), sent.bytes)).toBe(true);
+  });
+
+  it.each([
+    ['by what makes room for another', () => Promise.resolve()],
+    ['by the end of a reception that holds nothing', (reception: BlobReception) => reception[Symbol.asyncDispose]()],
+  ])('does not take the file of its blob along, which is just being stored, %s', async (how, close) => {
+    const database = new MemoryDatabase();
+    const { store, disk } = await openBlobStore({ database }, { maxBytes: 8 * MIB });
+    const reception = await store.openReception(sent.blob, sent.bytes.length, PLAIN);
+    await sendNodes(reception, sent);
+    if (how.includes('room')) {
+      await reception.addLeaf(0, leafOf(sent, 0));
+      await reception[Symbol.asyncDispose]();
+    }
+    const [held, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    database.hold = (operations) => {
+      if (!operations.some(({ kind, namespace }) => kind === 'put' && namespace === 'blobs')) return undefined;
+      database.hold = undefined;
+      held.resolve();
+      return written.promise;
+    };
+    const putting = store.put(sent.bytes);
+    await held.promise;
+    await close(reception);
+    await store.put(createBlob(2 * MIB, 6).bytes).catch(() => undefined);
+    written.resolve();
+    await putting;
+    const again = await openBlobStore({ disk: disk.afterKill(), database: database.clone() });
+    for (const there of [store, again.store]) {
+      expect(areEqual(await there.get(sent.blob, sent.bytes.length), sent.bytes)).toBe(true);
+    }
   });
 
   it('begins anew when what is here is in plain and should be private', async () => {
