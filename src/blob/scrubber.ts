@@ -58,12 +58,21 @@ export class Scrubber {
         if (!isWhole) await this.#checkUnlessLocked(file.blob, signal);
       } else await this.#judgeStray(file, signal);
     }
-    for (const [blob, entry] of unseen) {
+    for (const blob of unseen.keys()) {
       if (signal.aborted) return;
-      if (!this.#catalog.isCurrent(blob, entry)) continue;
-      this.#modules.logger.warn({ blob }, 'a blob is gone from the disk');
-      await this.#catalog.remove([blob]);
+      await this.#forgetUnlessThere(blob);
     }
+  }
+
+  /** It may have been removed and stored again since the files were listed; pinned, it cannot be while this looks. */
+  async #forgetUnlessThere(blob: BlobId): Promise<void> {
+    const entry = this.#catalog.get(blob);
+    const name = entry && fileNameOf(blob, entry);
+    if (entry === undefined || name === undefined) return;
+    using _pin = this.#catalog.pin(blob);
+    if ((await this.#modules.disk.read(name, 0, 1)) !== undefined || !this.#catalog.isCurrent(blob, entry)) return;
+    this.#modules.logger.warn({ blob }, 'a blob is gone from the disk');
+    await this.#catalog.remove([blob]);
   }
 
   /** A blob of another identity is left as it is: this one cannot judge it. */

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { INLINE_MAX_BYTES } from '../../../src/blob/constants.ts';
+import { FileBlobStore } from '../../../src/blob/file-blob-store.ts';
 import { BLOB_LEAF_BYTES } from '../../../src/domain/blob-shape.ts';
 import { BlobId } from '../../../src/domain/ids.ts';
 import { computeRawId } from '../../../src/lib/cid.ts';
-import { createBlob, leafOf, openBlobStore, sendRest } from '../../support/blob-store-rig.ts';
+import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
+import { NoopMetricsRegistry } from '../../../src/telemetry/noop-metrics.ts';
+import { createBlob, leafOf, openBlobStore, STORE_KEY, sendRest } from '../../support/blob-store-rig.ts';
+import { ManualClock, settleTasks } from '../../support/manual-clock.ts';
 import { MemoryDatabase } from '../../support/memory-database.ts';
 
 const MIB = BLOB_LEAF_BYTES;
@@ -83,6 +87,31 @@ describe('a blob on disk', () => {
     await expect(store.get(sent.blob, 4 * MIB)).rejects.toMatchObject({ code: 'BLOB_NOT_FOUND' });
     expect(store.partialLeaves(sent.blob)).toBeUndefined();
     expect(database.rows('blob-nodes').size).toBe(0);
+  });
+
+  it('that was removed and stored again while the files were listed stays', async () => {
+    const first = await openWith(sent.bytes);
+    const disk = first.disk.afterKill();
+    const list = disk.list.bind(disk);
+    const [removed, stored] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    disk.list = async function* () {
+      await removed.promise;
+      yield* list();
+      await stored.promise;
+    };
+    const clock = new ManualClock();
+    const store = new FileBlobStore(
+      { logger: new NoopLogger(), metrics: new NoopMetricsRegistry(), disk, database: first.database.clone(), clock },
+      { directory: '/blobs', maxBytes: 64 * MIB, storeKey: STORE_KEY },
+    );
+    await store.start();
+    await store.remove(sent.blob);
+    removed.resolve();
+    await settleTasks(20);
+    await store.put(sent.bytes);
+    stored.resolve();
+    await store.whenReconciled();
+    expect(areEqual(await store.get(sent.blob, sent.bytes.length), sent.bytes)).toBe(true);
   });
 
   it('of which the nodes were damaged has them made again', async () => {
