@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
+/** Each at most four bytes of UTF-8. */
+const SHOWN_CHARACTERS = 40;
+
 export interface AtomicWriteOptions {
   /** Permission bits of the new file, such as 0o600. */
   readonly mode: number;
@@ -15,7 +18,7 @@ export async function writeFileAtomic(
   content: Uint8Array | string | AsyncIterable<Uint8Array>,
   options: AtomicWriteOptions,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = temporaryPath(path);
   try {
     const file = await open(temporary, 'wx', options.mode);
     try {
@@ -31,6 +34,12 @@ export async function writeFileAtomic(
   } finally {
     await rm(temporary, { force: true });
   }
+}
+
+/** A name beside `path` that nobody has: with the beginning of its own, since file systems take 255 bytes. */
+export function temporaryPath(path: string): string {
+  const beginning = [...basename(path)].slice(0, SHOWN_CHARACTERS).join('');
+  return join(dirname(path), `.${beginning}.${randomBytes(6).toString('hex')}.tmp`);
 }
 
 /** Makes a rename or link inside a folder survive a power cut. */

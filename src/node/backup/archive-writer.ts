@@ -1,7 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type FileHandle, link, open, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { syncDirectory } from '../../lib/atomic-file.ts';
+import { dirname } from 'node:path';
+import { syncDirectory, temporaryPath } from '../../lib/atomic-file.ts';
 import { encodeUtf8 } from '../../lib/bytes.ts';
 import { HASHES_EVERY, HASHES_PREFIX } from './constants.ts';
 import { encodeTarHeader, TAR_BLOCK_BYTES } from './tar-header.ts';
@@ -30,7 +30,7 @@ export class ArchiveWriter implements AsyncDisposable {
   }
 
   static async create(path: string, { mtimeMs }: { readonly mtimeMs: number }): Promise<ArchiveWriter> {
-    const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+    const temporary = temporaryPath(path);
     return new ArchiveWriter(await open(temporary, 'wx', 0o600), { path, temporary }, mtimeMs);
   }
 
