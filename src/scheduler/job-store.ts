@@ -2,6 +2,7 @@ import type { CommitmentSet } from '../domain/commitment.ts';
 import type { JobId, LeaseId } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import type { Signed, SignedWire } from '../domain/signed.ts';
+import { InternalError } from '../lib/errors.ts';
 import type { StorageError } from '../storage/errors.ts';
 import type { Database, Repository, WriteOperation } from '../storage/interface.ts';
 import type { NamespaceName } from '../storage/namespaces.ts';
@@ -24,6 +25,7 @@ import {
   type JobRecord,
   type LogEntry,
 } from './job-records.ts';
+import { jobIdOf } from './object-ids.ts';
 import { NO_RECEIPT_NOTES, type ReceiptNotes } from './receipt-notes.ts';
 
 /** A job as it is submitted. */
@@ -80,6 +82,8 @@ export class JobStore {
   readonly #objects: Repository<Uint8Array>;
   readonly #logs: Repository<Uint8Array>;
   readonly #notes: ReceiptNotes;
+  /** Of each job that has not ended, where its history goes on. */
+  readonly #next = new Map<JobId, number>();
 
   constructor(modules: { readonly database: Database; readonly receiptNotes?: ReceiptNotes }) {
     this.#database = modules.database;
@@ -96,15 +100,45 @@ export class JobStore {
       const key = snapshotKey === null ? {} : { snapshotKey };
       return put('jobs', id, encodeEntry({ job: wire, name: value.name, createdAtMs: value.createdAtMs, ...key }));
     });
-    await this.#database.write([...operations, ...also], { durable: true });
+    // The first event may be written before this is: writes take effect in the order of the calls.
+    for (const { job } of jobs) this.open(jobIdOf(job), 0);
+    try {
+      await this.#database.write([...operations, ...also], { durable: true });
+    } catch (error) {
+      for (const { job } of jobs) this.#next.delete(jobIdOf(job));
+      throw error;
+    }
   }
 
-  /** One atomic write for all of `writes`. Writes take effect in the order of the calls. */
+  /** Takes up a job that has not ended: its history goes on at `sequence`. */
+  open(job: JobId, sequence: number): void {
+    this.#next.set(job, sequence);
+  }
+
+  /**
+   * One atomic write for all of `writes`. Writes take effect in the order of the calls. What is written stays: an event
+   * in the place of another, or after the end of its job, is a defect of ours, and nothing of `writes` is written.
+   */
   async append(writes: readonly JobWrite[], options: { readonly durable: boolean }): Promise<void> {
+    this.#advance(writes.filter(({ events, end }) => events.length > 0 || end !== undefined));
     const ended = writes.flatMap(({ end }) => (end === undefined || end.view.result === null ? [] : [end.view.job]));
     const notes = ended.flatMap((job) => this.#notes.noteReceived(job));
     await this.#database.write([...writes.flatMap(toOperations), ...notes], options);
     if (notes.length > 0) this.#notes.wake();
+  }
+
+  #advance(writes: readonly JobWrite[]): void {
+    for (const { job, sequence } of writes) {
+      const next = this.#next.get(job);
+      if (next !== undefined && sequence >= next) continue;
+      throw new InternalError(
+        `the history of ${job} ${next === undefined ? 'has ended' : `is at ${next}`}: no ${sequence}`,
+      );
+    }
+    for (const { job, sequence, events, end } of writes) {
+      if (end === undefined) this.#next.set(job, sequence + events.length);
+      else this.#next.delete(job);
+    }
   }
 
   async appendLogs(writes: readonly LogWrite[]): Promise<void> {

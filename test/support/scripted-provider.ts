@@ -50,6 +50,8 @@ export interface Script {
   /** Waits for the test to say `finish`. */
   readonly holds?: boolean;
   readonly sendsEventsTwice?: boolean;
+  /** Sends each receipt of a batch twice, with the files or without. */
+  readonly sendsReceiptsTwice?: 'inline' | 'bare';
   /** Changes what it signs as a checkpoint. */
   readonly checkpoint?: (checkpoint: Checkpoint) => Checkpoint;
   /** Changes the chain that its receipt names. */
@@ -233,10 +235,14 @@ export class ScriptedProvider {
       for (const { blob } of [...result.outputs, ...(checkpointChain === undefined ? [] : [checkpointChain])])
         inlineBlobs.set(blob, await this.blobs.get(blob, 1_000_000));
     }
+    const { sendsReceiptsTwice } = this.script;
     yield {
       kind: 'receipts',
-      receipts: packSigned(signed),
-      inlineBlobs: [...inlineBlobs].map(([blob, bytes]) => ({ blob, bytes })),
+      receipts:
+        sendsReceiptsTwice === undefined
+          ? packSigned(signed)
+          : { kind: 'each', items: [...signed, ...signed].map(({ wire }) => wire) },
+      inlineBlobs: sendsReceiptsTwice === 'bare' ? [] : [...inlineBlobs].map(([blob, bytes]) => ({ blob, bytes })),
     };
   }
 

@@ -148,21 +148,31 @@ export class BatchReceiver {
       // A receipt that comes twice, or for a lease of nobody here, changes nothing.
       if (member === undefined || expectation === undefined) continue;
       const checked = await checkWithChain(checkReceipt(receipt, expectation), expectation, files);
-      if (this.#isResult(member, checked)) results.push({ member, receipt });
+      if (this.#claim(member, checked)) results.push({ member, receipt });
     }
     await this.#conclude(results, files, inlineBlobs);
   }
 
-  /** False if there is no result in it: then the member has left. */
-  #isResult(member: BatchMember, checked: Checked<Signed<Receipt>>): boolean {
+  /** True once for each member: it ends with this result, whatever else comes. Without a result in it, it has left. */
+  #claim(member: BatchMember, checked: Checked<Signed<Receipt>>): boolean {
+    if (!this.#isCarried(member)) return false;
     if (checked.kind === 'invalid') {
       this.#fail(member, checked.code, checked.reason, true);
       return false;
     }
     const { outcome } = checked.value.value.result;
-    if (outcome.kind !== 'attempt-failed') return true;
-    this.#fail(member, outcome.code, outcome.detail, true);
-    return false;
+    if (outcome.kind === 'attempt-failed') {
+      this.#fail(member, outcome.code, outcome.detail, true);
+      return false;
+    }
+    member.isConcluding = true;
+    this.forget(member);
+    return true;
+  }
+
+  /** Its lease is still awaited here: during whatever was waited for it may have ended, or left. */
+  #isCarried({ attempt }: BatchMember): boolean {
+    return attempt !== null && this.#byLease.has(attempt.id);
   }
 
   /** Files first, then results: a result on disk has its files there. A few groups are written at a time. */
@@ -181,10 +191,6 @@ export class BatchReceiver {
       if (!whole.includes(result)) this.#leaveWithResult(result, inlineBlobs);
     }
     const wanted = new Set(whole.flatMap(({ receipt }) => listFiles(receipt.value).map(({ blob }) => blob)));
-    for (const { member } of whole) {
-      member.isConcluding = true;
-      this.forget(member);
-    }
     const written = this.#writeGroup(
       whole,
       [...wanted].flatMap((blob) => files.get(blob) ?? []),
@@ -282,7 +288,7 @@ export class BatchReceiver {
     if (expectation === undefined) return;
     const files = indexVerified(inlineBlobs);
     const checked = await checkWithChain(await verifyReceipt(wire, expectation), expectation, files);
-    if (!this.#isResult(member, checked) || checked.kind === 'invalid') return;
+    if (!this.#claim(member, checked) || checked.kind === 'invalid') return;
     await this.#conclude([{ member, receipt: checked.value }], files, inlineBlobs);
   }
 
@@ -295,6 +301,7 @@ export class BatchReceiver {
     this.flush(member);
     const last = findAttempt(member.ledger.state, attempt.id)?.progress?.sequence ?? 0;
     const checked = await verifyProgress(wire, attempt.lease, last);
+    if (!this.#isCarried(member)) return;
     if (checked.kind === 'invalid') return this.#fail(member, checked.code, checked.reason, true);
     const { sequence, fuel, step, cpuTimeMs } = checked.value;
     const atMs = this.#now();

@@ -117,7 +117,9 @@ export class BatchWindow {
     return true;
   }
 
+  /** Once: what has left is led by somebody else. */
   #leave(member: BatchMember): void {
+    if (!this.#members.has(member.id)) return;
     this.#forget(member);
     this.#receiver.flush(member);
     this.#modules.onLeft(member);

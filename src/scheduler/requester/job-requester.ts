@@ -3,6 +3,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { encodeHex } from '../../lib/bytes.ts';
 import { sha256 } from '../../lib/cid.ts';
+import { InternalError } from '../../lib/errors.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import { CheckpointStore } from '../checkpoint-store.ts';
 import { isDamage, toCorruptEntry } from '../corrupt-entry.ts';
@@ -322,6 +323,7 @@ export class JobRequester implements RequesterService {
 
   #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {
     const job = jobIdOf(options.job);
+    if (this.#runs.has(job)) throw new InternalError(`the job ${job} is carried already`);
     const run = new JobRun(
       {
         ...this.#parts,

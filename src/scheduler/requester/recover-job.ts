@@ -38,6 +38,7 @@ export async function recoverJob(
   const job = await openStored(`jobs/${stored.job}`, () => openSigned(JOB, stored.record.job, self));
   if (jobIdOf(job) !== stored.job) throw corrupt(`jobs/${stored.job}`, 'it holds another job');
   const history = await store.loadHistory(stored.job);
+  store.open(stored.job, history.length);
   const state = replay(createInitialState(createJobFacts(stored.job, job.value)), history);
   if (state.kind === 'rejected') throw corrupt(`job-history/${stored.job}`, `an event cannot be: ${state.code}`);
   const cases = await recoverCases(await store.loadObjects(stored.job), stored.job);

@@ -83,6 +83,30 @@ describe('the job store', () => {
     });
   });
 
+  it('never writes over an event, nor after the end of a job', async () => {
+    const rig = await RequesterRig.start();
+    await rig.addProvider();
+    const ended = await rig.submit();
+    await rig.end(ended);
+    const end = await new JobStore(rig).loadEnd(ended);
+    const { store, database, ids } = await storeWith(2);
+    const [first, second] = ids as [JobId, JobId];
+    await store.append([{ job: first, sequence: 0, events: [cancel, begun] }], { durable: true });
+    const over = [
+      { job: second, sequence: 0, events: [cancel] },
+      { job: first, sequence: 1, events: [cancel] },
+    ];
+    await expect(store.append(over, { durable: true })).rejects.toThrow(`the history of ${first} is at 2: no 1`);
+    expect(await store.loadHistory(second)).toEqual([]);
+    const last = { job: second, sequence: 0, events: [cancel], ...(end === undefined ? {} : { end }) };
+    await store.append([last], { durable: true });
+    await expect(store.append([{ ...last, sequence: 1 }], { durable: true })).rejects.toThrow('has ended');
+    const after = new JobStore({ database });
+    after.open(first, 2);
+    await after.append([{ job: first, sequence: 2, events: [cancel] }], { durable: true });
+    expect(await after.loadHistory(first)).toEqual([cancel, begun, cancel]);
+  });
+
   it('lists active jobs and corrupt ones', async () => {
     const { store, database, ids } = await storeWith(3);
     database.rows('jobs').set(ids[1] as string, new Uint8Array([0xff]));

@@ -99,6 +99,22 @@ describe('jobs submitted together', () => {
     }
   });
 
+  it.each(['inline', 'bare'] as const)('end once where each receipt comes twice (%s)', async (sendsReceiptsTwice) => {
+    const rig = await rigWith([{ sendsReceiptsTwice, handsOutOutputs: 'never' }]);
+    const [provider] = rig.providers;
+    const ids = await rig.requester.submitMany(await draftsOf(rig, 3));
+    await until(() => provider !== undefined && rig.mesh.countSent(provider.peer, 'job:lease') > 0);
+    await settleTasks(200);
+    if (provider !== undefined) provider.script = { silentOn: ['offer', 'lease'] };
+    const other = await rig.addProvider();
+    const views = await Promise.all(ids.map((id) => rig.end(id)));
+    expect(views.map(({ state }) => state)).toEqual(Array(3).fill('completed'));
+    // Without the files the result cannot be used: each job is given to the other provider, once.
+    expect(other.attempts.size).toBe(sendsReceiptsTwice === 'bare' ? 3 : 0);
+    const after = await rig.restart();
+    expect(await Promise.all(ids.map((id) => after.requester.show(id)))).toEqual(views);
+  });
+
   it('go elsewhere where a provider accepts and is silent', async () => {
     const rig = await rigWith([{ silentOn: ['lease'] }, {}]);
     const ids = await rig.requester.submitMany(await draftsOf(rig, 5));
