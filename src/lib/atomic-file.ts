@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { link, open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
-/** Each at most four bytes of UTF-8. */
+/** Each at most three bytes of UTF-8. */
 const SHOWN_CHARACTERS = 40;
 
 export interface AtomicWriteOptions {
@@ -38,7 +38,7 @@ export async function writeFileAtomic(
 
 /** A name beside `path` that nobody has: with the beginning of its own, since file systems take 255 bytes. */
 export function temporaryPath(path: string): string {
-  const beginning = [...basename(path)].slice(0, SHOWN_CHARACTERS).join('');
+  const beginning = basename(path).slice(0, SHOWN_CHARACTERS);
   return join(dirname(path), `.${beginning}.${randomBytes(6).toString('hex')}.tmp`);
 }
 
