@@ -14,8 +14,17 @@ import { SharedFile } from './shared-file.ts';
 const SEALED_SUFFIX = '.sealed';
 
 /**
- * Files of blobs: `<directory>/<last two characters of the id>/<id>`, with `.sealed` behind it if it is encrypted; the
- * first characters are the same for all. What comes in or goes out lies in `<directory>/incoming`, emptied at start.
+ * Below the folder of blobs: `<last two characters of the id>/<id>`, with `.sealed` behind it if it is encrypted; the
+ * first characters are the same for all.
+ */
+export function locateBlobFile({ blob, isSealed }: BlobFileName): string {
+  return `${folderOf(blob)}/${blob}${isSealed ? SEALED_SUFFIX : ''}`;
+}
+
+const folderOf = (blob: BlobId): string => blob.slice(-2);
+
+/**
+ * Files of blobs, each where `locateBlobFile` has it. What comes in or goes out lies in `<directory>/incoming`, emptied at start.
  */
 export class BlobFiles implements BlobDisk {
   readonly #directory: string;
@@ -123,11 +132,11 @@ export class BlobFiles implements BlobDisk {
   }
 
   #folderOf({ blob }: BlobFileName): string {
-    return join(this.#directory, blob.slice(-2));
+    return join(this.#directory, folderOf(blob));
   }
 
   #pathOf(name: BlobFileName): string {
-    return join(this.#folderOf(name), `${name.blob}${name.isSealed ? SEALED_SUFFIX : ''}`);
+    return join(this.#directory, locateBlobFile(name));
   }
 }
 

@@ -25,3 +25,5 @@ export const MAX_LISTINGS = 5;
 export const SYNCED_TOGETHER = 64;
 /** Domain of the signature over the end of a backup. */
 export const SIGNATURE_DOMAIN = 'fogproof/backup@1';
+/** In the data folder, with a file each for larger blobs. */
+export const BLOBS_FOLDER = 'blobs';

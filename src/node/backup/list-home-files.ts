@@ -1,12 +1,13 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemErrorCode } from '../../lib/system-error.ts';
+import { BLOBS_FOLDER } from './constants.ts';
 import { isSafeName } from './tar-header.ts';
 
 /** Files of the data folder beside the database. The rest is made anew: the socket, caches, the log. */
 const SINGLE_FILES = ['config.yaml', 'identity.age', 'identity.json'];
 const SMALL_FOLDERS = ['networks'];
-const BULK_FOLDERS = ['blobs', 'snapshots'];
+const BULK_FOLDERS = [BLOBS_FOLDER, 'snapshots'];
 /** What comes in, or is being written. */
 const UNFINISHED = /(^|\/)(incoming|receptions)(\/|$)|\.tmp$/;
 

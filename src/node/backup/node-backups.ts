@@ -12,6 +12,7 @@ import type { DatabaseCopy } from '../../storage/interface.ts';
 import { NodeError } from '../errors.ts';
 import { ArchiveWriter } from './archive-writer.ts';
 import {
+  BLOBS_FOLDER,
   CHUNK_BYTES,
   CHUNK_ENTRIES,
   DATABASE_PREFIX,
@@ -27,6 +28,7 @@ import {
 import { encodeChunk, type StoredEntry } from './entry-chunk.ts';
 import type { BackupEnd, BackupHead } from './interface.ts';
 import { listBulkFiles, listSmallFiles } from './list-home-files.ts';
+import { NamedBlobs } from './named-blobs.ts';
 
 export interface NodeBackupsModules {
   readonly identity: Pick<Identity, 'peer' | 'seal'>;
@@ -38,6 +40,12 @@ export interface BackupRequest {
   /** Absolute; must not be there yet. */
   readonly path: string;
   readonly hasBlobs: boolean;
+}
+
+/** False: it was gone when its turn came. */
+interface BulkFile {
+  readonly name: string;
+  readonly isThere: boolean;
 }
 
 /** Writes the data folder of a running node to one file: the database of one moment, and files that never change. */
@@ -91,19 +99,23 @@ export class NodeBackups implements BackupControl {
       toldBytes = archive.bytes;
       return { kind: 'progress', files: archive.files, bytes: archive.bytes };
     };
+    const named = new NamedBlobs();
     for await (const chunk of splitChunks(copy)) {
       signal.throwIfAborted();
       const bytes = encodeChunk(chunk);
+      if (hasBlobs) named.note(chunk);
       entries += chunk.length;
       await archive.add(`${DATABASE_PREFIX}${String(archive.files).padStart(8, '0')}`, bytes.length, [bytes]);
       if (isDue()) yield tell();
     }
     if (hasBlobs) {
-      for await (const isThere of this.#addBulk(archive, signal)) {
-        missing += isThere ? 0 : 1;
+      for await (const { name, isThere } of this.#addBulk(archive, signal)) {
+        if (isThere) named.remove(name);
+        else if (!name.startsWith(`${BLOBS_FOLDER}/`)) missing += 1;
         if (isDue()) yield tell();
       }
     }
+    missing += named.missing;
     const end: BackupEnd = {
       type: 'fogproof/backup-end@1',
       files: archive.files,
@@ -122,14 +134,14 @@ export class NodeBackups implements BackupControl {
   }
 
   /** Listed until nothing new is found: a compaction moves what is kept into a file that was not there before. */
-  async *#addBulk(archive: ArchiveWriter, signal: AbortSignal): AsyncGenerator<boolean> {
+  async *#addBulk(archive: ArchiveWriter, signal: AbortSignal): AsyncGenerator<BulkFile> {
     const seen = new Set<string>();
     for (let listing = 0; listing < MAX_LISTINGS; listing += 1) {
       const before = seen.size;
       for await (const name of listBulkFiles(this.#home)) {
         if (seen.has(name)) continue;
         seen.add(name);
-        yield await this.#addFile(archive, name, signal);
+        yield { name, isThere: await this.#addFile(archive, name, signal) };
       }
       if (seen.size === before) return;
     }

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BLOB_ENTRY_CODEC } from '../../../src/blob/entry-codec.ts';
+import { computeBlobId } from '../../../src/domain/blob-tree.ts';
 import { LocalIdentity } from '../../../src/identity/local-identity.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
 import { NodeBackups } from '../../../src/node/backup/node-backups.ts';
@@ -106,6 +108,45 @@ describe('a backup', () => {
     expect(await restored.get('left')).toBe('0');
     expect(await restored.get('right')).toBe('0');
     await expect(stat(join(target, 'blobs'))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
+  it('says how many blobs its database names that are not in it as they are named', async () => {
+    const other = join(folder, 'changing');
+    const blobs = [1, 2, 3, 4].map((seed) => computeBlobId(new Uint8Array(20_000).fill(seed)));
+    const [kept = '', evicted = '', sealed = '', small = ''] = blobs;
+    const pathOf = (blob: string): string => join(other, 'blobs', blob.slice(-2), blob);
+    for (const blob of [kept, evicted, sealed]) {
+      await mkdir(dirname(pathOf(blob)), { recursive: true });
+      await writeFile(pathOf(blob), 'content');
+    }
+    await using named = await LevelDatabase.open(join(other, 'db'), LOGGER);
+    const rows = named.repository('blobs', BLOB_ENTRY_CODEC);
+    const row = { sizeBytes: 20_000, lastUseMs: 1, episodeMs: 1, heat: null, sealedKey: null };
+    for (const blob of blobs) await rows.put(blob, { ...row, place: blob === small ? 'database' : 'file' });
+    const changing = {
+      copy: () => {
+        const copy = named.copy();
+        return {
+          entries: async function* () {
+            yield* copy.entries();
+            await rm(pathOf(evicted));
+            await rename(pathOf(sealed), `${pathOf(sealed)}.sealed`);
+          },
+          [Symbol.asyncDispose]: () => copy[Symbol.asyncDispose](),
+        };
+      },
+    };
+    const own = new NodeBackups({ identity, database: changing, clock: new SystemClock() }, { home: other });
+    const told: unknown[] = [];
+    const path = join(folder, 'changing.tar');
+    for await (const event of own.create({ path, hasBlobs: true }, signal)) told.push(event);
+    expect(told.at(-1)).toMatchObject({ kind: 'done', missing: 2 });
+    expect((await verifyBackup(path, { signal })).end.missing).toBe(2);
+    const without: unknown[] = [];
+    const bare = { path: join(folder, 'bare.tar'), hasBlobs: false };
+    const still = new NodeBackups({ identity, database: named, clock: new SystemClock() }, { home: other });
+    for await (const event of still.create(bare, signal)) without.push(event);
+    expect(without.at(-1)).toMatchObject({ kind: 'done', missing: 0 });
   });
 
   it('can be listed by tar, is for its owner alone, and replaces no file', async () => {
