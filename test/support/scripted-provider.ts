@@ -219,7 +219,7 @@ export class ScriptedProvider {
     const forger = this.script.forge?.includes(LEASE_ACCEPTANCE.type) ? this.script.forger : undefined;
     const signed = await signObjects(LEASE_ACCEPTANCE, acceptances, forger ?? this.identity);
     yield { kind: 'leased', acceptances: packSigned(signed) };
-    if (attempts.length > 1) return yield* this.#batch(attempts);
+    if (attempts.length > 1 && this.script.holds !== true) return yield* this.#batch(attempts);
     for (const attempt of attempts) {
       if (this.script.holds !== true && attempt.events.length === 0) await this.finish(attempt);
     }
@@ -247,17 +247,19 @@ export class ScriptedProvider {
   }
 
   async *#feed(attempts: readonly ScriptedAttempt[], fromSequence: number): AsyncGenerator<JobResponse, void> {
-    const [attempt] = attempts;
-    if (attempt === undefined) return;
-    let sent = fromSequence;
+    const sent = new Map(attempts.map((attempt) => [attempt, fromSequence]));
+    const listFresh = () =>
+      attempts.flatMap((attempt) => attempt.events.filter((event) => event.sequence > (sent.get(attempt) ?? 0)));
     for (;;) {
-      const events = attempt.events.filter((event) => event.sequence > sent);
-      sent = events.at(-1)?.sequence ?? sent;
+      const events = listFresh();
+      for (const attempt of attempts) sent.set(attempt, attempt.events.at(-1)?.sequence ?? fromSequence);
       if (events.length > 0) yield { kind: 'events', events };
       if (events.length > 0 && this.script.sendsEventsTwice === true) yield { kind: 'events', events };
-      if (attempt.events.some((event) => event.sequence > sent)) continue;
-      if (attempt.isOver) return;
-      await new Promise<void>((resolve) => attempt.wakers.push(resolve));
+      if (listFresh().length > 0) continue;
+      if (attempts.every(({ isOver }) => isOver)) return;
+      await new Promise<void>((resolve) => {
+        for (const attempt of attempts) attempt.wakers.push(resolve);
+      });
     }
   }
 

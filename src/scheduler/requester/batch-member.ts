@@ -51,6 +51,12 @@ export class BatchMember {
     this.#accepted = receipt;
   }
 
+  /** Its lease, or its deadline, has passed. */
+  isOverdue(nowMs: number): boolean {
+    const leaseEndsAtMs = this.ledger.state.attempts.at(-1)?.leaseEndsAtMs ?? Number.POSITIVE_INFINITY;
+    return nowMs >= leaseEndsAtMs || nowMs >= this.job.value.deadlineMs;
+  }
+
   get search(): SearchReport {
     return this.#search();
   }

@@ -1,6 +1,6 @@
 import type { BlobStore } from '../../blob/interface.ts';
 import { type BlobId, type LeaseId, UnixMs } from '../../domain/ids.ts';
-import type { Lease } from '../../domain/lease.ts';
+import type { Lease, LeaseAcceptance } from '../../domain/lease.ts';
 import type { InlineBlob, JobResponse, SequencedEvent } from '../../domain/messages.ts';
 import type { OutputFile, Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
@@ -17,6 +17,7 @@ import type { BatchMember } from './batch-member.ts';
 import type { Checked } from './checked.ts';
 import type { Prepared } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
+import { computeRenewedEnd } from './judge-lateness.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 import { OwnFault } from './own-fault.ts';
 import { checkChain } from './result-chains.ts';
@@ -39,18 +40,11 @@ export interface BatchReceiverModules {
   readonly onEnded: (members: readonly BatchMember[]) => void;
 }
 
-/** A member's countersignature, held back until there is something to write it with. */
-interface Acceptance {
-  readonly event: JobMachineEvent;
-  readonly object: AttemptObject;
-}
-
 /** What a provider answers to the leases of a batch: verified one by one, written by the group. */
 export class BatchReceiver {
   readonly #modules: BatchReceiverModules;
   readonly #leaseDurationMs: number;
   readonly #byLease = new Map<LeaseId, BatchMember>();
-  readonly #acceptances = new Map<BatchMember, Acceptance>();
   #writing: Promise<void>[] = [];
 
   constructor(modules: BatchReceiverModules, options: { readonly leaseDurationMs: number }) {
@@ -65,15 +59,6 @@ export class BatchReceiver {
 
   forget(member: BatchMember): void {
     if (member.attempt !== null) this.#byLease.delete(member.attempt.id);
-  }
-
-  /** Writes what was held back of a member that goes on alone. */
-  flush(member: BatchMember): void {
-    const acceptance = this.#acceptances.get(member);
-    this.#acceptances.delete(member);
-    if (acceptance === undefined) return;
-    const applied = member.ledger.apply(acceptance.event, { objects: [acceptance.object] });
-    if (applied.kind === 'applied') this.#track(applied.persisted);
   }
 
   #track(written: Promise<void>): void {
@@ -123,16 +108,30 @@ export class BatchReceiver {
   async #accept(many: SignedManyWire, leases: readonly Signed<Lease>[]): Promise<void> {
     const checked = await verifyAcceptances(many, leases);
     if (checked.kind === 'invalid') return this.#failAll(checked.code, checked.reason, true);
-    const atMs = this.#now();
-    for (const { value, wire } of checked.value) {
-      const member = this.#byLease.get(value.lease);
-      if (member === undefined) continue;
-      const { lease } = value;
-      const leaseEndsAtMs = this.#computeLeaseEnd(member, atMs);
-      const event = { kind: 'accepted', atMs, lease, leaseEndsAtMs } as const;
-      this.#acceptances.set(member, { event, object: { lease, kind: 'acceptance', wire } });
-    }
+    const prepared = checked.value.flatMap((acceptance) => this.#prepareAccepted(acceptance));
+    this.#track(this.#write(prepared, { durable: false }));
     this.#modules.onLeased();
+  }
+
+  /** With what it promises: a restart attaches to it, and waits for as long as its results are kept. */
+  #prepareAccepted({ value, wire }: Signed<LeaseAcceptance>): readonly Prepared[] {
+    const { lease, resultsKeptForMs } = value;
+    const member = this.#find(lease);
+    if (member === undefined || member.attempt === null) return [];
+    const atMs = this.#now();
+    const leaseEndsAtMs = UnixMs(Math.min(atMs + this.#leaseDurationMs, member.job.value.deadlineMs));
+    const promise = resultsKeptForMs === undefined ? {} : { resultsKeptForMs };
+    const event = { kind: 'accepted', atMs, lease, leaseEndsAtMs, ...promise } as const;
+    const prepared = member.ledger.prepare([event], { objects: [{ lease, kind: 'acceptance', wire }] });
+    if (prepared.kind === 'rejected') return [];
+    member.attempt.acceptance = value;
+    return [prepared];
+  }
+
+  async #write(prepared: readonly Prepared[], options: { readonly durable: boolean }): Promise<void> {
+    const writes = prepared.map(({ write }) => write);
+    await this.#modules.store.append(writes, options);
+    for (const { publish } of prepared) publish();
   }
 
   async #receive(many: SignedManyWire, inlineBlobs: readonly InlineBlob[]): Promise<void> {
@@ -143,7 +142,7 @@ export class BatchReceiver {
     const results: Result[] = [];
     const files = indexVerified(inlineBlobs);
     for (const receipt of opened.value) {
-      const member = this.#byLease.get(receipt.value.lease);
+      const member = this.#find(receipt.value.lease);
       const expectation = member && describeExpectation(member);
       // A receipt that comes twice, or for a lease of nobody here, changes nothing.
       if (member === undefined || expectation === undefined) continue;
@@ -151,6 +150,14 @@ export class BatchReceiver {
       if (this.#claim(member, checked)) results.push({ member, receipt });
     }
     await this.#conclude(results, files, inlineBlobs);
+  }
+
+  /** Whose lease this is. What comes after its end, or after the deadline, is judged by the job alone. */
+  #find(lease: LeaseId): BatchMember | undefined {
+    const member = this.#byLease.get(lease);
+    if (member === undefined || !member.isOverdue(this.#now())) return member;
+    this.#modules.onLeaving(member);
+    return undefined;
   }
 
   /** True once for each member: it ends with this result, whatever else comes. Without a result in it, it has left. */
@@ -200,19 +207,18 @@ export class BatchReceiver {
   }
 
   async #writeGroup(results: readonly Result[], files: readonly Uint8Array[]): Promise<void> {
-    const { store, blobs, notices } = this.#modules;
+    const { blobs, notices } = this.#modules;
     await Promise.all(files.map((bytes) => blobs.put(bytes)));
     const ended: { readonly member: BatchMember; readonly prepared: Prepared }[] = [];
     for (const result of results) {
       const prepared = this.#prepare(result);
       if (prepared !== undefined) ended.push({ member: result.member, prepared });
     }
-    await store.append(
-      ended.map(({ prepared }) => prepared.write),
+    await this.#write(
+      ended.map(({ prepared }) => prepared),
       { durable: true },
     );
-    for (const { member, prepared } of ended) {
-      prepared.publish();
+    for (const { member } of ended) {
       if (member.attempt !== null) notices.close(member.attempt.lease.value.provider, member.attempt.id);
     }
     this.#modules.onEnded(ended.map(({ member }) => member));
@@ -223,20 +229,14 @@ export class BatchReceiver {
     const atMs = this.#now();
     const { outcome } = result;
     const programFailure = outcome.kind === 'program-failed' ? { code: outcome.code, detail: outcome.detail } : null;
-    const acceptance = this.#acceptances.get(member);
-    this.#acceptances.delete(member);
     member.accept(receipt.value);
     const prepared = member.ledger.prepare(
       [
-        ...(acceptance === undefined ? [] : [acceptance.event]),
         { kind: 'revealed', atMs, lease, outputRoot },
         { kind: 'concluded', atMs, outputRoot, programFailure },
       ],
       {
-        objects: [
-          ...(acceptance === undefined ? [] : [acceptance.object]),
-          { lease, kind: 'receipt', wire: receipt.wire },
-        ],
+        objects: [{ lease, kind: 'receipt', wire: receipt.wire }],
       },
     );
     if (prepared.kind === 'prepared') return prepared;
@@ -249,7 +249,6 @@ export class BatchReceiver {
     if (member.attempt === null) return;
     member.attempt.receipt = receipt;
     member.attempt.inlineBlobs = inlineBlobs;
-    this.flush(member);
     const { lease, outputRoot } = receipt.value;
     this.#apply(member, { kind: 'revealed', atMs: this.#now(), lease, outputRoot }, [
       { lease, kind: 'receipt', wire: receipt.wire },
@@ -258,7 +257,7 @@ export class BatchReceiver {
   }
 
   async #handleEvent({ lease, sequence, atMs, event }: SequencedEvent): Promise<void> {
-    const member = this.#byLease.get(lease);
+    const member = this.#find(lease);
     if (member?.attempt === undefined || member.attempt === null || sequence <= member.lastSequence) return;
     member.lastSequence = sequence;
     switch (event.kind) {
@@ -298,24 +297,16 @@ export class BatchReceiver {
     if (!member.steps.take(clock.monotonicMs())) {
       return this.#fail(member, 'EVENT_FLOOD', 'it sends progress faster than anybody needs', true);
     }
-    this.flush(member);
     const last = findAttempt(member.ledger.state, attempt.id)?.progress?.sequence ?? 0;
     const checked = await verifyProgress(wire, attempt.lease, last);
     if (!this.#isCarried(member)) return;
     if (checked.kind === 'invalid') return this.#fail(member, checked.code, checked.reason, true);
-    const { sequence, fuel, step, cpuTimeMs } = checked.value;
+    attempt.progress = { value: checked.value, wire };
+    const { sequence, fuel, step, cpuTimeMs, atMs: signedAtMs } = checked.value;
     const atMs = this.#now();
-    const leaseEndsAtMs = this.#computeLeaseEnd(member, atMs);
-    const event = {
-      kind: 'progress',
-      atMs,
-      lease: attempt.id,
-      sequence,
-      fuel,
-      step,
-      cpuTimeMs,
-      leaseEndsAtMs,
-    } as const;
+    const leaseEndsAtMs = UnixMs(computeRenewedEnd(attempt.lease.value, signedAtMs, atMs));
+    const renewed = { lease: attempt.id, sequence, fuel, step, cpuTimeMs, leaseEndsAtMs };
+    const event = { kind: 'progress', atMs, ...renewed } as const;
     this.#apply(member, event, [{ lease: attempt.id, kind: 'progress', wire }]);
   }
 
@@ -326,7 +317,6 @@ export class BatchReceiver {
   #fail(member: BatchMember, code: string, reason: string, isCounted: boolean): void {
     if (member.attempt === null) return;
     this.#modules.metrics.attemptsFailed.increment({ code });
-    this.flush(member);
     const event = { kind: 'attempt-failed', atMs: this.#now(), lease: member.attempt.id, code, isCounted } as const;
     this.#apply(member, { ...event, reason: reason.slice(0, 300) }, []);
     this.#modules.onLeaving(member);
@@ -335,10 +325,6 @@ export class BatchReceiver {
   #apply(member: BatchMember, event: JobMachineEvent, objects: readonly AttemptObject[]): void {
     const applied = member.ledger.apply(event, { objects });
     if (applied.kind === 'applied') this.#track(applied.persisted);
-  }
-
-  #computeLeaseEnd(member: BatchMember, atMs: number): UnixMs {
-    return UnixMs(Math.min(atMs + this.#leaseDurationMs, member.job.value.deadlineMs));
   }
 
   #now(): UnixMs {

@@ -121,7 +121,6 @@ export class BatchWindow {
   #leave(member: BatchMember): void {
     if (!this.#members.has(member.id)) return;
     this.#forget(member);
-    this.#receiver.flush(member);
     this.#modules.onLeft(member);
   }
 
@@ -169,9 +168,7 @@ export class BatchWindow {
     const look = (): void => {
       const nowMs = clock.nowMs();
       for (const member of this.#members.values()) {
-        const leaseEndsAtMs = member.ledger.state.attempts.at(-1)?.leaseEndsAtMs ?? Number.POSITIVE_INFINITY;
-        if (member.isConcluding) continue;
-        if (nowMs >= leaseEndsAtMs || nowMs >= member.job.value.deadlineMs) this.#leave(member);
+        if (!member.isConcluding && member.isOverdue(nowMs)) this.#leave(member);
       }
       timer = clock.schedule(BATCH_PATROL_MS, look);
     };

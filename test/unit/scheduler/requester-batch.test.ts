@@ -18,6 +18,19 @@ async function draftsOf(rig: RequesterRig, count: number, change: Partial<JobDra
   return Array.from({ length: count }, (_, index) => ({ ...draft, name: `job ${index}` }));
 }
 
+const KEPT_FOR_MS = 600_000;
+
+/** Two jobs whose leases one provider has accepted. */
+async function hold(change: Partial<JobDraft> = {}) {
+  const before = await rigWith([{ holds: true, acceptance: { resultsKeptForMs: KEPT_FOR_MS } }]);
+  const [provider] = before.providers;
+  if (provider === undefined) throw new Error('no provider');
+  const ids = await before.requester.submitMany(await draftsOf(before, 2, change));
+  await until(() => provider.attempts.size === ids.length);
+  await settleTasks();
+  return { before, provider, ids };
+}
+
 describe('jobs submitted together', () => {
   it('are signed, leased and received together, and end one by one', async () => {
     const rig = await rigWith([{}]);
@@ -153,6 +166,61 @@ describe('jobs submitted together', () => {
     const views = await Promise.all(ids.map((id) => after.end(id)));
     expect(views.map(({ state }) => state)).toEqual(Array(4).fill('completed'));
     expect(views[0]?.attempts).toHaveLength(1);
+  });
+
+  it('are not given to another provider after a restart while their lease runs', async () => {
+    const { before, provider, ids } = await hold();
+    const [first] = ids;
+    if (first === undefined) throw new Error('no job');
+    expect((await before.requester.show(first)).attempts[0]).toMatchObject({ resultsKeptForMs: KEPT_FOR_MS });
+    before.mesh.cut(provider.peer);
+    const after = await before.restart();
+    const other = await after.addProvider();
+    await after.clock.advance(PARAMETERS.leaseDurationMs / 2);
+    expect(other.attempts.size).toBe(0);
+    after.mesh.restore(provider.peer);
+    for (const attempt of provider.attempts.values()) await provider.finish(attempt);
+    await after.clock.advance(PARAMETERS.leaseDurationMs / 2);
+    for (const id of ids) {
+      expect(await after.end(id)).toMatchObject({ state: 'completed', attempts: [{ state: 'revealed' }] });
+    }
+  });
+
+  it('wait after their deadline for what their provider has promised to keep', async () => {
+    const { before, provider, ids } = await hold({ deadlineMs: UnixMs(1_800_000_000_000 + 10_000) });
+    await before.requester.stop();
+    for (const attempt of provider.attempts.values()) await provider.finish(attempt);
+    before.mesh.cut(provider.peer);
+    await before.clock.advance(60_000);
+    const after = await before.restart();
+    await after.clock.advance(10 * PARAMETERS.leaseDurationMs);
+    expect(after.requester.counts().active).toBe(ids.length);
+    after.mesh.restore(provider.peer);
+    await after.clock.advance(60_000);
+    for (const id of ids) expect((await after.end(id)).state).toBe('completed');
+  });
+
+  it('take no result that was finished after the lease had run out', async () => {
+    const before = await rigWith([]);
+    const ids = await before.requester.submitMany(await draftsOf(before, 2));
+    // The members are looked at every 250 ms; the lease ends in between.
+    await before.clock.advance(100);
+    const provider = await before.addProvider({ holds: true });
+    await until(() => provider.attempts.size === 2);
+    await settleTasks();
+    await before.clock.advance(PARAMETERS.leaseDurationMs - 50);
+    expect((await Promise.all(ids.map((id) => before.requester.show(id)))).map(({ state }) => state)).toEqual(
+      Array(2).fill('running'),
+    );
+    await before.clock.advance(100);
+    provider.script = { silentOn: ['offer', 'lease'] };
+    const other = await before.addProvider();
+    for (const attempt of provider.attempts.values()) await provider.finish(attempt);
+    for (const id of ids) {
+      const { attempts } = await before.end(id);
+      expect(attempts.map(({ reason }) => reason?.split(':')[0])).toEqual(['FINISHED_AFTER_LEASE', undefined]);
+    }
+    expect(other.attempts.size).toBe(2);
   });
 
   it('halt together where their results cannot be written, and are not lost', async () => {
