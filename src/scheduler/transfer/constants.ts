@@ -20,6 +20,10 @@ export const LEAST_RATE = { bytesPerSecond: 4 * 1024, graceMs: 15_000 } as const
 export const MAX_FAILURES = 3;
 /** First and longest wait before a source that failed is asked again, ms. */
 export const SOURCE_BACKOFF_MS = { first: 200, longest: 5_000 } as const;
+/** A transfer in which nothing was asked for this long, for no source has what is missing, fails, ms. */
+export const QUIET_MS = 120_000;
+/** A source that gave its place to another has twice as long the next time, up to so many times as long as at first. */
+export const MAX_PATIENCE_FACTOR = 64;
 /** How often an idle lane looks whether another source is late, and a source that has only a part is asked again, ms. */
 export const IDLE_LOOK_MS = 100;
 export const PARTIAL_LOOK_MS = 1_000;

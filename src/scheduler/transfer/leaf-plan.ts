@@ -1,6 +1,8 @@
 /** Which leaves of a blob are still wanted and who is asked for which. Pure: no clock, no network. */
 
 const DONE = 255;
+/** Requests that a leaf may be in. */
+const MAX_ASKED = 254;
 
 /** Leaves that one request was made for, in order. `next` is the first that has not come. */
 export interface LeafClaim<Owner> {
@@ -14,6 +16,11 @@ export interface ClaimRequest<Owner> {
   readonly maxLeaves: number;
   /** Whether the owner has the leaf. */
   readonly has: (leaf: number) => boolean;
+}
+
+export interface ShareRequest<Owner> extends ClaimRequest<Owner> {
+  /** Whether another has given nothing for so long that asking it counts as not asking. */
+  readonly isLate: (owner: Owner) => boolean;
 }
 
 export class LeafPlan<Owner> {
@@ -47,6 +54,11 @@ export class LeafPlan<Owner> {
     return this.#states.length - this.#doneLeaves - this.#claimedLeaves;
   }
 
+  /** Whether anybody is asked for anything. */
+  get hasClaims(): boolean {
+    return this.#claims.size > 0;
+  }
+
   get claims(): Iterable<LeafClaim<Owner>> {
     return this.#claims;
   }
@@ -67,9 +79,10 @@ export class LeafPlan<Owner> {
     return this.#add(owner, first, end);
   }
 
-  /** The last leaves of another's claim that only it is asked for, and that the owner has too: at most half of them. */
-  share(victim: LeafClaim<Owner>, { owner, maxLeaves, has }: ClaimRequest<Owner>): LeafClaim<Owner> | undefined {
-    const isFree = (leaf: number): boolean => this.#states[leaf] === 1 && has(leaf);
+  /** The last leaves of another's claim that only it and late ones are asked for, and that the owner has too: at most half. */
+  share(victim: LeafClaim<Owner>, request: ShareRequest<Owner>): LeafClaim<Owner> | undefined {
+    const { owner, maxLeaves, has } = request;
+    const isFree = (leaf: number): boolean => has(leaf) && this.#isShareable(leaf, victim, request);
     let end = victim.end;
     while (end > victim.next && !isFree(end - 1)) end -= 1;
     const limit = Math.min(maxLeaves, Math.ceil((end - victim.next) / 2));
@@ -108,6 +121,16 @@ export class LeafPlan<Owner> {
       this.#cursor = Math.min(this.#cursor, leaf);
     }
     claim.next = claim.end;
+  }
+
+  #isShareable(leaf: number, victim: LeafClaim<Owner>, { owner, isLate }: ShareRequest<Owner>): boolean {
+    const state = this.#states[leaf] as number;
+    if (state <= 1 || state >= MAX_ASKED) return state === 1;
+    for (const claim of this.#claims) {
+      if (claim === victim || leaf < claim.next || leaf >= claim.end) continue;
+      if (claim.owner === owner || !isLate(claim.owner)) return false;
+    }
+    return true;
   }
 
   #add(owner: Owner, first: number, end: number): LeafClaim<Owner> {

@@ -1,10 +1,10 @@
 import type { NodePlace } from '../../blob/interface.ts';
 import { measureLeaf } from '../../domain/blob-shape.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
-import { HEDGE, IDLE_LOOK_MS, MAX_KNOWN_SOURCES } from './constants.ts';
+import { HEDGE, IDLE_LOOK_MS, MAX_KNOWN_SOURCES, MAX_PATIENCE_FACTOR, PARTIAL_LOOK_MS } from './constants.ts';
 import { TransferError } from './errors.ts';
 import type { FetchProgress } from './interface.ts';
-import { type LeafClaim, LeafPlan } from './leaf-plan.ts';
+import { type ClaimRequest, type LeafClaim, LeafPlan } from './leaf-plan.ts';
 import type { LeafSink } from './leaf-sink.ts';
 import type { TransferMetrics } from './metrics.ts';
 import type { TransferOptions } from './options.ts';
@@ -37,6 +37,8 @@ export class LeafSwarm implements SessionHost {
   /** Peers that wait for a place, and what became of those that were let go. */
   readonly #waiting = new Set<PeerKey>();
   readonly #ended = new Map<PeerKey, SourceEnd>();
+  /** How long a peer may keep its place without giving anything while others wait, if not as long as at first. */
+  readonly #patienceMs = new Map<PeerKey, number>();
   readonly #nodes = new Map<string, Set<SourceSession>>();
   readonly #waiters = new Set<() => void>();
   #finders = 0;
@@ -44,6 +46,8 @@ export class LeafSwarm implements SessionHost {
   #bytesHere = 0;
   #bytesMoved = 0;
   #hasEnded = false;
+  #quietSinceMs = 0;
+  #watch: Disposable | null = null;
 
   constructor(modules: LeafSwarmModules, options: LeafSwarmOptions) {
     this.#modules = modules;
@@ -57,17 +61,25 @@ export class LeafSwarm implements SessionHost {
     return this.#controller.signal;
   }
 
+  /** True once it takes no more sources: all is here, or it failed or was stopped. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
   get bytesMoved(): number {
     return this.#bytesMoved;
   }
 
   /** Begins to ask those that were added. Resolves once nothing is missing. @throws TransferError TRANSFER_NO_SOURCE; own faults */
   async run(): Promise<void> {
+    this.#noteMoving();
     this.#advance();
     this.#settleIfAlone();
+    this.#watchSources();
     try {
       await this.#outcome.promise;
     } finally {
+      this.#watch?.[Symbol.dispose]();
       this.stop(new DOMException('the transfer has ended', 'AbortError'));
     }
   }
@@ -127,6 +139,7 @@ export class LeafSwarm implements SessionHost {
   }
 
   nodeDone(place: NodePlace): void {
+    this.#noteMoving();
     this.#nodes.delete(keyOf(place));
     this.#advance();
   }
@@ -140,6 +153,7 @@ export class LeafSwarm implements SessionHost {
       metrics.bytesWasted.increment({}, bytes.length);
       return;
     }
+    this.#noteMoving();
     metrics.bytesReceived.increment({}, bytes.length);
     this.#bytesHere += bytes.length;
     this.#bytesMoved += bytes.length;
@@ -177,8 +191,11 @@ export class LeafSwarm implements SessionHost {
   }
 
   /** What another is asked for and would be later with than this one. */
-  #hedge(plan: LeafPlan<SourceSession>, request: Parameters<LeafPlan<SourceSession>['claim']>[0]): Claim | undefined {
-    const { owner } = request;
+  #hedge(plan: LeafPlan<SourceSession>, asked: ClaimRequest<SourceSession>): Claim | undefined {
+    const { owner } = asked;
+    const nowMs = this.#modules.clock.monotonicMs();
+    const isLate = ({ gaveMs }: SourceSession): boolean => nowMs - gaveMs >= this.#options.stallMs;
+    const request = { ...asked, isLate };
     const candidates: { readonly victim: Claim; readonly lateMs: number }[] = [];
     for (const victim of plan.claims) {
       if (victim.owner === owner) continue;
@@ -214,6 +231,40 @@ export class LeafSwarm implements SessionHost {
     this.#wake();
   }
 
+  #watchSources(): void {
+    this.#watch = this.#modules.clock.schedule(PARTIAL_LOOK_MS, () => {
+      if (this.#hasEnded) return;
+      const nowMs = this.#modules.clock.monotonicMs();
+      if (this.#finders > 0 || this.#isAsking()) this.#noteMoving();
+      if (nowMs - this.#quietSinceMs >= this.#options.quietMs) this.#fail(['nobody has what is missing']);
+      else this.#freePlaces(nowMs);
+      this.#watchSources();
+    });
+  }
+
+  /** While others wait for a place, those that gave nothing for their time leave theirs, and wait in turn. */
+  #freePlaces(nowMs: number): void {
+    const { stallMs } = this.#options;
+    const places = [...this.#sessions.values()];
+    const patienceOf = ({ peer }: SourceSession): number => this.#patienceMs.get(peer) ?? stallMs;
+    const late = places.filter((session) => !session.isEnding && nowMs - session.gaveMs >= patienceOf(session));
+    const wanted = Math.max(0, this.#waiting.size - places.filter(({ isEnding }) => isEnding).length);
+    for (const session of late.toSorted((a, b) => a.gaveMs - b.gaveMs).slice(0, wanted)) {
+      // So that a slow source, too, has the time for a leaf at last.
+      this.#patienceMs.set(session.peer, Math.min(2 * patienceOf(session), MAX_PATIENCE_FACTOR * stallMs));
+      session.giveWay();
+    }
+  }
+
+  #isAsking(): boolean {
+    if (this.#plan === null) return [...this.#nodes.values()].some(({ size }) => size > 0);
+    return this.#plan.hasClaims;
+  }
+
+  #noteMoving(): void {
+    this.#quietSinceMs = this.#modules.clock.monotonicMs();
+  }
+
   #fillPlaces(): void {
     for (const peer of this.#waiting) {
       if (this.#hasEnded || this.#sessions.size >= this.#options.maxSources) return;
@@ -229,7 +280,8 @@ export class LeafSwarm implements SessionHost {
     try {
       const end = await session.run();
       if (end.reason !== 'done') this.#modules.metrics.sourcesEnded.increment({ reason: end.reason });
-      this.#ended.set(peer, end);
+      if (end.reason === 'gave-way') this.#waiting.add(peer);
+      else this.#ended.set(peer, end);
     } catch (error) {
       this.#hasEnded = true;
       this.#outcome.reject(error);
@@ -241,11 +293,14 @@ export class LeafSwarm implements SessionHost {
 
   #settleIfAlone(): void {
     if (this.#hasEnded || this.#sessions.size > 0 || this.#waiting.size > 0 || this.#finders > 0) return;
+    this.#fail(this.#ended.size === 0 ? ['no peer to ask'] : []);
+  }
+
+  #fail(notes: readonly string[]): void {
     const reasons = [...this.#ended].map(([peer, { text }]) => `${peer}: ${text}`);
-    const reason = reasons.join('; ').slice(0, 500) || 'no peer to ask';
+    const reason = [...notes, ...reasons].join('; ').slice(0, 500);
     const cause = [...this.#ended.values()].at(-1)?.error ?? undefined;
-    this.#hasEnded = true;
-    this.#outcome.reject(new TransferError({ code: 'TRANSFER_NO_SOURCE', blob: this.blob, reason }, { cause }));
+    this.stop(new TransferError({ code: 'TRANSFER_NO_SOURCE', blob: this.blob, reason }, { cause }));
   }
 
   #report(): void {

@@ -41,7 +41,7 @@ export interface SessionModules {
 
 /** Why a source is asked no more. */
 export interface SourceEnd {
-  readonly reason: 'lied' | 'not-served' | 'failing' | 'done';
+  readonly reason: 'lied' | 'not-served' | 'failing' | 'gave-way' | 'done';
   readonly text: string;
   readonly error: Error | null;
 }
@@ -56,6 +56,7 @@ export class SourceSession {
   /** Which leaves it has; null once it has all. */
   #held: Uint8Array | null = null;
   #failures = 0;
+  #gaveMs: number;
   #leavesPerMs = 0;
   #runLeaves = 1;
   #laneCount: number;
@@ -67,11 +68,21 @@ export class SourceSession {
     this.#options = options;
     this.peer = options.peer;
     this.#laneCount = options.lanesPerSource;
+    this.#gaveMs = modules.clock.monotonicMs();
   }
 
   /** Leaves of 1 MiB a ms, all its requests together; 0 if not known yet. */
   get leavesPerMs(): number {
     return this.#leavesPerMs;
+  }
+
+  /** When it last gave a node or a leaf, or began. */
+  get gaveMs(): number {
+    return this.#gaveMs;
+  }
+
+  get isEnding(): boolean {
+    return this.#closing.signal.aborted;
   }
 
   /** Leaves that its next request should be for. */
@@ -83,6 +94,11 @@ export class SourceSession {
     const held = this.#held;
     return held === null || (((held[leaf >> 3] ?? 0) >> (leaf & 7)) & 1) === 1;
   };
+
+  /** Leaves its place to another; it is no fault. */
+  giveWay(): void {
+    this.#finish({ reason: 'gave-way', text: 'it gave nothing while others waited', error: null });
+  }
 
   stop(): void {
     this.#closing.abort(new DOMException('the source is let go', 'AbortError'));
@@ -210,7 +226,7 @@ export class SourceSession {
     const response = await this.#request({ op: 'node', blob, ...work.place });
     if (response.kind !== 'node') throw this.#lied(`it answered ${response.kind} to node`);
     await sink.addNode(work.place, response.bytes);
-    this.#failures = 0;
+    this.#noteGiven();
     this.#host.nodeDone(work.place);
   }
 
@@ -228,7 +244,7 @@ export class SourceSession {
         if (filled === this.#sizeOf(claim.next)) {
           const startedLeaf = claim.next;
           await watch.pauseWhile(this.#host.takeLeaf(claim, buffer.subarray(0, filled)));
-          this.#failures = 0;
+          this.#noteGiven();
           this.#measure(claim.next - startedLeaf, watch);
           filled = 0;
         }
@@ -259,6 +275,11 @@ export class SourceSession {
 
   #sizeOf(leaf: number): number {
     return measureLeaf(this.#host.sink.shape, leaf);
+  }
+
+  #noteGiven(): void {
+    this.#failures = 0;
+    this.#gaveMs = this.#modules.clock.monotonicMs();
   }
 
   /** The rate of one request, times those in flight, is that of the source. */
