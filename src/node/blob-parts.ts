@@ -1,4 +1,5 @@
 import { FileBlobStore } from '../blob/file-blob-store.ts';
+import type { BlobInventory } from '../blob/interface.ts';
 import { createSnapshotStore, type PackedSnapshotStore } from '../blob/snapshots/packed-snapshot-store.ts';
 import { computeDataPaths } from '../config/paths.ts';
 import type { NodeConfig } from '../config/schema.ts';
@@ -8,6 +9,7 @@ import type { Network } from '../network/interface.ts';
 import { BlobGrants, serveBlobs } from '../scheduler/blob-access.ts';
 import { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts';
 import { BlobTransfers } from '../scheduler/transfer/blob-transfers.ts';
+import type { PublicBlobs } from '../scheduler/transfer/interface.ts';
 import { LeafServer } from '../scheduler/transfer/leaf-server.ts';
 import { SharedBlobs } from '../scheduler/transfer/public-blobs.ts';
 import type { Database, DiskObserver } from '../storage/interface.ts';
@@ -62,7 +64,13 @@ export function createBlobParts(
   const transfers = stack.use(new BlobTransfers({ ...modules, transport: network, blobs }));
   const sharedBlobs = stack.use(new SharedBlobs({ database, content }));
   const leaves = new LeafServer({ ...modules, blobs });
-  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store, publicBlobs: sharedBlobs }, grants));
+  const publicBlobs = publicUnlessPrivate(sharedBlobs, blobs);
+  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store, publicBlobs }, grants));
   const blobControl = new NodeBlobControl({ blobs, sharedBlobs, transfers, transport: network, content });
   return { grants, transfers, fetcher, sharedBlobs, blobControl };
+}
+
+/** A public blob that a job or its owner asks to be private is handed out to those alone that a lease names. */
+export function publicUnlessPrivate(shared: PublicBlobs, blobs: Pick<BlobInventory, 'isPrivate'>): PublicBlobs {
+  return { isPublic: (blob) => shared.isPublic(blob) && !blobs.isPrivate(blob) };
 }

@@ -22,12 +22,18 @@ export function createBlobHandlers(modules: HandlerModules): MethodHandlers<Blob
     if (found === undefined) throw new BlobError({ code: 'BLOB_NOT_FOUND', blob });
     return found;
   };
+  /** What is asked to be private is public no longer. */
+  const withdraw = async (stat: BlobStat, isPrivate: boolean): Promise<BlobStat> => {
+    if (isPrivate && control.isPublic(stat.blob)) await control.unshare(stat.blob);
+    return stat;
+  };
   return {
     'blob.add': async ({ path, private: isPrivate = false }, { signal }) => {
       await assertRegularFile(path);
-      return blobs.putFile(path, { signal, isPrivate });
+      return await withdraw(await blobs.putFile(path, { signal, isPrivate }), isPrivate);
     },
-    'blob.addBytes': ({ bytes, private: isPrivate = false }) => blobs.put(bytes, { isPrivate }),
+    'blob.addBytes': async ({ bytes, private: isPrivate = false }) =>
+      await withdraw(await blobs.put(bytes, { isPrivate }), isPrivate),
     'blob.list': ({ limit }) => ({
       blobs: control.listBlobs(limit).map((found) => ({ ...found, isPublic: control.isPublic(found.blob) })),
       usage: control.usage(),

@@ -151,6 +151,22 @@ describe('blob.add', () => {
   });
 });
 
+it.each(['blob.add', 'blob.addBytes'])('%s ends that a blob is public if it is to be private', async (name) => {
+  await using folder = await createTemporaryFolder();
+  const path = join(folder.path, 'data');
+  await writeFile(path, 'x');
+  const unshared: BlobId[] = [];
+  const { blobControl } = createFakeModules();
+  const control = { ...blobControl, isPublic: () => true, unshare: async (blob: BlobId) => unshared.push(blob) > 0 };
+  const modules = createFakeModules({ blobs: new MemoryBlobs(), blobControl: control });
+  const method = createMethodTable(modules, { version: '0' }).get(name);
+  const given = name === 'blob.add' ? { path } : { bytes: Buffer.from('x').toString('base64') };
+  await method?.invoke(given, context);
+  expect(unshared).toEqual([]);
+  const { blob } = (await method?.invoke({ ...given, private: true }, context)) as { readonly blob: BlobId };
+  expect(unshared).toEqual([blob]);
+});
+
 describe('the other methods', () => {
   it('stop the node as they are told', async () => {
     const stops: { readonly drain: boolean }[] = [];
