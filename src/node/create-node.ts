@@ -33,6 +33,7 @@ import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { NodeBackups } from './backup/node-backups.ts';
+import { bindIdentity } from './bind-identity.ts';
 import { createBlobParts, openStores } from './blob-parts.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
@@ -78,6 +79,7 @@ export async function createNode(
   await using stack = new AsyncDisposableStack();
 
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
+  await bindIdentity(database, identity.peer, config.home);
   const stores = await openStores({ ...common, database, observer: seams.disk }, config, stack);
   const network = stack.use(createNetwork(loaded, common, database));
   const executors: readonly Executor[] = (await probing).map((offers) =>

@@ -2,6 +2,12 @@ import { DaemonError, type ErrorTable } from '../lib/errors.ts';
 
 export type NodeErrorInfo =
   | { readonly code: 'NODE_DUPLICATE_IDENTITY'; readonly peer: string; readonly addresses: readonly string[] }
+  | {
+      readonly code: 'NODE_FOREIGN_DATABASE';
+      readonly home: string;
+      readonly owner: string;
+      readonly peer: string;
+    }
   | { readonly code: 'NODE_NO_CHAIN'; readonly network: string }
   | { readonly code: 'NODE_ANCHOR_WAITS'; readonly batch: number; readonly problem: string; readonly message: string }
   | { readonly code: 'NODE_AIRDROP_LOST'; readonly signature: string }
@@ -27,6 +33,12 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
       `another daemon runs under this identity (${info.peer}), seen at ${info.addresses.join(', ') || 'unknown addresses'}`,
     hint: () =>
       'Stop one of the two. Each box needs an identity of its own: run `fogproof init` with another --home there.',
+  },
+  NODE_FOREIGN_DATABASE: {
+    retryable: false,
+    message: (info) => `the data in ${info.home} is that of ${info.owner}, and the identity there is ${info.peer}`,
+    hint: () =>
+      'Bring back the identity that the data belongs to: `fogproof restore` takes its backup. Or start the new one in a folder of its own with --home.',
   },
   NODE_NO_CHAIN: {
     retryable: false,

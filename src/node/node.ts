@@ -81,14 +81,15 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     const { signal } = this.#root;
     this.#startedAtMs = clock.nowMs();
     this.#modules.eventLoop.start();
+    this.#watchIdentity();
     await Promise.all([blobs.start(), sharedBlobs.load()]);
     await Promise.all([network.start({ signal }), chain.start(signal)]);
     sharedBlobs.start();
     await Promise.all([requester.start(signal), provider.start(signal)]);
     await this.#socket?.start({ signal });
+    signal.throwIfAborted();
     this.#readyAfterMs = Math.round(performance.now());
     logger.info({ readyAfterMs: this.#readyAfterMs, listen: network.status().listen }, 'node is ready');
-    this.#watchIdentity();
     await this.#describe(signal);
     this.#tidying = clock.schedule(TIDY_AFTER_MS, releaseStartUpMemory);
   }

@@ -155,7 +155,10 @@ export function renderOutputs({ outputs }: JobResultView, output: Table): string
   );
 }
 
-export function renderExplanation({ summary, asked, hints }: JobExplanation, output: Table): string[] {
+export function renderExplanation(
+  { summary, asked, hints }: JobExplanation,
+  { output, attempts }: { readonly output: Table; readonly attempts: number },
+): string[] {
   const rows = asked.map(({ provider, atMs, answer }) => {
     switch (answer.kind) {
       case 'offered':
@@ -173,6 +176,8 @@ export function renderExplanation({ summary, asked, hints }: JobExplanation, out
         return answer satisfies never;
     }
   });
-  const table = rows.length === 0 ? ['nobody was asked'] : output.table(['ASKED', 'AT', 'ANSWER', 'WHY'], rows);
+  // The answers are in memory until a job ends.
+  const nobody = attempts === 0 ? 'nobody was asked' : 'who was asked is not known: this node was started again since';
+  const table = rows.length === 0 ? [nobody] : output.table(['ASKED', 'AT', 'ANSWER', 'WHY'], rows);
   return [summary, '', ...table, ...(hints.length === 0 ? [] : ['', ...hints.map((hint) => `→ ${hint}`)])];
 }

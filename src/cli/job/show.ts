@@ -38,7 +38,11 @@ export const jobShow = defineCommand({
       return EXIT_CODES.ok;
     }
     const explanation = await client.call('job.explain', { job }, { signal });
-    output.result({ ...view, explanation }, () => [...lines(), '', ...renderExplanation(explanation, output)]);
+    output.result({ ...view, explanation }, () => [
+      ...lines(),
+      '',
+      ...renderExplanation(explanation, { output, attempts: view.attempts.length }),
+    ]);
     return EXIT_CODES.ok;
   },
 });

@@ -1,7 +1,7 @@
 import { DaemonError, type ErrorTable } from '../../lib/errors.ts';
 
 export type StartErrorInfo =
-  | { readonly code: 'CLI_START_TIMEOUT'; readonly timeoutMs: number }
+  | { readonly code: 'CLI_START_TIMEOUT'; readonly timeoutMs: number; readonly pid: number }
   | {
       readonly code: 'CLI_START_FAILED';
       readonly exitCode: number | null;
@@ -17,8 +17,10 @@ export type StartErrorInfo =
 const START_ERRORS: ErrorTable<StartErrorInfo> = {
   CLI_START_TIMEOUT: {
     retryable: true,
-    message: (info) => `the daemon was not ready after ${info.timeoutMs / 1000} s and was stopped`,
-    hint: () => 'Run `fogproof node start` without --detach to see where it hangs, or `fogproof doctor`.',
+    message: (info) =>
+      `the daemon is not ready after ${info.timeoutMs / 1000} s; it goes on starting as process ${info.pid}`,
+    hint: (info) =>
+      `\`fogproof node logs\` tells what it does, \`fogproof node status\` answers once it is ready; end it with \`kill ${info.pid}\`. A longer --timeout waits longer.`,
   },
   CLI_START_FAILED: {
     retryable: false,

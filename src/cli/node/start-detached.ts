@@ -10,8 +10,6 @@ import { plural, renderFields } from '../format.ts';
 import type { CliContext } from '../interface.ts';
 import { StartError } from './errors.ts';
 
-/** How long a daemon may take until it is ready, ms; well above the floor of design section 11. */
-const READY_TIMEOUT_MS = 30_000;
 const MOST_ERROR_LINES = 15;
 
 type Outcome =
@@ -19,20 +17,28 @@ type Outcome =
   | { readonly kind: 'exited'; readonly exitCode: number | null; readonly signal: string | null }
   | { readonly kind: 'too-slow' };
 
-/** Starts the same command line in a process of its own and waits for its word, or for the reason of its failure. */
-export async function startDetached(context: CliContext): Promise<ExitCode> {
+/**
+ * Starts the same command line in a process of its own and waits for its word, or for the reason of its failure. One that
+ * is late, with much to recover, goes on.
+ */
+export async function startDetached(
+  context: CliContext,
+  { timeoutMs }: { readonly timeoutMs: number },
+): Promise<ExitCode> {
   const folder = await mkdtemp(join(tmpdir(), 'fogproof-start-'));
   const errorFile = join(folder, 'stderr');
   try {
     const child = await spawnDaemon(errorFile);
-    const outcome = await raceSignal(awaitOutcome(child), context.signal).catch((error: unknown) => {
+    const outcome = await raceSignal(awaitOutcome(child, timeoutMs), context.signal).catch((error: unknown) => {
       child.kill('SIGTERM');
       throw error;
     });
-    if (outcome.kind !== 'ready') {
-      child.kill('SIGTERM');
-      throw await describeFailure(outcome, errorFile);
+    if (outcome.kind === 'too-slow') {
+      child.disconnect();
+      child.unref();
+      throw new StartError({ code: 'CLI_START_TIMEOUT', timeoutMs, pid: child.pid ?? 0 });
     }
+    if (outcome.kind === 'exited') throw await describeFailure(outcome, errorFile);
     child.unref();
     const { status } = outcome;
     context.output.result(status, () => renderStarted(status));
@@ -56,20 +62,17 @@ async function spawnDaemon(errorFile: string): Promise<ChildProcess> {
   }
 }
 
-function awaitOutcome(child: ChildProcess): Promise<Outcome> {
+function awaitOutcome(child: ChildProcess, timeoutMs: number): Promise<Outcome> {
   const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
-  const timer = setTimeout(() => resolve({ kind: 'too-slow' }), READY_TIMEOUT_MS);
+  const timer = setTimeout(() => resolve({ kind: 'too-slow' }), timeoutMs);
   child.once('message', (message) => resolve(message as Outcome));
   child.once('exit', (exitCode, signal) => resolve({ kind: 'exited', exitCode, signal }));
   child.once('error', reject);
   return promise.finally(() => clearTimeout(timer));
 }
 
-async function describeFailure(outcome: Exclude<Outcome, { kind: 'ready' }>, errorFile: string): Promise<StartError> {
+async function describeFailure(outcome: Extract<Outcome, { kind: 'exited' }>, errorFile: string): Promise<StartError> {
   const text = (await readFile(errorFile, 'utf8')).trim();
-  if (outcome.kind === 'too-slow') {
-    return new StartError({ code: 'CLI_START_TIMEOUT', timeoutMs: READY_TIMEOUT_MS });
-  }
   const told = parseTold(text.split('\n').at(-1) ?? '');
   const { exitCode, signal } = outcome;
   const lines = text.split('\n').slice(-MOST_ERROR_LINES).join('\n');

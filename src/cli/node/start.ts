@@ -9,6 +9,12 @@ import { startDetached } from './start-detached.ts';
 
 const options = z.strictObject({
   detach: z.boolean().default(false).describe('run in the background; answers when it is ready').meta({ short: 'd' }),
+  timeout: z
+    .int()
+    .min(1)
+    .default(30)
+    .describe('with --detach: seconds to wait until it is ready; one that is late goes on starting')
+    .meta({ placeholder: 'SECONDS' }),
   listen: z.array(z.string()).default([]).describe('listen on this multiaddr').meta({ placeholder: 'ADDR' }),
   bootstrap: z.array(z.string()).default([]).describe('dial this peer at start').meta({ placeholder: 'ADDR' }),
   network: z.string().exactOptional().describe('id or file of the network').meta({ placeholder: 'NETWORK' }),
@@ -53,7 +59,7 @@ export const nodeStart = defineCommand({
   ],
   run: async ({ options: given }, context) => {
     const overrides = collectOverrides(given, context);
-    if (given.detach) return startDetached(context);
+    if (given.detach) return startDetached(context, { timeoutMs: given.timeout * 1000 });
     // Loads the whole daemon: the one command that does.
     const { runNode } = await import('../../node/run-node.ts');
     return runNode({
@@ -101,6 +107,8 @@ function parseSetting(text: string): readonly [string, string] {
 /** One line for a person or a script; a parent that waits hears it over its channel. */
 function announceReady(status: JsonForm<NodeStatus>, { output }: CliContext): void {
   if (process.send !== undefined) {
+    // Whoever started it may have stopped waiting.
+    if (!process.connected) return;
     process.send({ kind: 'ready', status });
     process.disconnect();
     return;

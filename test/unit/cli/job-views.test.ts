@@ -78,7 +78,12 @@ describe('views', () => {
   });
 
   it('shows why a job waits, a list, peers, status and why a node idles', () => {
-    expect(renderExplanation(exampleResult('job.explain'), output).join('\n')).toMatch(/AT_CAPACITY.*slots are taken/);
+    const explanation = exampleResult('job.explain');
+    const render = (attempts: number, asked = explanation.asked): string =>
+      renderExplanation({ ...explanation, asked }, { output, attempts }).join('\n');
+    expect(render(0)).toMatch(/AT_CAPACITY.*slots are taken/);
+    expect(render(0, [])).toContain('nobody was asked');
+    expect(render(1, [])).toContain('who was asked is not known');
     expect(renderJobs([EXAMPLE_VIEW], { output, nowMs })[1]).toContain('completed');
     expect(renderJobs([], { output, nowMs })).toEqual([expect.stringContaining('job submit')]);
     const { peers } = exampleResult('peers.list');

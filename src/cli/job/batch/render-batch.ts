@@ -65,7 +65,8 @@ function renderFailures({ failures }: ShownBatch): string | undefined {
   return failures.map(({ code, count }) => `${count} × ${code}`).join(', ');
 }
 
-function suggestNext({ batch, endedAtMs, states }: ShownBatch, _nowMs: number): string | undefined {
+function suggestNext({ batch, endedAtMs, states, ...view }: ShownBatch, _nowMs: number): string | undefined {
+  if (view.submitted < view.size && view.cancelledAtMs === null) return 'submit what is missing, with the same file';
   if (endedAtMs === null) return `wait for it with \`fogproof job wait ${batch}\``;
   const failed = states.failed + states.expired;
   if (failed > 0) return `see those that failed with \`fogproof job list --batch ${batch} --state failed\``;
