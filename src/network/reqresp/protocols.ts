@@ -68,7 +68,8 @@ export const PROTOCOLS = {
     maxInFlight: 512,
     requestsPerSecond: 4096,
     burst: 8192,
-    takeWithinMs: null,
+    // As long as a lease by default: after that its requester takes the attempt for lost, and attaches when it is back.
+    takeWithinMs: 120_000,
     windowBytes: 512 * 1024,
     request: jobRequestSchema,
     response: jobResponseSchema,

@@ -43,6 +43,10 @@ export const EVENT_OVERHEAD_BYTES = 128;
 export const FRAME_BUDGET_BYTES = 384 * 1024;
 /** Events in one frame (domain/messages.ts). */
 export const MAX_FRAME_EVENTS = 1_024;
+/** What has ended and waits in answers that are not read, all of them together. */
+export const MAX_UNREAD_BYTES = 64 * 1024 * 1024;
+/** What an ended attempt takes beside its events, where it waits in such an answer: its job, its lease. */
+export const UNREAD_ATTEMPT_BYTES = 8 * 1024;
 /** Logs and metrics wait this long for more of them, ms: 20 frames a second. */
 export const FRAME_INTERVAL_MS = 50;
 /** Waiting bytes that are sent without that wait. */

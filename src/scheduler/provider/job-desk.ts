@@ -7,6 +7,7 @@ import type { Attempt, StopReason } from './attempts/attempt.ts';
 import { AttemptFeed } from './attempts/attempt-feed.ts';
 import type { AttemptTable } from './attempts/attempt-table.ts';
 import type { Run } from './attempts/run.ts';
+import type { UnreadAnswers } from './attempts/unread-answers.ts';
 import type { AttemptJournal } from './checkpoints/attempt-journal.ts';
 import type { SnapshotHolder } from './holder/snapshot-holder.ts';
 import type { LeaseDesk, LeaseRequest } from './leases/lease-desk.ts';
@@ -33,6 +34,7 @@ export interface JobDeskModules {
   readonly stop: (attempt: Attempt, reason: StopReason) => void;
   readonly holder: SnapshotHolder;
   readonly journal: AttemptJournal;
+  readonly unread: UnreadAnswers;
 }
 
 /** Refusals that an honest requester can meet by bad timing; the others break a rule. */
@@ -110,6 +112,7 @@ export class JobDesk {
       yield* feed.frames(context.signal);
     } finally {
       run.feed = null;
+      feed.close();
     }
   }
 
@@ -138,8 +141,12 @@ export class JobDesk {
     context: HandlerContext,
   ): AsyncGenerator<JobResponse> {
     const { feed, unknown } = await this.#modules.follower.follow(context.peer, leases);
-    for (const lease of unknown) yield { kind: 'unknown-lease', lease };
-    yield* feed.frames(context.signal);
+    try {
+      for (const lease of unknown) yield { kind: 'unknown-lease', lease };
+      yield* feed.frames(context.signal);
+    } finally {
+      feed.close();
+    }
   }
 
   async #cancel(leases: readonly LeaseId[], context: HandlerContext, reason: string): Promise<JobResponse> {

@@ -11,6 +11,7 @@ export interface ProviderMetrics {
   readonly queuedAttempts: Gauge;
   readonly waitSeconds: Histogram;
   readonly droppedEvents: Counter;
+  readonly unreadAnswers: Counter;
   readonly misbehaviour: Counter;
   readonly checkpoints: Counter;
   readonly snapshots: Counter;
@@ -42,6 +43,10 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
     droppedEvents: registry.counter(
       'fogproof_provider_dropped_events_total',
       'Logs, metrics and progress dropped from full buffers',
+    ),
+    unreadAnswers: registry.counter(
+      'fogproof_provider_unread_answers_total',
+      'Answers ended since they were not read and too much waited in them',
     ),
     misbehaviour: registry.counter('fogproof_provider_misbehaviour_total', 'Requests that break a rule', ['code']),
     checkpoints: registry.counter('fogproof_provider_checkpoints_total', 'Checkpoints signed'),

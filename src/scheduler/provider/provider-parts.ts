@@ -20,6 +20,7 @@ import { Dispatcher } from './attempts/dispatcher.ts';
 import { InputLoader } from './attempts/input-loader.ts';
 import { Pulse } from './attempts/pulse.ts';
 import type { Run } from './attempts/run.ts';
+import { UnreadAnswers } from './attempts/unread-answers.ts';
 import { AttemptJournal } from './checkpoints/attempt-journal.ts';
 import { CheckpointDesk } from './checkpoints/checkpoint-desk.ts';
 import { HoldNotices } from './checkpoints/hold-notices.ts';
@@ -142,6 +143,7 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const admission = new Admission({ self: identity.peer, executors, poison, clock }, options);
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
+  const unread = new UnreadAnswers(metrics);
   return {
     identity,
     blobs,
@@ -158,6 +160,7 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
     admission,
     refusals,
     table,
+    unread,
   };
 }
 

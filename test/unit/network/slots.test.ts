@@ -3,6 +3,7 @@ import { BlobId } from '../../../src/domain/ids.ts';
 import { encodeCanonical } from '../../../src/lib/canonical-cbor.ts';
 import { computeRawCid } from '../../../src/lib/cid.ts';
 import { FRAME_KINDS, NULL_BODY } from '../../../src/network/reqresp/frame-codec.ts';
+import { PROTOCOL_NAMES, PROTOCOLS } from '../../../src/network/reqresp/protocols.ts';
 import { ALICE, BOB, createTransportPair, ManualClock, openRawRequester } from '../../support/stream-harness.ts';
 
 const cid = computeRawCid(new Uint8Array([1]));
@@ -67,4 +68,9 @@ it('a peer that asks for bulk and takes none of it loses its slot', async () => 
   expect(ended).toBe(1);
   raw.sendFrame(FRAME_KINDS.request, 2, body);
   expect(await raw.nextFrame()).toMatchObject({ kind: FRAME_KINDS.response, id: 2 });
+});
+
+it('no answer of many frames waits for ever for a peer that takes none', () => {
+  const long = PROTOCOL_NAMES.filter((name) => PROTOCOLS[name].answer === 'one or many responses');
+  expect(long.filter((name) => PROTOCOLS[name].takeWithinMs === null)).toEqual([]);
 });

@@ -12,13 +12,20 @@ import {
   MAX_FRAME_EVENTS,
 } from '../constants.ts';
 import { type EventLog, estimateEntryBytes, type LogEntry } from './event-log.ts';
+import type { UnreadAnswer, UnreadAnswers } from './unread-answers.ts';
 
 /** Something with events to follow: a live attempt, or what is kept of an ended one. */
 export interface FeedSource {
-  readonly log: EventLog;
+  readonly id: LeaseId;
+  /** Of its newest event, where that is known without opening it. */
+  readonly lastSequence: number;
   /** True once no more events will come. */
   readonly isOver: boolean;
   readonly followers: Set<AttemptFollower>;
+  /** Memory that it takes once it is over and only an answer holds it. */
+  readonly heldBytes: number;
+  /** Its events; undefined where nothing is kept of it any more. */
+  open(): EventLog | Promise<EventLog | undefined>;
 }
 
 /** Told of every event of a source that it follows. */
@@ -44,32 +51,38 @@ export interface AttemptFeedModules {
   readonly clock: Clock;
   /** Where checkpoints are that a log no longer holds. */
   readonly journal: { readLink(lease: LeaseId, index: number): Promise<SignedWire | undefined> };
+  readonly unread: Pick<UnreadAnswers, 'note'>;
 }
 
 /**
  * One open answer to `lease` or `attach`: the events of its attempts as frames, until all have ended. Logs and metrics
  * wait up to 50 ms for more of them; the rest goes out at once. It reads from the attempts' bounded logs when the other
- * side takes a frame, so a slow reader costs no memory.
+ * side takes a frame, so a slow reader of live attempts costs no memory; what has ended and waits here is counted.
  */
-export class AttemptFeed implements AttemptFollower {
+export class AttemptFeed implements AttemptFollower, UnreadAnswer {
   readonly #clock: Clock;
   readonly #journal: AttemptFeedModules['journal'];
+  readonly #unread: AttemptFeedModules['unread'];
   /** Sequence of the last event sent, for each source that has more to come. */
   readonly #cursors = new Map<FeedSource, number>();
   readonly #dirty = new Set<FeedSource>();
   readonly #groups: ReceiptGroup[] = [];
+  /** What waits here of each source that has ended. */
+  readonly #held = new Map<FeedSource, number>();
+  #heldBytes = 0;
   #waitingBytes = 0;
   #isUrgent = false;
   #lastFrameAtMs = Number.NEGATIVE_INFINITY;
   #wake: () => void = () => undefined;
 
-  constructor({ clock, journal }: AttemptFeedModules) {
+  constructor({ clock, journal, unread }: AttemptFeedModules) {
     this.#clock = clock;
     this.#journal = journal;
+    this.#unread = unread;
   }
 
   follow(source: FeedSource, afterSequence: number): void {
-    this.#cursors.set(source, Math.min(afterSequence, source.log.lastSequence));
+    this.#cursors.set(source, Math.min(afterSequence, source.lastSequence));
     source.followers.add(this);
     this.#dirty.add(source);
     this.#isUrgent = true;
@@ -88,12 +101,26 @@ export class AttemptFeed implements AttemptFollower {
     this.#waitingBytes += sizeBytes;
     this.#isUrgent ||= urgency === 'now';
     this.#wake();
+    this.#count([source]);
   }
 
   /** Gives receipts of a batch in place of the `receipt` events of their attempts. */
   deliver(group: ReceiptGroup): void {
+    if (!group.sources.some((source) => this.#cursors.has(source))) return;
     this.#groups.push(group);
     this.#isUrgent = true;
+    this.#wake();
+    this.#count(group.sources);
+  }
+
+  close(): void {
+    for (const source of this.#cursors.keys()) source.followers.delete(this);
+    this.#cursors.clear();
+    this.#dirty.clear();
+    this.#groups.splice(0);
+    this.#held.clear();
+    this.#heldBytes = 0;
+    this.#unread.note(this, 0);
     this.#wake();
   }
 
@@ -108,7 +135,7 @@ export class AttemptFeed implements AttemptFollower {
       }
     } finally {
       signal.removeEventListener('abort', onAbort);
-      for (const source of this.#cursors.keys()) source.followers.delete(this);
+      this.close();
     }
   }
 
@@ -132,14 +159,16 @@ export class AttemptFeed implements AttemptFollower {
   async *#drain(): AsyncGenerator<JobResponse> {
     this.#isUrgent = false;
     this.#waitingBytes = 0;
-    const groups = this.#groups.splice(0);
-    while (this.#dirty.size > 0) {
-      const events = await this.#complete(this.#collect());
-      if (events.length === 0) continue;
-      this.#lastFrameAtMs = this.#clock.monotonicMs();
-      yield { kind: 'events', events };
-    }
-    for (const group of groups) {
+    for (;;) {
+      while (this.#dirty.size > 0) {
+        const events = await this.#complete(await this.#collect());
+        if (events.length === 0) continue;
+        this.#lastFrameAtMs = this.#clock.monotonicMs();
+        yield { kind: 'events', events };
+      }
+      // All that its attempts told before they ended has gone out.
+      const group = this.#groups.shift();
+      if (group === undefined) return;
       for (const source of group.sources) this.#unfollow(source);
       yield { kind: 'receipts', receipts: packSigned(group.receipts), inlineBlobs: [...group.inlineBlobs] };
     }
@@ -160,24 +189,26 @@ export class AttemptFeed implements AttemptFollower {
     return events;
   }
 
-  #collect(): LoggedEntry[] {
+  async #collect(): Promise<LoggedEntry[]> {
     const events: LoggedEntry[] = [];
     let leftBytes = FRAME_BUDGET_BYTES;
     for (const source of this.#dirty) {
+      if (events.length >= MAX_FRAME_EVENTS || (leftBytes <= 0 && events.length > 0)) break;
+      const opened = source.open();
+      const log = opened instanceof Promise ? await opened : opened;
       const cursor = this.#cursors.get(source);
-      if (cursor === undefined) {
-        this.#dirty.delete(source);
+      if (cursor === undefined || log === undefined) {
+        this.#unfollow(source);
         continue;
       }
-      if (events.length >= MAX_FRAME_EVENTS || (leftBytes <= 0 && events.length > 0)) break;
-      const taken = source.log.after(cursor, MAX_FRAME_EVENTS - events.length, leftBytes);
+      const taken = log.after(cursor, MAX_FRAME_EVENTS - events.length, leftBytes);
       const last = taken.at(-1)?.sequence ?? cursor;
       const takenBytes = taken.reduce((sum, entry) => sum + estimateEntryBytes(entry), 0);
       if (events.length > 0 && takenBytes > leftBytes) break;
-      events.push(...taken.map((entry) => ({ lease: source.log.lease, entry })));
+      events.push(...taken.map((entry) => ({ lease: source.id, entry })));
       leftBytes -= takenBytes;
       this.#cursors.set(source, last);
-      if (last < source.log.lastSequence) break;
+      if (last < log.lastSequence) break;
       this.#dirty.delete(source);
       if (source.isOver) this.#unfollow(source);
     }
@@ -188,5 +219,22 @@ export class AttemptFeed implements AttemptFollower {
     this.#cursors.delete(source);
     this.#dirty.delete(source);
     source.followers.delete(this);
+    const heldBytes = this.#held.get(source);
+    if (heldBytes === undefined) return;
+    this.#held.delete(source);
+    this.#heldBytes -= heldBytes;
+    this.#unread.note(this, this.#heldBytes);
+  }
+
+  /** Counts what of these has ended; where that is too much, this answer may be closed by it. */
+  #count(sources: readonly FeedSource[]): void {
+    const before = this.#heldBytes;
+    for (const source of sources) {
+      const { heldBytes } = source;
+      if (heldBytes === 0) continue;
+      this.#heldBytes += heldBytes - (this.#held.get(source) ?? 0);
+      this.#held.set(source, heldBytes);
+    }
+    if (this.#heldBytes !== before) this.#unread.note(this, this.#heldBytes);
   }
 }

@@ -10,6 +10,7 @@ import type { Executor } from '../../../sandbox/interface.ts';
 import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
 import { type AttemptSign, SEQUENCES_PER_GENERATION } from '../checkpoints/attempt-origin.ts';
 import type { KnownLinks } from '../checkpoints/known-links.ts';
+import { UNREAD_ATTEMPT_BYTES } from '../constants.ts';
 import { createLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts';
 import type { ConclusionSubject } from '../results/conclusion.ts';
 import type { AttemptFollower, FeedSource } from './attempt-feed.ts';
@@ -137,6 +138,19 @@ export class Attempt implements FeedSource {
 
   get isOver(): boolean {
     return this.phase === 'ended';
+  }
+
+  get lastSequence(): number {
+    return this.log.lastSequence;
+  }
+
+  /** In an answer that holds it alone. */
+  get heldBytes(): number {
+    return this.isOver ? UNREAD_ATTEMPT_BYTES + this.log.sizeBytes : 0;
+  }
+
+  open(): EventLog {
+    return this.log;
   }
 
   /** What a conclusion says of where it was reached. */

@@ -52,6 +52,10 @@ export class EventLog {
     return this.#lastSequence;
   }
 
+  get sizeBytes(): number {
+    return this.#sizeBytes;
+  }
+
   get dropped(): number {
     return this.#dropped;
   }

@@ -37,9 +37,8 @@ export class Run implements QueueEntry {
   /** The open answer to the lease request of a batch; null once its stream has gone. */
   feed: AttemptFeed | null = null;
   readonly #journalled = Promise.withResolvers<void>();
-  #queue: readonly Attempt[] = [];
   readonly #checkedBlobs = new Set<BlobId>();
-  #next = 0;
+  /** In order. What has left is not held: a batch that is not read would keep all that it came to. */
   #waiting = new Set<Attempt>();
 
   constructor(claim: number, options: RunOptions) {
@@ -74,7 +73,6 @@ export class Run implements QueueEntry {
 
   /** Called once, before the run is dispatched. */
   load(attempts: readonly Attempt[]): void {
-    this.#queue = attempts;
     this.#waiting = new Set(attempts);
     for (const attempt of attempts) this.live.add(attempt);
   }
@@ -95,11 +93,8 @@ export class Run implements QueueEntry {
 
   /** The next attempt that still waits; it does so until it is withdrawn. */
   peekNext(): Attempt | undefined {
-    for (; this.#next < this.#queue.length; this.#next += 1) {
-      const attempt = this.#queue[this.#next];
-      if (attempt !== undefined && this.#waiting.has(attempt)) return attempt;
-    }
-    return undefined;
+    const [next] = this.#waiting;
+    return next;
   }
 
   /** Bytes that came inline, if they are what their id says; each is checked once. */

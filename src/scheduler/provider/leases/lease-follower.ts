@@ -1,9 +1,10 @@
 import type { LeaseId, PeerKey } from '../../../domain/ids.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { AttemptFeed, type FeedSource } from '../attempts/attempt-feed.ts';
+import { AttemptFeed, type AttemptFollower, type FeedSource } from '../attempts/attempt-feed.ts';
 import type { AttemptTable } from '../attempts/attempt-table.ts';
 import { EventLog } from '../attempts/event-log.ts';
+import type { UnreadAnswers } from '../attempts/unread-answers.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import type { LeaseRecord } from './lease-record.ts';
 import type { LeaseStore } from './lease-store.ts';
@@ -13,6 +14,7 @@ export interface LeaseFollowerModules {
   readonly store: LeaseStore;
   readonly journal: AttemptJournal;
   readonly clock: Clock;
+  readonly unread: UnreadAnswers;
 }
 
 export interface FollowRequest {
@@ -51,8 +53,14 @@ export class LeaseFollower {
     if (attempt !== undefined) return attempt.requester === requester ? attempt : undefined;
     const ended = record?.endedAtMs === null ? await this.#modules.store.get(lease) : record;
     if (ended === undefined || ended.requester !== requester || ended.endedAtMs === null) return undefined;
-    const log = this.#modules.table.endedLog(lease) ?? (await this.#recall(lease, ended, fromSequence));
-    return { log, isOver: true, followers: new Set() };
+    return new EndedAttempt(lease, () => this.#open(lease, fromSequence));
+  }
+
+  async #open(lease: LeaseId, fromSequence: number): Promise<EventLog | undefined> {
+    const log = this.#modules.table.endedLog(lease);
+    if (log !== undefined) return log;
+    const record = await this.#modules.store.get(lease);
+    return record && (await this.#recall(lease, record, fromSequence));
   }
 
   /** A log that holds the checkpoints, which of them is held, the last progress and the last event, under a sequence that its reader has not seen. */
@@ -68,6 +76,29 @@ export class LeaseFollower {
     const last = describeLastEvent(record);
     if (last !== undefined) log.append(last, atMs);
     return log;
+  }
+}
+
+/** Its events are read when it is their turn: an answer may be about thousands, with their outputs. */
+class EndedAttempt implements FeedSource {
+  readonly id: LeaseId;
+  readonly isOver = true;
+  /** Its log begins above what its reader has seen. */
+  readonly lastSequence = Number.POSITIVE_INFINITY;
+  readonly followers = new Set<AttemptFollower>();
+  readonly heldBytes = 0;
+  readonly #read: () => Promise<EventLog | undefined>;
+  #log: Promise<EventLog | undefined> | null = null;
+
+  constructor(id: LeaseId, read: () => Promise<EventLog | undefined>) {
+    this.id = id;
+    this.#read = read;
+  }
+
+  /** Read once, since its sequences depend on what had been seen. */
+  open(): Promise<EventLog | undefined> {
+    this.#log ??= this.#read();
+    return this.#log;
   }
 }
 
