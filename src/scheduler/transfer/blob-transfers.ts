@@ -4,6 +4,7 @@ import type { BlobTransferStore } from '../../blob/interface.ts';
 import { BLOB_LEAF_BYTES, type BlobShape, describeShape } from '../../domain/blob-shape.ts';
 import { isTreeId } from '../../domain/blob-tree.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
+import { raceSignal } from '../../lib/abort.ts';
 import { formatRawId } from '../../lib/cid.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
@@ -104,8 +105,13 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
   async #fetchTree(request: BlobFetchRequest, shape: BlobShape, options: FetchOptions): Promise<number> {
     const { blob, sizeBytes } = request;
     const key = `${blob}/${sizeBytes}`;
-    if ((await this.#modules.blobs.stat(blob))?.sizeBytes === sizeBytes) return 0;
-    const known = this.#running.get(key);
+    let known: TreeTransfer | undefined;
+    for (;;) {
+      if ((await this.#modules.blobs.stat(blob))?.sizeBytes === sizeBytes) return 0;
+      known = this.#running.get(key);
+      if (known?.hasEnded !== true) break;
+      await settled(known.done, options.signal);
+    }
     const transfer = known ?? this.#begin(key, { blob, shape, isPrivate: request.isPrivate ?? false });
     await transfer.join(request, options);
     return known === undefined ? transfer.bytesMoved : 0;
@@ -115,6 +121,7 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
     key: string,
     options: { readonly blob: BlobId; readonly shape: BlobShape; readonly isPrivate: boolean },
   ): TreeTransfer {
+    if (this.#controller.signal.aborted) throw new TransferError({ code: 'TRANSFER_STOPPED' });
     const { blobs: store, transport, clock } = this.#modules;
     const modules = { transport, clock, metrics: this.#metrics, store, supplied: this.#supplied };
     const transfer = new TreeTransfer(modules, { ...this.#options, ...options });
@@ -197,6 +204,12 @@ export class BlobTransfers implements BlobFetching, AsyncDisposable {
     }
     return moved;
   }
+}
+
+/** However it ends: another's failure is nobody else's. */
+async function settled(task: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const end = task.catch(() => undefined);
+  await (signal === undefined ? end : raceSignal(end, signal));
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

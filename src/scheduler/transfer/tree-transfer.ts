@@ -40,6 +40,11 @@ export class TreeTransfer {
     return this.#done;
   }
 
+  /** True once there is nothing to join: wait for `done`, then begin anew. */
+  get hasEnded(): boolean {
+    return this.#swarm.hasEnded;
+  }
+
   get bytesMoved(): number {
     return this.#swarm.bytesMoved;
   }

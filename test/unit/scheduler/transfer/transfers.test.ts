@@ -261,6 +261,45 @@ describe('a transfer', () => {
     expect(rig.store.added.length).toBe(6);
   });
 
+  it.each([0, 1, 2, 4, 8, 16])('is not joined once its last waiter has gone, %i steps ago', async (steps) => {
+    const rig = await TransferRig.create();
+    const source = await rig.addPeer(2, BYTES);
+    let isSilent = true;
+    source.behave = async function* (request, answer, { signal }) {
+      if (isSilent && request.op === 'leaves') yield* silence(signal);
+      else yield* answer();
+    };
+    const stop = new AbortController();
+    const request = fetchRequest(BLOB, BYTES, source);
+    const first = rig.transfers.fetchBlob(request, { signal: stop.signal });
+    await rig.clock.advance(100);
+    isSilent = false;
+    stop.abort(new TypeError('no longer wanted'));
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    const second = rig.transfers.fetchBlob(request);
+    await expect(first).rejects.toThrow('no longer wanted');
+    await rig.settle(second);
+    expect(isSame(rig.store.blobs.get(BLOB), BYTES)).toBe(true);
+  });
+
+  it.each([0, 1, 2, 4])('is not begun for one who has waited %i steps when the node stops', async (steps) => {
+    const rig = await TransferRig.create();
+    const source = await rig.addPeer(2, BYTES);
+    source.behave = async function* (request, answer, { signal }) {
+      if (request.op === 'leaves') yield* silence(signal);
+      else yield* answer();
+    };
+    const stop = new AbortController();
+    const request = fetchRequest(BLOB, BYTES, source);
+    const first = rig.transfers.fetchBlob(request, { signal: stop.signal });
+    await rig.clock.advance(100);
+    stop.abort(new TypeError('no longer wanted'));
+    const second = rig.transfers.fetchBlob(request);
+    for (let step = 0; step < steps; step++) await Promise.resolve();
+    const refused = expect(first).rejects.toThrow('no longer wanted');
+    await Promise.all([refused, rig.transfers.stop(), expect(second).rejects.toMatchObject({ code: 'TRANSFER_STOPPED' })]);
+  });
+
   it.each([
     ['joins one in plain', [false, true]],
     ['is joined by one in plain', [true, false]],
