@@ -6,7 +6,7 @@ export const INVARIANTS = {
   'histories-legal': 'every event of every history is legal, and none is missing',
   'jobs-ended': 'every job ended in exactly one terminal state, or can go on where that is allowed',
   'summaries-match': 'what is told of an ended job is what its history gives',
-  'batches-filled': 'every place of a batch has its own job, which is there',
+  'batches-filled': 'every place of a batch got one job of its own, which is there',
   'attempts-leased': 'every attempt belongs to one lease, signed by the requester and as the history has it',
   'leases-accepted': 'an attempt counts as accepted exactly if its provider countersigned its lease, once',
   'leases-run-once': 'no lease is known to two providers or to one that it does not name',

@@ -4,7 +4,8 @@ export const NAMESPACES = {
   'node-records': 'peer id → newest valid signed node record',
   'known-peers': 'peer id → addresses and when they last worked',
   jobs: 'job id → requester side: signed job and terminal summary',
-  'job-batches': 'of / batch id → name and size; in / batch id / place → job id, written with the job',
+  'job-batches':
+    'of / batch id → name and size; in / batch id / place → job id and at / job id → its place, written with the job',
   'job-history': 'job id / sequence → event of the job machine',
   'job-logs': 'job id / lease id / sequence → log line or metric',
   'job-objects': 'job id / lease id → lease, acceptance, commitment, set signature and receipt',

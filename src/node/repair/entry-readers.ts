@@ -30,7 +30,11 @@ import { ATTEMPT_ORIGIN_CODEC, ATTEMPT_SIGN_CODEC } from '../../scheduler/provid
 import { SNAPSHOT_DUTY_CODEC } from '../../scheduler/provider/checkpoints/snapshot-duties.ts';
 import { LEASE_RECORD_CODEC } from '../../scheduler/provider/leases/lease-record.ts';
 import { CRASHES_CODEC } from '../../scheduler/provider/leases/poison-jobs.ts';
-import { BATCH_PLACE_CODEC, BATCH_RECORD_CODEC } from '../../scheduler/requester/batches/batch-store.ts';
+import {
+  BATCH_PLACE_CODEC,
+  BATCH_RECORD_CODEC,
+  BATCH_STAND_CODEC,
+} from '../../scheduler/requester/batches/batch-store.ts';
 import { createCborCodec, createJsonCodec, STRING_CODEC } from '../../storage/codecs.ts';
 import type { Codec } from '../../storage/interface.ts';
 import type { NamespaceName } from '../../storage/namespaces.ts';
@@ -128,6 +132,10 @@ const readNode: EntryReader = (key, bytes) => {
 
 const readBatches: EntryReader = (key, bytes) => {
   const [kind, batch = '', place, ...rest] = key.split('/');
+  if (kind === 'at') {
+    parts(text, JobId)(key);
+    return BATCH_STAND_CODEC.decode(bytes);
+  }
   JobBatchId(batch);
   expect(rest.length === 0 && (kind === 'of' ? place === undefined : kind === 'in'), 'a key of another form');
   if (kind === 'of') return BATCH_RECORD_CODEC.decode(bytes);

@@ -195,7 +195,7 @@ async function putJobBatch(planted: PlantedRun, jobs: readonly JobId[]): Promise
     const store = new BatchStore(database);
     const createdAtMs = UnixMs(1);
     await store.put(batch, createBatchRecord({ name: 'night', size: jobs.length, digest: 'none', createdAtMs }));
-    return jobs.map((job, index) => store.placeOperation({ batch, index, job }));
+    return jobs.flatMap((job, index) => store.placeOperations({ batch, index, job }));
   });
 }
 
@@ -327,6 +327,14 @@ const PLANTS: readonly Plant[] = [
     what: 'one job stands at two places of a batch',
     finds: 'batches-filled',
     plant: (planted) => putJobBatch(planted, [facts.jobs.single, facts.jobs.single]),
+  },
+  {
+    what: 'a place of a batch got a second job',
+    finds: 'batches-filled',
+    plant: async (planted) => {
+      await putJobBatch(planted, [facts.jobs.single]);
+      await putJobBatch(planted, [facts.jobs.double]);
+    },
   },
   {
     what: 'an attempt has no lease',

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { JobId } from '../../../src/domain/ids.ts';
 import { JobBatchId } from '../../../src/domain/job-batch.ts';
 import type { BatchEntry, JobDraft } from '../../../src/scheduler/interface.ts';
+import { STRING_CODEC } from '../../../src/storage/codecs.ts';
 import { settleTasks, until } from '../../support/manual-clock.ts';
 import { RequesterRig } from '../../support/requester-rig.ts';
 
@@ -40,6 +41,8 @@ describe('a batch', () => {
       failures: [],
     });
     expect((await rig.requester.batches.list({ limit: 5 })).map(({ batch }) => batch)).toEqual([BATCH]);
+    const store = rig.database.repository('job-batches', STRING_CODEC);
+    for (const job of ids) expect(await store.get(`in/${await store.get(`at/${job}`)}`)).toBe(job);
   });
 
   it('gives a place one job, however often and in whatever portions it is submitted', async () => {

@@ -27,9 +27,22 @@ export const BATCH_PLACE_CODEC: Codec<JobId> = {
 
 const RECORDS = 'of/';
 const PLACES = 'in/';
+const STANDS = 'at/';
 const INDEX_DIGITS = 7;
+/** Batch id, slash, place. */
+const MAX_STAND_CHARACTERS = 200;
 /** Sorts after every key that continues a prefix ending in '/'. */
 const AFTER_SLASH = '0';
+
+/** Where a job stands, beside the place that names it: a second job for a place would be known by it. */
+export const BATCH_STAND_CODEC: Codec<string> = {
+  encode: encodeUtf8,
+  decode: (bytes) => standSchema.parse(decodeUtf8(bytes)),
+};
+const standSchema = z
+  .string()
+  .max(MAX_STAND_CHARACTERS)
+  .regex(/^[^/]+\/\d+$/);
 
 export interface BatchPlace {
   readonly batch: JobBatchId;
@@ -41,10 +54,12 @@ export interface BatchPlace {
 export class BatchStore {
   readonly #records: Repository<BatchRecord>;
   readonly #places: Repository<JobId>;
+  readonly #stands: Repository<string>;
 
   constructor(database: Database) {
     this.#records = database.repository('job-batches', BATCH_RECORD_CODEC);
     this.#places = database.repository('job-batches', BATCH_PLACE_CODEC);
+    this.#stands = database.repository('job-batches', BATCH_STAND_CODEC);
   }
 
   /** Durable when it resolves. */
@@ -57,8 +72,12 @@ export class BatchStore {
   }
 
   /** To be written together with the job itself. */
-  placeOperation({ batch, index, job }: BatchPlace): WriteOperation {
-    return this.#places.putOperation(placeKey(batch, index), job);
+  placeOperations({ batch, index, job }: BatchPlace): readonly WriteOperation[] {
+    const place = placeKey(batch, index);
+    return [
+      this.#places.putOperation(place, job),
+      this.#stands.putOperation(`${STANDS}${job}`, place.slice(PLACES.length)),
+    ];
   }
 
   async jobAt(batch: JobBatchId, index: number): Promise<JobId | undefined> {

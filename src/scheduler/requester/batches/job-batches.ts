@@ -183,7 +183,7 @@ export class JobBatches implements JobBatchService {
         if (index === undefined) return [];
         jobs.set(index, job);
         this.#place(batch, job);
-        return [this.#store.placeOperation({ batch, index, job })];
+        return this.#store.placeOperations({ batch, index, job });
       };
     try {
       if (single.length > 0) {
