@@ -61,7 +61,7 @@ export function serveBlobs(transport: PeerTransport, stores: ServedStores, grant
     const isGranted = grants.isAllowed(context.peer, named);
     if (isGranted && request.op === 'items' && snapshots !== undefined) return snapshots.readItems(request, context);
     if (request.op === 'items' || !(isGranted || stores.publicBlobs?.isPublic(named) === true)) return notFound();
-    return answer(stores, isGranted ? snapshots : undefined, { request, context });
+    return answer(stores, isGranted ? snapshots : undefined, { request, context, isGranted });
   });
 }
 
@@ -69,14 +69,20 @@ async function* notFound(): AsyncGenerator<BlobResponse> {
   yield { kind: 'not-found' };
 }
 
+interface PermittedRequest {
+  readonly request: Exclude<BlobRequest, { op: 'items' }>;
+  readonly context: HandlerContext;
+  readonly isGranted: boolean;
+}
+
 async function* answer(
   { blobs, leaves }: ServedStores,
   snapshots: SnapshotServer | undefined,
-  { request, context }: { readonly request: Exclude<BlobRequest, { op: 'items' }>; readonly context: HandlerContext },
+  { request, context, isGranted }: PermittedRequest,
 ): AsyncGenerator<BlobResponse> {
   if (request.op === 'read') yield (await snapshots?.readChunk(request)) ?? (await readChunk(blobs, request));
   else if (leaves === undefined) yield { kind: 'not-found' };
-  else if (request.op === 'leaves') yield* leaves.leaves(request, context);
+  else if (request.op === 'leaves') yield* leaves.leaves(request, { ...context, isGranted });
   else yield request.op === 'stat' ? await leaves.stat(request) : await leaves.node(request);
 }
 

@@ -32,11 +32,14 @@ export const HEDGE = { factor: 2, leastMs: 200 } as const;
 
 /** Bytes of one frame of a leaf. */
 export const LEAF_PART_BYTES = 128 * 1024;
-/** Answers to `leaves` at a time, of all peers and of one: each holds two parts of 512 KiB. */
+/** Answers to `leaves` at a time, of all peers, of those that get only what is public, and of one: each holds two parts. */
 export const MAX_LEAF_ANSWERS = 96;
+export const MAX_PUBLIC_LEAF_ANSWERS = 48;
 export const MAX_LEAF_ANSWERS_PER_PEER = 12;
 /** Least rate at which a peer takes what it asked for, bytes a second, and time that it has in any case, ms. */
 export const LEAST_TAKE_RATE = { bytesPerSecond: 4 * 1024, graceMs: 30_000 } as const;
+/** The same for what is public while no more such answers are begun. */
+export const CROWDED_TAKE_RATE = { bytesPerSecond: 64 * 1024, graceMs: 10_000 } as const;
 
 /** Memory for notes of who sent which leaves, bytes. */
 export const SUPPLIED_NOTES_BYTES = 8 * 1024 * 1024;

@@ -4,7 +4,14 @@ import type { BlobId, PeerKey } from '../../domain/ids.ts';
 import { type BlobRequest, type BlobResponse } from '../../domain/messages.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { MetricsRegistry } from '../../telemetry/interface.ts';
-import { LEAF_PART_BYTES, LEAST_TAKE_RATE, MAX_LEAF_ANSWERS, MAX_LEAF_ANSWERS_PER_PEER } from './constants.ts';
+import {
+  CROWDED_TAKE_RATE,
+  LEAF_PART_BYTES,
+  LEAST_TAKE_RATE,
+  MAX_LEAF_ANSWERS,
+  MAX_LEAF_ANSWERS_PER_PEER,
+  MAX_PUBLIC_LEAF_ANSWERS,
+} from './constants.ts';
 import { TransferError } from './errors.ts';
 import { createLeafServerMetrics, type LeafServerMetrics } from './metrics.ts';
 
@@ -18,15 +25,26 @@ export interface LeafServerOptions {
   /** Most bytes of one frame. */
   readonly partBytes: number;
   readonly maxAnswers: number;
+  /** Of them to peers that no grant names. */
+  readonly maxPublicAnswers: number;
   readonly maxAnswersPerPeer: number;
-  readonly leastTakeRate: { readonly bytesPerSecond: number; readonly graceMs: number };
+  readonly leastTakeRate: TakeRate;
+  /** Of those that no grant names, while there are as many as may be. */
+  readonly crowdedTakeRate: TakeRate;
+}
+
+interface TakeRate {
+  readonly bytesPerSecond: number;
+  readonly graceMs: number;
 }
 
 const DEFAULTS: LeafServerOptions = {
   partBytes: LEAF_PART_BYTES,
   maxAnswers: MAX_LEAF_ANSWERS,
+  maxPublicAnswers: MAX_PUBLIC_LEAF_ANSWERS,
   maxAnswersPerPeer: MAX_LEAF_ANSWERS_PER_PEER,
   leastTakeRate: LEAST_TAKE_RATE,
+  crowdedTakeRate: CROWDED_TAKE_RATE,
 };
 
 type Request<Op extends BlobRequest['op']> = Extract<BlobRequest, { op: Op }>;
@@ -40,11 +58,16 @@ interface Part {
 interface Asker {
   readonly peer: PeerKey;
   readonly signal: AbortSignal;
+  /** Whether a grant names the blob for it, and not just anybody may have it. */
+  readonly isGranted: boolean;
 }
 
 const NOT_FOUND = { kind: 'not-found' } as const;
 
-/** Hands out what is here of a blob, whole or in part. Who may have it was judged before. */
+/**
+ * Hands out what is here of a blob, whole or in part. Who may have it was judged before. Strangers, who get what is public,
+ * take up at most a part of what it does at a time: names cost them nothing, and leases wait for the rest.
+ */
 export class LeafServer {
   readonly #blobs: LeafServerModules['blobs'];
   readonly #clock: Clock;
@@ -52,6 +75,7 @@ export class LeafServer {
   readonly #options: LeafServerOptions;
   readonly #answersOf = new Map<PeerKey, number>();
   #answers = 0;
+  #publicAnswers = 0;
 
   constructor(modules: LeafServerModules, options: Partial<LeafServerOptions> = {}) {
     this.#blobs = modules.blobs;
@@ -73,8 +97,8 @@ export class LeafServer {
   }
 
   /** The leaves up to the first that is not here, each part read while the one before is sent. */
-  async *leaves(request: Request<'leaves'>, { peer, signal }: Asker): AsyncGenerator<BlobResponse> {
-    using _answer = this.#begin(peer);
+  async *leaves(request: Request<'leaves'>, asker: Asker): AsyncGenerator<BlobResponse> {
+    using _answer = this.#begin(asker);
     const held = await this.#find(request.blob);
     if (held === undefined) {
       yield NOT_FOUND;
@@ -86,7 +110,7 @@ export class LeafServer {
     let ahead = this.#read(request.blob, parts[0]);
     for (const [index, part] of parts.entries()) {
       const bytes = await ahead;
-      if (signal.aborted) return;
+      if (asker.signal.aborted) return;
       ahead = bytes === undefined ? ahead : this.#read(request.blob, parts[index + 1]);
       if (bytes?.length !== part.length) {
         yield NOT_FOUND;
@@ -95,7 +119,7 @@ export class LeafServer {
       yield { kind: 'leaf-part', leaf: part.leaf, bytes };
       sentBytes += bytes.length;
       this.#metrics.bytesSent.increment({}, bytes.length);
-      this.#assertTaken({ blob: request.blob, peer }, this.#clock.monotonicMs() - startedMs, sentBytes);
+      this.#assertTaken(request.blob, asker, { elapsedMs: this.#clock.monotonicMs() - startedMs, sentBytes });
     }
     if (parts.length === 0) yield NOT_FOUND;
   }
@@ -113,17 +137,21 @@ export class LeafServer {
   }
 
   /** @throws TransferError TRANSFER_BUSY */
-  #begin(peer: PeerKey): Disposable {
+  #begin({ peer, isGranted }: Asker): Disposable {
+    const { maxAnswers, maxAnswersPerPeer } = this.#options;
     const ofPeer = this.#answersOf.get(peer) ?? 0;
-    if (this.#answers >= this.#options.maxAnswers || ofPeer >= this.#options.maxAnswersPerPeer) {
+    if (this.#answers >= maxAnswers || ofPeer >= maxAnswersPerPeer || (!isGranted && this.#isCrowded)) {
       this.#metrics.refused.increment({ code: 'TRANSFER_BUSY' });
       throw new TransferError({ code: 'TRANSFER_BUSY', running: this.#answers });
     }
+    const publicAnswers = isGranted ? 0 : 1;
     this.#answers += 1;
+    this.#publicAnswers += publicAnswers;
     this.#answersOf.set(peer, ofPeer + 1);
     return {
       [Symbol.dispose]: () => {
         this.#answers -= 1;
+        this.#publicAnswers -= publicAnswers;
         const left = (this.#answersOf.get(peer) ?? 1) - 1;
         if (left > 0) this.#answersOf.set(peer, left);
         else this.#answersOf.delete(peer);
@@ -131,12 +159,21 @@ export class LeafServer {
     };
   }
 
+  get #isCrowded(): boolean {
+    return this.#publicAnswers >= this.#options.maxPublicAnswers;
+  }
+
   /** Who takes too slowly gives its place to others. @throws TransferError TRANSFER_NOT_TAKEN */
-  #assertTaken(who: { readonly blob: BlobId; readonly peer: PeerKey }, elapsedMs: number, sentBytes: number): void {
-    const { bytesPerSecond, graceMs } = this.#options.leastTakeRate;
+  #assertTaken(
+    blob: BlobId,
+    { peer, isGranted }: Asker,
+    { elapsedMs, sentBytes }: { readonly elapsedMs: number; readonly sentBytes: number },
+  ): void {
+    const { leastTakeRate, crowdedTakeRate } = this.#options;
+    const { bytesPerSecond, graceMs } = !isGranted && this.#isCrowded ? crowdedTakeRate : leastTakeRate;
     if (elapsedMs <= graceMs || sentBytes >= (elapsedMs / 1000) * bytesPerSecond) return;
     this.#metrics.refused.increment({ code: 'TRANSFER_NOT_TAKEN' });
-    throw new TransferError({ code: 'TRANSFER_NOT_TAKEN', ...who });
+    throw new TransferError({ code: 'TRANSFER_NOT_TAKEN', blob, peer });
   }
 }
 
