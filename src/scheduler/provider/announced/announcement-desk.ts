@@ -20,9 +20,10 @@ import {
   MAX_OPEN_GIVES,
   MAX_OPEN_GIVES_PER_REQUESTER,
   MAX_OPEN_GIVES_TO_STRANGER,
-  MAX_WAITING_ANNOUNCEMENTS,
+  UNREACHABLE_WASTE_MS,
 } from './constants.ts';
 import { StrangerBudget } from './stranger-budget.ts';
+import { WaitingRoom } from './waiting-room.ts';
 
 export interface AnnouncementDeskModules {
   readonly self: PeerKey;
@@ -60,6 +61,8 @@ type Outcome =
 interface Give {
   readonly requester: PeerKey;
   readonly subject: ObjectId;
+  /** Since when it holds capacity, monotonic ms. */
+  readonly sinceMs: number;
   offer: Signed<Offer> | null;
 }
 
@@ -72,28 +75,30 @@ interface Give {
  */
 export class AnnouncementDesk implements Disposable {
   readonly #modules: AnnouncementDeskModules;
-  readonly #budget = new StrangerBudget();
+  readonly #budget: StrangerBudget;
+  readonly #waiting = new WaitingRoom();
   readonly #rate: TokenBucket;
   readonly #timers = new Set<Disposable>();
   readonly #gives = new Set<Give>();
   readonly #controller = new AbortController();
-  #waiting = 0;
 
   constructor(modules: AnnouncementDeskModules) {
     this.#modules = modules;
-    this.#rate = new TokenBucket(GIVES_RATE, modules.clock.monotonicMs());
+    const nowMs = modules.clock.monotonicMs();
+    this.#rate = new TokenBucket(GIVES_RATE, nowMs);
+    this.#budget = new StrangerBudget(nowMs);
   }
 
   /** Takes note of a valid announcement; it is answered, or not, a little later. */
   hear(announcement: Signed<Announcement>): void {
     const { requester } = announcement.value;
     if (requester === this.#modules.self) return this.#count('own');
-    if (this.#waiting >= MAX_WAITING_ANNOUNCEMENTS) return this.#count('crowded');
     const hindrance = this.#findHindrance(announcement.value);
     if (hindrance !== null) return this.#count(hindrance);
-    this.#waiting += 1;
+    const place = this.#waiting.enter(requester, this.#budget.isStranger(requester) ? 'stranger' : 'familiar');
+    if (place === null) return this.#count('crowded');
     this.#after(this.#delay(announcement.value.wanted), () => {
-      this.#waiting -= 1;
+      place[Symbol.dispose]();
       this.#answer(announcement.value).catch((error: unknown) => {
         this.#modules.logger.error({ error, requester }, 'an announcement could not be answered');
       });
@@ -105,7 +110,6 @@ export class AnnouncementDesk implements Disposable {
     this.#controller.abort();
     for (const timer of this.#timers) timer[Symbol.dispose]();
     this.#timers.clear();
-    this.#waiting = 0;
   }
 
   /** What keeps this node from giving an offer now. */
@@ -129,7 +133,7 @@ export class AnnouncementDesk implements Disposable {
     if (hindrance !== null) return this.#count(hindrance);
     if (!this.#rate.take(this.#modules.clock.monotonicMs())) return this.#count('rate');
     const { requester, subject, terms, attempts } = announcement;
-    const give: Give = { requester, subject, offer: null };
+    const give: Give = { requester, subject, sinceMs: this.#modules.clock.monotonicMs(), offer: null };
     this.#gives.add(give);
     try {
       const proposal = await this.#modules.proposer.propose(requester, { subject, terms, attempts });
@@ -138,15 +142,16 @@ export class AnnouncementDesk implements Disposable {
     } finally {
       if (give.offer === null) this.#gives.delete(give);
     }
-    await this.#give(requester, give.offer);
+    await this.#give(give, give.offer);
   }
 
-  async #give(requester: PeerKey, offer: Signed<Offer>): Promise<void> {
-    const answer = await this.#ask(requester, offer);
-    if (answer === 'wanted') return this.#watch(requester, offer);
+  async #give(give: Give, offer: Signed<Offer>): Promise<void> {
+    const answer = await this.#ask(give.requester, offer);
+    if (answer === 'wanted') return this.#watch(give, offer);
     // Taken all the same, where the answer was lost on its way.
-    if (!this.#modules.offers.withdraw(offer.id)) return this.#noteTaken(requester);
-    if (answer === 'unreachable') this.#noteWasted(requester);
+    if (this.#isTaken(offer)) return this.#noteTaken(give.requester);
+    this.#modules.offers.withdraw(offer.id);
+    this.#noteWasted(give, answer === 'unreachable' ? UNREACHABLE_WASTE_MS : 0);
     this.#count(answer);
   }
 
@@ -163,16 +168,18 @@ export class AnnouncementDesk implements Disposable {
   }
 
   /** An offer that expires untaken tells of its requester. */
-  #watch(requester: PeerKey, offer: Signed<Offer>): void {
-    const { clock, offers } = this.#modules;
-    const { expiresAtMs } = offer.value;
-    this.#after(Math.max(0, expiresAtMs - clock.nowMs() - 1), () => {
-      // Where the timer is late the book has forgotten it: then it counts as wasted, whatever became of it.
-      const isTaken = clock.nowMs() < expiresAtMs && offers.find(offer.id) === undefined;
-      if (isTaken) return this.#noteTaken(requester);
-      this.#noteWasted(requester);
+  #watch(give: Give, offer: Signed<Offer>): void {
+    this.#after(Math.max(0, offer.value.expiresAtMs - this.#modules.clock.nowMs() - 1), () => {
+      if (this.#isTaken(offer)) return this.#noteTaken(give.requester);
+      this.#noteWasted(give);
       this.#count('lapsed');
     });
+  }
+
+  /** Once it has expired the book has forgotten it: then it counts as wasted, whatever became of it. */
+  #isTaken(offer: Signed<Offer>): boolean {
+    const { clock, offers } = this.#modules;
+    return clock.nowMs() < offer.value.expiresAtMs && offers.find(offer.id) === undefined;
   }
 
   #noteTaken(requester: PeerKey): void {
@@ -180,8 +187,10 @@ export class AnnouncementDesk implements Disposable {
     this.#count('taken');
   }
 
-  #noteWasted(requester: PeerKey): void {
-    this.#budget.noteWasted(requester, this.#modules.clock.monotonicMs());
+  /** Counts the time for which it held capacity, whoever let it go and why. */
+  #noteWasted({ requester, sinceMs }: Give, leastMs = 0): void {
+    const nowMs = this.#modules.clock.monotonicMs();
+    this.#budget.noteWasted(requester, Math.max(leastMs, nowMs - sinceMs), nowMs);
   }
 
   /** Also one that it asked for: it would hold capacity twice. */

@@ -10,13 +10,16 @@ import { openSigned } from '../../../../src/proofs/signed-object.ts';
 import { computeAnswerDelay } from '../../../../src/scheduler/provider/announced/answer-delay.ts';
 import {
   ANSWER_DELAY_MS,
-  FREE_WASTED_GIVES,
+  FAMILIAR_WASTE_MS,
   GIVEN_SLOT_SHARE,
   GIVES_RATE,
+  MAX_OPEN_GIVES_PER_REQUESTER,
   MAX_WAITING_ANNOUNCEMENTS,
-  STRANGER_PAUSE_MS,
+  STRANGER_WASTE,
+  STRANGERS_WAITING_SHARE,
 } from '../../../../src/scheduler/provider/announced/constants.ts';
 import { StrangerBudget } from '../../../../src/scheduler/provider/announced/stranger-budget.ts';
+import { WaitingRoom } from '../../../../src/scheduler/provider/announced/waiting-room.ts';
 import type { JobProviderOptions } from '../../../../src/scheduler/provider/options.ts';
 import { signAnnouncement } from '../../../support/announcement-builder.ts';
 import { until } from '../../../support/manual-clock.ts';
@@ -41,7 +44,7 @@ class Megaphone implements JobAnnouncements {
 }
 
 /** How a requester answers what it is given. */
-type Attitude = 'wants' | 'declines' | 'breaks';
+type Attitude = 'wants' | 'declines' | 'breaks' | 'declines late';
 
 class Scene {
   readonly announcements: Megaphone;
@@ -63,11 +66,12 @@ class Scene {
   async requester(attitude: Attitude): Promise<TestRequester> {
     this.#seed += 1;
     const requester = new TestRequester(await identityOf(this.#seed), this.rig);
-    const { given } = this;
+    const { given, rig } = this;
     requester.transport.handle('offer', async function* (request) {
       if (request.op !== 'give') throw new TypeError('it takes no jobs');
       given.push(await openSigned(OFFER, request.offer));
       if (attitude === 'breaks') throw new TypeError('it broke');
+      if (attitude === 'declines late') await new Promise<void>((resolve) => rig.clock.schedule(2_900, resolve));
       yield { kind: 'noted', isWanted: attitude === 'wants' };
     });
     return requester;
@@ -162,6 +166,8 @@ describe('a provider that hears of work', () => {
   it('gives none for what expired while it waited', async () => {
     const scene = await Scene.open();
     const requester = await scene.requester('wants');
+    // One whose slots are in use takes its time.
+    for (const seed of [8, 9]) await (await scene.rig.requester(seed)).prepare();
     const soon = UnixMs(scene.rig.clock.nowMs() + 1);
     const announcement = await signAnnouncement(requester.identity, scene.rig.clock.nowMs() - 1_000, {
       expiresAtMs: soon,
@@ -234,41 +240,82 @@ describe('work that does not exist, announced under many names', () => {
     expect(scene.slots.reserved).toBe(8);
   });
 
-  it('holds a single slot for ever shorter shares of the time, and those who take what they are given are served', async () => {
-    const scene = await Scene.open({ slots: 1 });
-    const friend = await scene.requester('wants');
-    await serve(scene, friend);
-    let heldMs = 0;
-    const stepMs = 1_000;
-    const rounds = 300;
-    for (let index = 0; index < rounds; index += 1) {
-      // The same few identities would be caught by their own lapses: each of these is new to it, but for its seed.
-      const liar = await identityOf(40 + (index % 60));
-      scene.rig.switchboard.join(liar.peer).handle('offer', async function* () {
-        yield { kind: 'noted', isWanted: true };
-      });
-      scene.announcements.shout(await signAnnouncement(liar, scene.rig.clock.nowMs()));
-      await scene.rig.clock.advance(stepMs);
-      heldMs += scene.slots.reserved * stepMs;
-    }
-    // FREE_WASTED_GIVES offers, then one after 2, 4, 8, 16, 32 and each further 60 s.
-    expect(scene.count('lapsed')).toBeLessThanOrEqual(FREE_WASTED_GIVES + 9);
-    expect(heldMs / (rounds * stepMs)).toBeLessThan(0.25);
-    expect(scene.count('stranger')).toBeGreaterThan(rounds / 2);
-    await scene.rig.clock.advance(PARAMETERS.offerTtlMs);
-    expect(await serve(scene, friend)).toBe(true);
-  });
+  it.each(['wants', 'declines late'] as const)(
+    'holds a single slot for a small share of the time where each of them %s, and those who take what they are given are served',
+    async (attitude) => {
+      const scene = await Scene.open({ slots: 1 });
+      const friend = await scene.requester('wants');
+      await serve(scene, friend);
+      // The same few identities would be caught by their own lapses.
+      const liars = await Promise.all(Array.from({ length: 40 }, () => scene.requester(attitude)));
+      let heldMs = 0;
+      const stepMs = 500;
+      const rounds = 400;
+      for (let round = 0; round < rounds; round += 1) {
+        const liar = liars[round % liars.length] ?? friend;
+        scene.announcements.shout(await signAnnouncement(liar.identity, scene.rig.clock.nowMs()));
+        await scene.rig.clock.advance(stepMs);
+        heldMs += scene.slots.reserved * stepMs;
+      }
+      const { atOnceMs, share } = STRANGER_WASTE;
+      const bound = atOnceMs + rounds * stepMs * share + PARAMETERS.offerTtlMs;
+      expect(heldMs).toBeGreaterThan(atOnceMs / 2);
+      expect(heldMs).toBeLessThanOrEqual(bound);
+      expect(scene.count('stranger')).toBeGreaterThan(rounds / 2);
+      await scene.rig.clock.advance(PARAMETERS.offerTtlMs);
+      expect(await serve(scene, friend)).toBe(true);
+    },
+  );
 
-  it('is given no more offers than a bound a second, and waits in no more than a bound', async () => {
+  it('of one stranger waits once, and leaves room for the first of another', async () => {
     const scene = await Scene.open({ slots: 64 });
     const nowMs = scene.rig.clock.nowMs();
+    const [loud, quiet] = [await scene.requester('declines'), await scene.requester('wants')];
+    for (let index = 0; index < MAX_WAITING_ANNOUNCEMENTS + 5; index += 1) {
+      scene.announcements.shout(await signAnnouncement(loud.identity, nowMs));
+    }
+    expect(scene.count('crowded')).toBe(MAX_WAITING_ANNOUNCEMENTS + 4);
+    await scene.announce(quiet);
+    await until(() => scene.given.some(({ value }) => value.requester === quiet.peer));
+  });
+
+  it('is given no more offers than a bound at once', async () => {
+    const scene = await Scene.open({ slots: 64 });
     const requester = await scene.requester('declines');
-    await serve(scene, await scene.requester('wants'));
-    const announcement = await signAnnouncement(requester.identity, nowMs);
-    for (let index = 0; index < MAX_WAITING_ANNOUNCEMENTS + 5; index += 1) scene.announcements.shout(announcement);
-    expect(scene.count('crowded')).toBe(5);
-    await scene.rig.clock.advance(ANSWER_DELAY_MS.base + ANSWER_DELAY_MS.perLoad);
-    expect(scene.given.length).toBeLessThanOrEqual(GIVES_RATE.burst + 2 + GIVES_RATE.perSecond * 2);
+    const announcement = await signAnnouncement(requester.identity, scene.rig.clock.nowMs());
+    const startedAtMs = scene.rig.clock.nowMs();
+    while (scene.count('rate') === 0 && scene.given.length < GIVES_RATE.burst * 2) {
+      scene.announcements.shout(announcement);
+      await scene.rig.clock.advance(1);
+    }
+    const seconds = (scene.rig.clock.nowMs() - startedAtMs) / 1_000;
+    expect(scene.given.length).toBeLessThanOrEqual(GIVES_RATE.burst + GIVES_RATE.perSecond * seconds + 1);
+    expect(scene.count('rate')).toBe(1);
+  });
+});
+
+describe('the room of announcements that wait', () => {
+  const peer = (index: number) => `peer ${index}` as PeerKey;
+
+  it('has a place for each stranger, and half of its places for those who take what they are given', () => {
+    const room = new WaitingRoom();
+    const enter = (first: number, kind: 'stranger' | 'familiar'): number =>
+      Array.from({ length: MAX_WAITING_ANNOUNCEMENTS }, (_, index) => room.enter(peer(first + index), kind)).filter(
+        (place) => place !== null,
+      ).length;
+    const strangers = MAX_WAITING_ANNOUNCEMENTS * STRANGERS_WAITING_SHARE;
+    expect(enter(0, 'stranger')).toBe(strangers);
+    expect(enter(1_000, 'familiar')).toBe(MAX_WAITING_ANNOUNCEMENTS - strangers);
+  });
+
+  it('has a place again for whom one came free', () => {
+    const room = new WaitingRoom();
+    const place = room.enter(peer(1), 'stranger');
+    expect(room.enter(peer(1), 'stranger')).toBeNull();
+    place?.[Symbol.dispose]();
+    expect(room.enter(peer(1), 'stranger')).not.toBeNull();
+    const own = Array.from({ length: MAX_OPEN_GIVES_PER_REQUESTER + 1 }, () => room.enter(peer(2), 'familiar'));
+    expect(own.indexOf(null)).toBe(MAX_OPEN_GIVES_PER_REQUESTER);
   });
 });
 
@@ -291,35 +338,39 @@ async function serve(scene: Scene, requester: TestRequester): Promise<boolean> {
 describe('the budget of strangers', () => {
   const peer = (text: string) => text as PeerKey;
 
+  const { atOnceMs, share, longestPauseMs } = STRANGER_WASTE;
+
   it('is one for all of them, is whole again once one takes, and is not theirs who did', () => {
-    const budget = new StrangerBudget();
-    for (let index = 0; index < FREE_WASTED_GIVES; index += 1) budget.noteWasted(peer(`liar ${index}`), 0);
+    const budget = new StrangerBudget(0);
+    for (let index = 1; index < 4; index += 1) budget.noteWasted(peer(`liar ${index}`), atOnceMs / 4, 0);
     expect(budget.isPaused(0)).toBe(false);
-    budget.noteWasted(peer('another'), 0);
-    expect(budget.isPaused(STRANGER_PAUSE_MS.first - 1)).toBe(true);
-    expect(budget.isPaused(STRANGER_PAUSE_MS.first)).toBe(false);
+    budget.noteWasted(peer('another'), atOnceMs / 4 + 1_000, 0);
+    const pauseMs = 1_000 / share;
+    expect(budget.isPaused(pauseMs - 1)).toBe(true);
+    expect(budget.isPaused(pauseMs + 1)).toBe(false);
     budget.noteTaken(peer('friend'));
     expect(budget.isStranger(peer('friend'))).toBe(false);
-    for (let index = 0; index < FREE_WASTED_GIVES; index += 1) budget.noteWasted(peer(`liar ${index}`), 5_000);
-    expect(budget.isPaused(5_000)).toBe(false);
+    budget.noteWasted(peer('liar'), atOnceMs - 1, pauseMs + 1);
+    expect(budget.isPaused(pauseMs + 1)).toBe(false);
   });
 
-  it('makes a stranger again of who wastes an offer, which costs the others nothing', () => {
-    const budget = new StrangerBudget();
-    budget.noteTaken(peer('friend'));
-    for (let index = 0; index <= FREE_WASTED_GIVES; index += 1) {
+  it('makes a stranger again of who wastes as much as an offer’s life, which costs the others nothing', () => {
+    const budget = new StrangerBudget(0);
+    for (let index = 0; index < 50; index += 1) {
       budget.noteTaken(peer('friend'));
-      budget.noteWasted(peer('friend'), 0);
+      budget.noteWasted(peer('friend'), FAMILIAR_WASTE_MS - 1, 0);
+      expect(budget.isStranger(peer('friend'))).toBe(false);
+      budget.noteWasted(peer('friend'), 1, 0);
+      expect(budget.isStranger(peer('friend'))).toBe(true);
     }
-    expect(budget.isStranger(peer('friend'))).toBe(true);
     expect(budget.isPaused(0)).toBe(false);
   });
 
   it('pauses no longer than its longest', () => {
-    const budget = new StrangerBudget();
-    for (let index = 0; index < 100; index += 1) budget.noteWasted(peer(`liar ${index}`), 0);
-    expect(budget.isPaused(STRANGER_PAUSE_MS.longest - 1)).toBe(true);
-    expect(budget.isPaused(STRANGER_PAUSE_MS.longest)).toBe(false);
+    const budget = new StrangerBudget(0);
+    for (let index = 0; index < 100; index += 1) budget.noteWasted(peer(`liar ${index}`), 5_000, 0);
+    expect(budget.isPaused(longestPauseMs - 1)).toBe(true);
+    expect(budget.isPaused(longestPauseMs + 1)).toBe(false);
   });
 });
 
