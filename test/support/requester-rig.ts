@@ -90,6 +90,7 @@ export interface RequesterRigOptions {
   /** Told of every job that ends with a result. */
   readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
   readonly announcements?: JobAnnouncements;
+  readonly blobs?: HeapBlobStore;
   /** What a restarted node finds. */
   readonly from?: RequesterRig;
 }
@@ -116,7 +117,7 @@ export class RequesterRig {
     this.mesh = from?.mesh ?? new TransportMesh(this.clock);
     this.peers = from?.peers ?? new FakePeerBook();
     this.database = from?.database.clone() ?? new MemoryDatabase();
-    this.blobs = from?.blobs ?? new HeapBlobStore();
+    this.blobs = from?.blobs ?? options.blobs ?? new HeapBlobStore();
     this.providers = from?.providers ?? [];
     this.snapshots = from?.snapshots ?? new FakeSnapshots();
     const transport = this.mesh.join(identity.peer);

@@ -265,15 +265,21 @@ export class AttemptDesk {
 
   /** The job has ended: those whose result it has may drop theirs. */
   close(): void {
+    for (const { provider, lease } of this.#end()) this.#modules.notices.close(provider, lease);
+  }
+
+  /** The job has ended, and their results could not be stored here: they keep them as long as they have promised. */
+  leave(): void {
+    this.#end();
+  }
+
+  #end(): Attempt[] {
     this.reap();
-    for (const [lease, live] of this.#live) {
-      const attempt = findAttempt(this.#modules.ledger.state, lease);
-      if (attempt === undefined) continue;
-      this.#modules.standings.end(attempt.provider, 'served');
-      this.#modules.notices.close(attempt.provider, lease);
-      this.#release(live);
-    }
+    const ended = [...this.#live.keys()].flatMap((lease) => findAttempt(this.#modules.ledger.state, lease) ?? []);
+    for (const { provider } of ended) this.#modules.standings.end(provider, 'served');
+    for (const live of this.#live.values()) this.#release(live);
     this.#live.clear();
+    return ended;
   }
 
   /** Stops following without telling anybody: the node goes down, the attempts go on. */

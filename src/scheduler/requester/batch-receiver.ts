@@ -1,3 +1,4 @@
+import { BlobError } from '../../blob/errors.ts';
 import type { BlobStore } from '../../blob/interface.ts';
 import { type BlobId, type LeaseId, UnixMs } from '../../domain/ids.ts';
 import type { Lease, LeaseAcceptance } from '../../domain/lease.ts';
@@ -15,8 +16,10 @@ import type { RequesterMetrics } from '../metrics.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import type { BatchMember } from './batch-member.ts';
 import type { Checked } from './checked.ts';
+import { listResultFiles } from './collect-outputs.ts';
 import type { Prepared } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
+import type { JobPins } from './job-pins.ts';
 import { computeRenewedEnd } from './judge-lateness.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 import { OwnFault } from './own-fault.ts';
@@ -30,6 +33,7 @@ export interface BatchReceiverModules {
   readonly blobs: Pick<BlobStore, 'put'>;
   readonly clock: Clock;
   readonly notices: LeaseNotices;
+  readonly pins: JobPins;
   readonly metrics: RequesterMetrics;
   readonly createLog: (member: BatchMember) => JobLog;
   /** The leases are accepted. */
@@ -192,23 +196,29 @@ export class BatchReceiver {
     // Files of private jobs are encrypted on disk, which each job by itself takes care of.
     const whole = results.filter(
       ({ member, receipt }) =>
-        member.job.value.private !== true && listFiles(receipt.value).every((file) => isHeld(file, files)),
+        member.job.value.private !== true && listResultFiles(receipt.value).every((file) => isHeld(file, files)),
     );
     for (const result of results) {
       if (!whole.includes(result)) this.#leaveWithResult(result, inlineBlobs);
     }
-    const wanted = new Set(whole.flatMap(({ receipt }) => listFiles(receipt.value).map(({ blob }) => blob)));
-    const written = this.#writeGroup(
-      whole,
-      [...wanted].flatMap((blob) => files.get(blob) ?? []),
-    );
+    const wanted = new Set(whole.flatMap(({ receipt }) => listResultFiles(receipt.value).map(({ blob }) => blob)));
+    const written = this.#writeGroup(whole, {
+      files: [...wanted].flatMap((blob) => files.get(blob) ?? []),
+      inlineBlobs,
+    });
     this.#track(written);
     if (this.#writing.length >= BATCH_GROUPS_IN_FLIGHT) await this.#writing.shift();
   }
 
-  async #writeGroup(results: readonly Result[], files: readonly Uint8Array[]): Promise<void> {
-    const { blobs, notices } = this.#modules;
-    await Promise.all(files.map((bytes) => blobs.put(bytes)));
+  async #writeGroup(
+    results: readonly Result[],
+    came: { readonly files: readonly Uint8Array[]; readonly inlineBlobs: readonly InlineBlob[] },
+  ): Promise<void> {
+    const { notices } = this.#modules;
+    if (!(await this.#store(results, came.files))) {
+      for (const result of results) this.#leaveWithResult(result, came.inlineBlobs);
+      return;
+    }
     const ended: { readonly member: BatchMember; readonly prepared: Prepared }[] = [];
     for (const result of results) {
       const prepared = this.#prepare(result);
@@ -222,6 +232,19 @@ export class BatchReceiver {
       if (member.attempt !== null) notices.close(member.attempt.lease.value.provider, member.attempt.id);
     }
     this.#modules.onEnded(ended.map(({ member }) => member));
+  }
+
+  /** Held until their jobs end. False if there is no room for all: each job by itself says what becomes of it. */
+  async #store(results: readonly Result[], files: readonly Uint8Array[]): Promise<boolean> {
+    const { blobs, pins } = this.#modules;
+    for (const { member, receipt } of results) pins.holdResults(member.id, [receipt]);
+    try {
+      await Promise.all(files.map((bytes) => blobs.put(bytes)));
+      return true;
+    } catch (error) {
+      if (error instanceof BlobError && error.code === 'BLOB_NO_ROOM') return false;
+      throw error;
+    }
   }
 
   #prepare({ member, receipt }: Result): Prepared | undefined {
@@ -352,13 +375,6 @@ function indexVerified(inlineBlobs: readonly InlineBlob[]): Map<BlobId, Uint8Arr
   return files;
 }
 
-type NamedFile = Pick<OutputFile, 'blob' | 'sizeBytes'>;
-
-/** What a result names: its outputs, and the chain of its checkpoints. */
-function listFiles({ result, checkpointChain }: Receipt): NamedFile[] {
-  return checkpointChain === undefined ? result.outputs : [...result.outputs, checkpointChain];
-}
-
 /** A chain that came with the receipts is checked with them; one that is still to be fetched is checked after that. */
 async function checkWithChain(
   checked: Checked<Signed<Receipt>>,
@@ -373,6 +389,9 @@ async function checkWithChain(
   return chain.kind === 'invalid' ? chain : checked;
 }
 
-function isHeld({ blob, sizeBytes }: NamedFile, files: ReadonlyMap<BlobId, Uint8Array>): boolean {
+function isHeld(
+  { blob, sizeBytes }: Pick<OutputFile, 'blob' | 'sizeBytes'>,
+  files: ReadonlyMap<BlobId, Uint8Array>,
+): boolean {
   return files.get(blob)?.length === sizeBytes;
 }

@@ -2,7 +2,7 @@ import { BlobError } from '../../blob/errors.ts';
 import type { BlobStore } from '../../blob/interface.ts';
 import type { PeerKey } from '../../domain/ids.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
-import type { OutputFile } from '../../domain/receipt.ts';
+import type { OutputFile, Receipt } from '../../domain/receipt.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
 import { computeRawId } from '../../lib/cid.ts';
 import { describeError } from '../../lib/errors.ts';
@@ -23,6 +23,11 @@ export type Collected =
   | { readonly kind: 'collected' }
   | { readonly kind: 'unavailable'; readonly path: string; readonly reason: string };
 
+/** What a result names: its outputs, and the chain of its checkpoints. */
+export function listResultFiles({ result, checkpointChain }: Receipt): Pick<OutputFile, 'blob' | 'sizeBytes'>[] {
+  return checkpointChain === undefined ? result.outputs : [...result.outputs, checkpointChain];
+}
+
 /** Brings every output into the store: from a source's inline bytes, else from the sources that hand it out. */
 export async function collectOutputs(
   modules: CollectModules,
@@ -37,6 +42,11 @@ export async function collectOutputs(
   );
   for (const { path, reason } of missing) {
     if (reason !== null) return { kind: 'unavailable', path, reason };
+  }
+  // Their provider lets go of them once they are said to be here: what came first must not have gone meanwhile.
+  for (const { path, blob, sizeBytes } of request.outputs) {
+    const isHere = (await modules.blobs.stat(blob))?.sizeBytes === sizeBytes;
+    if (!isHere) return { kind: 'unavailable', path, reason: 'it was let go of while others arrived' };
   }
   return { kind: 'collected' };
 }

@@ -11,6 +11,8 @@ import type { JobRequesterOptions } from '../options.ts';
 import { splitIntoWindows } from './batch-runner.ts';
 import type { NoteJob } from './batches/job-batches.ts';
 import { assertBlobsHeld, createJob, createSnapshotKey } from './describe-job.ts';
+import { listJobBlobs } from './inline-blobs.ts';
+import { pinAll } from './job-pins.ts';
 import type { JobRequesterModules } from './requester-modules.ts';
 
 export interface JobIntakeModules extends Pick<JobRequesterModules, 'identity' | 'blobs' | 'random' | 'clock'> {
@@ -48,6 +50,7 @@ export class JobIntake {
     this.#assertRoom(1);
     const { identity, blobs, random, store, metrics } = this.#modules;
     const job = this.#createJob(draft);
+    using _inputs = pinAll(blobs, listJobBlobs(job));
     const [signed] = await Promise.all([signObject(JOB, job, identity), assertBlobsHeld([job], blobs)]);
     const snapshotKey = createSnapshotKey(job, random);
     const id = jobIdOf(signed);
@@ -73,7 +76,9 @@ export class JobIntake {
     const replicas = drafts[other]?.replication.replicas;
     if (replicas !== undefined) throw new SchedulerError({ code: 'SCHEDULER_BATCH_REPLICAS', index: other, replicas });
     const jobs = drafts.map((draft) => this.#createJob(draft));
-    await assertBlobsHeld(jobs, this.#modules.blobs);
+    const { blobs } = this.#modules;
+    using _inputs = pinAll(blobs, jobs.flatMap(listJobBlobs));
+    await assertBlobsHeld(jobs, blobs);
     const ids = new Map<number, JobId>();
     const written = await Promise.allSettled(
       splitIntoWindows(jobs, this.#options.batchWindow).map(async (window) => {

@@ -33,23 +33,22 @@ import { EndWaiters } from './end-waiters.ts';
 import { JobEventHub } from './event-hub.ts';
 import { explainJob } from './explain-job.ts';
 import { explainUnpausable } from './explain-unpausable.ts';
+import { followEvents } from './follow-events.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { InlineBlobs } from './inline-blobs.ts';
 import { JobArchive } from './job-archive.ts';
 import { JobCatalog } from './job-catalog.ts';
 import { JobIntake } from './job-intake.ts';
 import { countsOrdinals, JobLog, NO_LOGS } from './job-log.ts';
+import { JobPins } from './job-pins.ts';
 import { JobRun } from './job-run.ts';
 import { type JobRunModules, type JobRunOptions, NO_CHECKPOINTS } from './job-run-parts.ts';
 import { LeaseNotices } from './lease-notices.ts';
 import { listCheckpoints } from './list-checkpoints.ts';
 import { ProviderStandings } from './provider-standings.ts';
-import { readRecordedEvents } from './read-events.ts';
 import { recoverJob } from './recover-job.ts';
 import type { JobRequesterModules } from './requester-modules.ts';
 import { restoreEnd } from './restore-end.ts';
-
-const TERMINAL_STATES: ReadonlySet<JobState> = new Set(['completed', 'failed', 'cancelled', 'expired']);
 
 /** The requester's side of jobs: submits, finds providers, follows, verifies, remembers. */
 export class JobRequester implements RequesterService {
@@ -65,7 +64,7 @@ export class JobRequester implements RequesterService {
   readonly #runs = new Map<JobId, JobRun>();
   readonly #waiters = new EndWaiters();
   readonly #notices: LeaseNotices;
-  readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices' | 'announcer'>;
+  readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices' | 'announcer' | 'pins'>;
   readonly #carrier: BatchRunner;
   readonly #intake: JobIntake;
   readonly batches: JobBatches;
@@ -86,6 +85,7 @@ export class JobRequester implements RequesterService {
       inlineBlobs: new InlineBlobs(modules),
       standings: new ProviderStandings(),
       notices: this.#notices,
+      pins: new JobPins(modules),
     };
     this.#carrier = this.#createCarrier();
     this.#intake = this.#createIntake();
@@ -181,6 +181,7 @@ export class JobRequester implements RequesterService {
     for (const run of this.#runs.values()) run.stop();
     this.#runs.clear();
     this.#notices.stop();
+    this.#shared.pins.releaseAll();
     this.#hub.closeAll();
     this.#waiters.rejectAll(new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' }));
   }
@@ -205,7 +206,10 @@ export class JobRequester implements RequesterService {
       for (const job of jobs) this.#begin(job).start();
       return;
     }
-    for (const { job } of jobs) this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
+    for (const { job } of jobs) {
+      this.#catalog.add(jobIdOf(job), job.value.createdAtMs);
+      this.#shared.pins.holdInputs(job);
+    }
     await this.#carrier.add(jobs);
     this.#metrics.jobsActive.set(this.counts().active);
   }
@@ -279,21 +283,10 @@ export class JobRequester implements RequesterService {
     return listCheckpoints(this.#stores.checkpoints, job, attempts);
   }
 
-  async *events(
-    job: JobId,
-    options: { readonly follow: boolean; readonly signal: AbortSignal },
-  ): AsyncGenerator<JobEvent> {
-    using follower = this.#hub.follow(job);
-    const recorded = await readRecordedEvents(this.#stores, job, (await this.#loadJob(job)).value);
-    yield* recorded.events;
-    if (!options.follow || recorded.isEnded) return;
-    // It ended or halted while the record was read: what is buffered is all there is.
-    if (this.#find(job) === undefined) follower.close();
-    for await (const placed of follower.entries(options.signal)) {
-      if (recorded.includes(placed)) continue;
-      yield placed.event;
-      if (placed.event.kind === 'state' && TERMINAL_STATES.has(placed.event.state)) return;
-    }
+  events(job: JobId, options: { readonly follow: boolean; readonly signal: AbortSignal }): AsyncGenerator<JobEvent> {
+    const loadJob = async (): Promise<Job> => (await this.#loadJob(job)).value;
+    const isActive = (): boolean => this.#find(job) !== undefined;
+    return followEvents({ hub: this.#hub, stores: this.#stores, loadJob, isActive }, job, options);
   }
 
   async wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView> {
@@ -323,6 +316,7 @@ export class JobRequester implements RequesterService {
 
   #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {
     const job = jobIdOf(options.job);
+    this.#shared.pins.holdInputs(options.job);
     if (this.#runs.has(job)) throw new InternalError(`the job ${job} is carried already`);
     const run = new JobRun(
       {
@@ -349,6 +343,7 @@ export class JobRequester implements RequesterService {
         this.#end((await restoreEnd(this.#store, recovered)).view);
         return;
       }
+      this.#shared.pins.holdInputs(recovered.job);
       const { wire } = recovered.job;
       if (wire.kind === 'batch' && recovered.sequence === 0) {
         const key = encodeHex(sha256(wire.root));
@@ -372,6 +367,7 @@ export class JobRequester implements RequesterService {
 
   #end(view: JobView): void {
     this.#runs.delete(view.job);
+    this.#shared.pins.release(view.job);
     this.#catalog.end(view.job, view.state);
     this.batches.end(view);
     this.#metrics.jobsEnded.increment({ state: view.state });
@@ -389,6 +385,7 @@ export class JobRequester implements RequesterService {
 
   #forget(job: JobId): void {
     this.#runs.delete(job);
+    this.#shared.pins.release(job);
     this.#catalog.remove(job);
   }
 

@@ -21,6 +21,7 @@ import { CheckpointBook } from './checkpoint-book.ts';
 import type { JobEventHub } from './event-hub.ts';
 import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
 import { countsOrdinals, JobLog, type StoredLogs } from './job-log.ts';
+import type { JobPins } from './job-pins.ts';
 import { PauseAsks } from './pause-asks.ts';
 import { ResultChains } from './result-chains.ts';
 import { type HeldSnapshots, SnapshotKeeper, type SnapshotSource } from './snapshot-keeper.ts';
@@ -34,6 +35,7 @@ export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'
   readonly checkpoints: CheckpointStore;
   readonly snapshots: { readonly source: SnapshotSource; readonly store: HeldSnapshots };
   readonly hub: JobEventHub;
+  readonly pins: JobPins;
   readonly logger: Logger;
   /** The job has ended and this is on disk. */
   readonly onEnded: (view: JobView) => void;

@@ -44,6 +44,8 @@ export class JobRun {
   /** The long step under way, so that a decision that still stands does not start it twice. */
   #step: Decision['kind'] | undefined;
   #isFinished = false;
+  /** Our own store failed: what it has not taken stays with the providers. */
+  #isFaulty = false;
 
   constructor(modules: JobRunModules, options: JobRunOptions) {
     this.job = options.job;
@@ -251,12 +253,14 @@ export class JobRun {
     const { state } = this;
     const { cases } = this.#parts.desk;
     const { signal } = this.#controller;
-    const revealed = state.attempts.filter((attempt) => attempt.state === 'revealed');
+    const revealed = state.attempts.flatMap((attempt) =>
+      attempt.state === 'revealed' ? (cases.get(attempt.lease) ?? []) : [],
+    );
+    // Until the end is on disk: then their providers let go of theirs.
+    const receipts = revealed.flatMap(({ receipt }) => receipt ?? []);
+    this.#modules.pins.holdResults(this.#parts.ledger.job, receipts);
     const [faults, verdict] = await Promise.all([
-      this.#parts.chains.findFaults(
-        revealed.flatMap(({ lease }) => cases.get(lease) ?? []),
-        { signal },
-      ),
+      this.#parts.chains.findFaults(revealed, { signal }),
       judge(this.#modules, { job: this.job, state, cases }, { signal, timeoutMs: this.#options.outputTimeoutMs }),
     ]);
     if (this.#isFinished) return;
@@ -313,6 +317,7 @@ export class JobRun {
   #fault(error: unknown): void {
     if (!(error instanceof DaemonError)) return this.#halt(error);
     const code = String(error.code);
+    this.#isFaulty = true;
     this.#record({ kind: 'job-failed', atMs: this.#now(), code, message: error.message.slice(0, 500) });
   }
 
@@ -363,7 +368,8 @@ export class JobRun {
   #finish(state: EndedJob): void {
     if (this.#isFinished) return;
     this.#isFinished = true;
-    this.#parts.desk.close();
+    if (this.#isFaulty) this.#parts.desk.leave();
+    else this.#parts.desk.close();
     this.#parts.keeper.close();
     this.#modules.onEnded(this.#describeEnd(state).view);
   }
