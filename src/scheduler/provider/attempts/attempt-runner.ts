@@ -95,9 +95,10 @@ export class AttemptRunner {
     attempt.signal.throwIfAborted();
     const { executor, isolation } = attempt.options;
     const { workload, checkpoints } = attempt.job.value;
-    const { desk, store } = this.#modules;
-    if (!attempt.run.options.isBatch) {
-      // Intent before effect: a job that takes the daemon down with it is found by this mark (design section 6).
+    const { desk, store, poison } = this.#modules;
+    if (!attempt.run.options.isBatch || poison.isSuspected(attempt.jobId)) {
+      // Intent before effect: a job that takes the daemon down with it is found by this mark (design section 6). Of those
+      // of a batch it is left out until one of them may have done so.
       const record: LeaseRecord = { ...attempt.describeAccepted(), phase: 'running' };
       await store.note(attempt.id, record, desk.beginOperations(attempt));
     }

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { JobId, type LeaseId } from '../../../domain/ids.ts';
 import { decodeUtf8, encodeUtf8 } from '../../../lib/bytes.ts';
-import type { Codec, Database, Repository } from '../../../storage/interface.ts';
+import type { Codec, Database, Repository, WriteOperation } from '../../../storage/interface.ts';
 import { FORGIVEN_DEATHS, MAX_POISON_JOBS, POISON_LIMIT, SUBSTANTIAL_RUN_MS } from '../constants.ts';
 
 const crashesSchema = z.strictObject({
+  /** None: the job is suspected. */
   crashes: z.int().min(0),
   lastAtMs: z.int().min(0),
   /** Deaths of the process in a row while this attempt ran and came on, and how long it had run by the last of them. */
@@ -31,13 +32,18 @@ export interface AttemptDeath {
  * Jobs that crashed their executor or the daemon, counted durably; from the third time on they are refused. A death of the
  * daemon is no crash of a job that came on, since others than the job may end a process: but only so often in a row,
  * unless the job ran for long in between (docs/durability.md).
+ *
+ * Of which attempts of a batch had begun when the process died nothing is written, since that would cost each of them a
+ * write. Their jobs are suspected: of these it is written from then on.
  */
 export class PoisonJobs {
+  readonly #database: Database;
   readonly #records: Repository<Crashes>;
   /** Oldest crash first. */
   readonly #known = new Map<JobId, Crashes>();
 
   constructor(database: Database) {
+    this.#database = database;
     this.#records = database.repository('poison-jobs', CRASHES_CODEC);
   }
 
@@ -53,6 +59,30 @@ export class PoisonJobs {
 
   isQuarantined(job: string): boolean {
     return this.crashes(job) >= POISON_LIMIT;
+  }
+
+  /** The process died, once at least, while an attempt of it may have run. */
+  isSuspected(job: string): boolean {
+    return this.#known.has(job as JobId);
+  }
+
+  /** Durable when it resolves. Suspicions make room for newer ones, and for crashes; never the other way round. */
+  async suspect(jobs: Iterable<JobId>, nowMs: number): Promise<void> {
+    const fresh = [...new Set(jobs)].filter((job) => !this.#known.has(job));
+    if (fresh.length === 0) return;
+    const suspicions = [...this.#known].filter(([, crashes]) => isSuspicion(crashes)).map(([job]) => job);
+    const room = MAX_POISON_JOBS - this.#known.size;
+    const operations: WriteOperation[] = [];
+    for (const job of suspicions.slice(0, Math.max(0, fresh.length - room))) {
+      this.#known.delete(job);
+      operations.push(this.#records.deleteOperation(job));
+    }
+    for (const job of fresh.slice(0, MAX_POISON_JOBS - this.#known.size)) {
+      const suspicion = { crashes: 0, lastAtMs: nowMs };
+      this.#known.set(job, suspicion);
+      operations.push(this.#records.putOperation(job, suspicion));
+    }
+    await this.#database.write(operations, { durable: true });
   }
 
   /** A crash of its executor. Durable when it resolves. */
@@ -80,9 +110,14 @@ export class PoisonJobs {
   }
 
   async #forgetOldest(): Promise<void> {
-    const oldest = this.#known.keys().next();
-    if (this.#known.size <= MAX_POISON_JOBS || oldest.done === true) return;
-    this.#known.delete(oldest.value);
-    await this.#records.delete(oldest.value);
+    if (this.#known.size <= MAX_POISON_JOBS) return;
+    const [oldest] = [...this.#known].find(([, crashes]) => isSuspicion(crashes)) ?? [...this.#known][0] ?? [];
+    if (oldest === undefined) return;
+    this.#known.delete(oldest);
+    await this.#records.delete(oldest);
   }
+}
+
+function isSuspicion({ crashes, forgiven }: Crashes): boolean {
+  return crashes === 0 && forgiven === undefined;
 }

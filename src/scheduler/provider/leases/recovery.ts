@@ -53,6 +53,11 @@ export async function recoverLeases(modules: RecoveryModules, networkId: string)
     const wallTimeMs = (await journal.readSign(lease))?.wallTimeMs ?? 0;
     await poison.countDeath({ job: record.job, lease, hasAdvanced, wallTimeMs }, clock.nowMs());
   }
+  const unmarked = live.filter(([lease, { phase }]) => phase === 'accepted' && !journal.leases.has(lease));
+  await poison.suspect(
+    unmarked.map(([, { job }]) => job),
+    clock.nowMs(),
+  );
   const { restored, interrupted } = await restoreAll(modules, live);
   for (let start = 0; start < interrupted.length; start += RECEIPT_BATCH) {
     kept.push(...(await endInterrupted(modules, networkId, interrupted.slice(start, start + RECEIPT_BATCH))));

@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { JobId, LeaseId } from '../../../../src/domain/ids.ts';
 import { EXAMPLE_JOB, EXAMPLE_LEASE } from '../../../../src/rpc/schema/common.ts';
-import { FORGIVEN_DEATHS, POISON_LIMIT, SUBSTANTIAL_RUN_MS } from '../../../../src/scheduler/provider/constants.ts';
+import {
+  FORGIVEN_DEATHS,
+  MAX_POISON_JOBS,
+  POISON_LIMIT,
+  SUBSTANTIAL_RUN_MS,
+} from '../../../../src/scheduler/provider/constants.ts';
 import { PoisonJobs } from '../../../../src/scheduler/provider/leases/poison-jobs.ts';
 import { MemoryDatabase } from '../../../support/memory-database.ts';
 
@@ -32,6 +37,22 @@ describe('PoisonJobs', () => {
 
   it('does not blame a job that runs for long between the deaths', async () => {
     expect(await countUntilRefused(SUBSTANTIAL_RUN_MS)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it('forgets suspicions before crashes, and the oldest of them first', async () => {
+    const database = new MemoryDatabase();
+    const poison = new PoisonJobs(database);
+    const named = (name: string, count: number) =>
+      Array.from({ length: count }, (_, index) => `${name} ${index}` as JobId);
+    await poison.count(job, 1);
+    await poison.suspect(named('first', 10), 2);
+    await poison.suspect(named('later', MAX_POISON_JOBS), 3);
+    expect([job, 'first 0', 'later 0'].map((each) => poison.isSuspected(each))).toEqual([true, false, true]);
+    expect(database.rows('poison-jobs').size).toBe(MAX_POISON_JOBS);
+    await poison.count(JobId(EXAMPLE_LEASE), 4);
+    expect([job, EXAMPLE_LEASE].map((each) => poison.crashes(each))).toEqual([1, 1]);
+    expect(poison.isSuspected('later 0')).toBe(false);
+    expect(database.rows('poison-jobs').size).toBe(MAX_POISON_JOBS);
   });
 
   it('counts deaths of another attempt anew, and keeps the crashes', async () => {
