@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
 import { access, open as openFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileNameOf } from '../../src/blob/blob-catalog.ts';
+import { locateBlobFile, parseLeavingName } from '../../src/blob/blob-files.ts';
 import type { BlobEntry } from '../../src/blob/blob-index.ts';
 import { BLOB_ENTRY_CODEC } from '../../src/blob/entry-codec.ts';
+import { EVICTION_NOTE_CODEC, MAX_EVICTION_NOTES } from '../../src/blob/eviction-notes.ts';
 import { BlobKeys, LEAF_TAG_BYTES } from '../../src/blob/leaf-seal.ts';
 import { BLOB_LEAF_BYTES } from '../../src/domain/blob-shape.ts';
 import { BlobHasher, isBlob, isTreeId } from '../../src/domain/blob-tree.ts';
@@ -16,14 +19,16 @@ import { decodeEntry } from '../../src/sandbox/instrumented-cache/entry-codec.ts
 import { attempt, listFiles, type OpenedNode, readBytes, readRange } from './open-node.ts';
 import type { Tally } from './tally.ts';
 
-const SEALED_SUFFIX = '.sealed';
-
 /** Blobs of one node: each was read whole and hashed once. */
 export class BlobShelf {
   readonly node: OpenedNode;
   readonly #entries = new Map<BlobId, BlobEntry>();
   readonly #whole = new Set<string>();
   readonly #inline = new Map<BlobId, Uint8Array>();
+  /** When blobs made room for others, as the store noted it. */
+  readonly #evictedAtMs = new Map<BlobId, number>();
+  /** Files that a process which was killed had taken out of their place. */
+  readonly #leaving = new Set<string>();
 
   readonly #keys: BlobKeys | null;
 
@@ -34,6 +39,14 @@ export class BlobShelf {
 
   static async load(node: OpenedNode, tally: Tally): Promise<BlobShelf> {
     const shelf = new BlobShelf(node, await readKeys(node));
+    for await (const [key, bytes] of readRange(node.database, 'blob-evictions', {})) {
+      const note = attempt(() => EVICTION_NOTE_CODEC.decode(bytes));
+      if (note !== undefined) shelf.#evictedAtMs.set(key as BlobId, note.atMs);
+    }
+    for (const name of await listFiles(join(node.paths.blobs, 'incoming'))) {
+      const file = parseLeavingName(name);
+      if (file !== undefined) shelf.#leaving.add(locateBlobFile(file));
+    }
     for await (const [key, bytes] of readRange(node.database, 'blobs', {})) {
       const entry = attempt(() => BLOB_ENTRY_CODEC.decode(bytes));
       if (entry === undefined) continue;
@@ -45,7 +58,7 @@ export class BlobShelf {
         continue;
       }
       // A file leaves its place before its row does: a node that was killed in between forgets the row at its next start.
-      if (node.wasKilled && !(await shelf.#isInPlace(blob, entry))) {
+      if (node.wasKilled && !(await shelf.#isInPlace(blob, entry)) && shelf.isLeaving(blob)) {
         tally.skip('blobs-whole');
         continue;
       }
@@ -67,8 +80,21 @@ export class BlobShelf {
     return this.#entries.has(blob);
   }
 
-  get storedBytes(): number {
-    return [...this.#entries.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  /** True if it was out of its place already when its node was killed. */
+  isLeaving(blob: BlobId): boolean {
+    const entry = this.#entries.get(blob);
+    const name = entry && fileNameOf(blob, entry);
+    return name !== undefined && this.#leaving.has(locateBlobFile(name));
+  }
+
+  /** When it made room for others; undefined if the store noted nothing. */
+  evictedAtMs(blob: BlobId): number | undefined {
+    return this.#evictedAtMs.get(blob);
+  }
+
+  /** The store keeps so many notes and no more: what it says nothing of may have been noted once. */
+  get hasAllNotes(): boolean {
+    return this.#evictedAtMs.size < MAX_EVICTION_NOTES;
   }
 
   /** Bytes that ride with a receipt. True if they hash to their name. */
@@ -103,7 +129,7 @@ export class BlobShelf {
   }
 
   #pathOf(blob: BlobId, { sealedKey }: BlobEntry): string {
-    return join(this.node.paths.blobs, blob.slice(-2), `${blob}${sealedKey === null ? '' : SEALED_SUFFIX}`);
+    return join(this.node.paths.blobs, locateBlobFile({ blob, isSealed: sealedKey !== null }));
   }
 
   async #findProblem(blob: BlobId, entry: BlobEntry): Promise<string | null> {

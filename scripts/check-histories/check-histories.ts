@@ -1,9 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { parse } from 'yaml';
-import { z } from 'zod';
-import { computeDefaults, readHostFacts } from '../../src/config/defaults.ts';
 import type { JobId, LeaseId } from '../../src/domain/ids.ts';
-import { parseSize } from '../../src/lib/quantity.ts';
 import { BlobShelf } from './blob-shelf.ts';
 import { checkAnchors } from './checks/anchors.ts';
 import { checkAttempts } from './checks/attempts.ts';
@@ -74,7 +69,6 @@ async function checkJobs(
   const found = new Set<JobId>();
   const byState: Record<string, number> = {};
   for (const node of context.nodes) {
-    const capBytes = await readBlobCap(node);
     for (const id of await listJobs(node)) {
       const history = await readJob(node, id);
       if (history.record !== undefined) found.add(id);
@@ -83,19 +77,9 @@ async function checkJobs(
       checkJob(context, history);
       await checkAttempts(context, history);
       await checkResults(context, history);
-      await checkJobBlobs(context, history, capBytes);
+      await checkJobBlobs(context, history);
       await checkCheckpoints(context, history);
     }
   }
   return { found, byState };
-}
-
-const configSchema = z.object({ blobs: z.object({ maxBytes: z.union([z.string(), z.number()]) }).partial() }).partial();
-
-/** As the node's configuration has it: flags of its command line are not seen here. */
-async function readBlobCap({ folder, paths }: OpenedNode): Promise<number> {
-  const text = await readFile(paths.config, 'utf8').catch(() => '');
-  const named = configSchema.safeParse(parse(text)).data?.blobs?.maxBytes;
-  const size = named === undefined ? undefined : parseSize(String(named));
-  return size ?? Number(computeDefaults(folder, await readHostFacts(folder)).blobs?.maxBytes);
 }

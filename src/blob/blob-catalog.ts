@@ -10,6 +10,7 @@ import { BlobNodes } from './blob-nodes.ts';
 import { LAST_USE_FLUSH_MS } from './constants.ts';
 import { BLOB_ENTRY_CODEC } from './entry-codec.ts';
 import { BlobError } from './errors.ts';
+import { EvictionNotes } from './eviction-notes.ts';
 import type { LeafBits } from './leaf-bits.ts';
 import type { BlobMetrics } from './metrics.ts';
 import { PartialBlob } from './partial-blob.ts';
@@ -48,6 +49,7 @@ export class BlobCatalog {
   readonly #options: BlobCatalogOptions;
   readonly #entries: Repository<BlobEntry>;
   readonly #receptions: Repository<ReceptionRecord>;
+  readonly #evictions: EvictionNotes;
   readonly #index: BlobIndex;
   readonly #partials = new Map<BlobId, PartialBlob>();
   readonly #storing = new Map<BlobId, Promise<void>>();
@@ -67,6 +69,7 @@ export class BlobCatalog {
     this.smallBlobs = modules.database.repository('blob-bytes', BYTES_CODEC);
     this.#entries = modules.database.repository('blobs', BLOB_ENTRY_CODEC);
     this.#receptions = modules.database.repository('blob-receptions', RECEPTION_CODEC);
+    this.#evictions = new EvictionNotes(modules.database);
     this.#index = new BlobIndex(options);
   }
 
@@ -82,7 +85,24 @@ export class BlobCatalog {
       else superseded.push(this.#receptions.deleteOperation(key));
     }
     await this.#database.write(superseded);
+    await this.#evictions.load();
     this.reportSize();
+  }
+
+  /** Before `load`: of what was on its way out when the process was killed, the rows go too. */
+  async finishRemovals(leaving: readonly BlobFileName[]): Promise<void> {
+    const operations: WriteOperation[] = [];
+    for (const name of leaving) {
+      const entry = await this.#entries.get(name.blob);
+      const current = entry && fileNameOf(name.blob, entry);
+      if (entry === undefined || current?.isSealed !== name.isSealed) continue;
+      // It may have been stored again since.
+      if ((await this.#disk.read(name, 0, 1)) !== undefined) continue;
+      const nodes = this.nodes.deleteOperations(name.blob, entry.sizeBytes);
+      const notes = this.#evictions.noteOperations([name.blob], this.#clock.nowMs());
+      operations.push(this.#entries.deleteOperation(name.blob), ...nodes, ...notes);
+    }
+    await this.#database.write(operations);
   }
 
   async stop(): Promise<void> {
@@ -159,7 +179,7 @@ export class BlobCatalog {
     try {
       if (victims.length > 0) {
         this.#metrics.evicted.increment({}, victims.length);
-        await this.remove(victims);
+        await this.#evict(victims);
       }
       return await store();
     } finally {
@@ -194,7 +214,8 @@ export class BlobCatalog {
   /** Takes a blob in whose bytes are in their place, instead of what was there of it. Durable when it resolves. */
   async add(blob: BlobId, entry: BlobEntry, operations: readonly WriteOperation[]): Promise<void> {
     const rows = [this.#entries.putOperation(blob, entry), this.#receptions.deleteOperation(blob)];
-    await this.#database.write([...rows, ...operations], { durable: true });
+    const notes = this.#evictions.forgetOperations(blob);
+    await this.#database.write([...rows, ...notes, ...operations], { durable: true });
     const replaced: (BlobFileName | undefined)[] = [];
     const before = this.#index.get(blob);
     if (before !== undefined) replaced.push(fileNameOf(blob, before));
@@ -249,12 +270,17 @@ export class BlobCatalog {
    * the database, and its file is not the one that is deleted. What is being stored takes the place of what is here of
    * it, and stays.
    */
-  async remove(blobs: readonly BlobId[]): Promise<void> {
+  async remove(blobs: readonly BlobId[], notes: readonly WriteOperation[] = []): Promise<void> {
     const frees: (() => Promise<void>)[] = [];
     const operations = blobs.flatMap((blob) => (this.isStoring(blob) ? [] : this.#take(blob, frees)));
-    await this.#database.write(operations);
+    await this.#database.write([...operations, ...notes]);
     for (const free of frees) await free();
     this.reportSize();
+  }
+
+  async #evict(victims: readonly BlobId[]): Promise<void> {
+    const whole = victims.filter((blob) => this.#index.get(blob) !== undefined);
+    await this.remove(victims, this.#evictions.noteOperations(whole, this.#clock.nowMs()));
   }
 
   reportSize(): void {

@@ -29,8 +29,11 @@ export interface PartialFile {
 
 /** The folder of blobs. */
 export interface BlobDisk extends AsyncDisposable {
-  /** Makes the folder if need be, and deletes what was on its way in or out. */
-  start(): Promise<void>;
+  /**
+   * Makes the folder if need be, and deletes what was on its way in or out. `finishRemovals` is told first which files were
+   * out of their place already when the process was killed.
+   */
+  start(finishRemovals: (leaving: readonly BlobFileName[]) => Promise<void>): Promise<void>;
   createIncoming(): Promise<IncomingFile>;
   /** Puts a complete, synced file in its place, over one that is there; durable when it resolves. */
   accept(incoming: IncomingFile, name: BlobFileName): Promise<void>;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { constants, renameSync } from 'node:fs';
 import { type FileHandle, open, readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import { BlobId } from '../domain/ids.ts';
 import { syncDirectory } from '../lib/atomic-file.ts';
@@ -42,7 +42,10 @@ export class BlobFiles implements BlobDisk {
     this.#incoming = join(options.directory, 'incoming');
   }
 
-  async start(): Promise<void> {
+  async start(finishRemovals: (leaving: readonly BlobFileName[]) => Promise<void>): Promise<void> {
+    await makeFolder(this.#incoming, 0o700);
+    const leaving = (await readdir(this.#incoming)).flatMap((name) => parseLeavingName(name) ?? []);
+    if (leaving.length > 0) await finishRemovals(leaving);
     await rm(this.#incoming, { recursive: true, force: true });
     await makeFolder(this.#incoming, 0o700);
   }
@@ -54,7 +57,7 @@ export class BlobFiles implements BlobDisk {
   }
 
   async createIncoming(): Promise<SequentialFile> {
-    const path = this.#temporaryPath();
+    const path = join(this.#incoming, randomName());
     return new SequentialFile(await open(path, 'wx', 0o600), path);
   }
 
@@ -96,7 +99,7 @@ export class BlobFiles implements BlobDisk {
   }
 
   remove(name: BlobFileName): () => Promise<void> {
-    const path = this.#temporaryPath();
+    const path = join(this.#incoming, `${basename(this.#pathOf(name))}.${randomName()}`);
     this.#open.delete(this.#pathOf(name));
     try {
       renameSync(this.#pathOf(name), path);
@@ -127,10 +130,6 @@ export class BlobFiles implements BlobDisk {
     return folder;
   }
 
-  #temporaryPath(): string {
-    return join(this.#incoming, randomBytes(12).toString('hex'));
-  }
-
   #folderOf({ blob }: BlobFileName): string {
     return join(this.#directory, folderOf(blob));
   }
@@ -138,6 +137,16 @@ export class BlobFiles implements BlobDisk {
   #pathOf(name: BlobFileName): string {
     return join(this.#directory, locateBlobFile(name));
   }
+}
+
+function randomName(): string {
+  return randomBytes(12).toString('hex');
+}
+
+/** Of a file on its way out; undefined for one on its way in. */
+export function parseLeavingName(name: string): BlobFileName | undefined {
+  const end = name.lastIndexOf('.');
+  return end < 0 ? undefined : parseFileName(name.slice(0, end));
 }
 
 function parseFileName(name: string): BlobFileName | undefined {

@@ -94,7 +94,7 @@ export class FileBlobStore implements BlobTransferStore, BlobInventory, AsyncDis
 
   /** Reads the index, then compares it with the files in the background. @throws BlobError, StorageError */
   async start(): Promise<void> {
-    await this.#guard(() => this.#disk.start());
+    await this.#guard(() => this.#disk.start((leaving) => this.#catalog.finishRemovals(leaving)));
     await this.#catalog.load();
     await this.#receptions.giveUpOld();
     this.#sweep = this.#scrubber.reconcile(this.#stopping.signal).catch((error: unknown) => {

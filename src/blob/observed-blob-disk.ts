@@ -41,8 +41,8 @@ export class ObservedBlobDisk implements BlobDisk {
     this.#observer = modules.observer;
   }
 
-  start(): Promise<void> {
-    return this.#disk.start();
+  start(finishRemovals: (leaving: readonly BlobFileName[]) => Promise<void>): Promise<void> {
+    return this.#disk.start(finishRemovals);
   }
 
   async createIncoming(): Promise<ObservedIncoming> {

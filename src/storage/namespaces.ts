@@ -20,6 +20,7 @@ export const NAMESPACES = {
   'blob-bytes': 'blob id → bytes of a small blob, encrypted if it is private',
   'blob-nodes': 'blob id / level / index → node of its tree',
   'blob-receptions': 'blob id → size of a blob that has arrived in part, and which of its leaves are on disk',
+  'blob-evictions': 'blob id → when it made room for others; of the last some thousand',
   'public-blobs': 'blob id → nothing; it is handed to anybody',
   snapshots: 'role / lease id / step → snapshot that is kept, and until when',
   'receipt-outbox': 'received / job id or provided / lease id → nothing; its receipts are yet to be anchored',

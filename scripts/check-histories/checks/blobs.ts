@@ -6,11 +6,8 @@ import { isEnded } from '../../../src/scheduler/job-machine-state.ts';
 import type { JobHistory } from '../read-job.ts';
 import type { RunContext } from '../run-context.ts';
 
-/** Below this share of its cap a blob store has made room for nothing. */
-const EVICTION_SHARE = 0.75;
-
 /** What a job that goes on needs, and what the receipts of one that ended name. */
-export async function checkJobBlobs(context: RunContext, history: JobHistory, capBytes: number): Promise<void> {
+export async function checkJobBlobs(context: RunContext, history: JobHistory): Promise<void> {
   const { job, replayed, node } = history;
   if (job === undefined || replayed === undefined) return;
   const own = context.shelves.get(node);
@@ -22,7 +19,7 @@ export async function checkJobBlobs(context: RunContext, history: JobHistory, ca
     }
     return;
   }
-  for (const receipt of await openReceipts(history)) checkNamed(context, history, receipt, capBytes);
+  for (const receipt of await openReceipts(history)) checkNamed(context, history, receipt);
 }
 
 function listInputs({ workload, inputs }: Job): ReadonlySet<BlobId> {
@@ -40,17 +37,14 @@ async function openReceipts({ replayed, objects }: JobHistory): Promise<readonly
   return receipts;
 }
 
-function checkNamed(context: RunContext, history: JobHistory, receipt: Receipt, capBytes: number): void {
-  const { node, id, end } = history;
+function checkNamed(context: RunContext, history: JobHistory, receipt: Receipt): void {
+  const { node, id } = history;
   const { instrumentedModule, outputs } = receipt.result;
-  const isAccepted = end?.view.result?.outputRoot === receipt.outputRoot;
+  const isAccepted = history.end?.view.result?.outputRoot === receipt.outputRoot;
   const files = [...outputs, ...(receipt.checkpointChain === undefined ? [] : [receipt.checkpointChain])];
-  const storedBytes = context.shelves.get(node)?.storedBytes ?? 0;
-  for (const { blob, sizeBytes } of files) {
+  for (const { blob } of files) {
     if (!isAccepted) expectBlob(context, history, blob, 'only the files of the accepted result are fetched');
-    else if (storedBytes + sizeBytes > capBytes * EVICTION_SHARE)
-      expectBlob(context, history, blob, 'made room for others');
-    else expectBlob(context, history, blob, null);
+    else expectBlob(context, history, blob, excuseLoss(context, history, blob));
   }
   if (instrumentedModule !== null) {
     expectBlob(context, history, instrumentedModule, 'instrumented modules are made anew where they are needed');
@@ -59,6 +53,16 @@ function checkNamed(context: RunContext, history: JobHistory, receipt: Receipt, 
   for (const blob of listInputs(history.job.value)) {
     expectBlob(context, { node, id }, blob, 'inputs are kept until their job ends');
   }
+}
+
+/** What its requester's store noted: that it made room for others, after its job had ended. */
+function excuseLoss(context: RunContext, { node, end }: JobHistory, blob: BlobId): string | null {
+  const shelf = context.shelves.get(node);
+  if (shelf?.isLeaving(blob) === true) return 'its removal was cut off';
+  const evictedAtMs = shelf?.evictedAtMs(blob);
+  if (evictedAtMs === undefined) return shelf?.hasAllNotes === false ? 'may have made room for others, long ago' : null;
+  const wasHeld = context.haveClocksJumped || evictedAtMs >= (end?.view.endedAtMs ?? 0);
+  return wasHeld ? 'made room for others' : null;
 }
 
 /** `excuse`: why it may rightly be nowhere; null if it may not. */
@@ -70,10 +74,10 @@ function expectBlob(
 ): void {
   const key = `jobs/${id}`;
   const isThere = [...shelves.values()].some((shelf) => shelf.has(blob));
-  const isDamaged = !isThere && [...shelves.values()].some((shelf) => shelf.names(blob));
+  const isDamaged = !isThere && [...shelves.values()].some((shelf) => shelf.names(blob) && !shelf.isLeaving(blob));
   if (!isThere && !isDamaged && excuse !== null) tally.state({ node: node.name, key, blob, reason: excuse });
   tally.check('receipts-backed', { node: node.name, key }, [
     [!isDamaged, `its receipt names ${blob}, of which only damaged bytes are left`],
-    [isThere || isDamaged || excuse !== null, `its receipt names ${blob}, which no node has and nothing made room for`],
+    [isThere || isDamaged || excuse !== null, `its receipt names ${blob}, which no node has and no store let go of`],
   ]);
 }

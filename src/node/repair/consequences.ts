@@ -21,6 +21,7 @@ export const CONSEQUENCES: Readonly<Record<NamespaceName, string>> = {
   'blob-bytes': 'the blob is fetched again when it is needed; outputs that only this node had are lost',
   'blob-nodes': 'the node is made or fetched again',
   'blob-receptions': 'the transfer begins anew',
+  'blob-evictions': 'why the blob is not here is not known any more',
   'public-blobs': 'the blob is handed to its requesters alone',
   snapshots: 'the snapshot is not kept any more',
   'receipt-outbox': 'the receipt is anchored only if it is noted again',

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { storedRoundSchema } from '../../beacon/round-store.ts';
 import { BLOB_ENTRY_CODEC } from '../../blob/entry-codec.ts';
+import { EVICTION_NOTE_CODEC } from '../../blob/eviction-notes.ts';
 import { RECEPTION_CODEC } from '../../blob/reception-codec.ts';
 import { parseSnapshotKey, REGISTRATION_CODEC } from '../../blob/snapshots/registration-codec.ts';
 import { batchRecordSchema } from '../../chain/anchoring/batch-record.ts';
@@ -174,6 +175,7 @@ export const ENTRY_READERS: Readonly<Record<NamespaceName, EntryReader>> = {
   'poison-jobs': of(CRASHES_CODEC, JobId),
   blobs: of(BLOB_ENTRY_CODEC, BlobId),
   'blob-bytes': readBlobBytes,
+  'blob-evictions': of(EVICTION_NOTE_CODEC, BlobId),
   'public-blobs': readPublic,
   'blob-nodes': readNode,
   'blob-receptions': of(RECEPTION_CODEC, BlobId),

@@ -1,9 +1,22 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  copyFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { INLINE_MAX_BYTES } from '../../../src/blob/constants.ts';
+import { EVICTION_NOTE_CODEC } from '../../../src/blob/eviction-notes.ts';
 import { FileBlobStore } from '../../../src/blob/file-blob-store.ts';
 import type { FileBlobStoreOptions } from '../../../src/blob/options.ts';
 import { computeBlobId } from '../../../src/domain/blob-tree.ts';
@@ -210,6 +223,23 @@ describe('damage', () => {
   });
 });
 
+it('a removal that a kill cut off is ended and noted by the next start, unless the blob was stored again', async () => {
+  const first = await openStore();
+  const { blob } = await first.put(fill(LARGE, 1));
+  const { blob: again } = await first.put(fill(LARGE, 2));
+  await first[Symbol.asyncDispose]();
+  const incoming = join(folder, 'blobs', 'incoming');
+  for (const file of await listFiles()) {
+    const leaving = join(incoming, `${basename(file)}.${'0'.repeat(24)}`);
+    await (file.endsWith(blob) ? rename(file, leaving) : copyFile(file, leaving));
+  }
+  const store = await openStore();
+  expect(await store.stat(blob)).toBeUndefined();
+  expectSame(await store.get(again, LARGE), fill(LARGE, 2));
+  expect([...database.rows('blob-evictions').keys()]).toEqual([blob]);
+  expect(await readdir(incoming)).toEqual([]);
+});
+
 describe('receive', () => {
   it.each([0, 100, LARGE, 2 * MIB])('takes %i bytes in pieces of any size', async (size) => {
     const store = await openStore();
@@ -291,6 +321,22 @@ describe('room', () => {
     const kept = await Promise.all(blobs.map(async (blob) => (await store.stat(blob)) !== undefined));
     expect(kept).toEqual([true, false, true, true]);
     expect(await listFiles()).toHaveLength(3);
+  });
+
+  it('is noted together with what had to go for it, until that is stored again', async () => {
+    const notes = database.repository('blob-evictions', EVICTION_NOTE_CODEC);
+    const store = await openStore({ maxBytes: 2 * LARGE });
+    const first = await store.put(fill(LARGE, 1));
+    clock.nowValueMs += 1_000;
+    for (const seed of [2, 3]) await store.put(fill(LARGE, seed));
+    expect(await store.stat(first.blob)).toBeUndefined();
+    expect(await notes.get(first.blob)).toEqual({ atMs: clock.nowValueMs });
+    await store[Symbol.asyncDispose]();
+    const again = await openStore({ maxBytes: 3 * LARGE });
+    await again.put(fill(LARGE, 1));
+    expect(await notes.get(first.blob)).toBeUndefined();
+    await again.remove(first.blob);
+    expect(await notes.get(first.blob)).toBeUndefined();
   });
 
   it('is never made by removing a pinned blob', async () => {

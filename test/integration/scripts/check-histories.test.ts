@@ -1,22 +1,16 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkHistories } from '../../../scripts/check-histories/check-histories.ts';
 import type { HistoryOptions, HistoryReport } from '../../../scripts/check-histories/interface.ts';
 import { INVARIANT_IDS, type InvariantId } from '../../../scripts/check-histories/invariants.ts';
 import { renderReport } from '../../../scripts/check-histories/render-report.ts';
-import { BatchRecords } from '../../../src/chain/anchoring/batch-record.ts';
-import { LeafIndex } from '../../../src/chain/anchoring/leaf-index.ts';
-import { LeafIntake } from '../../../src/chain/anchoring/leaf-intake.ts';
-import { createAnchoringMetrics } from '../../../src/chain/anchoring/metrics.ts';
-import { StoredTrees } from '../../../src/chain/anchoring/stored-tree.ts';
+import { EVICTION_NOTE_CODEC } from '../../../src/blob/eviction-notes.ts';
 import { CHECKPOINT } from '../../../src/domain/checkpoint.ts';
 import { type JobId, LeaseId, UnixMs } from '../../../src/domain/ids.ts';
-import { JobBatchId } from '../../../src/domain/job-batch.ts';
 import { LEASE } from '../../../src/domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../../src/domain/receipt.ts';
 import type { SignedWire } from '../../../src/domain/signed.ts';
-import { SystemClock } from '../../../src/lib/clock.ts';
 import { openSigned, signObject } from '../../../src/proofs/signed-object.ts';
 import { decodeCheckpoint } from '../../../src/scheduler/checkpoint-store.ts';
 import {
@@ -30,11 +24,8 @@ import {
   LEASE_RECORD_CODEC,
   type LeaseRecord,
 } from '../../../src/scheduler/provider/leases/lease-record.ts';
-import { BatchStore, createBatchRecord } from '../../../src/scheduler/requester/batches/batch-store.ts';
-import type { LevelDatabase } from '../../../src/storage/level-database.ts';
-import { receiptLeaf } from '../../support/anchoring-rig.ts';
 import { HistoryRun } from '../../support/history-run.ts';
-import { RecordingMetrics } from '../../support/network.ts';
+import { plantBatches, putJobBatch } from '../../support/plant-batches.ts';
 import { PlantedRun } from '../../support/planted.ts';
 
 const PROVIDERS = ['ada', 'berta'] as const;
@@ -163,48 +154,21 @@ async function findSealed(planted: PlantedRun): Promise<string> {
   return join(folder, name);
 }
 
+/** Takes an output of a result out of all stores. */
+async function loseOutput(planted: PlantedRun): Promise<{ readonly blob: string; readonly endedAtMs: number }> {
+  const { resumed } = facts.jobs;
+  const { value } = await openSigned(RECEIPT, await readWire(planted, await findObject(planted, resumed, 'receipt')));
+  const blob = value.result.outputs[0]?.blob ?? '';
+  for (const name of NAMES) await planted.delete(name, 'blobs', blob);
+  const { view } = decodeEndRecord(`${resumed}/end`, await planted.read('requester', 'jobs', `${resumed}/end`));
+  return { blob, endedAtMs: view.endedAtMs ?? 0 };
+}
+
+async function noteEviction(planted: PlantedRun, blob: string, atMs: number): Promise<void> {
+  await planted.put('requester', 'blob-evictions', blob, EVICTION_NOTE_CODEC.encode({ atMs }));
+}
+
 const isRunning = ({ job }: LeaseRecord): boolean => job === facts.jobs.running;
-
-async function addLeaves(database: LevelDatabase): Promise<void> {
-  const modules = { database };
-  const intake = new LeafIntake(
-    {
-      database,
-      records: new BatchRecords(modules),
-      trees: new StoredTrees(modules),
-      index: new LeafIndex(modules),
-      clock: new SystemClock(),
-      metrics: createAnchoringMetrics(new RecordingMetrics()),
-      countInFlight: () => 0,
-      onSealed: () => undefined,
-      onAdded: () => undefined,
-    },
-    { maxBatchLeaves: 100, maxWaitingLeaves: 1_000 },
-  );
-  await intake.start(undefined);
-  await intake.add([receiptLeaf(1), receiptLeaf(2), receiptLeaf(3)]);
-  await intake.seal();
-  await intake.add([receiptLeaf(4), receiptLeaf(5)]);
-  await intake.stop();
-}
-
-/** A batch with the given jobs at its places. */
-async function putJobBatch(planted: PlantedRun, jobs: readonly JobId[]): Promise<void> {
-  const batch = JobBatchId('night');
-  await planted.edit('requester', async (database) => {
-    const store = new BatchStore(database);
-    const createdAtMs = UnixMs(1);
-    await store.put(batch, createBatchRecord({ name: 'night', size: jobs.length, digest: 'none', createdAtMs }));
-    return jobs.flatMap((job, index) => store.placeOperations({ batch, index, job }));
-  });
-}
-
-async function plantBatches(planted: PlantedRun): Promise<void> {
-  await planted.edit('requester', async (database) => {
-    await addLeaves(database);
-    return [];
-  });
-}
 
 describe('a run of real daemons', () => {
   it('keeps every invariant, and all but anchoring are shown on something', async () => {
@@ -225,7 +189,9 @@ describe('a run of real daemons', () => {
 
   it('takes what a killed node was doing for what its next start tidies up', async () => {
     await using planted = await copy();
-    await rm(await findSealed(planted));
+    const sealed = await findSealed(planted);
+    const leaving = `${basename(sealed)}.${'0'.repeat(24)}`;
+    await rename(sealed, join(planted.homeOf('requester'), 'blobs', 'incoming', leaving));
     const { node, lease } = await findRecord(planted, isRunning);
     await planted.delete(node, 'attempt-origins', lease);
     expect(broken(await check(planted))).toEqual(expect.arrayContaining(['blobs-whole', 'leases-concluded']));
@@ -234,6 +200,15 @@ describe('a run of real daemons', () => {
     expect(broken(report)).not.toContain('blobs-whole');
     expect(broken(report)).not.toContain('leases-concluded');
     expect(report.nodes.every(({ wasKilled }) => wasKilled)).toBe(true);
+  });
+
+  it('states an output missing that made room for others after its job had ended', async () => {
+    await using planted = await copy();
+    const { blob, endedAtMs } = await loseOutput(planted);
+    await noteEviction(planted, blob, endedAtMs);
+    const report = await check(planted);
+    expect(broken(report), renderReport(report)).toEqual([]);
+    expect(report.missing).toContainEqual(expect.objectContaining({ blob, reason: 'made room for others' }));
   });
 
   it('refuses what is no data folder', async () => {
@@ -491,6 +466,14 @@ const PLANTS: readonly Plant[] = [
     plant: async (planted) => rm(await findSealed(planted)),
   },
   {
+    what: 'the file of a blob is gone from a node that was killed, and it was not on its way out',
+    finds: 'blobs-whole',
+    plant: async (planted) => {
+      await rm(await findSealed(planted));
+      await writeFile(join(planted.homeOf('requester'), 'db.pid'), '999999999\n');
+    },
+  },
+  {
     what: 'a blob that a job needs is gone',
     finds: 'blobs-kept',
     plant: async (planted) => {
@@ -500,11 +483,14 @@ const PLANTS: readonly Plant[] = [
   {
     what: 'the output of a result is nowhere',
     finds: 'receipts-backed',
+    plant: async (planted) => void (await loseOutput(planted)),
+  },
+  {
+    what: 'the output of a result made room for others before it was told',
+    finds: 'receipts-backed',
     plant: async (planted) => {
-      const key = await findObject(planted, facts.jobs.resumed, 'receipt');
-      const { value } = await openSigned(RECEIPT, await readWire(planted, key));
-      const blob = value.result.outputs[0]?.blob ?? '';
-      for (const name of NAMES) await planted.delete(name, 'blobs', blob);
+      const { blob, endedAtMs } = await loseOutput(planted);
+      await noteEviction(planted, blob, endedAtMs - 1);
     },
   },
   {

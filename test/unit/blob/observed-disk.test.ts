@@ -54,7 +54,7 @@ describe('ObservedBlobDisk', () => {
   it('tells of each change before and after it, and of no reading', async () => {
     const told: string[] = [];
     await using disk = new ObservedBlobDisk({ disk: new MemoryBlobDisk(), observer: createObserver(told) });
-    await disk.start();
+    await disk.start(async () => {});
     const incoming = await disk.createIncoming();
     await incoming.write(Uint8Array.of(1, 2));
     await incoming.sync();
