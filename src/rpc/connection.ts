@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts';
 import { describeError } from '../lib/errors.ts';
 import { TokenBucket } from '../lib/token-bucket.ts';
 import type { Logger } from '../telemetry/interface.ts';
+import { BatchAnswer } from './batch-answer.ts';
 import { CLOSE_GRACE_MS } from './constants.ts';
 import { mapError } from './error-codes.ts';
 import { RpcError } from './errors.ts';
@@ -16,10 +17,13 @@ import {
   type RequestId,
 } from './json-rpc.ts';
 import { type DecodedLine, LineDecoder } from './line-decoder.ts';
+import { LineQueue } from './line-queue.ts';
 import type { RpcMetrics } from './metrics.ts';
 import type { ConnectionLimits } from './options.ts';
 import { OutboundLines } from './outbound-lines.ts';
+import { ReadGate } from './read-gate.ts';
 import { SubscriptionSet } from './subscription-set.ts';
+import { WorkTurns } from './work-turns.ts';
 
 export interface ConnectionModules {
   readonly socket: Socket;
@@ -49,6 +53,8 @@ export class Connection {
   readonly #decoder: LineDecoder;
   readonly #bucket: TokenBucket;
   readonly #abort = new AbortController();
+  readonly #turns: WorkTurns;
+  readonly #lines: LineQueue;
   readonly #outbound: OutboundLines;
   readonly #subscriptions: SubscriptionSet;
   #inFlight = 0;
@@ -65,8 +71,11 @@ export class Connection {
       { perSecond: limits.ratePerSecond, burst: limits.rateBurst },
       modules.clock.monotonicMs(),
     );
+    this.#turns = new WorkTurns(modules);
+    const gate = new ReadGate<'lines' | 'reader'>({ socket });
+    this.#lines = new LineQueue({ turns: this.#turns, gate, begin: (line) => this.#answerLine(line) });
     this.#outbound = new OutboundLines(
-      { socket, clock: modules.clock, onStuck: () => this.#drop('slow-reader') },
+      { socket, clock: modules.clock, gate, onStuck: () => this.#drop('slow-reader') },
       limits,
     );
     this.#subscriptions = new SubscriptionSet(
@@ -74,8 +83,8 @@ export class Connection {
       { idPrefix: options.id, max: limits.maxSubscriptions, signal: this.#abort.signal },
     );
     this.closed = new Promise((resolve) => socket.once('close', () => resolve(this.#onClose())));
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    socket.once('end', () => this.end('client-ended'));
+    socket.on('data', (chunk: Buffer) => this.#lines.push(this.#decoder.push(chunk)));
+    socket.once('end', () => this.#lines.whenIdle(() => this.end('client-ended')));
     socket.on('error', (error) => modules.logger.debug({ reason: describeError(error) }, 'control connection failed'));
   }
 
@@ -110,34 +119,54 @@ export class Connection {
     this.#modules.socket.destroy();
   }
 
-  #receive(chunk: Buffer): void {
-    for (const line of this.#decoder.push(chunk)) {
-      if (this.#isEnding) return;
-      void this.#answerLine(line);
-    }
-  }
-
   /** Never rejects: whatever goes wrong becomes an answer. */
   async #answerLine(line: DecodedLine): Promise<void> {
+    if (this.#isEnding) return;
     this.#inFlight += 1;
     try {
       const value = this.#parseLine(line);
-      if (!Array.isArray(value)) {
+      if (Array.isArray(value)) await this.#answerBatch(this.#checkBatch(value));
+      else {
         const { response, afterSend } = await this.#answer(value);
         if (response !== undefined) void this.#outbound.send(response);
         for (const task of afterSend) task();
-        return;
       }
-      const answers = await Promise.all(this.#checkBatch(value).map((item) => this.#answer(item)));
-      const responses = answers.flatMap(({ response }) => (response === undefined ? [] : [response]));
-      if (responses.length > 0) void this.#outbound.send(responses);
-      for (const task of answers.flatMap(({ afterSend }) => afterSend)) task();
     } catch (error) {
       void this.#outbound.send(this.#createError(null, error, 'unknown'));
     } finally {
       this.#inFlight -= 1;
       if (this.#isEnding && this.#inFlight === 0) this.#finish();
     }
+  }
+
+  /** Calls that wait for something do so together; what needs no waiting is done one after the other. */
+  async #answerBatch(items: readonly unknown[]): Promise<void> {
+    const maxBytes = this.#options.limits.maxUnreadBytes;
+    const batch = new BatchAnswer({ maxBytes });
+    const tooLarge = (wasBegun: boolean) => new RpcError({ code: 'RPC_BATCH_ANSWER_TOO_LARGE', maxBytes, wasBegun });
+    const afterSend: (() => void)[] = [];
+    const note = ({ response, afterSend: tasks }: Answer, place: number): void => {
+      afterSend.push(...tasks);
+      if (response === undefined) return;
+      const fail = (thrown: unknown): JsonRpcResponse => this.#createError(response.id, thrown, 'unknown');
+      try {
+        batch.set(place, response, () => fail(tooLarge(true)));
+      } catch (error) {
+        batch.set(place, fail(error), () => fail(tooLarge(true)));
+      }
+    };
+    const answers: Promise<void>[] = [];
+    for (const [place, item] of items.entries()) {
+      if (this.#abort.signal.aborted) return;
+      const refusal = batch.isFull ? tooLarge(false) : undefined;
+      const answer = this.#answer(item, refusal).then((given) => note(given, place));
+      answers.push(answer);
+      await this.#turns.after(answer);
+    }
+    await Promise.all(answers);
+    const text = batch.render();
+    if (text !== undefined) void this.#outbound.sendText(() => text);
+    for (const task of afterSend) task();
   }
 
   #parseLine(line: DecodedLine): unknown {
@@ -163,7 +192,7 @@ export class Connection {
     return items;
   }
 
-  async #answer(value: unknown): Promise<Answer> {
+  async #answer(value: unknown, refusal?: RpcError): Promise<Answer> {
     let request: JsonRpcRequest;
     try {
       request = parseRequest(value);
@@ -175,6 +204,7 @@ export class Connection {
     const startedAtMs = this.#modules.clock.monotonicMs();
     const afterSend: (() => void)[] = [];
     try {
+      if (refusal !== undefined) throw refusal;
       const result = await this.#invoke(request, afterSend);
       this.#modules.metrics.requests.increment({ method: label, outcome: 'ok' });
       const response = id === undefined ? undefined : { jsonrpc: '2.0' as const, id, result: result ?? null };

@@ -19,8 +19,10 @@ export const MAX_SUBSCRIPTIONS = 256;
 /** Requests a second of one connection, after a burst: far above any person or script, well below what fills a core. */
 export const RATE_PER_SECOND = 25_000;
 export const RATE_BURST = 50_000;
-/** Bytes that may wait for a connection's reader beyond one whole answer, before the connection is dropped. */
+/** Bytes that may wait for a connection's reader beyond one whole answer, before it is dropped; and of the answer to a batch. */
 export const MAX_UNREAD_BYTES = 32 * 1024 * 1024;
+/** Time, ms, for which calls that came together are answered before others have a turn of the event loop. */
+export const WORK_SLICE_MS = 10;
 /** How long a subscription waits, ms, for its reader to take what was sent, before the connection is dropped. */
 export const SLOW_READER_TIMEOUT_MS = 30_000;
 /** How long answers under way may take, ms, to leave when the server stops. */

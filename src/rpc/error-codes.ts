@@ -55,6 +55,7 @@ const BY_CODE: Partial<Record<RpcErrorInfo['code'], number>> = {
   RPC_TOO_MANY_CONNECTIONS: SERVER_CODES.limited,
   RPC_TOO_MANY_IN_FLIGHT: SERVER_CODES.limited,
   RPC_TOO_MANY_SUBSCRIPTIONS: SERVER_CODES.limited,
+  RPC_BATCH_ANSWER_TOO_LARGE: SERVER_CODES.limited,
 };
 
 /** By the family: what stands before the first underscore of a code. */

@@ -15,6 +15,7 @@ export type RpcErrorInfo =
   | { readonly code: 'RPC_BAD_PARAMS'; readonly path: string; readonly reason: string }
   | { readonly code: 'RPC_LINE_TOO_LONG'; readonly maxBytes: number }
   | { readonly code: 'RPC_BATCH_TOO_LARGE'; readonly maxRequests: number }
+  | { readonly code: 'RPC_BATCH_ANSWER_TOO_LARGE'; readonly maxBytes: number; readonly wasBegun: boolean }
   | { readonly code: 'RPC_TOO_MANY_CONNECTIONS'; readonly max: number }
   | { readonly code: 'RPC_TOO_MANY_IN_FLIGHT'; readonly max: number }
   | { readonly code: 'RPC_TOO_MANY_SUBSCRIPTIONS'; readonly max: number }
@@ -99,6 +100,12 @@ export const RPC_ERRORS: ErrorTable<RpcErrorInfo> = {
     retryable: false,
     message: (info) => `a batch holds more than ${info.maxRequests} requests`,
     hint: () => 'Split the batch.',
+  },
+  RPC_BATCH_ANSWER_TOO_LARGE: {
+    retryable: true,
+    message: ({ maxBytes, wasBegun }) =>
+      `the answers to this batch have more than ${maxBytes} bytes; this call was ${wasBegun ? 'made, its answer is left out' : 'not made'}`,
+    hint: () => 'Send this call by itself, or in a smaller batch.',
   },
   RPC_TOO_MANY_CONNECTIONS: {
     retryable: true,

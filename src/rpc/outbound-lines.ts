@@ -1,10 +1,12 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import type { ConnectionLimits } from './options.ts';
+import type { ReadGate } from './read-gate.ts';
 
 export interface OutboundModules {
   readonly socket: Socket;
   readonly clock: Clock;
+  readonly gate: Pick<ReadGate<'reader'>, 'open' | 'close'>;
   /** The reader takes too little for too long: the connection must go. */
   onStuck(): void;
 }
@@ -25,6 +27,11 @@ export class OutboundLines {
 
   /** Resolves when the reader has taken enough for more; callers that answer a request need not wait. */
   send(message: unknown): Promise<void> | undefined {
+    return this.sendText(() => JSON.stringify(message));
+  }
+
+  /** The same with what is JSON already. */
+  sendText(render: () => string): Promise<void> | undefined {
     const { socket } = this.#modules;
     if (this.#isClosed || !socket.writable) return undefined;
     if (socket.writableLength > this.#limits.maxUnreadBytes) {
@@ -32,7 +39,7 @@ export class OutboundLines {
       this.#modules.onStuck();
       return undefined;
     }
-    if (socket.write(`${JSON.stringify(message)}\n`)) return undefined;
+    if (socket.write(`${render()}\n`)) return undefined;
     this.#drained ??= this.#waitForReader();
     return this.#drained.promise;
   }
@@ -44,7 +51,7 @@ export class OutboundLines {
   }
 
   #waitForReader(): PromiseWithResolvers<void> {
-    this.#modules.socket.pause();
+    this.#modules.gate.close('reader');
     this.#timer = this.#modules.clock.schedule(this.#limits.slowReaderTimeoutMs, () => this.#modules.onStuck());
     return Promise.withResolvers<void>();
   }
@@ -54,6 +61,6 @@ export class OutboundLines {
     this.#timer = undefined;
     this.#drained?.resolve();
     this.#drained = undefined;
-    if (!this.#isClosed) this.#modules.socket.resume();
+    if (!this.#isClosed) this.#modules.gate.open('reader');
   }
 }
