@@ -82,7 +82,8 @@ async function* answer(
 ): AsyncGenerator<BlobResponse> {
   if (request.op === 'read') yield (await snapshots?.readChunk(request)) ?? (await readChunk(blobs, request));
   else if (leaves === undefined) yield { kind: 'not-found' };
-  else if (request.op === 'leaves') yield* leaves.leaves(request, { ...context, isGranted });
+  else if (request.op === 'leaves')
+    yield* leaves.leaves(request, { peer: context.peer, signal: context.signal, isGranted });
   else yield request.op === 'stat' ? await leaves.stat(request) : await leaves.node(request);
 }
 
