@@ -148,7 +148,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
         ...identityRemarks,
         ...chain.remarks,
         ...collectChainRemarks({ config, network: definition }),
-        ...collectRemarks({ config, network: status, isolation, chain: chainStatus }),
+        ...collectRemarks({ config, network: status, isolation, chain: chainStatus, unlisted: requester.unlisted() }),
       ],
     };
   }

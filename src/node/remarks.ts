@@ -9,6 +9,8 @@ export interface RemarkFacts {
   readonly chain: ChainFacts | null;
   /** Levels that work on this host. */
   readonly isolation: readonly IsolationLevel[];
+  /** Own jobs that are not listed. */
+  readonly unlisted: { readonly halted: number; readonly corrupt: number };
 }
 
 type Chain = NonNullable<NodeStatus['chain']>;
@@ -18,8 +20,18 @@ export interface ChainFacts extends Pick<Chain, 'isReachable' | 'cluster' | 'end
 }
 
 /** Plain sentences about what is weaker than it could be, for `node status`. */
-export function collectRemarks({ config, network, isolation, chain }: RemarkFacts): readonly string[] {
+export function collectRemarks({ config, network, isolation, chain, unlisted }: RemarkFacts): readonly string[] {
   const remarks: string[] = [];
+  if (unlisted.halted > 0) {
+    remarks.push(
+      `Jobs that wait because what became of them cannot be written: ${unlisted.halted}. Is the disk full? They go on by themselves once it works.`,
+    );
+  }
+  if (unlisted.corrupt > 0) {
+    remarks.push(
+      `Jobs that cannot be read, and are not listed: ${unlisted.corrupt}; run \`fogproof node repair --check\`.`,
+    );
+  }
   const { received, provided } = config.chain.anchor;
   if (chain !== null && (received || provided)) remarks.push(...collectAnchorRemarks(chain));
   if (network.isDegraded) {

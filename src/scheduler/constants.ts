@@ -88,6 +88,8 @@ export const SENT_BLOBS_REMEMBERED = 16_384;
 
 /** How often a batch looks for members whose lease or deadline has passed, ms. */
 export const BATCH_PATROL_MS = 250;
+/** Jobs whose progress could not be written are taken up again after this long, ms. */
+export const HALTED_RETRY_MS = 30_000;
 /** A window of a batch that finds no provider holds up the next ones for this long, ms. */
 export const BATCH_PATIENCE_MS = 2_000;
 /** Groups of receipts of one batch that are written at a time. */

@@ -111,7 +111,8 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
   SCHEDULER_JOB_HALTED: {
     retryable: true,
     message: (info) => `job ${info.job} halted because this node could not store what became of it`,
-    hint: () => 'See the log for the cause (a full disk, say), then restart the node: the job is taken up again.',
+    hint: () =>
+      'See the log for the cause (a full disk, say). Once the node can write again it takes the job up by itself.',
   },
   SCHEDULER_JOB_ENDED: {
     retryable: false,

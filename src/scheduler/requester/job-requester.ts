@@ -34,9 +34,9 @@ import { JobEventHub } from './event-hub.ts';
 import { explainJob } from './explain-job.ts';
 import { explainUnpausable } from './explain-unpausable.ts';
 import { followEvents } from './follow-events.ts';
-import { gatherEvidence } from './gather-evidence.ts';
+import { HaltedJobs } from './halted-jobs.ts';
 import { InlineBlobs } from './inline-blobs.ts';
-import { JobArchive } from './job-archive.ts';
+import { JobArchive, noResult } from './job-archive.ts';
 import { JobCatalog } from './job-catalog.ts';
 import { JobIntake } from './job-intake.ts';
 import { countsOrdinals, JobLog, NO_LOGS } from './job-log.ts';
@@ -68,6 +68,7 @@ export class JobRequester implements RequesterService {
   readonly #carrier: BatchRunner;
   readonly #intake: JobIntake;
   readonly batches: JobBatches;
+  readonly #halted: HaltedJobs;
   #isRunning = false;
 
   constructor(modules: JobRequesterModules, options: JobRequesterOptions) {
@@ -90,6 +91,7 @@ export class JobRequester implements RequesterService {
     this.#carrier = this.#createCarrier();
     this.#intake = this.#createIntake();
     this.batches = this.#createBatches();
+    this.#halted = new HaltedJobs({ ...modules, logger: this.#logger, takeUp: (job) => this.#takeUpAgain(job) });
   }
 
   /** What carries jobs, alone or many together, is made of these. */
@@ -178,6 +180,7 @@ export class JobRequester implements RequesterService {
     this.#isRunning = false;
     this.#shared.announcer?.stop();
     this.#carrier.stop();
+    this.#halted.stop();
     for (const run of this.#runs.values()) run.stop();
     this.#runs.clear();
     this.#notices.stop();
@@ -188,7 +191,12 @@ export class JobRequester implements RequesterService {
 
   /** Jobs that have not ended, and all. */
   counts(): { readonly active: number; readonly total: number } {
-    return { active: this.#runs.size + this.#carrier.size, total: this.#catalog.size };
+    return { active: this.#runs.size + this.#carrier.size + this.#halted.size, total: this.#catalog.size };
+  }
+
+  /** Jobs that are not listed: they wait for a store that works, or cannot be read. */
+  unlisted(): { readonly halted: number; readonly corrupt: number } {
+    return { halted: this.#halted.size, corrupt: this.#catalog.corrupt.size };
   }
 
   submit(draft: JobDraft): Promise<JobView> {
@@ -232,9 +240,8 @@ export class JobRequester implements RequesterService {
     const run = this.#find(job);
     const records = this.#modules.network.peers.providers().map((record) => record.value);
     const now = { records, nowMs: this.#modules.clock.nowMs() };
-    if (run !== undefined) return explainJob({ view: run.view, job: run.job.value, ...run.search, ...now });
-    const { view, ...search } = await this.#archive.loadEnd(job);
-    return explainJob({ view, job: (await this.#loadJob(job)).value, ...search, ...now });
+    if (run === undefined) return this.#archive.explain(job, now);
+    return explainJob({ view: run.view, job: run.job.value, ...run.search, ...now });
   }
 
   async list(filter: { readonly state?: JobState; readonly limit: number }): Promise<readonly JobView[]> {
@@ -243,7 +250,7 @@ export class JobRequester implements RequesterService {
       if (views.length >= filter.limit) break;
       const state = this.#catalog.ended(job) ?? this.#find(job)?.view.state;
       if (filter.state !== undefined && state !== filter.state) continue;
-      if (!this.#catalog.corrupt.has(job)) views.push(await this.show(job));
+      if (!this.#catalog.corrupt.has(job) && !this.#halted.has(job)) views.push(await this.show(job));
     }
     return views;
   }
@@ -279,8 +286,7 @@ export class JobRequester implements RequesterService {
   }
 
   async checkpoints(job: JobId): Promise<readonly CheckpointView[]> {
-    const { attempts } = await this.show(job);
-    return listCheckpoints(this.#stores.checkpoints, job, attempts);
+    return listCheckpoints(this.#stores.checkpoints, job, (await this.show(job)).attempts);
   }
 
   events(job: JobId, options: { readonly follow: boolean; readonly signal: AbortSignal }): AsyncGenerator<JobEvent> {
@@ -296,15 +302,8 @@ export class JobRequester implements RequesterService {
 
   async evidence(job: JobId): Promise<JobEvidence> {
     const run = this.#find(job);
-    if (run !== undefined) throw this.#noResult(run.view);
-    const ended = await this.#archive.loadEnd(job);
-    const evidence = await gatherEvidence(this.#stores, await this.#loadJob(job), ended);
-    if (evidence === undefined) throw this.#noResult(ended.view);
-    return evidence;
-  }
-
-  #noResult({ job, state }: JobView): SchedulerError {
-    return new SchedulerError({ code: 'SCHEDULER_NO_RESULT', job, state });
+    if (run !== undefined) throw noResult(run.view);
+    return await this.#archive.loadEvidence(job, this.#stores);
   }
 
   #begin({ job, snapshotKey }: NewJob): JobRun {
@@ -334,18 +333,15 @@ export class JobRequester implements RequesterService {
     return run;
   }
 
-  /** @param waiting those that were signed together and have no attempt yet: they go together again */
-  async #resume(job: JobId, record: JobRecord, waiting: Map<string, NewJob[]>): Promise<void> {
+  /** @param waiting those that were signed together and have no attempt yet: they go together again, unless it is null */
+  async #resume(job: JobId, record: JobRecord, waiting: Map<string, NewJob[]> | null): Promise<void> {
     try {
       const recovered = await recoverJob(this.#stores, { job, record }, this.#modules.identity.peer);
       this.#catalog.add(job, record.createdAtMs);
-      if (isEnded(recovered.state)) {
-        this.#end((await restoreEnd(this.#store, recovered)).view);
-        return;
-      }
+      if (isEnded(recovered.state)) return this.#end((await restoreEnd(this.#store, recovered)).view);
       this.#shared.pins.holdInputs(recovered.job);
       const { wire } = recovered.job;
-      if (wire.kind === 'batch' && recovered.sequence === 0) {
+      if (waiting !== null && wire.kind === 'batch' && recovered.sequence === 0) {
         const key = encodeHex(sha256(wire.root));
         waiting.set(key, [...(waiting.get(key) ?? []), recovered]);
         return;
@@ -377,8 +373,15 @@ export class JobRequester implements RequesterService {
     this.#waiters.resolve(view);
   }
 
+  async #takeUpAgain(job: JobId): Promise<void> {
+    const record = await this.#store.loadRecord(job);
+    if (record === undefined) return this.#forget(job);
+    await this.#resume(job, record, null);
+  }
+
   #halt(job: JobId, error: unknown): void {
     this.#runs.delete(job);
+    this.#halted.add(job);
     this.#metrics.jobsActive.set(this.counts().active);
     this.#waiters.reject(job, error);
   }

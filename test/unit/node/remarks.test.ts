@@ -9,12 +9,14 @@ const MAINNET = BlockHash('5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d');
 const HOST = { cpus: 2, memoryBytes: 2 ** 33, diskBytes: 2 ** 40 };
 const config = nodeConfigSchema.parse({ ...computeDefaults('/home', HOST), home: '/home', socket: '/s' });
 
-const collect = (chain: ChainFacts | null, anchor = config.chain.anchor): readonly string[] =>
+const NONE = { halted: 0, corrupt: 0 };
+const collect = (chain: ChainFacts | null, anchor = config.chain.anchor, unlisted = NONE): readonly string[] =>
   collectRemarks({
     config: { ...config, chain: { anchor } },
     network: { isDegraded: false, bootstrap: [] },
     isolation: ['bubblewrap'],
     chain,
+    unlisted,
   });
 
 const endpoint = (state: 'ok' | 'failing' | 'refused') =>
@@ -49,4 +51,13 @@ describe('remarks about the chain', () => {
     expect(collect(facts(0n), { ...config.chain.anchor, received: false, provided: false })).toEqual([]);
     expect(collect(facts(0n), { ...config.chain.anchor, received: false, provided: true })).toHaveLength(1);
   });
+});
+
+it('own jobs that are not listed are counted', () => {
+  expect(collect(null)).toEqual([]);
+  const remarks = collect(null, config.chain.anchor, { halted: 2, corrupt: 3 });
+  expect(remarks).toEqual([
+    expect.stringMatching(/cannot be written: 2\./),
+    expect.stringMatching(/cannot be read.*: 3;/),
+  ]);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { UnixMs } from '../../../src/domain/ids.ts';
+import { HALTED_RETRY_MS } from '../../../src/scheduler/constants.ts';
 import type { JobEvent } from '../../../src/scheduler/interface.ts';
 import type { WriteOperation } from '../../../src/storage/interface.ts';
 import { settleTasks, until } from '../../support/manual-clock.ts';
@@ -409,6 +410,29 @@ describe('restart', () => {
     for (const key of [...objects.keys()]) if (key.endsWith('/receipt')) objects.delete(key);
     const after = await before.restart();
     await expect(after.requester.show(job)).rejects.toMatchObject({ code: 'SCHEDULER_STORE_CORRUPT' });
+  });
+
+  it('takes a halted job up again once the store works, and lists the others meanwhile', async () => {
+    const rig = await RequesterRig.start();
+    const provider = await rig.addProvider({ holds: true });
+    const job = await rig.submit();
+    await rig.leased(provider);
+    await settleTasks();
+    rig.database.onWrite = () => {
+      throw new Error('disk full');
+    };
+    const waiting = expect(rig.requester.wait(job, { signal: soon() })).rejects.toThrow('disk full');
+    await provider.finish(provider.only);
+    await waiting;
+    expect(await rig.requester.list({ limit: 10 })).toEqual([]);
+    expect(rig.requester.counts()).toEqual({ active: 1, total: 1 });
+    await rig.clock.advance(HALTED_RETRY_MS);
+    await until(() => rig.requester.unlisted().halted === 1);
+    rig.database.onWrite = undefined;
+    await rig.clock.advance(HALTED_RETRY_MS);
+    await until(() => rig.requester.unlisted().halted === 0);
+    expect(await rig.end(job)).toMatchObject({ state: 'completed' });
+    expect(await rig.requester.list({ limit: 10 })).toHaveLength(1);
   });
 
   it('halts a job whose history cannot be written, and takes it up at the next start', async () => {
