@@ -2,6 +2,7 @@ import type { BlobCheck, BlobInventory, BlobStore, BlobSummary } from '../blob/i
 import { MAX_FOLDER_NODE_BYTES } from '../domain/blob-folder.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type { AbortOptions } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { BlobControl, FolderContent, FolderRequest, PublicBlobRequest } from '../rpc/interface.ts';
 import { TransferError } from '../scheduler/transfer/errors.ts';
 import type { BlobFetching, FetchedBlob } from '../scheduler/transfer/interface.ts';
@@ -15,6 +16,7 @@ const MAX_PROVIDERS = 16;
 
 export interface NodeBlobControlModules extends PublicFetchModules {
   readonly blobs: Pick<BlobStore, 'stat' | 'get'> & BlobInventory;
+  readonly clock: Pick<Clock, 'schedule'>;
   readonly sharedBlobs: Pick<SharedBlobs, 'isPublic' | 'share' | 'unshare'>;
 }
 
@@ -32,6 +34,7 @@ export class NodeBlobControl implements BlobControl {
     };
     this.#folders = new FolderReader({
       blobs: modules.blobs,
+      clock: modules.clock,
       findPeers: async (folder, options) => {
         const found: PeerKey[] = [];
         const search = modules.content.findProviders(folder, { ...options, limit: MAX_PROVIDERS });

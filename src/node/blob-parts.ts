@@ -57,7 +57,7 @@ export function createBlobParts(
   { blobs, store }: Stores,
   stack: AsyncDisposableStack,
 ): BlobParts {
-  const { network, database } = modules;
+  const { network, database, clock } = modules;
   const { content } = network;
   const grants = new BlobGrants();
   const fetcher = stack.use(new SnapshotFetcher({ ...modules, transport: network, store }));
@@ -66,7 +66,7 @@ export function createBlobParts(
   const leaves = new LeafServer({ ...modules, blobs });
   const publicBlobs = publicUnlessPrivate(sharedBlobs, blobs);
   stack.use(serveBlobs(network, { blobs, leaves, snapshots: store, publicBlobs }, grants));
-  const blobControl = new NodeBlobControl({ blobs, sharedBlobs, transfers, transport: network, content });
+  const blobControl = new NodeBlobControl({ blobs, sharedBlobs, transfers, transport: network, content, clock });
   return { grants, transfers, fetcher, sharedBlobs, blobControl };
 }
 

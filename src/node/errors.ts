@@ -24,7 +24,8 @@ export type NodeErrorInfo =
   | { readonly code: 'NODE_BACKUP_DAMAGED'; readonly path: string; readonly where: string; readonly reason: string }
   | { readonly code: 'NODE_RESTORE_NOT_EMPTY'; readonly home: string }
   | { readonly code: 'NODE_NOT_A_FOLDER'; readonly blob: string }
-  | { readonly code: 'NODE_BAD_FOLDER'; readonly folder: string; readonly path: string; readonly reason: string };
+  | { readonly code: 'NODE_BAD_FOLDER'; readonly folder: string; readonly path: string; readonly reason: string }
+  | { readonly code: 'NODE_FOLDER_TIMEOUT'; readonly folder: string; readonly timeoutMs: number };
 
 const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
   NODE_DUPLICATE_IDENTITY: {
@@ -103,6 +104,12 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
     message: (info) =>
       `the folder ${info.folder} cannot be used${info.path === '' ? '' : ` at '${info.path}'`}: ${info.reason}`,
     hint: () => 'Whoever made it has to make it anew; files of it can still be had one by one, by their own ids.',
+  },
+  NODE_FOLDER_TIMEOUT: {
+    retryable: true,
+    message: (info) =>
+      `what is in the folder ${info.folder} did not become known within ${info.timeoutMs / 60_000} minutes`,
+    hint: () => 'Lists that came are kept: ask again to go on, and name peers that have all of the folder (--from).',
   },
 };
 

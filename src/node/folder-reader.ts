@@ -11,7 +11,8 @@ import {
 import { isTreeId } from '../domain/blob-tree.ts';
 import { DomainError } from '../domain/errors.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
-import type { AbortOptions } from '../lib/abort.ts';
+import { type AbortOptions, raceSignal } from '../lib/abort.ts';
+import type { Clock } from '../lib/clock.ts';
 import type { FolderContent, FolderRequest } from '../rpc/interface.ts';
 import { TransferError } from '../scheduler/transfer/errors.ts';
 import { NodeError } from './errors.ts';
@@ -21,9 +22,14 @@ const MAX_ENTRIES = 100_000;
 const MAX_PATH_CHARS = 16 * 1024 * 1024;
 /** Entries that are looked at together: each may be a question to others. */
 const ENTRIES_AT_ONCE = 16;
+/** Time for all of it: an unknown link is a question to others, and somebody else says how many of them there are. */
+const FOLDER_TIMEOUT_MS = 15 * 60_000;
+/** Links of which the DHT is asked who has them, in one folder. */
+const MAX_SEARCHES = 256;
 
 export interface FolderReaderModules {
   readonly blobs: Pick<BlobStore, 'stat' | 'get'>;
+  readonly clock: Pick<Clock, 'schedule'>;
   /** Peers that the DHT names for the folder's node, which are those for the file of the same hash. */
   readonly findPeers: (folder: BlobId, options: AbortOptions) => Promise<readonly PeerKey[]>;
   /** Brings the node of a folder here, from these peers. @throws TransferError TRANSFER_NO_SOURCE */
@@ -60,12 +66,19 @@ export class FolderReader {
   }
 
   /**
-   * @throws NodeError NODE_NOT_A_FOLDER, NODE_BAD_FOLDER
+   * @throws NodeError NODE_NOT_A_FOLDER, NODE_BAD_FOLDER, NODE_FOLDER_TIMEOUT
    * @throws BlobError BLOB_NOT_FOUND if only what is here is asked for, and a node is not
    * @throws TransferError TRANSFER_NO_SOURCE
    */
   async read(request: FolderRequest, options: AbortOptions): Promise<FolderContent> {
-    return await new FolderWalk(this.#modules, request, options).run();
+    options.signal?.throwIfAborted();
+    const { folder } = request;
+    const late = new AbortController();
+    using _timer = this.#modules.clock.schedule(FOLDER_TIMEOUT_MS, () => {
+      late.abort(new NodeError({ code: 'NODE_FOLDER_TIMEOUT', folder, timeoutMs: FOLDER_TIMEOUT_MS }));
+    });
+    const signal = options.signal === undefined ? late.signal : AbortSignal.any([options.signal, late.signal]);
+    return await raceSignal(new FolderWalk(this.#modules, request, { signal }).run(), signal);
   }
 }
 
@@ -78,6 +91,7 @@ class FolderWalk {
   readonly #folders: FolderContent['folders'][number][] = [];
   readonly #files: FolderContent['files'][number][] = [];
   #entries = 0;
+  #searches = 0;
   #pathChars = 0;
   #sources: Promise<readonly PeerKey[]> | undefined;
 
@@ -199,11 +213,17 @@ class FolderWalk {
       const file = { blob: folder, sizeBytes: fileBytes };
       if (await this.#modules.proveFile(file, sources, options)) return false;
     }
-    const others = folder === this.#request.folder ? [] : await this.#modules.findPeers(folder, options);
+    const others = folder === this.#request.folder ? [] : await this.#search(folder);
     const isNew = (peer: PeerKey): boolean => !sources.includes(peer);
     const refusedToo = others.some(isNew) ? await this.#fetchFrom(folder, others.filter(isNew)) : refused;
     if (refusedToo !== undefined && fileBytes === undefined) throw refusedToo;
     return refusedToo === undefined;
+  }
+
+  async #search(folder: BlobId): Promise<readonly PeerKey[]> {
+    if (this.#searches >= MAX_SEARCHES) return [];
+    this.#searches += 1;
+    return await this.#modules.findPeers(folder, this.#options);
   }
 
   /** What it was refused with. */

@@ -5,6 +5,7 @@ import { buildFolderTree, folderNodeBlob } from '../../../src/domain/blob-folder
 import { BLOB_LEAF_BYTES } from '../../../src/domain/blob-shape.ts';
 import { computeBlobId } from '../../../src/domain/blob-tree.ts';
 import type { BlobId } from '../../../src/domain/ids.ts';
+import { SystemClock } from '../../../src/lib/clock.ts';
 import { NodeBlobControl } from '../../../src/node/blob-control.ts';
 import { createMethodTable } from '../../../src/rpc/method-table.ts';
 import type { JobDraft } from '../../../src/scheduler/interface.ts';
@@ -66,6 +67,7 @@ async function createDaemon() {
       unshare: async (blob) => shared.delete(blob),
     },
     transport: { request: () => Promise.reject(new TypeError('nobody is there')) },
+    clock: new SystemClock(),
     transfers: {
       fetchBlob: async ({ blob }) => {
         throw new TransferError({ code: 'TRANSFER_NO_SOURCE', blob, reason: 'nobody is there' });

@@ -69,6 +69,7 @@ async function setUp(held: readonly Uint8Array[] = []): Promise<Setup> {
     sharedBlobs: { isPublic: () => false, share: async () => {}, unshare: async () => false },
     transfers: rig.transfers,
     transport: rig.transport,
+    clock: rig.clock,
     content: {
       async *findProviders() {
         yield* [...known, ...(searched.shift() ?? [])];

@@ -297,7 +297,11 @@ describe('a transfer', () => {
     const second = rig.transfers.fetchBlob(request);
     for (let step = 0; step < steps; step++) await Promise.resolve();
     const refused = expect(first).rejects.toThrow('no longer wanted');
-    await Promise.all([refused, rig.transfers.stop(), expect(second).rejects.toMatchObject({ code: 'TRANSFER_STOPPED' })]);
+    await Promise.all([
+      refused,
+      rig.transfers.stop(),
+      expect(second).rejects.toMatchObject({ code: 'TRANSFER_STOPPED' }),
+    ]);
   });
 
   it.each([
