@@ -330,7 +330,7 @@ export interface NoWorkExplanation {
 
 export interface ProviderService {
   status(): ProviderStatus;
-  explainNoWork(): NoWorkExplanation;
+  explainNoWork(): Promise<NoWorkExplanation>;
   /** Takes no new work; resolves when what runs has ended. */
   drain(options: { readonly signal: AbortSignal }): Promise<void>;
 }

@@ -103,7 +103,7 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
     },
     provider: {
       status: () => exampleResult('node.status').provider,
-      explainNoWork: () => exampleResult('node.whyNoWork'),
+      explainNoWork: async () => exampleResult('node.whyNoWork'),
       drain: async () => {},
     },
     network: {

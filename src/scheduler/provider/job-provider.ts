@@ -124,8 +124,9 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     };
   }
 
-  explainNoWork(): NoWorkExplanation {
+  async explainNoWork(): Promise<NoWorkExplanation> {
     const { dispatcher, gauge, planner, refusals, offerDesk, intake } = this.#parts;
+    await gauge.refresh();
     const list = refusals.list();
     const tooLow = list.find((refusal) => refusal.code === 'PRICE_TOO_LOW');
     const activity = {

@@ -183,7 +183,7 @@ describe('a provider that hears of work', () => {
     await scene.announce(await scene.requester('wants'));
     expect(scene.given).toHaveLength(0);
     expect(scene.count('refused')).toBe(1);
-    expect(scene.rig.provider.explainNoWork()).toMatchObject({ refusals: [], lastRequestAtMs: null });
+    expect(await scene.rig.provider.explainNoWork()).toMatchObject({ refusals: [], lastRequestAtMs: null });
   });
 
   it('gives no second offer for the same work while the first is open, nor beside one that was asked for', async () => {

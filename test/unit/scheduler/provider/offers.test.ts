@@ -248,11 +248,10 @@ describe('draining with a commitment that waits for its reveal', () => {
 });
 
 describe('why there is no work', () => {
-  const unmetOf = (rig: ProviderRig) =>
-    rig.provider
-      .explainNoWork()
-      .conditions.filter(({ isMet }) => !isMet)
-      .map(({ name }) => name);
+  const unmetOf = async ({ provider }: ProviderRig) => {
+    const { conditions } = await provider.explainNoWork();
+    return conditions.filter(({ isMet }) => !isMet).map(({ name }) => name);
+  };
 
   it('names each unmet condition with what to do', async () => {
     const rig = await ProviderRig.start({
@@ -260,19 +259,22 @@ describe('why there is no work', () => {
       provider: { isEnabled: false, allowRequesters: [], slots: 0 },
     });
     rig.connections = 0;
-    expect(unmetOf(rig)).toEqual(['providing', 'executor', 'isolation', 'peers', 'requesters', 'slots']);
-    for (const { isMet, remedy } of rig.provider.explainNoWork().conditions) expect(remedy === null).toBe(isMet);
-    expect(rig.provider.explainNoWork().summary).toBe('No work can come: providing is switched off on this node.');
+    expect(await unmetOf(rig)).toEqual(['providing', 'executor', 'isolation', 'peers', 'requesters', 'slots']);
+    for (const { isMet, remedy } of (await rig.provider.explainNoWork()).conditions)
+      expect(remedy === null).toBe(isMet);
+    expect((await rig.provider.explainNoWork()).summary).toBe(
+      'No work can come: providing is switched off on this node.',
+    );
   });
 
   it('says that nobody asked, then what was refused and why', async () => {
     const rig = await ProviderRig.start({ provider: { pricesPerHour: PRICE } });
-    expect(rig.provider.explainNoWork()).toMatchObject({ lastRequestAtMs: null, offersMade: 0, refusals: [] });
-    expect(rig.provider.explainNoWork().summary).toContain('no requester has asked');
+    expect(await rig.provider.explainNoWork()).toMatchObject({ lastRequestAtMs: null, offersMade: 0, refusals: [] });
+    expect((await rig.provider.explainNoWork()).summary).toContain('no requester has asked');
     const requester = await rig.requester();
     await requester.ask(await requester.signJobs(requester.describeJob({ priceCeiling: '1' })));
-    expect(unmetOf(rig)).toEqual(['price']);
-    expect(rig.provider.explainNoWork()).toMatchObject({
+    expect(await unmetOf(rig)).toEqual(['price']);
+    expect(await rig.provider.explainNoWork()).toMatchObject({
       lastRequestAtMs: rig.clock.nowMs(),
       refusals: [
         { code: 'PRICE_TOO_LOW', count: 1, lastDetail: 'ceiling 1, standing price of this attempt 60 (base units)' },

@@ -52,6 +52,21 @@ describe('a restart', () => {
     expect(next.executor.held).toEqual([]);
   });
 
+  it('tells of the last progress those who have not heard it, and nobody twice', async () => {
+    const { rig, requester, lease } = await leaseHeld();
+    for (let beat = 1; beat <= 8; beat += 1) {
+      rig.executor.held[0]?.sink.progress({ fuel: beat, step: beat, cpuTimeMs: beat });
+      await rig.clock.advance(250);
+    }
+    rig.executor.held[0]?.finish();
+    const told = await attach(requester, lease);
+    const heard = told.events.findLast(({ event }) => event.kind === 'progress')?.sequence ?? 0;
+    expect(heard).toBeGreaterThan(0);
+    await restart(rig);
+    expect((await attach(requester, lease, heard - 1)).kinds).toEqual(['progress', 'receipt']);
+    expect((await attach(requester, lease, heard)).kinds).toEqual(['receipt']);
+  });
+
   it('never runs a lease again that it had', async () => {
     const { rig, requester, work } = await leaseHeld();
     const next = await restart(rig);

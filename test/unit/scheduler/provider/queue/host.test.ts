@@ -36,8 +36,8 @@ async function lease(requester: TestRequester, job: Job) {
   return await log.until(({ responses }) => responses.length > 0);
 }
 
-function conditionOf(rig: ProviderRig, name: string) {
-  return rig.provider.explainNoWork().conditions.find((condition) => condition.name === name);
+async function conditionOf(rig: ProviderRig, name: string) {
+  return (await rig.provider.explainNoWork()).conditions.find((condition) => condition.name === name);
 }
 
 describe('a host that is measured', () => {
@@ -70,7 +70,13 @@ describe('a host that is measured', () => {
     if (answer.kind !== 'refused') throw new TypeError();
     expect(answer.refusal.detail).toContain(`${GIB + ATTEMPT_OVERHEAD_BYTES} bytes of memory`);
     expect(answer.refusal.retryAfterMs).toBeGreaterThan(0);
-    expect(conditionOf(rig, 'memory')).toMatchObject({ isMet: false });
+    expect(await conditionOf(rig, 'memory')).toMatchObject({ isMet: false });
+  });
+
+  it('says so where nobody has asked for anything', async () => {
+    const { host, rig } = await start();
+    host.value = { ...host.value, diskFreeBytes: 0 };
+    expect(await conditionOf(rig, 'disk')).toMatchObject({ isMet: false });
   });
 
   it('does the same with the disk for outputs', async () => {
@@ -81,7 +87,7 @@ describe('a host that is measured', () => {
     host.value = { ...host.value, diskFreeBytes: reserveDiskBytes };
     const answer = await ask(requester, sized(requester, 65_536, GIB));
     expect(answer).toMatchObject({ kind: 'refused', refusal: { code: 'AT_CAPACITY' } });
-    expect(conditionOf(rig, 'disk')).toMatchObject({ isMet: false });
+    expect(await conditionOf(rig, 'disk')).toMatchObject({ isMet: false });
   });
 
   it.each([
@@ -93,7 +99,7 @@ describe('a host that is measured', () => {
     host.value = { ...calm, ...change };
     const answer = await ask(requester, requester.describeJob());
     expect(answer).toMatchObject({ kind: 'refused', refusal: { code: 'AT_CAPACITY', retryAfterMs: 2_000 } });
-    expect(conditionOf(rig, 'load')).toMatchObject({ isMet: false });
+    expect(await conditionOf(rig, 'load')).toMatchObject({ isMet: false });
     host.value = calm;
     await rig.clock.advance(HOST_MEASURE_MS);
     expect((await ask(requester, requester.describeJob())).kind).toBe('offer');
