@@ -84,7 +84,7 @@ export class Connection {
     );
     this.closed = new Promise((resolve) => socket.once('close', () => resolve(this.#onClose())));
     socket.on('data', (chunk: Buffer) => this.#lines.push(this.#decoder.push(chunk)));
-    socket.once('end', () => this.#lines.whenIdle(() => this.end('client-ended')));
+    socket.once('end', () => void this.#lines.whenIdle().then(() => this.end('client-ended')));
     socket.on('error', (error) => modules.logger.debug({ reason: describeError(error) }, 'control connection failed'));
   }
 

@@ -25,10 +25,9 @@ export class LineQueue {
     if (this.#idle === null) void this.#run();
   }
 
-  /** Calls back when all that came so far was begun, at once if it was. */
-  whenIdle(callback: () => void): void {
-    if (this.#idle === null) callback();
-    else void this.#idle.promise.then(callback);
+  /** Resolves when all that came so far was begun. */
+  async whenIdle(): Promise<void> {
+    await this.#idle?.promise;
   }
 
   async #run(): Promise<void> {
