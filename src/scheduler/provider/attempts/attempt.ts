@@ -83,6 +83,8 @@ export class Attempt implements FeedSource {
   progress: { fuel: number; step: number; cpuTimeMs: number };
   /** The last that was signed, also by processes before this one. */
   lastProgress: SignedWire | null;
+  /** Number of the event that told it; null where none has, or a process before this one did. */
+  progressEvent: number | null = null;
   startedAtMs: number;
   /** Since when its program runs in this process, monotonic ms; null before. */
   runningSinceMs: number | null = null;
@@ -223,6 +225,7 @@ export class Attempt implements FeedSource {
 
   emit(event: AttemptEvent, nowMs: number, { except, sequence }: EmitOptions = {}): void {
     this.log.append(event, nowMs, sequence);
+    if (event.kind === 'progress') this.progressEvent = this.log.lastSequence;
     const urgency = event.kind === 'log' || event.kind === 'metric' ? 'soon' : 'now';
     const sizeBytes = estimateEventBytes(event);
     for (const follower of this.followers) {

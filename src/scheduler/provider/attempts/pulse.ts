@@ -122,6 +122,7 @@ export class Pulse implements Disposable {
       const signed = await signObjects(PROGRESS, due.map(describeProgress.bind(null, clock.nowMs())), identity);
       due.forEach((attempt, index) => {
         attempt.lastProgress = signed[index]?.wire ?? attempt.lastProgress;
+        attempt.progressEvent = null;
       });
       await this.#modules.checkpoints.noteSigns(due);
       due.forEach((attempt, index) => {

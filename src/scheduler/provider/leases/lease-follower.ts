@@ -65,7 +65,8 @@ export class LeaseFollower {
 
   /** A log that holds the checkpoints, which of them is held, the last progress and the last event, under a sequence that its reader has not seen. */
   async #recall(lease: LeaseId, record: LeaseRecord, fromSequence: number): Promise<EventLog> {
-    const { lastProgress } = record;
+    // One that was heard would count as played again.
+    const lastProgress = fromSequence < (record.progressEvent ?? Infinity) ? record.lastProgress : undefined;
     const before = record.lastSequence - (lastProgress === undefined ? 1 : 2);
     const log = new EventLog(lease, Math.max(before, fromSequence));
     log.recall(await this.#modules.journal.recall(lease));

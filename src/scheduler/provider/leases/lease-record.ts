@@ -48,6 +48,8 @@ const leaseRecordSchema = z.strictObject({
   receipt: signedWireSchema.nullable(),
   /** The last that was signed: with it the receipt shows that the lease stood when the run ended. Absent: none was. */
   lastProgress: signedWireSchema.optional(),
+  /** Number of the event that told it. Absent: not known. */
+  progressEvent: integerSchema().optional(),
   /** How long after its end the result is kept, ms, as the acceptance says. Absent: it does not say. */
   keptForMs: integerSchema().optional(),
   /** Outputs small enough to ride with the receipt. */

@@ -243,6 +243,7 @@ function describeEnded({ attempt, conclusion }: ConcludedAttempt, endedAtMs: Uni
     inline: [...conclusion.inline],
     stored: [...conclusion.stored],
     ...(attempt.lastProgress === null ? {} : { lastProgress: attempt.lastProgress }),
+    ...(attempt.progressEvent === null ? {} : { progressEvent: attempt.progressEvent }),
   };
 }
 
