@@ -52,7 +52,8 @@ export class HaltedJobs {
 
   /** One after the other, and no further where the store fails again. */
   async #retry(): Promise<void> {
-    for (const job of [...this.#jobs]) {
+    const waiting = [...this.#jobs];
+    for (const job of waiting) {
       if (this.#isStopped) return;
       this.#jobs.delete(job);
       try {
