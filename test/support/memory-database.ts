@@ -30,7 +30,7 @@ export class MemoryDatabase implements Database {
 
   async write(operations: readonly WriteOperation[], options: WriteOptions = {}): Promise<void> {
     this.assertOpen();
-    await this.hold?.(operations);
+    if (this.hold !== undefined) await this.hold(operations);
     this.onWrite?.(operations, options);
     for (const operation of operations) {
       const rows = this.rows(operation.namespace);
