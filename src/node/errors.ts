@@ -21,6 +21,7 @@ export type NodeErrorInfo =
     }
   | { readonly code: 'NODE_BACKUP_RUNNING' }
   | { readonly code: 'NODE_BACKUP_UNWRITABLE'; readonly path: string; readonly reason: string }
+  | { readonly code: 'NODE_BACKUP_UNREADABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'NODE_BACKUP_DAMAGED'; readonly path: string; readonly where: string; readonly reason: string }
   | { readonly code: 'NODE_RESTORE_NOT_EMPTY'; readonly home: string }
   | { readonly code: 'NODE_NOT_A_FOLDER'; readonly blob: string }
@@ -82,6 +83,11 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
     retryable: true,
     message: (info) => `the backup ${info.path} cannot be written: ${info.reason}`,
     hint: () => 'Name a file in a folder that the daemon may write to, and that is not there yet.',
+  },
+  NODE_BACKUP_UNREADABLE: {
+    retryable: false,
+    message: (info) => `the backup ${info.path} cannot be read: ${info.reason}`,
+    hint: () => 'Check the path, and that the file may be read by you.',
   },
   NODE_BACKUP_DAMAGED: {
     retryable: false,

@@ -9,7 +9,12 @@ export type SchedulerErrorInfo =
       readonly expected: number;
       readonly found: number;
     }
-  | { readonly code: 'SCHEDULER_BLOB_MISSING'; readonly path: string; readonly blob: string }
+  | {
+      readonly code: 'SCHEDULER_BLOB_MISSING';
+      readonly path: string;
+      readonly blob: string;
+      readonly heldBytes: number | null;
+    }
   | { readonly code: 'SCHEDULER_BAD_QUORUM'; readonly quorum: number; readonly replicas: number }
   | { readonly code: 'SCHEDULER_DUPLICATE_PATH'; readonly path: string }
   | { readonly code: 'SCHEDULER_DEADLINE_PAST'; readonly deadlineMs: number; readonly nowMs: number }
@@ -50,8 +55,14 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
   },
   SCHEDULER_BLOB_MISSING: {
     retryable: false,
-    message: (info) => `blob ${info.blob} of '${info.path}' is not in the store, or its size differs`,
-    hint: () => 'Add the file to the store before the job is submitted.',
+    message: (info) =>
+      info.heldBytes === null
+        ? `blob ${info.blob} of '${info.path}' is not in the store of this node`
+        : `blob ${info.blob} of '${info.path}' has ${info.heldBytes} bytes, not as many as the job says`,
+    hint: (info) =>
+      info.heldBytes === null
+        ? `Bring it here with \`fogproof blob get ${info.blob}\`, or add the file with \`fogproof blob add\`. A folder is named as { folder: CID }.`
+        : `Give its size as ${info.heldBytes}.`,
   },
   SCHEDULER_BAD_QUORUM: {
     retryable: false,

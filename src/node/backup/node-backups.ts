@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { access, type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Identity } from '../../identity/interface.ts';
 import { encodeUtf8 } from '../../lib/bytes.ts';
@@ -76,6 +76,7 @@ export class NodeBackups implements BackupControl {
 
   async *#write({ path, hasBlobs }: BackupRequest, signal: AbortSignal): AsyncGenerator<BackupEvent> {
     const { clock, database, identity } = this.#modules;
+    await assertFree(path);
     const createdAtMs = clock.nowMs();
     await using archive = await ArchiveWriter.create(path, { mtimeMs: createdAtMs });
     // Files come after: whatever the database names at this moment was on disk before it.
@@ -206,4 +207,13 @@ function describeKeeping(small: readonly string[], hasBlobs: boolean): readonly 
   } else remarks.push('The identity in it is encrypted with the passphrase that it has now.');
   if (!hasBlobs) remarks.push('Inputs, outputs and snapshots over a few KiB are not in it.');
   return remarks;
+}
+
+/** Told before anything is copied; what gets the name meanwhile is kept too. */
+async function assertFree(path: string): Promise<void> {
+  const isTaken = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (isTaken) throw new NodeError({ code: 'NODE_BACKUP_UNWRITABLE', path, reason: 'the file is there already' });
 }

@@ -11,12 +11,12 @@ export interface ArchiveFile {
   pieces(): AsyncGenerator<Uint8Array>;
 }
 
-/** The files of an archive that `ArchiveWriter` wrote, in order. @throws NodeError NODE_BACKUP_DAMAGED for any other */
+/** The files of an archive that `ArchiveWriter` wrote, in order. @throws NodeError NODE_BACKUP_UNREADABLE; NODE_BACKUP_DAMAGED for any other */
 export async function* readArchive(path: string, signal: AbortSignal): AsyncGenerator<ArchiveFile> {
   const refuse = (where: string, reason: string): NodeError =>
     new NodeError({ code: 'NODE_BACKUP_DAMAGED', path, where, reason });
   await using file = await open(path, 'r').catch((error: unknown) => {
-    throw refuse('the file', describeError(error));
+    throw new NodeError({ code: 'NODE_BACKUP_UNREADABLE', path, reason: describeError(error) }, { cause: error });
   });
   let offset = 0;
   const readBlock = async (): Promise<Uint8Array | undefined> => {

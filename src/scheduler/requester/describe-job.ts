@@ -65,7 +65,10 @@ export async function assertBlobsHeld(jobs: readonly Job[], blobs: Pick<BlobStor
   await Promise.all(
     [...named.values()].map(async ({ path, blob, sizeBytes }) => {
       const stat = await blobs.stat(blob);
-      if (stat?.sizeBytes !== sizeBytes) throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob });
+      if (stat?.sizeBytes !== sizeBytes) {
+        const heldBytes = stat?.sizeBytes ?? null;
+        throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob, heldBytes });
+      }
       // One that is here in plain is encrypted then; nothing is read of what is given.
       if (secret.has(blob)) await blobs.receive(blob, sizeBytes, nothing(), { isPrivate: true });
     }),

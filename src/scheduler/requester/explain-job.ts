@@ -182,5 +182,9 @@ function hintUnreachable(asked: readonly Asked[]): string[] {
 function hintFailures(view: JobView): string[] {
   const failed = view.attempts.filter(({ state }) => state === 'failed' || state === 'lost');
   const last = failed.at(-1);
-  return last === undefined ? [] : [`${failed.length} attempts gave no result, the last: ${last.reason ?? last.state}`];
+  return last === undefined
+    ? []
+    : [
+        `${failed.length === 1 ? 'one attempt' : `${failed.length} attempts`} gave no result, the last: ${last.reason ?? last.state}`,
+      ];
 }

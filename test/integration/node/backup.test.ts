@@ -155,9 +155,18 @@ describe('a backup', () => {
     expect(listed.slice(-2)).toEqual(['end.json', 'end.sig']);
     expect(listed).toContain('home/identity.age');
     expect((await stat(whole)).mode & 0o777).toBe(0o600);
-    await expect(create(whole)).rejects.toMatchObject({ code: 'NODE_BACKUP_UNWRITABLE' });
+    await expect(create(whole)).rejects.toMatchObject({
+      code: 'NODE_BACKUP_UNWRITABLE',
+      message: expect.stringContaining('is there already'),
+    });
     await expect(create(join(folder, 'nowhere', 'x.tar'))).rejects.toMatchObject({ code: 'NODE_BACKUP_UNWRITABLE' });
     expect((await readdir(folder)).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  it('that is not there is no damaged one', async () => {
+    await expect(verifyBackup(join(folder, 'nowhere.tar'), { signal })).rejects.toMatchObject({
+      code: 'NODE_BACKUP_UNREADABLE',
+    });
   });
 
   it('is written one at a time, and given up when nobody wants it', async () => {

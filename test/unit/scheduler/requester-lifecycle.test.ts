@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { computeBlobId } from '../../../src/domain/blob-tree.ts';
 import { UnixMs } from '../../../src/domain/ids.ts';
 import { HALTED_RETRY_MS } from '../../../src/scheduler/constants.ts';
 import type { JobEvent } from '../../../src/scheduler/interface.ts';
@@ -41,6 +42,12 @@ describe('submission', () => {
     await expect(rig.submit({ inputs: [input, input] })).rejects.toMatchObject({ code: 'SCHEDULER_DUPLICATE_PATH' });
     await expect(rig.submit({ inputs: [{ ...input, sizeBytes: 99 }] })).rejects.toMatchObject({
       code: 'SCHEDULER_BLOB_MISSING',
+      hint: `Give its size as ${workload.moduleSizeBytes}.`,
+    });
+    const elsewhere = computeBlobId(new Uint8Array(9));
+    await expect(rig.submit({ inputs: [{ path: '/in', blob: elsewhere, sizeBytes: 9 }] })).rejects.toMatchObject({
+      code: 'SCHEDULER_BLOB_MISSING',
+      hint: expect.stringContaining(`fogproof blob get ${elsewhere}`),
     });
     await rig.submit();
     await expect(rig.submit()).rejects.toMatchObject({ code: 'SCHEDULER_TOO_MANY_JOBS', retryable: true });
