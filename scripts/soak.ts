@@ -33,6 +33,8 @@ async function main(): Promise<void> {
     return;
   }
   console.log(`seed ${seed}`);
+  // What was started goes when the process exits in order, which a signal by itself does not have it do.
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => process.exit(130));
   buildExamples({ isForced: false });
   await using soak = await Soak.open({ seconds: minutes * 60, seed, onProgress: (line) => console.log(line) });
   const report = await soak.execute();
