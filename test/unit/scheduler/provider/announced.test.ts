@@ -173,7 +173,7 @@ describe('a provider that hears of work', () => {
       expiresAtMs: soon,
     });
     scene.announcements.shout(announcement);
-    await scene.rig.clock.advance(1_000);
+    await scene.rig.clock.advance(ANSWER_DELAY_MS.base + ANSWER_DELAY_MS.perLoad);
     expect(scene.given).toHaveLength(0);
     expect(scene.count('expired')).toBe(1);
   });
