@@ -18,6 +18,11 @@ export interface Identity extends EnvelopeSigner {
    * gives bytes that separate their domain themselves: no two formats may produce the same.
    */
   sign(bytes: Uint8Array): Promise<Uint8Array>;
+  /**
+   * The proof (80 bytes, RFC 9381) of `vrfPublicKey` for `input`, which separates its domain itself and is public: how
+   * long the proof takes may tell something about it.
+   */
+  proveVrf(input: Uint8Array): Promise<Uint8Array>;
 }
 
 /** An identity whose seed is at hand: the wallet that is derived from it needs no file and no backup of its own. */

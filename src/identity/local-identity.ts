@@ -4,6 +4,7 @@ import type { Ed25519PrivateKey, PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { RecordEnvelope } from '@libp2p/peer-record';
 import { PeerKey } from '../domain/ids.ts';
+import { proveVrf } from '../vrf/ecvrf.ts';
 import { SEED_BYTES } from './constants.ts';
 import type { Identity, StoreKeySource, WalletKeySource } from './interface.ts';
 import { deriveStoreKey } from './store-key.ts';
@@ -20,11 +21,14 @@ export class LocalIdentity implements Identity, StoreKeySource, WalletKeySource 
   readonly vrfPublicKey: Uint8Array;
   readonly #signingKey: KeyObject;
   readonly #envelopeKey: PrivateKey;
+  readonly #vrfSecretKey: Uint8Array;
 
   private constructor(seed: Uint8Array, privateKey: Ed25519PrivateKey) {
     this.privateKey = privateKey;
     this.peer = PeerKey(peerIdFromPrivateKey(privateKey).toString());
-    this.vrfPublicKey = deriveVrfKey(seed).publicKey;
+    const vrfKey = deriveVrfKey(seed);
+    this.vrfPublicKey = vrfKey.publicKey;
+    this.#vrfSecretKey = vrfKey.secretKey;
     this.#signingKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
     this.#envelopeKey = {
       type: privateKey.type,
@@ -49,6 +53,10 @@ export class LocalIdentity implements Identity, StoreKeySource, WalletKeySource 
 
   async sign(bytes: Uint8Array): Promise<Uint8Array> {
     return new Uint8Array(sign(null, bytes, this.#signingKey));
+  }
+
+  async proveVrf(input: Uint8Array): Promise<Uint8Array> {
+    return proveVrf(this.#vrfSecretKey, input);
   }
 
   deriveWalletKey(): Uint8Array {

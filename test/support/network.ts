@@ -4,27 +4,37 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { RecordEnvelope } from '@libp2p/peer-record';
 import { PeerKey } from '../../src/domain/ids.ts';
 import type { Identity } from '../../src/identity/interface.ts';
+import { deriveVrfKey } from '../../src/identity/vrf-key.ts';
 import { type Clock, SystemClock } from '../../src/lib/clock.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { NodeRecordContent } from '../../src/network/interface.ts';
 import { Libp2pNetwork } from '../../src/network/libp2p-network.ts';
 import type { NetworkOptions } from '../../src/network/options.ts';
 import type { Counter, Gauge, Histogram, Logger, MetricsRegistry } from '../../src/telemetry/interface.ts';
+import { proveVrf } from '../../src/vrf/ecvrf.ts';
 import { MemoryDatabase } from './memory-database.ts';
 
 /** An identity over a key held in memory. */
 class MemoryIdentity implements Identity {
   readonly privateKey: Ed25519PrivateKey;
   readonly peer: PeerKey;
-  readonly vrfPublicKey = new Uint8Array(32).fill(7);
+  readonly vrfPublicKey: Uint8Array;
+  readonly #vrfSecretKey: Uint8Array;
 
   constructor(privateKey: Ed25519PrivateKey) {
+    const vrfKey = deriveVrfKey(privateKey.raw.subarray(0, 32));
     this.privateKey = privateKey;
+    this.vrfPublicKey = vrfKey.publicKey;
+    this.#vrfSecretKey = vrfKey.secretKey;
     this.peer = PeerKey(peerIdFromPrivateKey(privateKey).toString());
   }
 
   async sign(bytes: Uint8Array): Promise<Uint8Array> {
     return this.privateKey.sign(bytes);
+  }
+
+  async proveVrf(input: Uint8Array): Promise<Uint8Array> {
+    return proveVrf(this.#vrfSecretKey, input);
   }
 
   async seal(domain: string, payloadType: Uint8Array, payload: Uint8Array): Promise<Uint8Array> {
