@@ -4,7 +4,7 @@
  */
 import type { PeerKey } from '../domain/ids.ts';
 import { concatBytes } from '../lib/bytes.ts';
-import { sha256 } from '../lib/cid.ts';
+import { PrefixHasher } from './prefix-hasher.ts';
 import { BEACON_BYTES, compareRanks, type Rank } from './selection.ts';
 
 const RECEIPT_BYTES = 32;
@@ -31,12 +31,13 @@ export function selectAuditors(choice: AuditorChoice): (AuditorCandidate & { rea
   const { beacon, receipt, candidates, excluded, count } = choice;
   if (beacon.length !== BEACON_BYTES) throw new RangeError('a value of the beacon has 32 bytes');
   if (receipt.length !== RECEIPT_BYTES) throw new RangeError('the digest of a receipt has 32 bytes');
+  const hasher = new PrefixHasher(concatBytes(beacon, receipt));
   const seen = new Set<PeerKey>(excluded);
   const ranked: (AuditorCandidate & { readonly rank: Rank })[] = [];
   for (const candidate of candidates) {
     if (seen.has(candidate.peer)) continue;
     seen.add(candidate.peer);
-    ranked.push({ ...candidate, rank: sha256(concatBytes(beacon, receipt, candidate.publicKeyBytes)) });
+    ranked.push({ ...candidate, rank: hasher.hash(candidate.publicKeyBytes).slice() });
   }
   return ranked.sort((a, b) => compareRanks(a.rank, b.rank)).slice(0, count);
 }

@@ -7,10 +7,9 @@
  */
 import type { PeerKey } from '../domain/ids.ts';
 import { concatBytes, encodeU64, encodeUtf8 } from '../lib/bytes.ts';
-import { sha256Into } from '../lib/cid.ts';
-import { VRF_OUTPUT_BYTES } from './ecvrf.ts';
+import { HASH_BYTES, PrefixHasher } from './prefix-hasher.ts';
 
-export const RANK_BYTES = 32;
+export const RANK_BYTES = HASH_BYTES;
 export const BEACON_BYTES = 32;
 
 /** A pair of PeerId and VRF key may be chosen from this many epochs after it was first seen or registered. */
@@ -40,12 +39,9 @@ export function encodeSelectionInput({ network, epoch, beacon }: SelectionPoint)
 /** 32 bytes, compared as a big-endian number; the lowest is the best. */
 export type Rank = Uint8Array;
 
-/** @param output beta, 64 bytes @param peerBytes the multihash bytes of the PeerId */
+/** @param output beta, 64 bytes @param peerBytes the multihash bytes of the PeerId @throws RangeError */
 export function computeRank(output: Uint8Array, peerBytes: Uint8Array): Rank {
-  if (output.length !== VRF_OUTPUT_BYTES) throw new RangeError('an output of the VRF has 64 bytes');
-  const rank = new Uint8Array(RANK_BYTES);
-  sha256Into(rank, 0, concatBytes(output, peerBytes));
-  return rank;
+  return new PrefixHasher(output).hash(peerBytes);
 }
 
 /** Below zero if `a` is the lower. */
@@ -77,11 +73,30 @@ export interface Candidate {
 
 export type RankedCandidate = Candidate & { readonly rank: Rank };
 
-/** Candidates of one VRF output, lowest rank first. */
+/** All candidates by their ranks under one VRF output, lowest first. */
 export function rankCandidates(output: Uint8Array, candidates: Iterable<Candidate>): RankedCandidate[] {
-  const ranked: RankedCandidate[] = [];
-  for (const candidate of candidates) ranked.push({ ...candidate, rank: computeRank(output, candidate.peerBytes) });
-  return ranked.sort((a, b) => compareRanks(a.rank, b.rank));
+  return rankLowest(output, candidates, Number.POSITIVE_INFINITY);
+}
+
+/** The first `count` of what `rankCandidates` gives, without an object for each of the others. */
+export function rankLowest(output: Uint8Array, candidates: Iterable<Candidate>, count: number): RankedCandidate[] {
+  if (!(count > 0)) return [];
+  const hasher = new PrefixHasher(output);
+  const lowest: RankedCandidate[] = [];
+  let worst: Rank | undefined;
+  for (const candidate of candidates) {
+    const rank = hasher.hash(candidate.peerBytes);
+    if (worst !== undefined && compareRanks(rank, worst) >= 0) continue;
+    lowest.push({ ...candidate, rank: rank.slice() });
+    if (lowest.length < 2 * count) continue;
+    sortByRank(lowest).length = count;
+    worst = lowest.at(-1)?.rank;
+  }
+  return sortByRank(lowest).slice(0, count);
+}
+
+function sortByRank(candidates: RankedCandidate[]): RankedCandidate[] {
+  return candidates.sort((a, b) => compareRanks(a.rank, b.rank));
 }
 
 export interface Choice {
@@ -162,4 +177,9 @@ export interface Age {
 /** Two epochs old: the key was fixed before the beacon of `epoch` could be known. */
 export function isEligible({ firstSeenEpoch, epoch }: Age): boolean {
   return firstSeenEpoch + ELIGIBLE_AFTER_EPOCHS <= epoch;
+}
+
+/** Up for less than two epochs: it cannot tell how old others are, takes everybody it knows, and says so. */
+export function isGenesis({ upSinceEpoch, epoch }: { readonly upSinceEpoch: number; readonly epoch: number }): boolean {
+  return !isEligible({ firstSeenEpoch: upSinceEpoch, epoch });
 }
