@@ -17,8 +17,8 @@ export const ELIGIBLE_AFTER_EPOCHS = 2;
 
 const SELECTION_TAG = encodeUtf8('fogproof/neighbours@1\u0000');
 const MAX_NETWORK_BYTES = 255;
-/** Sizes that are no whole numbers count to a millionth. */
-const FRACTION = 2 ** 20;
+/** A size that is no whole number counts to about a millionth. */
+const PARTS = 2 ** 20;
 
 export interface SelectionPoint {
   readonly network: string;
@@ -150,15 +150,18 @@ export interface RankBound {
   readonly networkSize: number;
 }
 
-/** Whether rank < 2^256 · min(1, c·k / N); exact for whole numbers. @throws RangeError unless all are above zero */
+/** Whether rank < 2^256 · min(1, c·k / N); exact for whole numbers. @throws RangeError unless all are finite and above zero */
 export function isRankWithinBound(rank: Rank, { slots, slack, networkSize }: RankBound): boolean {
   const expected = slots * slack;
-  if (!(expected > 0 && networkSize > 0)) throw new RangeError('a bound of ranks needs sizes above zero');
+  if (!(expected > 0 && networkSize > 0 && networkSize < Number.POSITIVE_INFINITY)) {
+    throw new RangeError('a bound of ranks needs sizes above zero');
+  }
   if (expected >= networkSize) return true;
-  if (networkSize === Number.POSITIVE_INFINITY) return false;
-  const numerator = BigInt(Math.round(expected * FRACTION));
-  const denominator = BigInt(Math.round(networkSize * FRACTION));
-  return readRank(rank) * denominator < numerator << 256n;
+  return readRank(rank) * countParts(networkSize) < countParts(expected) << 256n;
+}
+
+function countParts(size: number): bigint {
+  return Number.isInteger(size) ? BigInt(size) * BigInt(PARTS) : BigInt(Math.round(size * PARTS));
 }
 
 function readRank(rank: Rank): bigint {
