@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { LocalIdentity } from '../../../src/identity/local-identity.ts';
 import { computeVrfPublicKey, deriveVrfKey } from '../../../src/identity/vrf-key.ts';
 import { encodeHex, encodeUtf8 } from '../../../src/lib/bytes.ts';
+import { computeVrfOutput, verifyVrf } from '../../../src/vrf/ecvrf.ts';
 
 const SEED = new Uint8Array(32).fill(7);
 
@@ -72,6 +73,15 @@ describe('VRF key', () => {
     ],
   ])('gives the public key of RFC 9381 for %s', (secret, expected) => {
     expect(encodeHex(computeVrfPublicKey(new Uint8Array(Buffer.from(secret, 'hex'))))).toBe(expected);
+  });
+
+  it('proves with it what its public key verifies', async () => {
+    const identity = await LocalIdentity.fromSeed(new Uint8Array(32).fill(7));
+    const input = new TextEncoder().encode('an input');
+    const proof = await identity.proveVrf(input);
+    expect(verifyVrf(identity.vrfPublicKey, input, proof)).toEqual({ kind: 'valid', output: computeVrfOutput(proof) });
+    // The nonce of ECVRF is that of Ed25519: with the identity's own key a proof would give it away.
+    expect(verifyVrf(identity.privateKey.publicKey.raw, input, proof).kind).toBe('invalid');
   });
 
   it('derives the key of the blob store, as another implementation of HKDF does', async () => {
