@@ -15,9 +15,11 @@ import { benchOverhead } from './overhead.ts';
 import { type BenchRow, type Bound, computeRatio, isMet } from './rows.ts';
 import { benchSandbox } from './sandbox.ts';
 import { benchSnapshots } from './snapshots.ts';
+import { benchVrf } from './vrf.ts';
 
 const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   merkle: benchMerkle,
+  vrf: benchVrf,
   sandbox: benchSandbox,
   overhead: benchOverhead,
   checkpoints: benchCheckpoints,

@@ -6,6 +6,8 @@
 
 /** How far clocks may be apart, ms (design section 12). */
 export const CLOCK_SKEW_MS = 30_000;
+/** Networks for tests have epochs of seconds: the skew is at most this part of one. */
+const LARGEST_SKEW_PART = 1 / 4;
 
 /** What a beacon says of time; `Beacon` satisfies it. */
 export interface EpochSchedule {
@@ -38,6 +40,8 @@ export function classifyEpoch({ epoch, nowMs, schedule, skewMs = CLOCK_SKEW_MS }
   if (epoch === current) return { kind: 'this' };
   if (epoch === current - 1) return { kind: 'last' };
   if (epoch !== current + 1) return { kind: 'outside' };
-  const startsInMs = schedule.startOfRound(schedule.firstRoundOfEpoch(epoch)) - nowMs;
-  return startsInMs <= skewMs ? { kind: 'next', startsInMs } : { kind: 'outside' };
+  const startOf = (each: number): number => schedule.startOfRound(schedule.firstRoundOfEpoch(each));
+  const startsInMs = startOf(epoch) - nowMs;
+  const largestMs = (startOf(epoch) - startOf(current)) * LARGEST_SKEW_PART;
+  return startsInMs <= Math.min(skewMs, largestMs) ? { kind: 'next', startsInMs } : { kind: 'outside' };
 }
