@@ -236,3 +236,58 @@ export const recordsRequestSchema = z.discriminatedUnion('op', [
 export const recordsResponseSchema = z.strictObject({ records: z.array(signedWireSchema).max(64) });
 export type RecordsRequest = z.output<typeof recordsRequestSchema>;
 export type RecordsResponse = z.output<typeof recordsResponseSchema>;
+
+// neighbour/1: one request, one response
+/** Most pairs that one question about what is known may name. */
+export const MAX_KNOWN_PAIRS = 64;
+/** Why a claim on a neighbour's slot is refused; meanings and penalties stand in network/neighbours/claim-rules.ts. */
+export const CLAIM_REFUSALS = [
+  'wrong-epoch',
+  'no-beacon',
+  'bad-record',
+  'key-mismatch',
+  'bad-proof',
+  'too-young',
+  'above-bound',
+  'full',
+  'busy',
+  'stopping',
+] as const;
+export type ClaimRefusal = (typeof CLAIM_REFUSALS)[number];
+
+const epochSchema = integerSchema();
+export const neighbourRequestSchema = z.discriminatedUnion('op', [
+  /** The VRF chose you for me: be my neighbour. Answered by `accepted` or `refused`. */
+  z.strictObject({
+    op: z.literal('claim'),
+    epoch: epochSchema,
+    vrfPublicKey: bytesSchema(32),
+    proof: bytesSchema(80),
+    /** Node record of whoever claims. */
+    record: signedWireSchema,
+  }),
+  /**
+   * The slot that was claimed for `epoch` is over. `mine`: I claimed it and need it no more; `yours`: you did, and I let
+   * you go. Answered by `done`.
+   */
+  z.strictObject({ op: z.literal('leave'), epoch: epochSchema, claim: z.enum(['mine', 'yours']) }),
+  /** Since which epoch do you know these? Answered by `known`. */
+  z.strictObject({
+    op: z.literal('known'),
+    pairs: z
+      .array(z.strictObject({ peer: peerKeySchema, vrfPublicKey: bytesSchema(32) }))
+      .min(1)
+      .max(MAX_KNOWN_PAIRS),
+  }),
+]);
+export const neighbourResponseSchema = z.discriminatedUnion('kind', [
+  /** `networkSize`: how many nodes there are, as this one estimates it. */
+  z.strictObject({ kind: z.literal('accepted'), networkSize: integerSchema(1) }),
+  z.strictObject({ kind: z.literal('refused'), code: z.enum(CLAIM_REFUSALS), detail: z.string().max(200) }),
+  z.strictObject({ kind: z.literal('done') }),
+  /** In the order of the pairs; null: never seen. */
+  z.strictObject({ kind: z.literal('known'), since: z.array(epochSchema.nullable()).max(MAX_KNOWN_PAIRS) }),
+]);
+export type NeighbourRequest = z.output<typeof neighbourRequestSchema>;
+export type NeighbourClaim = Extract<NeighbourRequest, { op: 'claim' }>;
+export type NeighbourResponse = z.output<typeof neighbourResponseSchema>;

@@ -2,7 +2,8 @@
  * network owns the libp2p host, discovery, the kept request streams, gossip, and the book of peers and node records.
  * It does not own what requests mean (scheduler, blob answer through handlers) nor who is trusted (reputation, later).
  * Parts: host · reqresp/ (one kept stream per peer and protocol, request ids) · discovery/ (bootstrap, mDNS, DHT,
- * remembered peers) · gossip/ (topics, validators) · peers/ (records, connection book).
+ * remembered peers) · gossip/ (topics, validators) · peers/ (records, connection book) · neighbours/ (who is chosen by
+ * VRF for an epoch; free of libp2p, so that the simulator runs the same classes).
  */
 
 import type { Announcement } from '../domain/announcement.ts';
@@ -11,8 +12,11 @@ import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type {
   BlobRequest,
   BlobResponse,
+  ClaimRefusal,
   JobRequest,
   JobResponse,
+  NeighbourRequest,
+  NeighbourResponse,
   OfferRequest,
   OfferResponse,
   RecordsRequest,
@@ -28,6 +32,7 @@ export interface ProtocolMessages {
   readonly job: { readonly request: JobRequest; readonly response: JobResponse };
   readonly blob: { readonly request: BlobRequest; readonly response: BlobResponse };
   readonly records: { readonly request: RecordsRequest; readonly response: RecordsResponse };
+  readonly neighbour: { readonly request: NeighbourRequest; readonly response: NeighbourResponse };
 }
 export type ProtocolName = keyof ProtocolMessages;
 
@@ -97,6 +102,7 @@ export interface PeerInfo {
   /** Where it was first heard of. */
   readonly source: 'bootstrap' | 'mdns' | 'dht' | 'gossip' | 'remembered' | 'inbound' | 'manual';
   readonly record: Signed<NodeRecord> | null;
+  readonly neighbour: NeighbourDirection | 'both' | null;
 }
 
 export interface PeerBook {
@@ -105,6 +111,87 @@ export interface PeerBook {
   /** Valid, unexpired records of others that provide; connected peers first. */
   providers(): readonly Signed<NodeRecord>[];
   /** Called on every change of the book; dispose to stop. */
+  onChange(listener: () => void): Disposable;
+}
+
+/** `outbound`: this node's VRF chose the peer. `inbound`: the peer's chose this node. */
+export type NeighbourDirection = 'outbound' | 'inbound';
+
+/** Why a slot was filled: at the turn of an epoch, for one that was lost, or before ages were known. */
+export type NeighbourReason = 'ranked' | 'healing' | 'genesis';
+
+export interface NeighbourView {
+  readonly peer: PeerKey;
+  readonly direction: NeighbourDirection;
+  /** The epoch whose VRF output chose it, and the first in which the slot is over. */
+  readonly epoch: number;
+  readonly endsAtEpoch: number;
+  /** Lower-case hex, 32 bytes. */
+  readonly rank: string;
+  /** The rank as a share of the highest that is accepted, by this node's estimate of the network's size. */
+  readonly shareOfBound: number;
+  readonly sinceMs: number;
+  readonly why: NeighbourReason;
+  readonly isConnected: boolean;
+  /** What it may have in common with others, such as `address 203.0.113.0/24`. */
+  readonly groups: readonly string[];
+}
+
+/** Why a candidate with a low rank is no neighbour. */
+export interface NeighbourRefusal {
+  readonly peer: PeerKey;
+  readonly code: ClaimRefusal | 'unreachable' | 'unknown-to-others' | 'crowded' | 'left' | 'expired';
+  readonly detail: string;
+}
+
+export interface NeighbourStatus {
+  /** By the clock of this machine. */
+  readonly epoch: number;
+  /** The epoch of the choice that stands; null before the first. */
+  readonly chosenAtEpoch: number | null;
+  /** Why it is not the current one; null if it is. */
+  readonly problem: { readonly code: string; readonly message: string } | null;
+  /** k, and how many of them are filled. */
+  readonly slots: number;
+  readonly outbound: number;
+  readonly inboundSlots: number;
+  readonly inbound: number;
+  /** This node has not watched for two epochs yet: it takes whom it knows. */
+  readonly isGenesis: boolean;
+  /** Anybody could compute the beacon's value beforehand; null before the first choice. */
+  readonly isPredictable: boolean | null;
+  readonly networkSize: number;
+  readonly candidates: { readonly known: number; readonly eligible: number };
+  readonly neighbours: readonly NeighbourView[];
+  /** Of this epoch. */
+  readonly refusals: readonly NeighbourRefusal[];
+}
+
+export const NEIGHBOUR_CHECKS = ['epoch', 'beacon', 'record', 'key', 'proof', 'rank', 'age', 'bound'] as const;
+export type NeighbourCheckName = (typeof NEIGHBOUR_CHECKS)[number];
+
+export interface NeighbourCheckStep {
+  readonly name: NeighbourCheckName;
+  readonly verdict: 'passed' | 'failed' | 'unchecked';
+  readonly detail: string;
+}
+
+/** A slot checked again: an inbound one by the proof that the peer showed, an outbound one by the own. */
+export interface NeighbourCheck {
+  readonly peer: PeerKey;
+  /** Null: it is no neighbour, and nothing was checked. */
+  readonly direction: NeighbourDirection | null;
+  readonly isValid: boolean;
+  readonly steps: readonly NeighbourCheckStep[];
+}
+
+/** Peers chosen by VRF for an epoch: kept connected, first to hear and to be asked (design section 5). */
+export interface Neighbours {
+  status(): NeighbourStatus;
+  /** Checks each slot that the peer has, again. */
+  verify(peer: PeerKey, options: AbortOptions): Promise<readonly NeighbourCheck[]>;
+  isNeighbour(peer: PeerKey): NeighbourDirection | 'both' | null;
+  /** Called when somebody becomes or ceases to be a neighbour; dispose to stop. */
   onChange(listener: () => void): Disposable;
 }
 

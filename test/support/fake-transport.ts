@@ -5,6 +5,8 @@ import {
   blobResponseSchema,
   jobRequestSchema,
   jobResponseSchema,
+  neighbourRequestSchema,
+  neighbourResponseSchema,
   offerRequestSchema,
   offerResponseSchema,
   recordsRequestSchema,
@@ -26,6 +28,7 @@ const SCHEMAS: Record<ProtocolName, { readonly request: z.ZodType; readonly resp
   job: { request: jobRequestSchema, response: jobResponseSchema },
   blob: { request: blobRequestSchema, response: blobResponseSchema },
   records: { request: recordsRequestSchema, response: recordsResponseSchema },
+  neighbour: { request: neighbourRequestSchema, response: neighbourResponseSchema },
 };
 
 /** Peers of one process. Messages pass through their schemas; a peer can be cut off, which breaks its open streams. */

@@ -5,6 +5,8 @@ import {
   blobResponseSchema,
   jobRequestSchema,
   jobResponseSchema,
+  neighbourRequestSchema,
+  neighbourResponseSchema,
   offerRequestSchema,
   offerResponseSchema,
   recordsRequestSchema,
@@ -24,6 +26,7 @@ const SCHEMAS: Record<ProtocolName, { readonly request: z.ZodType; readonly resp
   job: { request: jobRequestSchema, response: jobResponseSchema },
   blob: { request: blobRequestSchema, response: blobResponseSchema },
   records: { request: recordsRequestSchema, response: recordsResponseSchema },
+  neighbour: { request: neighbourRequestSchema, response: neighbourResponseSchema },
 };
 const MAX_FRAME_BYTES = 1024 * 1024;
 

@@ -30,15 +30,22 @@ export class BoundedPeerBook implements PeerBook {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #maxPeers: number;
+  readonly #neighbourOf: (peer: PeerKey) => PeerInfo['neighbour'];
   readonly #entries = new Map<PeerKey, Entry>();
   readonly #listeners = new Set<() => void>();
 
   constructor(
-    modules: { readonly clock: Clock; readonly logger: Logger },
+    modules: {
+      readonly clock: Clock;
+      readonly logger: Logger;
+      /** Absent where nobody is a neighbour. */
+      readonly neighbourOf?: (peer: PeerKey) => PeerInfo['neighbour'];
+    },
     options: { readonly maxPeers?: number } = {},
   ) {
     this.#clock = modules.clock;
     this.#logger = modules.logger;
+    this.#neighbourOf = modules.neighbourOf ?? (() => null);
     this.#maxPeers = options.maxPeers ?? MAX_KNOWN_PEERS;
   }
 
@@ -168,6 +175,7 @@ export class BoundedPeerBook implements PeerBook {
       latencyMs: entry.latencyMs,
       source: entry.source,
       record: this.#validRecord(entry),
+      neighbour: this.#neighbourOf(entry.peer),
     };
   }
 

@@ -5,6 +5,8 @@ import {
   jobRequestSchema,
   jobResponseSchema,
   MAX_BLOB_CHUNK_BYTES,
+  neighbourRequestSchema,
+  neighbourResponseSchema,
   offerRequestSchema,
   offerResponseSchema,
   recordsRequestSchema,
@@ -103,6 +105,23 @@ export const PROTOCOLS = {
     windowBytes: 64 * 1024,
     request: recordsRequestSchema,
     response: recordsResponseSchema,
+  },
+  neighbour: {
+    major: 1,
+    purpose:
+      'claims a slot as a neighbour with a VRF proof, leaves it, asks since when a pair of peer and key is known',
+    answer: 'one response',
+    maxRequestBytes: 32 * 1024,
+    maxResponseBytes: 4 * 1024,
+    firstResponseMs: 10_000,
+    // An honest peer claims once an epoch and asks a few times; checking a proof takes milliseconds.
+    maxInFlight: 4,
+    requestsPerSecond: 2,
+    burst: 16,
+    takeWithinMs: null,
+    windowBytes: 16 * 1024,
+    request: neighbourRequestSchema,
+    response: neighbourResponseSchema,
   },
 } as const satisfies ProtocolTable;
 

@@ -332,5 +332,6 @@ function applyLimits(limits: LimitOverrides): ProtocolTable {
     job: { ...PROTOCOLS.job, ...limits.job },
     blob: { ...PROTOCOLS.blob, ...limits.blob },
     records: { ...PROTOCOLS.records, ...limits.records },
+    neighbour: { ...PROTOCOLS.neighbour, ...limits.neighbour },
   };
 }

@@ -23,6 +23,10 @@ const peerViewSchema = z.strictObject({
   latencyMs: z.number().nullable(),
   source: z.enum(['bootstrap', 'mdns', 'dht', 'gossip', 'remembered', 'inbound', 'manual']),
   record: peerRecordViewSchema.nullable(),
+  neighbour: z
+    .enum(['outbound', 'inbound', 'both'])
+    .nullable()
+    .describe('Outbound: this node chose it by VRF. Inbound: it chose this node.'),
 });
 
 export const PEERS_METHODS = {
@@ -55,6 +59,7 @@ export const PEERS_METHODS = {
               executors: ['wasm (process) × 2'],
               pricesPerHour: ['cpu 0'],
             },
+            neighbour: 'outbound',
           },
         ],
       },

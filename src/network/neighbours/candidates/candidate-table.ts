@@ -1,0 +1,239 @@
+import { base58btc } from 'multiformats/bases/base58';
+import type { PeerKey } from '../../../domain/ids.ts';
+import { areBytesEqual } from '../../../lib/bytes.ts';
+import type { Random } from '../../../lib/random.ts';
+import { type Candidate, type DiversityGroup, isEligible } from '../../../vrf/selection.ts';
+import { CLOCK_SKEW_MS } from '../../constants.ts';
+import type { CandidateTableOptions } from '../options.ts';
+import type {
+  CandidateChanges,
+  CandidateSource,
+  Eligibility,
+  KnownCandidate,
+  Sighting,
+  StoredCandidate,
+  StoredCandidates,
+} from '../ports.ts';
+import { collectAddressGroups } from './address-groups.ts';
+
+interface Entry extends KnownCandidate {
+  candidate: Candidate;
+  vrfPublicKey: Uint8Array;
+  firstSeenEpoch: number;
+  lastValidEpoch: number;
+  expiresAtMs: number;
+  isConfirmed: boolean;
+  teller: string;
+  /** A connection showed where it really is. */
+  isMet: boolean;
+}
+
+export interface CandidateTableModules {
+  readonly random: Random;
+}
+
+/**
+ * Whom a node may choose: pairs of peer and VRF key with the epoch in which each was first seen. A pair that is two epochs
+ * old, or that was once connected, is never pushed out by a newcomer: where there is no room, in the table or in an address
+ * group, a newcomer takes the place of a random young one that nobody has met, or gets none. So a flood of made-up records
+ * displaces its own kind, and keys can be made after a beacon is known but are too young for it.
+ */
+export class CandidateTable implements CandidateSource {
+  readonly #random: Random;
+  readonly #options: CandidateTableOptions & { readonly usesPrivate: boolean };
+  readonly #entries = new Map<PeerKey, Entry>();
+  readonly #young = new Set<PeerKey>();
+  readonly #groups = new Map<string, Set<PeerKey>>();
+  readonly #dirty = new Set<PeerKey>();
+  readonly #removed = new Set<PeerKey>();
+  #beganEpoch: number | null = null;
+  #version = 0;
+
+  /** `usesPrivate`: private addresses are those of one network, and group like others. */
+  constructor(modules: CandidateTableModules, options: CandidateTableOptions & { readonly usesPrivate: boolean }) {
+    this.#random = modules.random;
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  get beganEpoch(): number | null {
+    return this.#beganEpoch;
+  }
+
+  get(peer: PeerKey): KnownCandidate | undefined {
+    return this.#entries.get(peer);
+  }
+
+  *eligible({ epoch, nowMs, isGenesis }: Eligibility): Iterable<KnownCandidate> {
+    for (const entry of this.#entries.values()) {
+      if (entry.expiresAtMs + CLOCK_SKEW_MS <= nowMs) continue;
+      if (isGenesis || isEligible({ firstSeenEpoch: entry.firstSeenEpoch, epoch })) yield entry;
+    }
+  }
+
+  note({ node, teller, epoch }: Sighting): boolean {
+    this.#beganEpoch ??= epoch;
+    const known = this.#entries.get(node.peer);
+    if (known === undefined) return this.#enter({ node, teller, epoch });
+    if (!areBytesEqual(known.vrfPublicKey, node.vrfPublicKey)) {
+      // A new key restarts the age: it may have been made for a beacon that is known.
+      known.vrfPublicKey = node.vrfPublicKey;
+      known.firstSeenEpoch = epoch;
+      known.isConfirmed = false;
+      known.teller = teller;
+      this.#young.add(node.peer);
+      this.#version++;
+      this.#dirty.add(node.peer);
+    } else if (teller !== known.teller && !known.isConfirmed) {
+      known.isConfirmed = true;
+      this.#dirty.add(node.peer);
+    }
+    if (node.expiresAtMs <= known.expiresAtMs) return true;
+    // Back after a while: who was not eligible may be now.
+    if (epoch > known.lastValidEpoch || known.expiresAtMs === 0) this.#version++;
+    this.#setValid(known, epoch, node.expiresAtMs);
+    this.#setGroups(known, this.#collectGroups(node.addresses));
+    return true;
+  }
+
+  noteObserved(peer: PeerKey, addresses: readonly string[]): void {
+    const entry = this.#entries.get(peer);
+    if (entry === undefined) return;
+    entry.isMet = true;
+    this.#setGroups(entry, [...entry.candidate.groups, ...this.#collectGroups(addresses)]);
+  }
+
+  sweep(epoch: number): void {
+    for (const peer of this.#young) {
+      const entry = this.#entries.get(peer);
+      if (entry === undefined || isEligible({ firstSeenEpoch: entry.firstSeenEpoch, epoch })) this.#young.delete(peer);
+    }
+    for (const entry of this.#entries.values()) {
+      if (entry.lastValidEpoch + this.#options.forgetAfterEpochs < epoch) this.#remove(entry);
+    }
+    // Whom it could choose is new every epoch: those that have come of age.
+    this.#version++;
+  }
+
+  /** What was known before a restart. Nobody is eligible before a valid record is seen again. */
+  restore({ beganEpoch, candidates }: StoredCandidates, epoch: number): void {
+    this.#beganEpoch = candidates.length === 0 ? null : beganEpoch;
+    for (const { peer, ...stored } of candidates.slice(0, this.#options.maxCandidates)) {
+      const candidate: Candidate = { peer, peerBytes: decodePeer(peer), groups: [] };
+      this.#entries.set(peer, { ...stored, candidate, expiresAtMs: 0, teller: '', isMet: false });
+      if (!isEligible({ firstSeenEpoch: stored.firstSeenEpoch, epoch })) this.#young.add(peer);
+    }
+    this.#version++;
+  }
+
+  /** What changed since the last call. */
+  takeChanges(): CandidateChanges {
+    const put = [...this.#dirty].flatMap((peer) => this.#describe(peer) ?? []);
+    const removed = [...this.#removed];
+    this.#dirty.clear();
+    this.#removed.clear();
+    return { put, removed };
+  }
+
+  #describe(peer: PeerKey): StoredCandidate | null {
+    const entry = this.#entries.get(peer);
+    if (entry === undefined) return null;
+    const { vrfPublicKey, firstSeenEpoch, lastValidEpoch, isConfirmed } = entry;
+    return { peer, vrfPublicKey, firstSeenEpoch, lastValidEpoch, isConfirmed };
+  }
+
+  #enter({ node, teller, epoch }: Sighting): boolean {
+    const groups = this.#collectGroups(node.addresses);
+    if (!this.#makeRoom(groups)) return false;
+    const { peer, vrfPublicKey } = node;
+    const entry: Entry = {
+      candidate: { peer, peerBytes: decodePeer(peer), groups: [] },
+      vrfPublicKey,
+      firstSeenEpoch: epoch,
+      lastValidEpoch: epoch,
+      expiresAtMs: node.expiresAtMs,
+      isConfirmed: false,
+      teller,
+      isMet: false,
+    };
+    this.#entries.set(peer, entry);
+    this.#young.add(peer);
+    this.#dirty.add(peer);
+    this.#removed.delete(peer);
+    this.#setGroups(entry, groups);
+    this.#version++;
+    return true;
+  }
+
+  #makeRoom(groups: readonly DiversityGroup[]): boolean {
+    for (const { key } of groups) {
+      const members = this.#groups.get(key);
+      if (members !== undefined && members.size >= this.#options.maxPerGroup && !this.#evict(members)) return false;
+    }
+    return this.#entries.size < this.#options.maxCandidates || this.#evict(this.#young);
+  }
+
+  /** Drops a random one of these that is young and was never met; false if there is none. */
+  #evict(peers: ReadonlySet<PeerKey>): boolean {
+    const pool: Entry[] = [];
+    for (const peer of peers) {
+      const entry = this.#entries.get(peer);
+      if (entry !== undefined && !entry.isMet && this.#young.has(peer)) pool.push(entry);
+    }
+    const [high = 0, low = 0] = this.#random.bytes(2);
+    const victim = pool[Math.floor(((high * 256 + low) / 65_536) * pool.length)];
+    if (victim === undefined) return false;
+    this.#remove(victim);
+    return true;
+  }
+
+  #remove(entry: Entry): void {
+    const { peer } = entry.candidate;
+    this.#setGroups(entry, []);
+    this.#entries.delete(peer);
+    this.#young.delete(peer);
+    this.#dirty.delete(peer);
+    this.#removed.add(peer);
+  }
+
+  #setValid(entry: Entry, epoch: number, expiresAtMs: number): void {
+    entry.expiresAtMs = expiresAtMs;
+    if (epoch <= entry.lastValidEpoch) return;
+    entry.lastValidEpoch = epoch;
+    this.#dirty.add(entry.candidate.peer);
+  }
+
+  #collectGroups(addresses: readonly string[]): readonly DiversityGroup[] {
+    return collectAddressGroups(addresses, this.#options);
+  }
+
+  #setGroups(entry: Entry, groups: readonly DiversityGroup[]): void {
+    const { peer } = entry.candidate;
+    const unique = [...new Map(groups.map((group) => [group.key, group])).values()];
+    if (this.#options.maxPerGroup !== Number.POSITIVE_INFINITY) {
+      for (const { key } of entry.candidate.groups) {
+        const members = this.#groups.get(key);
+        members?.delete(peer);
+        if (members?.size === 0) this.#groups.delete(key);
+      }
+      for (const { key } of unique) {
+        const members = this.#groups.get(key);
+        if (members === undefined) this.#groups.set(key, new Set([peer]));
+        else members.add(peer);
+      }
+    }
+    entry.candidate = { ...entry.candidate, groups: unique };
+  }
+}
+
+/** The multihash bytes of a PeerId of an Ed25519 key. */
+export function decodePeer(peer: PeerKey): Uint8Array {
+  return base58btc.decode(`z${peer}`);
+}
