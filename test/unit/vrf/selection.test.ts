@@ -8,7 +8,6 @@ import {
   chooseNeighbours,
   compareRanks,
   computeRank,
-  type DiversityCaps,
   type DiversityGroup,
   encodeSelectionInput,
   isEligible,
@@ -19,12 +18,7 @@ import {
   rankCandidates,
   rankLowest,
 } from '../../../src/vrf/selection.ts';
-
-const NO_CAPS: DiversityCaps = {
-  address: Number.POSITIVE_INFINITY,
-  asn: Number.POSITIVE_INFINITY,
-  operator: Number.POSITIVE_INFINITY,
-};
+import { NO_CAPS } from '../../support/vrf-fixtures.ts';
 
 const digest = (...parts: readonly (string | Uint8Array)[]): Uint8Array => {
   const hash = createHash('sha256');
