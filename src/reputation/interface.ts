@@ -9,7 +9,6 @@
  */
 import type { JobId, LeaseId, ObjectId, PeerKey, UnixMs } from '../domain/ids.ts';
 import type { ObservationItem, ObservedOutcome, SubjectRole } from '../domain/observation.ts';
-import type { ObservationRuleCode } from '../domain/observation-rules.ts';
 import type { SignedWire } from '../domain/signed.ts';
 import type { Verdict } from '../lib/verdict.ts';
 import type { Dimension, Posterior, Tier } from './beta-model.ts';
@@ -68,6 +67,8 @@ export interface ObservationSource {
   listIds(epoch: number, after: ObjectId | null): Promise<readonly ObjectId[]>;
   /** Those of `ids` that are not here and might count. */
   findMissing(epoch: number, ids: readonly ObjectId[]): Promise<readonly ObjectId[]>;
+  /** Observations that came without evidence: their observers are to be asked for them. */
+  listUnchecked(): readonly { readonly id: ObjectId; readonly observer: PeerKey }[];
   /** With their evidence; those that are not here are left out. */
   load(ids: readonly ObjectId[]): AsyncIterable<ObservationItem>;
 }
@@ -132,7 +133,3 @@ export interface ReputationReader {
   /** Best first. */
   list(role: SubjectRole, limit: number): Promise<readonly ReputationSummary[]>;
 }
-
-export type ObservationAddition =
-  | { readonly kind: 'added'; readonly displaced: readonly ObjectId[] }
-  | { readonly kind: 'refused'; readonly code: ObservationRuleCode };

@@ -63,7 +63,9 @@ function findEvidenceFault(value: Observation, evidence: ShownEvidence): Observa
   if (receipt === undefined && lease === undefined) return 'OBSERVATION_UNCHECKED';
   if (value.role === 'requester') {
     const isOwn = lease !== undefined && lease.signer === value.subject;
-    return isOwn && isOfLease(lease, value) ? findTimeFault(value, lease.value.issuedAtMs) : 'OBSERVATION_FOREIGN_EVIDENCE';
+    return isOwn && isOfLease(lease, value)
+      ? findTimeFault(value, lease.value.issuedAtMs)
+      : 'OBSERVATION_FOREIGN_EVIDENCE';
   }
   if (value.receipt !== null) {
     return receipt !== undefined && isOfReceipt(receipt, value)
@@ -71,7 +73,8 @@ function findEvidenceFault(value: Observation, evidence: ShownEvidence): Observa
       : 'OBSERVATION_FOREIGN_EVIDENCE';
   }
   const isAccepted = acceptance?.signer === value.subject && acceptance.value.lease === value.lease;
-  if (!isAccepted || lease?.signer !== value.observer || !isOfLease(lease, value)) return 'OBSERVATION_FOREIGN_EVIDENCE';
+  if (!isAccepted || lease?.signer !== value.observer || !isOfLease(lease, value))
+    return 'OBSERVATION_FOREIGN_EVIDENCE';
   if (value.outcome.completion === 'success') return 'OBSERVATION_CONTRADICTED';
   return findTimeFault(value, lease.value.issuedAtMs);
 }

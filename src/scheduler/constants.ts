@@ -106,3 +106,6 @@ export const BATCH_FOLLOW_MS = 250;
 export const OUTBOX_BATCH = 500;
 /** After anchoring could not take receipts they are offered again, ms. */
 export const OUTBOX_RETRY_MS = 10_000;
+
+/** Between two batches of observations, ms: as often as receipts are anchored. */
+export const OBSERVATION_FLUSH_MS = 5 * 60_000;

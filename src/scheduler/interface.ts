@@ -14,6 +14,7 @@ import type { Outcome, OutputFile } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { PathDifference } from '../proofs/compare-results.ts';
+import type { ReputationScore } from '../reputation/interface.ts';
 
 /** Terminal states are the last four; a job never leaves them. */
 export const JOB_STATES = [
@@ -200,6 +201,11 @@ export interface JobEvidence {
 export interface ReceiptAnchors {
   /** Durable when it resolves; a leaf that it has is as good as added. */
   add(leaves: readonly AnchorLeaf[]): Promise<void>;
+}
+
+/** What others and this node have seen of providers; `reputation` satisfies it. */
+export interface ReputationView {
+  scoreOf(provider: PeerKey): ReputationScore;
 }
 
 /** How the jobs of a batch stand. */

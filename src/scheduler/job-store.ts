@@ -6,6 +6,7 @@ import { InternalError } from '../lib/errors.ts';
 import type { StorageError } from '../storage/errors.ts';
 import type { Database, Repository, WriteOperation } from '../storage/interface.ts';
 import type { NamespaceName } from '../storage/namespaces.ts';
+import { type AttemptNotes, NO_ATTEMPT_NOTES } from './attempt-notes.ts';
 import { toCorruptEntry } from './corrupt-entry.ts';
 import { SchedulerError } from './errors.ts';
 import type { JobMachineEvent } from './job-machine-events.ts';
@@ -82,12 +83,18 @@ export class JobStore {
   readonly #objects: Repository<Uint8Array>;
   readonly #logs: Repository<Uint8Array>;
   readonly #notes: ReceiptNotes;
+  readonly #attemptNotes: AttemptNotes;
   /** Of each job that has not ended, where its history goes on. */
   readonly #next = new Map<JobId, number>();
 
-  constructor(modules: { readonly database: Database; readonly receiptNotes?: ReceiptNotes }) {
+  constructor(modules: {
+    readonly database: Database;
+    readonly receiptNotes?: ReceiptNotes;
+    readonly attemptNotes?: AttemptNotes;
+  }) {
     this.#database = modules.database;
     this.#notes = modules.receiptNotes ?? NO_RECEIPT_NOTES;
+    this.#attemptNotes = modules.attemptNotes ?? NO_ATTEMPT_NOTES;
     this.#jobs = modules.database.repository('jobs', RAW);
     this.#history = modules.database.repository('job-history', RAW);
     this.#objects = modules.database.repository('job-objects', RAW);
@@ -123,8 +130,10 @@ export class JobStore {
     this.#advance(writes.filter(({ events, end }) => events.length > 0 || end !== undefined));
     const ended = writes.flatMap(({ end }) => (end === undefined || end.view.result === null ? [] : [end.view.job]));
     const notes = ended.flatMap((job) => this.#notes.noteReceived(job));
-    await this.#database.write([...writes.flatMap(toOperations), ...notes], options);
+    const attempts = writes.flatMap(({ end }) => (end === undefined ? [] : this.#attemptNotes.noteEnded(end.view)));
+    await this.#database.write([...writes.flatMap(toOperations), ...notes, ...attempts], options);
     if (notes.length > 0) this.#notes.wake();
+    if (attempts.length > 0) this.#attemptNotes.wake();
   }
 
   #advance(writes: readonly JobWrite[]): void {

@@ -10,11 +10,12 @@ import { LEAF_PLACE_CODEC } from '../../chain/anchoring/leaf-index.ts';
 import { storedTransactionSchema } from '../../chain/journal/stored-transaction.ts';
 import { cursorSchema } from '../../chain/reader/cursor-store.ts';
 import { MAX_BLOB_NODE_BYTES } from '../../domain/blob-shape.ts';
-import { BlobId, JobId, LeaseId, PeerKey } from '../../domain/ids.ts';
+import { BlobId, JobId, LeaseId, ObjectId, PeerKey } from '../../domain/ids.ts';
 import { JobBatchId } from '../../domain/job-batch.ts';
 import { KNOWN_PEER_CODEC } from '../../network/peers/known-peers.ts';
 import { RECORD_WIRE_CODEC } from '../../network/peers/record-wire.ts';
 import { HASH_BYTES } from '../../proofs/merkle.ts';
+import { decodeCounted, ITEM_CODEC, SNAPSHOT_CODEC, STANDING_CODEC } from '../../reputation/stored-forms.ts';
 import { decodeCheckpoint, heldSchema } from '../../scheduler/checkpoint-store.ts';
 import {
   ATTEMPT_OBJECTS,
@@ -26,6 +27,7 @@ import {
   decodeLogEntry,
   decodeSignedWire,
 } from '../../scheduler/job-records.ts';
+import { OUTBOX_ENTRY_CODEC } from '../../scheduler/observation-outbox.ts';
 import { JOURNALLED_LINK_CODEC } from '../../scheduler/provider/checkpoints/attempt-journal.ts';
 import { ATTEMPT_ORIGIN_CODEC, ATTEMPT_SIGN_CODEC } from '../../scheduler/provider/checkpoints/attempt-origin.ts';
 import { SNAPSHOT_DUTY_CODEC } from '../../scheduler/provider/checkpoints/snapshot-duties.ts';
@@ -144,6 +146,11 @@ const readBatches: EntryReader = (key, bytes) => {
   return BATCH_PLACE_CODEC.decode(bytes);
 };
 
+const readObservation: EntryReader = (key, bytes) => {
+  parts(digits, ObjectId)(key);
+  return decodeCounted(bytes, ObjectId(key.slice(key.indexOf('/') + 1)));
+};
+
 const readPublic: EntryReader = (key, bytes) => {
   BlobId(key);
   expect(bytes.length === 0, 'it holds something');
@@ -180,6 +187,21 @@ export const ENTRY_READERS: Readonly<Record<NamespaceName, EntryReader>> = {
   'blob-nodes': readNode,
   'blob-receptions': of(RECEPTION_CODEC, BlobId),
   snapshots: of(REGISTRATION_CODEC, (key) => expect(parseSnapshotKey(key) !== undefined, 'a key of another form')),
+  observations: readObservation,
+  'observation-wires': of(ITEM_CODEC, ObjectId),
+  'observation-queue': (key, bytes) => {
+    ObjectId(key);
+    expect(bytes.length === 0, 'it holds something');
+    return null;
+  },
+  'observation-outbox': (key, bytes) => {
+    const entry = OUTBOX_ENTRY_CODEC.decode(bytes);
+    expect(key.startsWith(`${entry.kind}/`), 'a key of another form');
+    parts(text, entry.kind === 'received' ? JobId : LeaseId)(key);
+    return entry;
+  },
+  'reputation-standings': of(STANDING_CODEC, parts(text, PeerKey)),
+  'reputation-snapshots': of(SNAPSHOT_CODEC, digits),
   'receipt-outbox': readOutbox,
   'chain-transactions': of(createCborCodec(storedTransactionSchema), text),
   'chain-cursors': of(createJsonCodec(cursorSchema), parts(text, text)),

@@ -7,6 +7,7 @@ import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import type { Executor, HostCapacity } from '../../sandbox/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
+import type { AttemptNotes } from '../attempt-notes.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import type { OfferRouter } from '../offer-router.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
@@ -65,6 +66,8 @@ export interface JobProviderModules {
   readonly snapshots?: { readonly store: SnapshotStore; readonly fetcher: Pick<SnapshotFetcher, 'fetch'> };
   /** Absent where nothing is anchored. */
   readonly receiptNotes?: ReceiptNotes;
+  /** Absent where nobody observes requesters. */
+  readonly attemptNotes?: AttemptNotes;
   /** Absent: this node answers those only who ask it. */
   readonly announcements?: JobAnnouncements;
   /** Of the announced work, the more others may take it, the later this node answers. Absent: as if there were none. */
@@ -97,7 +100,7 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
   const keeper = new ResultKeeper({ ...shared, grants: modules.grants }, options);
   const withKeeper = { ...shared, keeper };
   const runner = new AttemptRunner({ ...shared, desk: shared.checkpoints }, options);
-  const concluder = new Concluder(withKeeper, options);
+  const concluder = new Concluder({ ...withKeeper, attemptNotes: modules.attemptNotes }, options);
   const commitReveal = new CommitReveal(withKeeper);
   const offerDesk = new OfferDesk({ ...shared, isDraining: hooks.isDraining }, options);
   const announcementDesk = new AnnouncementDesk({

@@ -14,6 +14,7 @@ import { packSigned, signObjects } from '../../proofs/signed-object.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import { ACCEPT_TIMEOUT_MS, BATCH_PATROL_MS, INLINE_BATCH_BYTES } from '../constants.ts';
+import type { ReputationView } from '../interface.ts';
 import type { JobStore } from '../job-store.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
@@ -38,6 +39,7 @@ export interface BatchWindowModules
   readonly grants: BlobGrants;
   readonly inlineBlobs: InlineBlobs;
   readonly standings: ProviderStandings;
+  readonly reputation?: ReputationView | undefined;
   readonly store: JobStore;
   readonly metrics: RequesterMetrics;
   readonly logger: Logger;

@@ -4,6 +4,8 @@ import type { Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { JobTerms } from '../../domain/offer.ts';
 import type { PeerBook } from '../../network/interface.ts';
+import type { ReputationView } from '../interface.ts';
+import { chooseBand, exploresNewcomers } from './explore-newcomers.ts';
 import type { ProviderStandings } from './provider-standings.ts';
 
 /** What a provider is told before it answers: never the input. */
@@ -40,12 +42,15 @@ function findPrice(record: NodeRecord, job: Job): bigint {
 export interface RankingModules {
   readonly peers: Pick<PeerBook, 'providers' | 'get'>;
   readonly standings: ProviderStandings;
+  /** Absent: every provider is as good as new. */
+  readonly reputation?: ReputationView | undefined;
 }
 
 interface Rank {
   readonly provider: PeerKey;
   readonly instrumenter: string;
   readonly failures: number;
+  readonly band: number;
   readonly price: bigint;
   readonly isFull: boolean;
   readonly isConnected: boolean;
@@ -54,11 +59,12 @@ interface Rank {
 }
 
 /**
- * Providers whose record fits the job, best first: few failures of late, cheap, with room, connected, idle, near.
+ * Providers whose record fits the job, best first: few failures of late, of good repute, cheap, with room, connected, idle, near.
  * In the direct market a standing price is taken at once, so the order of asking is the choice.
  */
 export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
-  const { peers, standings } = modules;
+  const { peers, standings, reputation } = modules;
+  const isExploring = exploresNewcomers(job);
   const ranks: Rank[] = [];
   for (const { value: record } of peers.providers()) {
     if (findMisfit(record, job) !== null) continue;
@@ -70,6 +76,7 @@ export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
       provider,
       instrumenter: record.executors.find((executor) => executor.kind === job.workload.kind)?.instrumenter ?? '',
       failures: standings.failures(provider),
+      band: reputation === undefined ? 0 : chooseBand(reputation.scoreOf(provider), isExploring),
       price: findPrice(record, job),
       isFull: active >= slots,
       isConnected: info?.isConnected ?? false,
@@ -92,6 +99,7 @@ function preferCommonInstrumenter(ranks: readonly Rank[], job: Job): readonly Ra
 
 function compareRanks(a: Rank, b: Rank): number {
   if (a.failures !== b.failures) return a.failures - b.failures;
+  if (a.band !== b.band) return b.band - a.band;
   if (a.price !== b.price) return a.price < b.price ? -1 : 1;
   if (a.isFull !== b.isFull) return a.isFull ? 1 : -1;
   if (a.isConnected !== b.isConnected) return a.isConnected ? -1 : 1;

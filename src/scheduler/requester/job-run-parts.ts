@@ -6,7 +6,7 @@ import type { Signed } from '../../domain/signed.ts';
 import type { PeerBook } from '../../network/interface.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import type { CheckpointStore } from '../checkpoint-store.ts';
-import type { JobView } from '../interface.ts';
+import type { JobView, ReputationView } from '../interface.ts';
 import type { JobMachineState } from '../job-machine-state.ts';
 import type { HeldPoint } from '../job-resume.ts';
 import type { JobStore } from '../job-store.ts';
@@ -29,6 +29,7 @@ import { type HeldSnapshots, SnapshotKeeper, type SnapshotSource } from './snaps
 export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log' | 'book' | 'keeper'> {
   readonly peers: PeerBook;
   readonly announcer?: Announcer | undefined;
+  readonly reputation?: ReputationView | undefined;
   readonly blobs: BlobStore;
   readonly transfers: BlobFetching;
   readonly store: JobStore;

@@ -5,7 +5,9 @@ import type { JobAnnouncements, PeerBook, PeerTransport } from '../../network/in
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
+import type { AttemptNotes } from '../attempt-notes.ts';
 import type { BlobGrants } from '../blob-access.ts';
+import type { ReputationView } from '../interface.ts';
 import type { OfferRouter } from '../offer-router.ts';
 import type { ReceiptNotes } from '../receipt-notes.ts';
 import type { BlobFetching } from '../transfer/interface.ts';
@@ -31,6 +33,10 @@ export interface JobRequesterModules {
   readonly database: Database;
   /** Absent where nothing is anchored. */
   readonly receiptNotes?: ReceiptNotes;
+  /** Absent where nobody observes providers. */
+  readonly attemptNotes?: AttemptNotes;
+  /** Absent: every provider is as good as new. */
+  readonly reputation?: ReputationView;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -22,11 +22,11 @@ export class LeaseStore {
   }
 
   /** On disk, power cut included, when it resolves. */
-  async write(entries: readonly LeaseEntry[]): Promise<void> {
+  async write(entries: readonly LeaseEntry[], also: readonly WriteOperation[] = []): Promise<void> {
     if (entries.length === 0) return;
     const records = entries.map(([lease, record]) => this.#records.putOperation(lease, record));
     const notes = entries.flatMap(([lease, { receipt }]) => (receipt === null ? [] : this.#notes.noteProvided(lease)));
-    await this.#database.write([...records, ...notes], { durable: true });
+    await this.#database.write([...records, ...notes, ...also], { durable: true });
     if (notes.length > 0) this.#notes.wake();
   }
 

@@ -9,7 +9,9 @@ import type { Random } from '../../../lib/random.ts';
 import { computeCommitmentDigest, computeOutputRoot } from '../../../proofs/commitment.ts';
 import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObject, signObjects } from '../../../proofs/signed-object.ts';
+import type { WriteOperation } from '../../../storage/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
+import type { AttemptNotes } from '../../attempt-notes.ts';
 import type { Attempt } from '../attempts/attempt.ts';
 import type { AttemptFeed, ReceiptGroup } from '../attempts/attempt-feed.ts';
 import type { AttemptTable } from '../attempts/attempt-table.ts';
@@ -33,6 +35,8 @@ export interface ConcluderModules {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: ProviderMetrics;
+  /** Absent where nobody observes requesters. */
+  readonly attemptNotes?: AttemptNotes | undefined;
   readonly journal: Pick<AttemptJournal, 'forget' | 'leases'>;
   readonly checkpoints: Pick<CheckpointDesk, 'end' | 'waitForHolder'>;
 }
@@ -102,7 +106,8 @@ export class Concluder {
       phase: 'committed',
       commitment: { wire: commitment.wire, draft: encodeObject(RECEIPT, draft) },
     };
-    await store.write([[attempt.id, record]]);
+    await store.write([[attempt.id, record]], this.#note([{ attempt, conclusion }]));
+    this.#modules.attemptNotes?.wake();
     this.#end({ attempt, conclusion }, record);
     this.#tell(attempt, { kind: 'committed', commitment: commitment.wire }, null);
   }
@@ -119,8 +124,17 @@ export class Concluder {
       const record = describeEnded(concluded, nowMs);
       return [concluded.attempt.id, { ...record, phase: 'ended', receipt: receipts[index]?.wire ?? null }];
     });
-    await store.write(entries);
+    await store.write(entries, this.#note(group));
+    this.#modules.attemptNotes?.wake();
     this.#publish(group, receipts, entries);
+  }
+
+  /** Requesters whose jobs came to a result are to be observed. */
+  #note(group: readonly ConcludedAttempt[]): readonly WriteOperation[] {
+    const { attemptNotes } = this.#modules;
+    if (attemptNotes === undefined) return [];
+    const done = group.filter(({ conclusion }) => conclusion.result.outcome.kind !== 'attempt-failed');
+    return done.flatMap(({ attempt }) => attemptNotes.noteServed(attempt.lease));
   }
 
   #publish(
