@@ -1,5 +1,21 @@
 import type { Scenario } from '../interface.ts';
+import { eclipseScenario } from './eclipse.ts';
 import { floodScenario } from './flood.ts';
+import { honestScenario } from './honest.ts';
+import { keyGrindersScenario } from './key-grinders.ts';
+import { partitionHealScenario } from './partition-heal.ts';
+import { sizeEstimateInflatersScenario } from './size-estimate-inflaters.ts';
+import { sybilScenario } from './sybil.ts';
+import { vanish30Scenario } from './vanish-30.ts';
 
 /** All of them, in the order in which they run and are reported. */
-export const SCENARIOS: readonly Scenario[] = [floodScenario];
+export const SCENARIOS: readonly Scenario[] = [
+  honestScenario,
+  sybilScenario,
+  eclipseScenario,
+  keyGrindersScenario,
+  sizeEstimateInflatersScenario,
+  partitionHealScenario,
+  vanish30Scenario,
+  floodScenario,
+];

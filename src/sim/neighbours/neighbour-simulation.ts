@@ -1,0 +1,196 @@
+import { FixedBeacon } from '../../beacon/computed-beacon.ts';
+import type { PeerKey } from '../../domain/ids.ts';
+import type { NeighbourRequest, NeighbourResponse } from '../../domain/messages.ts';
+import { CandidateTable } from '../../network/neighbours/candidates/candidate-table.ts';
+import { createNeighbourMetrics } from '../../network/neighbours/metrics.ts';
+import { CANDIDATE_TABLE_DEFAULTS, NEIGHBOUR_DEFAULTS } from '../../network/neighbours/options.ts';
+import { VrfNeighbours } from '../../network/neighbours/vrf-neighbours.ts';
+import { NoopLogger } from '../../telemetry/noop-logger.ts';
+import { NoopMetricsRegistry } from '../../telemetry/noop-metrics.ts';
+import { type DiversityCaps, encodeSelectionInput } from '../../vrf/selection.ts';
+import { VirtualClock } from '../clock/virtual-clock.ts';
+import { createGraph, type Graph } from '../graph/graph.ts';
+import { NetworkModel } from '../model/network-model.ts';
+import type { SeededRandom } from '../random/seeded-random.ts';
+import { type Member, Population } from './population.ts';
+import { SharedCandidates } from './shared-candidates.ts';
+import { VirtualLinks, VirtualNet } from './virtual-host.ts';
+
+export interface NeighbourSimulationOptions {
+  readonly nodes: number;
+  readonly adversaries: number;
+  readonly adversaryGroups: number | null;
+  readonly caps: DiversityCaps;
+  readonly loss: number;
+  readonly vrf: 'ideal' | 'real';
+  /** What adversaries say when they are claimed; they take every claim. */
+  readonly reportedSize: (trueSize: number) => number;
+}
+
+export const SIMULATED_NETWORK = 'simulation';
+export const EPOCH_MS = 3_600_000;
+const ROUND_MS = 30_000;
+const START_EPOCH = 500_000;
+/** Epochs for which everybody was known before the simulation begins: nobody is young. */
+const AGED_EPOCHS = 3;
+/** Nodes start one after the other within this time, ms. */
+const START_WITHIN_MS = 60_000;
+/** Records are not renewed: they outlive the simulation. */
+const LONGEST_EPOCHS = 24;
+const BEACON_SEED_BYTES = 32;
+
+interface HonestNode {
+  readonly member: Member;
+  readonly links: VirtualLinks;
+  readonly core: VrfNeighbours;
+}
+
+/** Many nodes with the daemon's own choice of neighbours, on a virtual network. Adversaries do as they like. */
+export class NeighbourSimulation {
+  readonly clock = new VirtualClock({ startMs: START_EPOCH * EPOCH_MS + ROUND_MS });
+  readonly network: NetworkModel;
+  readonly population: Population;
+  readonly table: SharedCandidates;
+  readonly #options: NeighbourSimulationOptions;
+  readonly #random: SeededRandom;
+  readonly #net: VirtualNet;
+  readonly #beacon: FixedBeacon;
+  readonly #metrics = createNeighbourMetrics(new NoopMetricsRegistry());
+  readonly #nodes: HonestNode[];
+
+  constructor(random: SeededRandom, options: NeighbourSimulationOptions) {
+    const { nodes, loss } = options;
+    this.#random = random;
+    this.#options = options;
+    this.network = new NetworkModel(random.fork('network'), { nodes, loss });
+    const expiresAtMs = (START_EPOCH + LONGEST_EPOCHS) * EPOCH_MS;
+    this.population = new Population(random.fork('population'), { ...options, expiresAtMs });
+    const { clock, network, population } = this;
+    this.#net = new VirtualNet({ clock, network, population, random: random.fork('net') });
+    const seed = random.fork('beacon').bytes(BEACON_SEED_BYTES);
+    const epochRounds = EPOCH_MS / ROUND_MS;
+    this.#beacon = new FixedBeacon({ clock }, { networkId: SIMULATED_NETWORK, roundMs: ROUND_MS, epochRounds, seed });
+    this.table = this.#createTable();
+    this.#nodes = population.honest.map((member) => this.#createNode(member));
+    for (const member of population.members) if (!member.isHonest) this.#attachAdversary(member);
+  }
+
+  get epoch(): number {
+    return Math.floor(this.clock.nowMs() / EPOCH_MS);
+  }
+
+  /** Starts all honest nodes and lets the first choice come to rest. */
+  async start(): Promise<void> {
+    const starts = this.#random.fork('starts');
+    for (const { core } of this.#nodes) {
+      this.clock.schedule(starts.uniform() * START_WITHIN_MS, () => void core.start());
+    }
+    await this.clock.advance(START_WITHIN_MS + SETTLING_MS);
+  }
+
+  /** To the middle of a later epoch. */
+  async advanceEpochs(count: number): Promise<void> {
+    const middleMs = (this.epoch + count + 0.5) * EPOCH_MS;
+    await this.clock.advance(middleMs - this.clock.nowMs());
+  }
+
+  /** What every VRF of this epoch is computed over: known to all once the epoch has begun. */
+  async selectionInput(): Promise<Uint8Array> {
+    const { value } = await this.#beacon.value(this.#beacon.firstRoundOfEpoch(this.epoch));
+    return encodeSelectionInput({ network: SIMULATED_NETWORK, epoch: this.epoch, beacon: value });
+  }
+
+  core(number: number): VrfNeighbours {
+    return (this.#nodes[number] as HonestNode).core;
+  }
+
+  /** Numbers of those that an honest node chose. */
+  outboundOf(number: number): readonly number[] {
+    const peers = [...(this.#nodes[number] as HonestNode).links.outbound];
+    return peers.flatMap((peer) => this.population.find(peer)?.number ?? []);
+  }
+
+  /** Honest nodes that are up. */
+  get live(): readonly number[] {
+    return this.#nodes.map(({ member }) => member.number).filter((number) => this.network.isUp(number));
+  }
+
+  /** Who is whose neighbour, among all. */
+  drawGraph(): Graph {
+    const pairs = this.live.flatMap((number) => this.outboundOf(number).map((other) => [number, other] as const));
+    return createGraph(this.population.members.length, pairs);
+  }
+
+  /** They are gone at once, without a word. */
+  vanish(numbers: readonly number[]): void {
+    for (const number of numbers) {
+      this.network.setUp(number, 'down');
+      void this.#nodes[number]?.core.stop();
+    }
+    this.#net.breakConnections((a, b) => !this.network.canReach(a, b));
+  }
+
+  /** Parts that do not hear each other any more; none heals. */
+  divide(parts: readonly (readonly number[])[]): void {
+    this.network.divide(parts);
+    this.#net.breakConnections((a, b) => !this.network.canReach(a, b));
+  }
+
+  /** Sends a request as anybody, such as a key that was made just now. */
+  request(from: Member, to: PeerKey, request: NeighbourRequest): Promise<NeighbourResponse> {
+    return this.#net.request(from, to, { request, signal: new AbortController().signal });
+  }
+
+  #createTable(): SharedCandidates {
+    const random = this.#random.fork('table');
+    const table = new CandidateTable({ random }, { ...CANDIDATE_TABLE_DEFAULTS, usesPrivate: false });
+    // Two tellers: nobody's word stands alone.
+    for (const teller of ['first', 'second']) {
+      for (const { facts } of this.population.members) {
+        table.note({ node: facts, teller, epoch: START_EPOCH - AGED_EPOCHS });
+      }
+    }
+    return new SharedCandidates(table);
+  }
+
+  #createNode(member: Member): HonestNode {
+    const links = new VirtualLinks(this.#net, member);
+    const { vrf, facts, peer, number } = member;
+    const core = new VrfNeighbours(
+      {
+        clock: this.clock,
+        random: this.#random.fork(`node-${number}`),
+        beacon: this.#beacon,
+        vrf,
+        table: this.table,
+        links,
+        openNode: this.population.openNode,
+        logger: new NoopLogger(),
+        metrics: this.#metrics,
+      },
+      {
+        ...NEIGHBOUR_DEFAULTS,
+        self: peer,
+        vrfPublicKey: facts.vrfPublicKey,
+        networkId: SIMULATED_NETWORK,
+        caps: this.#options.caps,
+      },
+    );
+    this.#net.attach(number, core);
+    return { member, links, core };
+  }
+
+  #attachAdversary(member: Member): void {
+    const { nodes, reportedSize } = this.#options;
+    this.#net.attach(member.number, {
+      answer: async (_from, request): Promise<NeighbourResponse> =>
+        request.op === 'claim'
+          ? { kind: 'accepted', networkSize: Math.max(1, Math.round(reportedSize(nodes))) }
+          : { kind: 'done' },
+      noteConnection: () => {},
+    });
+  }
+}
+
+/** Until claims, refusals and second tries are over, ms. */
+const SETTLING_MS = 120_000;
