@@ -228,7 +228,9 @@ export class ScriptedProvider {
 
   async *#batch(attempts: readonly ScriptedAttempt[]): AsyncGenerator<JobResponse, void> {
     const receipts: Receipt[] = [];
-    for (const attempt of attempts) receipts.push(await this.#describeReceipt(attempt, null));
+    for (const attempt of attempts) {
+      receipts.push({ ...(await this.#describeReceipt(attempt, null)), ...this.script.receipt });
+    }
     const signed = await signObjects(RECEIPT, receipts, this.identity);
     const inlineBlobs = new Map<BlobId, Uint8Array>();
     for (const { result, checkpointChain } of receipts) {

@@ -5,10 +5,11 @@
 import { satisfiesIsolation } from '../../domain/capability.ts';
 import { JobId, LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
-import type { Lease, LeaseAcceptance } from '../../domain/lease.ts';
+import type { Lease } from '../../domain/lease.ts';
 import type { Receipt, Result } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { computeOutputRoot } from '../../proofs/commitment.ts';
+import { isWithinFirstTerm, type LeaseTimes, listRenewalRules, listRunRules } from '../../proofs/lease-times.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt } from '../open-evidence.ts';
 import { checkChain } from './chain.ts';
@@ -33,7 +34,7 @@ export function checkAttempt(attempt: OpenedAttempt, job: Signed<Job>): readonly
     const receipt = attempt.receipt.signed.value;
     checks.push(
       ...checkReceipt(label, receipt, { lease: attempt.lease.signed, job }),
-      checkReceiptTimes(label, receipt, { lease: attempt.lease.signed.value, acceptance: valueOf(attempt.acceptance) }),
+      checkReceiptTimes(label, receipt, readTimes(attempt, attempt.lease.signed.value)),
       checkRenewal(attempt, attempt.lease.signed, receipt),
       ...checkChain(attempt, { receipt, lease: attempt.lease.signed.value, job: job.value }),
     );
@@ -93,46 +94,31 @@ function checkLimits(result: Result, { resources }: Job): readonly Rule[] {
   ];
 }
 
-function checkReceiptTimes(
-  label: string,
-  receipt: Receipt,
-  terms: { readonly lease: Lease; readonly acceptance: LeaseAcceptance | undefined },
-): Check {
-  const { startedAtMs, finishedAtMs } = receipt;
-  const earliest = (terms.acceptance?.acceptedAtMs ?? terms.lease.issuedAtMs) - CLOCK_SKEW_MS;
-  return checkRules(`${label}: receipt times`, 'WRONG_TIME', [
-    [startedAtMs >= earliest, 'it started before the lease was accepted'],
-    [finishedAtMs >= startedAtMs, 'it finished before it started'],
-    [finishedAtMs <= terms.lease.deadlineMs + CLOCK_SKEW_MS, "it finished after the lease's deadline"],
-  ]);
+function checkReceiptTimes(label: string, receipt: Receipt, lease: LeaseTimes): Check {
+  return checkRules(`${label}: receipt times`, 'WRONG_TIME', listRunRules(lease, receipt, CLOCK_SKEW_MS));
 }
 
-/**
- * Design section 2: a lease is short and renewed by the provider's signed progress. Within its first term nothing more
- * is needed; after it, the last progress shows that it stood when the run ended.
- */
-function checkRenewal(
-  { label, acceptance, lastProgress }: OpenedAttempt,
-  lease: Signed<Lease>,
-  receipt: Receipt,
-): Check {
+/** Within its first term nothing more than the lease is needed; after it, its last progress. */
+function checkRenewal(attempt: OpenedAttempt, lease: Signed<Lease>, { finishedAtMs }: Receipt): Check {
+  const { label, lastProgress } = attempt;
   const name = `${label}: lease renewal`;
-  const termMs = lease.value.durationMs + CLOCK_SKEW_MS;
-  const beganAtMs = valueOf(acceptance)?.acceptedAtMs ?? lease.value.issuedAtMs;
+  const times = readTimes(attempt, lease.value);
   if (lastProgress === null) {
-    if (receipt.finishedAtMs <= beganAtMs + termMs) return { name, verdict: VALID };
+    if (isWithinFirstTerm(times, finishedAtMs, CLOCK_SKEW_MS)) return { name, verdict: VALID };
     return uncheckedCheck(name, `the last signed progress of ${label}, which shows that its lease was renewed`);
   }
   const signature = checkSignature(name, lastProgress, lease.value.provider);
   const progress = valueOf(lastProgress);
   if (signature.verdict.kind !== 'valid' || progress === undefined) return signature;
-  const leastRenewals = Math.floor((progress.atMs - beganAtMs) / termMs);
   return checkRules(name, 'WRONG_TIME', [
     [progress.lease === LeaseId(lease.id), 'its progress is of another lease'],
-    [progress.atMs <= receipt.finishedAtMs + CLOCK_SKEW_MS, 'its progress was signed after it finished'],
-    [receipt.finishedAtMs <= progress.atMs + termMs, 'the lease had run out when it finished'],
-    [progress.sequence >= leastRenewals, `${progress.sequence} renewals are too few for that long a run`],
+    ...listRenewalRules(times, finishedAtMs, CLOCK_SKEW_MS),
   ]);
+}
+
+function readTimes({ acceptance, lastProgress }: OpenedAttempt, lease: Lease): LeaseTimes {
+  const progress = lastProgress === null ? undefined : valueOf(lastProgress);
+  return { ...lease, acceptedAtMs: valueOf(acceptance)?.acceptedAtMs ?? null, lastProgress: progress ?? null };
 }
 
 /** The receipt of an attempt of which no check of its own failed. */

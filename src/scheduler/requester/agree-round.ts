@@ -13,7 +13,7 @@ import type { PeerTransport } from '../../network/interface.ts';
 import { createCommitmentSet } from '../../proofs/commitment.ts';
 import { REATTACH_BACKOFF_MS } from '../constants.ts';
 import { leaseIdOf } from '../object-ids.ts';
-import type { AttemptCase } from './attempt-case.ts';
+import { type AttemptCase, courseOf } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
 import { type Checked, invalid, valid } from './checked.ts';
 import { verifySetSignature } from './verify-attempt.ts';
@@ -109,7 +109,8 @@ export async function askReveal(
   const { receipt, inlineBlobs } = answer.value;
   const committed = { commitment: request.member.commitment.value, set: request.round.id };
   const { job, instrumenter } = request;
-  const checked = await verifyReceipt(receipt, { job, lease, instrumenter, committed });
+  const course = courseOf(request.member.attempt);
+  const checked = await verifyReceipt(receipt, { job, lease, instrumenter, committed, course });
   if (checked.kind === 'invalid') return checked;
   const { outcome } = checked.value.value.result;
   // A failed attempt has nothing to commit to: who reveals one had committed to something else.

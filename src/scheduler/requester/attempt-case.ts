@@ -5,6 +5,7 @@ import type { InlineBlob } from '../../domain/messages.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { leaseIdOf } from '../object-ids.ts';
+import type { LeaseCourse } from './judge-lateness.ts';
 
 /** The verified objects of one attempt, as far as it has come. */
 export interface AttemptCase {
@@ -31,4 +32,9 @@ export function createAttemptCase(lease: Signed<Lease>): AttemptCase {
     receipt: null,
     inlineBlobs: [],
   };
+}
+
+/** What judges its times. */
+export function courseOf({ lease, acceptance, progress }: AttemptCase): LeaseCourse {
+  return { lease: lease.value, acceptedAtMs: acceptance?.acceptedAtMs ?? null, progress: progress?.value ?? null };
 }

@@ -5,9 +5,15 @@ import { CLOCK_SKEW_MS, COLLECT_PATIENCE_MS } from '../constants.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
 import { type Attempt, findAttempt, findStanding, isEnded, mayReturn } from '../job-machine-state.ts';
 import type { AttemptObject } from '../job-records.ts';
-import type { AttemptCase } from './attempt-case.ts';
+import { type AttemptCase, courseOf } from './attempt-case.ts';
 import type { JobLedger } from './job-ledger.ts';
-import { computeRenewedEnd, findLateness, type LeaseCourse } from './judge-lateness.ts';
+import {
+  computeRenewedEnd,
+  findContradiction,
+  findLateness,
+  type LeaseCourse,
+  type RunTimes,
+} from './judge-lateness.ts';
 
 /** What is written before a result of an attempt that counts as lost, and with it. */
 export interface ReturnExtras {
@@ -66,17 +72,16 @@ export class AttemptCourse {
     return UnixMs(computeRenewedEnd(lease, signedAtMs, nowMs));
   }
 
-  /** Why what was finished then does not count; undefined if it came in time, or was finished in time. */
-  findLateness(finishedAtMs: number): string | undefined {
+  /** Why what was finished then does not count; undefined if it does. */
+  findLateness(run: RunTimes): string | undefined {
     const nowMs = this.#modules.clock.nowMs();
-    if (!this.isAwaited && nowMs <= (this.attempt?.leaseEndsAtMs ?? nowMs)) return undefined;
-    return findLateness(this.#leaseCourse, finishedAtMs, nowMs);
+    const isInTime = !this.isAwaited && nowMs <= (this.attempt?.leaseEndsAtMs ?? nowMs);
+    const lateness = isInTime ? undefined : findLateness(this.#leaseCourse, run.finishedAtMs, nowMs);
+    return lateness ?? findContradiction(this.#leaseCourse, run);
   }
 
   get #leaseCourse(): LeaseCourse {
-    const { lease, acceptance, progress } = this.#case;
-    const acceptedAtMs = acceptance?.acceptedAtMs ?? null;
-    return { lease: lease.value, acceptedAtMs, progress: progress?.value ?? null };
+    return courseOf(this.#case);
   }
 
   /** A result that does not count: evidence. Durable when it resolves. */

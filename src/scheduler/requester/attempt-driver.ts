@@ -20,7 +20,7 @@ import type { CheckpointFollower } from './checkpoint-follower.ts';
 import { explainForgotten } from './explain-forgotten.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
-import { FINISHED_AFTER_LEASE } from './judge-lateness.ts';
+import { FINISHED_AFTER_LEASE, type RunTimes } from './judge-lateness.ts';
 import { OwnFault } from './own-fault.ts';
 import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyCommitment, verifyProgress } from './verify-attempt.ts';
@@ -289,18 +289,18 @@ export class AttemptDriver {
   async #commit(wire: SignedWire): Promise<void> {
     const checked = await verifyCommitment(wire, this.#lease);
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
-    if (await this.#isTooLate(checked.value.value.committedAtMs, wire)) return;
+    const { committedAtMs: atMs } = checked.value.value;
+    if (await this.#isTooLate({ startedAtMs: atMs, finishedAtMs: atMs }, wire)) return;
     // Nobody asks again, after a restart, for what came before the end of an attempt.
     await this.#modules.log.flush();
     const now = this.#now();
     const { before, objects } = this.#course.describeReturn();
-    const isBack = before.length > 0;
     const { attempt } = this.#options;
     const known = attempt.commitment;
     attempt.commitment = checked.value;
     const events = [...before, { kind: 'committed', ...now } as const];
     const extras = { objects: [...objects, { lease: now.lease, kind: 'commitment' as const, wire }] };
-    if (this.#applyAll(events, extras) || !isBack) return;
+    if (this.#applyAll(events, extras) || before.length === 0) return;
     attempt.commitment = known;
     await this.#course.keepLate(wire);
     this.settle();
@@ -310,19 +310,20 @@ export class AttemptDriver {
   async #receive(wire: SignedWire, inlineBlobs: readonly InlineBlob[]): Promise<void> {
     const { job, attempt } = this.#options;
     const instrumenter = this.#attempt?.instrumenter ?? '';
-    const checked = await verifyReceipt(wire, { job, lease: attempt.lease, instrumenter, committed: null });
+    const { lease } = attempt;
+    const checked = await verifyReceipt(wire, { job, lease, instrumenter, committed: null, course: null });
     if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
     const { outcome } = checked.value.value.result;
     if (outcome.kind === 'attempt-failed') return this.#endUnfinished(outcome);
     if (attempt.lease.value.commitReveal) return this.#blame('REVEALED_EARLY', 'it revealed before it committed');
-    if (await this.#isTooLate(checked.value.value.finishedAtMs, wire)) return;
+    if (await this.#isTooLate(checked.value.value, wire)) return;
     await this.#modules.log.flush();
     this.#options.hooks.onReceipt(checked.value, inlineBlobs, this.#course.describeReturn());
   }
 
   /** What came too late is kept, and never counts. */
-  async #isTooLate(finishedAtMs: number, wire: SignedWire): Promise<boolean> {
-    const lateness = this.#course.findLateness(finishedAtMs);
+  async #isTooLate(run: RunTimes, wire: SignedWire): Promise<boolean> {
+    const lateness = this.#course.findLateness(run);
     if (lateness === undefined) return false;
     await this.#course.keepLate(wire);
     this.#fail(FINISHED_AFTER_LEASE, lateness, true);

@@ -13,7 +13,7 @@ import { findAttempt } from '../job-machine-state.ts';
 import type { AttemptObject } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
 import type { RequesterMetrics } from '../metrics.ts';
-import type { AttemptCase } from './attempt-case.ts';
+import { type AttemptCase, courseOf } from './attempt-case.ts';
 import type { BatchMember } from './batch-member.ts';
 import type { Checked } from './checked.ts';
 import { listResultFiles } from './collect-outputs.ts';
@@ -363,7 +363,8 @@ interface Result {
 function describeExpectation({ job, attempt, ledger }: BatchMember): ReceiptExpectation | undefined {
   const current = attempt === null ? undefined : findAttempt(ledger.state, attempt.id);
   if (attempt === null || current === undefined) return undefined;
-  return { job, lease: attempt.lease, instrumenter: current.instrumenter, committed: null };
+  const { instrumenter } = current;
+  return { job, lease: attempt.lease, instrumenter, committed: null, course: courseOf(attempt) };
 }
 
 /** Bytes that hash to what they are said to be. */

@@ -1,4 +1,5 @@
 import type { Lease, Progress } from '../../domain/lease.ts';
+import { isWithinFirstTerm, listRenewalRules, listRunRules } from '../../proofs/lease-times.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 
 /** What is known of a lease when something comes that was finished under it. */
@@ -8,6 +9,12 @@ export interface LeaseCourse {
   readonly acceptedAtMs: number | null;
   /** The last progress that it signed before it finished. */
   readonly progress: Progress | null;
+}
+
+/** When a run began and ended, by its provider's clock. */
+export interface RunTimes {
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
 }
 
 export const FINISHED_AFTER_LEASE = 'FINISHED_AFTER_LEASE';
@@ -35,6 +42,24 @@ export function findLateness(course: LeaseCourse, finishedAtMs: number, nowMs: n
       'it was renewed too seldom',
     ],
   ];
+  return rules.find(([isKept]) => !isKept)?.[1];
+}
+
+/**
+ * What came in time by this node's clock, and by the provider's own signed times was not done under its lease: its clock was
+ * set meanwhile. Its bundle would be invalid for ever, so it is no result. Undefined: it fits.
+ */
+export function findContradiction(course: LeaseCourse, run: RunTimes): string | undefined {
+  const { lease, acceptedAtMs, progress } = course;
+  const times = { ...lease, acceptedAtMs, lastProgress: progress };
+  const rules = [
+    ...listRunRules(times, run, CLOCK_SKEW_MS),
+    ...listRenewalRules(times, run.finishedAtMs, CLOCK_SKEW_MS),
+    [
+      progress !== null || isWithinFirstTerm(times, run.finishedAtMs, CLOCK_SKEW_MS),
+      'its lease had run out when it was finished, and was never renewed',
+    ],
+  ] as const;
   return rules.find(([isKept]) => !isKept)?.[1];
 }
 

@@ -11,6 +11,7 @@ import { openMany, openSigned } from '../../proofs/signed-object.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import { leaseIdOf } from '../object-ids.ts';
 import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
+import { FINISHED_AFTER_LEASE, findContradiction, type LeaseCourse } from './judge-lateness.ts';
 
 export interface ReceiptExpectation {
   readonly job: Signed<Job>;
@@ -19,6 +20,8 @@ export interface ReceiptExpectation {
   readonly instrumenter: string;
   /** What the provider committed to and the set it signed; null where nothing was committed. */
   readonly committed: { readonly commitment: Commitment; readonly set: ObjectId } | null;
+  /** What its times have to fit; null where they are judged apart. */
+  readonly course: LeaseCourse | null;
 }
 
 export async function verifyReceipt(wire: SignedWire, expected: ReceiptExpectation): Promise<Checked<Signed<Receipt>>> {
@@ -54,6 +57,8 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
   ]);
   if (parties.kind === 'invalid') return parties;
   if (value.result.outcome.kind === 'attempt-failed') return parties;
+  const contradiction = expected.course === null ? undefined : findContradiction(expected.course, value);
+  if (contradiction !== undefined) return invalid(FINISHED_AFTER_LEASE, contradiction);
   const content = checkResult(receipt, expected);
   return content.kind === 'invalid' ? content : checkOpening(receipt, expected);
 }

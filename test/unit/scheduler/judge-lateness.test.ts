@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Lease, Progress } from '../../../src/domain/lease.ts';
 import { CLOCK_SKEW_MS } from '../../../src/scheduler/constants.ts';
-import { computeRenewedEnd, findLateness } from '../../../src/scheduler/requester/judge-lateness.ts';
+import { computeRenewedEnd, findContradiction, findLateness } from '../../../src/scheduler/requester/judge-lateness.ts';
 
 const TERM_MS = 120_000;
 const BEGAN = 1_000_000_000;
@@ -74,5 +74,41 @@ describe('the end of a lease that was renewed', () => {
 
   it('is never after the deadline', () => {
     expect(computeRenewedEnd(lease, lease.deadlineMs - 1, lease.deadlineMs - 1)).toBe(lease.deadlineMs);
+  });
+});
+
+describe('what came in time and contradicts its own lease', () => {
+  const contradiction = (progress: Progress | null, startedAfterMs: number, finishedAfterMs: number) =>
+    findContradiction(
+      { lease, acceptedAtMs: BEGAN, progress },
+      { startedAtMs: BEGAN + startedAfterMs, finishedAtMs: BEGAN + finishedAfterMs },
+    );
+
+  it.each<[string, Progress | null, number, number, RegExp]>([
+    [
+      'its clock was set forward before it finished',
+      progressAt(2, 500),
+      0,
+      500 + TERM_MS + CLOCK_SKEW_MS + 1,
+      /run out/,
+    ],
+    ['the same, and it was never renewed', null, 0, TERM_MS + CLOCK_SKEW_MS + 1, /never renewed/],
+    ['its clock was set back before it started', null, -CLOCK_SKEW_MS - 1, 10, /before the lease was accepted/],
+    [
+      'its clock was set back while it ran',
+      progressAt(2, 500),
+      0,
+      500 - CLOCK_SKEW_MS - 1,
+      /finished before it started/,
+    ],
+    ['its clock was set back after a renewal', progressAt(9, 90_000), 0, 90_000 - CLOCK_SKEW_MS - 1, /signed after/],
+    ['it was renewed too seldom', progressAt(1, 9 * TERM_MS), 0, 9 * TERM_MS, /too few/],
+  ])('is no result: %s', (_, ...[progress, startedAfterMs, finishedAfterMs, reason]) => {
+    expect(contradiction(progress, startedAfterMs, finishedAfterMs)).toMatch(reason);
+  });
+
+  it('lets through what two clocks that differ by the tolerated skew make of an honest run', () => {
+    expect(contradiction(null, -CLOCK_SKEW_MS, TERM_MS + CLOCK_SKEW_MS)).toBeUndefined();
+    expect(contradiction(progressAt(2, 500), 0, 500 + TERM_MS + CLOCK_SKEW_MS)).toBeUndefined();
   });
 });

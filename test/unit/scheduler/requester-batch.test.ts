@@ -101,6 +101,7 @@ describe('jobs submitted together', () => {
     ['forges receipts', { receipt: { network: 'else' }, forge: ['fogproof/lease-acceptance@1'] }, 'BAD_ACCEPTANCE'],
     ['refuses the leases', { refuseLease: { code: 'AT_CAPACITY', detail: 'no' } }, 'AT_CAPACITY'],
     ['lies about results', { result: { instrumenter: 'else/2' } }, 'BAD_RESULT'],
+    ['set its clock forward', { receipt: { finishedAtMs: UnixMs(8_000_000_000_000) } }, 'FINISHED_AFTER_LEASE'],
   ] as const)('go elsewhere, each by itself, where a provider %s', async (_, script, code) => {
     const rig = await rigWith([script as Script, {}]);
     const ids = await rig.requester.submitMany(await draftsOf(rig, 5));

@@ -5,6 +5,9 @@ import type { Script } from '../../support/scripted-provider.ts';
 
 const OTHER_ID = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy';
 
+/** Later than any lease here may run. */
+const FAR_AHEAD = UnixMs(8_000_000_000_000);
+
 /** One provider with a script is asked first (it is cheapest), an honest one second. */
 async function rigWith(script: Script): Promise<RequesterRig> {
   const rig = await RequesterRig.start();
@@ -24,6 +27,8 @@ describe('what a provider signs wrongly ends its attempt, never the job', () => 
     ['root that is not of the result', { receipt: { outputRoot: OTHER_ID as never } }, 'BAD_RECEIPT'],
     ['opening of no commitment', { receipt: { salt: new Uint8Array(32) } }, 'BAD_RECEIPT'],
     ['finish before the start', { receipt: { finishedAtMs: UnixMs(1) } }, 'BAD_RECEIPT'],
+    ['a clock set forward while it ran', { receipt: { finishedAtMs: FAR_AHEAD } }, 'FINISHED_AFTER_LEASE'],
+    ['a clock set back before it ran', { receipt: { startedAtMs: UnixMs(1) } }, 'FINISHED_AFTER_LEASE'],
     ['other instrumenter', { result: { instrumenter: 'else/2' } }, 'BAD_RESULT'],
     ['fuel over the limit', { result: { fuel: 1_001 } }, 'BAD_RESULT'],
     ['no module that ran', { result: { instrumentedModule: null } }, 'BAD_RESULT'],

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { UnixMs } from '../../../src/domain/ids.ts';
 import type { JobView } from '../../../src/scheduler/interface.ts';
 import { PARAMETERS, RequesterRig } from '../../support/requester-rig.ts';
 import type { Script, ScriptedProvider } from '../../support/scripted-provider.ts';
@@ -69,6 +70,11 @@ describe('replicas under commit, then reveal', () => {
   });
 
   it.each([
+    [
+      'a commitment of the future',
+      { commitment: { committedAtMs: UnixMs(8_000_000_000_000) } },
+      'FINISHED_AFTER_LEASE',
+    ],
     ['a commitment by another key', { forge: ['fogproof/commitment@1'] }, 'BAD_COMMITMENT'],
     [
       'a commitment to another job',
@@ -89,6 +95,7 @@ describe('replicas under commit, then reveal', () => {
   });
 
   it.each([
+    ['a finish of the future', { receipt: { finishedAtMs: UnixMs(8_000_000_000_000) } }, 'FINISHED_AFTER_LEASE'],
     ['a salt that does not open the commitment', { receipt: { salt: new Uint8Array(32).fill(9) } }, 'BAD_OPENING'],
     ['no salt', { receipt: { salt: null } }, 'BAD_OPENING'],
     [
