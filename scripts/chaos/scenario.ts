@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PeerKey } from '../../src/domain/ids.ts';
+import { MAX_LIST_LIMIT } from '../../src/rpc/constants.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import type { ChaosNode, Death } from './chaos-node.ts';
@@ -20,6 +21,7 @@ const UP_TIMEOUT_MS = 120_000;
 const DRAIN_TIMEOUT_MS = 420_000;
 const CONCURRENT_JOBS = 4;
 const POLL_MS = 50;
+const LIST_POLL_MS = 500;
 /** How long no daemon may come to any point that it is armed with, before the rest is left for another scenario. */
 const ARM_TIMEOUT_MS = 45_000;
 const LIVE_STATES: ReadonlySet<string> = new Set(['leased', 'queued', 'running', 'unreachable', 'committed']);
@@ -257,6 +259,7 @@ export class Scenario implements AsyncDisposable {
     const { signal } = this.#modules;
     const deadlineMs = performance.now() + DRAIN_TIMEOUT_MS;
     while (this.#flows.size > 0 && performance.now() < deadlineMs) await sleep(POLL_MS, undefined, { signal });
+    await this.#untilNoneRuns(deadlineMs);
     this.#draining.abort();
     await Promise.all(this.#flows);
     for (const { job, kind } of this.#journal.acknowledged) {
@@ -266,6 +269,17 @@ export class Scenario implements AsyncDisposable {
       this.#find(
         `${kind} ${job} did not end in ${DRAIN_TIMEOUT_MS / 1000} s: ${known?.state ?? 'unknown'} (${attempts})`,
       );
+    }
+  }
+
+  /** Also a job whose requester died before it answered its client: nobody follows it, and it has to end all the same. */
+  async #untilNoneRuns(deadlineMs: number): Promise<void> {
+    for (const node of this.#fleet.requesters) {
+      while (performance.now() < deadlineMs) {
+        const listed = await node.client?.call('job.list', { limit: MAX_LIST_LIMIT }).catch(() => undefined);
+        if (listed?.jobs.every(({ endedAtMs }) => endedAtMs !== null) === true) break;
+        await sleep(LIST_POLL_MS, undefined, { signal: this.#modules.signal });
+      }
     }
   }
 

@@ -41,9 +41,9 @@ export class TcpProxy implements AsyncDisposable {
     const source = modules.findSource(inbound.remotePort ?? 0) ?? '';
     const outbound = createConnection({ port: target.port(), host: '127.0.0.1', noDelay: true });
     const reset = (): void => {
-      // One that is not connected yet cannot be reset, and would keep the process from ending.
+      // Neither one that is not connected yet nor one that is shutting down can be reset: its handle would stay open for ever.
       for (const socket of [inbound, outbound]) {
-        if (socket.connecting) socket.destroy();
+        if (socket.connecting || socket.writableEnded) socket.destroy();
         else if (!socket.destroyed) socket.resetAndDestroy();
       }
     };
