@@ -91,6 +91,9 @@ export class CandidateTable implements CandidateSource {
       this.#young.add(node.peer);
       this.#version++;
       this.#dirty.add(node.peer);
+    } else if (known.teller === '') {
+      // Who told before a restart is not known any more.
+      known.teller = teller;
     } else if (teller !== known.teller && !known.isConfirmed) {
       known.isConfirmed = true;
       this.#dirty.add(node.peer);

@@ -1,0 +1,187 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { collectAddressGroups } from '../../../../src/network/neighbours/candidates/address-groups.ts';
+import { CandidateTable } from '../../../../src/network/neighbours/candidates/candidate-table.ts';
+import {
+  deriveDensityKeys,
+  estimateAround,
+  SizeEstimator,
+} from '../../../../src/network/neighbours/candidates/size-estimator.ts';
+import { CANDIDATE_TABLE_DEFAULTS } from '../../../../src/network/neighbours/options.ts';
+import type { NodeFacts } from '../../../../src/network/neighbours/ports.ts';
+import { CountingRandom, createPeer, createVrfKey } from '../../../support/neighbour-rig.ts';
+
+const EPOCH = 100;
+const keysOf = (addresses: string[], usesPrivate = false): string[] =>
+  collectAddressGroups(addresses, { usesPrivate }).map(({ key }) => key);
+
+describe('groups of addresses', () => {
+  it('are /24 of IPv4 and /48 of IPv6', () => {
+    expect(keysOf(['/ip4/203.0.113.7/tcp/4717', '/ip4/203.0.113.9/udp/1', '/ip4/198.51.100.1/tcp/1'])).toEqual([
+      '203.0.113.0/24',
+      '198.51.100.0/24',
+    ]);
+    expect(keysOf(['/ip6/2001:db8:1:2::7/tcp/1', '/ip6/2001:0db8:1:ffff:1:2:3:4/tcp/1'])).toEqual(['2001:db8:1::/48']);
+    expect(keysOf(['/ip6/::ffff:203.0.113.7/tcp/1'])).toEqual(['203.0.113.0/24']);
+  });
+
+  it('leave out names, and private addresses unless the network is private', () => {
+    const inside = [
+      '/ip4/192.168.1.2/tcp/1',
+      '/ip4/10.1.2.3/tcp/1',
+      '/ip4/127.0.0.1/tcp/1',
+      '/ip6/fd00::1/tcp/1',
+      '/ip6/::1/tcp/1',
+    ];
+    expect(keysOf([...inside, '/dns4/example.org/tcp/1'])).toEqual([]);
+    expect(keysOf(inside, true)).toHaveLength(5);
+  });
+
+  it('never throw for what a record can say', () => {
+    fc.assert(fc.property(fc.array(fc.string({ maxLength: 60 })), (addresses) => void keysOf(addresses, true)));
+    const ip6 = fc.string({ maxLength: 40, unit: fc.constantFrom(':', '0', 'f', '1', '::') });
+    fc.assert(fc.property(ip6, (host) => void keysOf([`/ip6/${host}/tcp/1`])));
+  });
+});
+
+describe('the table of candidates', () => {
+  let table: CandidateTable;
+  const open = (options: Partial<typeof CANDIDATE_TABLE_DEFAULTS> = {}): CandidateTable =>
+    new CandidateTable(
+      { random: new CountingRandom('table') },
+      { ...CANDIDATE_TABLE_DEFAULTS, usesPrivate: false, ...options },
+    );
+  const facts = (name: string, change: Partial<NodeFacts> = {}): NodeFacts => ({
+    peer: createPeer(name),
+    vrfPublicKey: createVrfKey(name),
+    addresses: [],
+    expiresAtMs: 1_000_000,
+    ...change,
+  });
+  const note = (name: string, epoch: number, change: Partial<NodeFacts> = {}, teller = 'one'): boolean =>
+    table.note({ node: facts(name, change), teller, epoch });
+  const eligible = (epoch = EPOCH, nowMs = 0): string[] =>
+    [...table.eligible({ epoch, nowMs, isGenesis: false })].map(({ candidate }) => candidate.peer);
+
+  beforeEach(() => {
+    table = open();
+  });
+
+  it('gives those that are two epochs old and have a valid record', () => {
+    note('old', EPOCH - 2);
+    note('young', EPOCH - 1);
+    note('expired', EPOCH - 2, { expiresAtMs: 10 });
+    expect(eligible(EPOCH, 31_000)).toEqual([createPeer('old')]);
+    expect([...table.eligible({ epoch: EPOCH, nowMs: 0, isGenesis: true })]).toHaveLength(3);
+  });
+
+  it('restarts the age of a peer whose VRF key is new', () => {
+    note('peer', EPOCH - 5);
+    note('peer', EPOCH, { vrfPublicKey: createVrfKey('new') });
+    expect(eligible()).toEqual([]);
+    expect(eligible(EPOCH + 2)).toEqual([createPeer('peer')]);
+  });
+
+  it('never pushes out aged ones for newcomers, however many', () => {
+    table = open({ maxCandidates: 10 });
+    for (let index = 0; index < 6; index += 1) note(`aged ${index}`, EPOCH - 2);
+    table.sweep(EPOCH);
+    for (let index = 0; index < 200; index += 1) note(`flood ${index}`, EPOCH);
+    expect(table.size).toBe(10);
+    expect(eligible()).toHaveLength(6);
+  });
+
+  it('has no place for newcomers among aged ones only, and none is lost for one', () => {
+    table = open({ maxCandidates: 3 });
+    for (let index = 0; index < 3; index += 1) note(`aged ${index}`, EPOCH - 2);
+    table.sweep(EPOCH);
+    expect(note('newcomer', EPOCH)).toBe(false);
+    expect(table.size).toBe(3);
+  });
+
+  it('keeps young ones that were connected', () => {
+    table = open({ maxCandidates: 4 });
+    note('met', EPOCH);
+    table.noteObserved(createPeer('met'), []);
+    for (let index = 0; index < 100; index += 1) note(`flood ${index}`, EPOCH);
+    expect(table.get(createPeer('met'))).toBeDefined();
+  });
+
+  it('takes no more of one address group than its cap', () => {
+    table = open({ maxPerGroup: 5 });
+    for (let index = 0; index < 50; index += 1)
+      note(`rack ${index}`, EPOCH, { addresses: [`/ip4/203.0.113.${index}/tcp/1`] });
+    note('elsewhere', EPOCH, { addresses: ['/ip4/198.51.100.1/tcp/1'] });
+    expect(table.size).toBe(6);
+    expect(table.get(createPeer('elsewhere'))).toBeDefined();
+  });
+
+  it('forgets those that were long gone, and says so to the disk', () => {
+    note('gone', EPOCH - 30);
+    note('here', EPOCH - 30);
+    note('here', EPOCH, { expiresAtMs: 2_000_000 });
+    table.takeChanges();
+    table.sweep(EPOCH);
+    expect(table.get(createPeer('gone'))).toBeUndefined();
+    expect(table.takeChanges()).toMatchObject({ removed: [createPeer('gone')] });
+    expect(eligible()).toEqual([createPeer('here')]);
+  });
+
+  it('keeps ages over a restart, and nobody is eligible before a record is seen', () => {
+    note('old', EPOCH - 5);
+    const { put } = table.takeChanges();
+    expect(put).toHaveLength(1);
+    const again = open();
+    again.restore({ beganEpoch: EPOCH - 5, candidates: put }, EPOCH);
+    expect([...again.eligible({ epoch: EPOCH, nowMs: 500_000, isGenesis: true })]).toEqual([]);
+    again.note({ node: facts('old'), teller: 'two', epoch: EPOCH });
+    expect([...again.eligible({ epoch: EPOCH, nowMs: 0, isGenesis: false })]).toHaveLength(1);
+    expect(again.beganEpoch).toBe(EPOCH - 5);
+    expect(again.get(createPeer('old'))?.isConfirmed).toBe(false);
+  });
+
+  it('takes a pair for confirmed once a second source told of it', () => {
+    note('peer', EPOCH);
+    note('peer', EPOCH);
+    expect(table.get(createPeer('peer'))?.isConfirmed).toBe(false);
+    note('peer', EPOCH, {}, 'two');
+    expect(table.get(createPeer('peer'))?.isConfirmed).toBe(true);
+  });
+});
+
+describe('the estimate of the size', () => {
+  it('finds the number of peers from the density around points that nobody can choose', () => {
+    const peers = Array.from({ length: 3_000 }, (_, index) => createVrfKey(`peer ${index}`));
+    const keys = deriveDensityKeys(createVrfKey('output'));
+    const estimates = keys.map((key) => estimateAround(key, peers) ?? 0);
+    const median = estimates.toSorted((a, b) => a - b)[2] ?? 0;
+    expect(keys).toHaveLength(5);
+    expect(median).toBeGreaterThan(2_000);
+    expect(median).toBeLessThan(4_500);
+    expect(estimateAround(keys[0] ?? new Uint8Array(1), peers.slice(0, 5))).toBeNull();
+  });
+
+  it('needs most of the targets, and never says less than is known', () => {
+    const sizes = new SizeEstimator();
+    sizes.begin(1, { known: 50, neighbours: new Set() });
+    sizes.noteDensity(1, [500, null, null, null, 900]);
+    expect(sizes.size).toBe(51);
+    sizes.noteDensity(1, [500, null, 700, null, 900]);
+    expect(sizes.size).toBe(701);
+    sizes.noteDensity(1, [5, 5, 5, 5, 5]);
+    expect(sizes.size).toBe(51);
+    sizes.noteDensity(2, [500, 500, 500, 500, 500]);
+    expect(sizes.size).toBe(51);
+  });
+
+  it('forgets what peers said that are neighbours no more', () => {
+    const sizes = new SizeEstimator();
+    const peers = ['a', 'b', 'c'].map(createPeer);
+    sizes.begin(1, { known: 100, neighbours: new Set() });
+    for (const peer of peers) sizes.noteReport(peer, 1_000);
+    sizes.begin(2, { known: 100, neighbours: new Set(peers) });
+    expect(sizes.size).toBe(202);
+    sizes.begin(3, { known: 100, neighbours: new Set() });
+    expect(sizes.size).toBe(101);
+  });
+});
