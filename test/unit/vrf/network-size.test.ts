@@ -16,9 +16,9 @@ function findClosest(keys: readonly Uint8Array[], target: Uint8Array): Uint8Arra
 
 describe('the size from density', () => {
   it('is unbiased within its standard error, over seeded keys', () => {
-    const size = 800;
+    const size = 500;
     const keys = Array.from({ length: size }, (_, index) => hash(`key ${index}`));
-    const targets = 120;
+    const targets = 60;
     let sum = 0;
     for (let target = 0; target < targets; target += 1) {
       sum += estimateFromDistances({ distances: findClosest(keys, hash(`target ${target}`)) });
