@@ -15,6 +15,7 @@ import {
   peerKeySchema,
   unixMsSchema,
 } from './ids.ts';
+import { MAX_LISTED_OBSERVATIONS, observationItemSchema } from './observation.ts';
 import { jobTermsSchema } from './offer.ts';
 import { refusalSchema } from './refusal.ts';
 import { signedManyWireSchema, signedWireSchema } from './signed.ts';
@@ -232,9 +233,28 @@ export type BlobResponse = z.output<typeof blobResponseSchema>;
 export const recordsRequestSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('get'), peers: z.array(peerKeySchema).max(64) }),
   z.strictObject({ op: z.literal('sample'), limit: integerSchema(1, 64) }),
+  /** Of which epochs do you keep observations, and which? Answered by `digests`. */
+  z.strictObject({ op: z.literal('observation-digests') }),
+  /** Answered by `ids`, in order, from the first after `after` on. */
+  z.strictObject({ op: z.literal('observation-ids'), epoch: integerSchema(), after: objectLink.nullable() }),
+  /** Answered by `observations`: those that are there, as many as a frame holds. */
+  z.strictObject({ op: z.literal('observations'), ids: z.array(objectLink).min(1).max(MAX_LISTED_OBSERVATIONS) }),
 ]);
-export const recordsResponseSchema = z.strictObject({ records: z.array(signedWireSchema).max(64) });
+/** Most epochs, and ids of one epoch, in one answer. */
+export const MAX_OBSERVATION_DIGESTS = 256;
+export const MAX_OBSERVATION_IDS = 1_024;
+export const recordsResponseSchema = z.union([
+  z.strictObject({ records: z.array(signedWireSchema).max(64) }),
+  z.strictObject({
+    digests: z
+      .array(z.strictObject({ epoch: integerSchema(), count: integerSchema(1), hash: bytesSchema(32) }))
+      .max(MAX_OBSERVATION_DIGESTS),
+  }),
+  z.strictObject({ ids: z.array(objectLink).max(MAX_OBSERVATION_IDS) }),
+  z.strictObject({ observations: z.array(observationItemSchema).max(MAX_LISTED_OBSERVATIONS) }),
+]);
 export type RecordsRequest = z.output<typeof recordsRequestSchema>;
+export type ObservationsRequest = Exclude<RecordsRequest, { op: 'get' | 'sample' }>;
 export type RecordsResponse = z.output<typeof recordsResponseSchema>;
 
 // neighbour/1: one request, one response

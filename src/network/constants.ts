@@ -54,6 +54,15 @@ export const DHT_SEARCH_INTERVAL_MS = 60_000;
 
 /** Announcements remembered until they have expired; of more, the oldest are forgotten and may be handled again. */
 export const MAX_SEEN_ANNOUNCEMENTS = 16_384;
+/** How often observations are compared with one connected peer, ms, on average. */
+export const OBSERVATION_SYNC_MS = 60_000;
+/** Of one such round: how long it may take, ms; epochs that are looked into; observations that are fetched. */
+export const OBSERVATION_SYNC_DEADLINE_MS = 30_000;
+export const OBSERVATION_SYNC_EPOCHS = 8;
+export const OBSERVATION_SYNC_MAX = 512;
+/** Observations with their evidence in one answer; a frame may have 1 MiB. */
+export const OBSERVATION_ANSWER_BYTES = 384 * 1024;
+
 /** Peers that take jobs of a class, found in the DHT and dialled, when an announcement would reach nobody. */
 export const TAKERS_SOUGHT = 4;
 /** Longest search for them, in ms, and how long after the last one nobody is sought again. */

@@ -98,6 +98,7 @@ export class HostEvents {
     running.bootstrap.noteDisconnected(peer);
   }
 
+    running.observations.gossip.noteDisconnected(peer);
   #countConnections(): void {
     const { metrics, book, running } = this.#modules;
     metrics.connections.set(running()?.host.getConnections().length ?? 0);

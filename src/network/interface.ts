@@ -25,6 +25,7 @@ import type {
 import type { NodeRecord } from '../domain/node-record.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { AbortOptions } from '../lib/abort.ts';
+import type { ObservationPublisher, ObservationSource } from '../reputation/interface.ts';
 
 /** Request and response of each request protocol; limits stand in reqresp/protocols.ts. */
 export interface ProtocolMessages {
@@ -82,6 +83,12 @@ export interface JobAnnouncements {
    * topics; a node that takes no jobs passes none on.
    */
   listen(classes: readonly CapabilityClass[], onAnnouncement: (announcement: Signed<Announcement>) => void): Disposable;
+}
+
+/** Observations of finished attempts: over gossip, and by comparing with peers what each of them has. */
+export interface ObservationChannel extends ObservationPublisher {
+  /** From now on what comes in is judged by `source`, and others are answered from it; one at a time. Dispose to stop. */
+  serve(source: ObservationSource): Disposable;
 }
 
 /** Who has a public blob, by provider records in the DHT. */
@@ -219,6 +226,7 @@ export type NodeRecordContent = Pick<NodeRecord, 'role' | 'claims' | 'capabiliti
 export interface Network extends PeerTransport, AsyncDisposable {
   readonly peers: PeerBook;
   readonly announcements: JobAnnouncements;
+  readonly observations: ObservationChannel;
   readonly content: ContentRouting;
   start(options: AbortOptions): Promise<void>;
   /** Dials a peer by multiaddr. @throws NetworkError NETWORK_UNREACHABLE */

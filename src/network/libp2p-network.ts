@@ -17,6 +17,7 @@ import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
 import { AnnouncementGossip } from './gossip/announcement-gossip.ts';
+import { GossipedObservations } from './gossip/observation-channel.ts';
 import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import { DialPolicy } from './host/dial-policy.ts';
 import { HostEvents } from './host-events.ts';
@@ -26,6 +27,7 @@ import type {
   Network,
   NetworkStatus,
   NodeRecordContent,
+  ObservationChannel,
   PeerBook,
   ProtocolMessages,
   ProtocolName,
@@ -42,7 +44,13 @@ import { RecordPublisher } from './peers/record-publisher.ts';
 import { describeReason } from './reasons.ts';
 import { PROTOCOL_NAMES, protocolId } from './reqresp/protocols.ts';
 import { RequestTransport } from './reqresp/request-transport.ts';
-import { createRunningParts, type LastingParts, type RunningParts } from './running-parts.ts';
+import {
+  createOpener,
+  createRunningParts,
+  describeMeshes,
+  type LastingParts,
+  type RunningParts,
+} from './running-parts.ts';
 
 export interface NetworkModules {
   readonly identity: Identity;
@@ -71,6 +79,7 @@ export class Libp2pNetwork implements Network {
   readonly #dialPolicy: DialPolicy;
   readonly #events: HostEvents;
   readonly #announcements: AnnouncementGossip;
+  readonly #observations: GossipedObservations;
   readonly #content: ContentRouter;
   #running: RunningParts | null = null;
 
@@ -87,7 +96,7 @@ export class Libp2pNetwork implements Network {
     this.#dialPolicy = new DialPolicy(options);
     this.#background = new BackgroundTasks(logger, () => this.#running === null);
     this.#events = this.#createEvents();
-    this.#announcements = this.#createAnnouncements();
+    ({ announcements: this.#announcements, observations: this.#observations } = this.#createTopics());
     this.#content = new ContentRouter({ self, clock, logger });
     this.#ownRecord = new OwnRecord({ ...modules, logger }, options);
     this.#publisher = new RecordPublisher(
@@ -101,14 +110,7 @@ export class Libp2pNetwork implements Network {
     );
     this.#transport = new RequestTransport(
       {
-        opener: {
-          openStream: (peer, protocol, { signal }) => {
-            const { dialer } = this.#assertRunning();
-            const id = protocolId(options.networkId, protocol);
-            const isBulk = protocol === 'blob' && options.sharesConnections !== true;
-            return isBulk ? dialer.openBulkStream(peer, id, signal) : dialer.openStream(peer, id, signal);
-          },
-        },
+        opener: { openStream: createOpener(() => this.#assertRunning(), options) },
         clock,
         logger,
         metrics: this.#metrics,
@@ -128,6 +130,10 @@ export class Libp2pNetwork implements Network {
 
   get announcements(): JobAnnouncements {
     return this.#announcements;
+  }
+
+  get observations(): ObservationChannel {
+    return this.#observations;
   }
 
   get content(): ContentRouting {
@@ -173,6 +179,7 @@ export class Libp2pNetwork implements Network {
     this.#publisher.stop();
     this.#announcements.detach();
     this.#content.detach();
+    await this.#observations.detach();
     running.bulk.stop();
     this.#transport.stop();
     running.discovery.stop();
@@ -230,8 +237,7 @@ export class Libp2pNetwork implements Network {
       connections: running?.host.getConnections().length ?? 0,
       isDegraded: running?.bootstrap.isDegraded ?? false,
       bootstrap: running?.bootstrap.reports() ?? [],
-      gossip:
-        running === null ? {} : { records: { meshPeers: running.gossip.meshPeers }, ...this.#announcements.meshPeers },
+      gossip: running === null ? {} : describeMeshes(running),
       dhtPeers: running === null ? 0 : countDhtPeers(running.host),
       duplicateIdentity: addresses === null ? null : { addresses },
     };
@@ -253,17 +259,15 @@ export class Libp2pNetwork implements Network {
     });
   }
 
-  #createAnnouncements(): AnnouncementGossip {
-    return new AnnouncementGossip(
-      {
-        penalties: this.#penalties,
-        clock: this.#modules.clock,
-        metrics: this.#metrics,
-        logger: this.#logger,
-        onPenalty: (peer) => this.#events.banIfDue(peer),
-      },
-      this.#options,
-    );
+  #createTopics() {
+    const { clock, random } = this.#modules;
+    const onPenalty = (peer: PeerKey): void => this.#events.banIfDue(peer);
+    const telemetry = { metrics: this.#metrics, logger: this.#logger };
+    const modules = { clock, random, penalties: this.#penalties, onPenalty, ...telemetry };
+    return {
+      announcements: new AnnouncementGossip(modules, this.#options),
+      observations: new GossipedObservations({ ...modules, transport: this, book: this.#book }, this.#options),
+    };
   }
 
   #createWatch(): IdentityWatch {
@@ -307,6 +311,7 @@ export class Libp2pNetwork implements Network {
         random,
         logger: this.#logger,
         ownRecord: () => this.#ownRecord.current,
+        observations: this.#observations.exchange,
       },
       { self: identity.peer },
     );
@@ -342,6 +347,7 @@ export class Libp2pNetwork implements Network {
       intake: this.#intake,
       exchange: this.#exchange,
       announcements: this.#announcements,
+      observations: this.#observations,
       background: this.#background,
       dialPolicy: this.#dialPolicy,
     };
@@ -365,10 +371,9 @@ export class Libp2pNetwork implements Network {
       noteAddresses: async ({ id, multiaddrs }) => void (await host.peerStore.merge(id, { multiaddrs })),
       signal: controller.signal,
     });
-    this.#announcements.attach({
-      pubsub: host.services.pubsub,
-      seekTakers: (capabilityClass) => takers.seek(capabilityClass),
-    });
+    const { pubsub } = host.services;
+    this.#announcements.attach({ pubsub, seekTakers: (capabilityClass) => takers.seek(capabilityClass) });
+    this.#observations.attach(pubsub, controller.signal);
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     discovery.start();
     await this.#publisher.start({ gossip, directory, signal: controller.signal });

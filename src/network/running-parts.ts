@@ -12,10 +12,12 @@ import type { IdentityWatch } from './discovery/identity-watch.ts';
 import type { RecordExchange } from './discovery/record-exchange.ts';
 import { TakerSearch } from './discovery/taker-search.ts';
 import type { AnnouncementGossip } from './gossip/announcement-gossip.ts';
+import type { GossipedObservations } from './gossip/observation-channel.ts';
 import { RecordGossip } from './gossip/record-gossip.ts';
 import { BulkConnections } from './host/bulk-connections.ts';
 import type { Host } from './host/create-host.ts';
 import type { DialPolicy } from './host/dial-policy.ts';
+import type { NetworkStatus } from './interface.ts';
 import type { NetworkMetrics } from './metrics.ts';
 import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions } from './options.ts';
 import type { BoundedPeerBook } from './peers/bounded-peer-book.ts';
@@ -23,6 +25,7 @@ import { KnownPeers } from './peers/known-peers.ts';
 import type { PeerPenalties } from './peers/peer-penalties.ts';
 import type { RecordIntake } from './peers/record-intake.ts';
 import { protocolId } from './reqresp/protocols.ts';
+import type { StreamOpener } from './reqresp/request-transport.ts';
 
 /** What outlives a start and a stop. */
 export interface LastingParts {
@@ -38,8 +41,18 @@ export interface LastingParts {
   readonly intake: RecordIntake;
   readonly exchange: RecordExchange;
   readonly announcements: AnnouncementGossip;
+  readonly observations: GossipedObservations;
   readonly background: BackgroundTasks;
   readonly dialPolicy: DialPolicy;
+}
+
+/** Peers in the mesh of each topic that is listened to. */
+export function describeMeshes({ gossip, announcements, observations }: RunningParts): NetworkStatus['gossip'] {
+  return {
+    records: { meshPeers: gossip.meshPeers },
+    observations: { meshPeers: observations.gossip.meshPeers },
+    ...announcements.meshPeers,
+  };
 }
 
 /** What exists only between start and stop. */
@@ -53,7 +66,21 @@ export interface RunningParts {
   readonly discovery: Discovery;
   readonly gossip: RecordGossip;
   readonly announcements: AnnouncementGossip;
+  readonly observations: GossipedObservations;
   readonly takers: TakerSearch;
+}
+
+/** Blobs go over a connection of their own. */
+export function createOpener(
+  running: () => Pick<RunningParts, 'dialer'>,
+  { networkId, sharesConnections }: Pick<NetworkOptions, 'networkId' | 'sharesConnections'>,
+): StreamOpener['openStream'] {
+  return (peer, protocol, { signal }) => {
+    const { dialer } = running();
+    const id = protocolId(networkId, protocol);
+    const isBulk = protocol === 'blob' && sharesConnections !== true;
+    return isBulk ? dialer.openBulkStream(peer, id, signal) : dialer.openStream(peer, id, signal);
+  };
 }
 
 /** Builds the parts around a started host; nothing is begun. */
@@ -90,6 +117,18 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     { pubsub: host.services.pubsub, directory, discovery, clock, logger, signal },
     { networkId: options.networkId },
   );
-  const { announcements } = lasting;
-  return { host, controller, dialer, bulk, directory, bootstrap, discovery, gossip, announcements, takers };
+  const { announcements, observations } = lasting;
+  return {
+    host,
+    controller,
+    dialer,
+    bulk,
+    directory,
+    bootstrap,
+    discovery,
+    gossip,
+    announcements,
+    observations,
+    takers,
+  };
 }

@@ -38,9 +38,3 @@ export const FOLD_INTERVAL_MS = 60_000;
 
 /** Subjects in the answer to one listing. */
 export const MAX_LISTED_SUBJECTS = 1_000;
-
-/** Digests of one answer, newest epochs first: a week of hours is 168. */
-export const MAX_DIGESTS = 256;
-
-/** Ids of one answer. */
-export const MAX_LISTED_IDS = 1_024;

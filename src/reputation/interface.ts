@@ -55,7 +55,7 @@ export interface EpochDigest {
   readonly hash: Uint8Array;
 }
 
-/** What the network exchanges with other peers; limits are the network's and `MAX_DIGESTS`, `MAX_LISTED_IDS`. */
+/** What the network exchanges with other peers; limits stand in domain/messages.ts. */
 export interface ObservationSource {
   /**
    * Judges one and takes it in if it counts. @param publisher whose gossip message it is; null where it was asked for

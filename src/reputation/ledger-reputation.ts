@@ -1,4 +1,5 @@
 import type { ObjectId, PeerKey } from '../domain/ids.ts';
+import { MAX_OBSERVATION_DIGESTS, MAX_OBSERVATION_IDS } from '../domain/messages.ts';
 import type { ObservationItem, SubjectRole } from '../domain/observation.ts';
 import { refuseObservation } from '../domain/observation-rules.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -8,7 +9,6 @@ import type { EnvelopeSigner } from '../proofs/interface.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { computeWeight, NO_BACKING } from './beta-model.ts';
-import { MAX_DIGESTS, MAX_LISTED_IDS } from './constants.ts';
 import type {
   EpochDigest,
   ObservationDraft,
@@ -136,12 +136,12 @@ export class LedgerReputation implements ObservationSink, ObservationSource, Rep
 
   async digests(): Promise<readonly EpochDigest[]> {
     await this.#load();
-    return this.#set.digests().slice(0, MAX_DIGESTS);
+    return this.#set.digests().slice(0, MAX_OBSERVATION_DIGESTS);
   }
 
   async listIds(epoch: number, after: ObjectId | null): Promise<readonly ObjectId[]> {
     await this.#load();
-    return this.#set.listIds(epoch, after).slice(0, MAX_LISTED_IDS);
+    return this.#set.listIds(epoch, after).slice(0, MAX_OBSERVATION_IDS);
   }
 
   async findMissing(epoch: number, ids: readonly ObjectId[]): Promise<readonly ObjectId[]> {

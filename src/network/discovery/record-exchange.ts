@@ -1,5 +1,5 @@
 import type { PeerKey } from '../../domain/ids.ts';
-import type { RecordsRequest, RecordsResponse } from '../../domain/messages.ts';
+import type { ObservationsRequest, RecordsRequest, RecordsResponse } from '../../domain/messages.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { Signed } from '../../domain/signed.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -21,6 +21,8 @@ export interface RecordExchangeModules {
   readonly random: Random;
   readonly logger: Logger;
   readonly ownRecord: () => Signed<NodeRecord> | null;
+  /** Answers what is asked about observations over the same protocol. */
+  readonly observations: { answer(request: ObservationsRequest): Promise<RecordsResponse> };
 }
 
 /** records/1: answers it, and asks it of everybody that was just met. */
@@ -56,7 +58,7 @@ export class RecordExchange {
       logger.debug({ peer, reason: describeError(error) }, 'a peer did not give its records');
       return;
     }
-    for (const wire of response.records) {
+    for (const wire of 'records' in response ? response.records : []) {
       if (signal.aborted) return;
       const verdict = await intake.take(wire, 'gossip');
       if (verdict.kind === 'reject') penalties.add(peer, verdict.penalty);
@@ -64,6 +66,10 @@ export class RecordExchange {
   }
 
   async *#answer(request: RecordsRequest): AsyncGenerator<RecordsResponse> {
+    if (request.op !== 'get' && request.op !== 'sample') {
+      yield await this.#modules.observations.answer(request);
+      return;
+    }
     const records = request.op === 'get' ? this.#collect(request.peers) : this.#sample(request.limit);
     yield { records: records.map((record) => record.wire) };
   }

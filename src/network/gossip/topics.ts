@@ -1,4 +1,5 @@
 import { CAPABILITY_CLASSES, type CapabilityClass } from '../../domain/capability.ts';
+import { OBSERVATION_RULES, type ObservationRuleCode } from '../../domain/observation-rules.ts';
 import { MAX_GOSSIP_BYTES } from '../constants.ts';
 import { RECORD_RULES, type RecordRuleCode } from '../peers/record-rules.ts';
 import { ANNOUNCEMENT_RULES, type AnnouncementRuleCode } from './announcement-rules.ts';
@@ -18,7 +19,7 @@ export interface TopicSpec {
   readonly neighbourRate: MessageRate;
   /** That one peer may publish; null where only the neighbour's counts. */
   readonly publisherRate: MessageRate | null;
-  readonly rules: readonly (RecordRuleCode | AnnouncementRuleCode)[];
+  readonly rules: readonly (RecordRuleCode | AnnouncementRuleCode | ObservationRuleCode)[];
 }
 
 /** A full window of a batch of 10,000 jobs is 40 announcements; who announces keeps to half of this rate. */
@@ -45,15 +46,23 @@ export const TOPICS = {
     publisherRate: null,
     rules: Object.keys(RECORD_RULES) as RecordRuleCode[],
   },
+  observations: {
+    version: 1,
+    purpose: 'observations of finished attempts, many of one observer at once',
+    maxBytes: MAX_GOSSIP_BYTES,
+    neighbourRate: { perSecond: 20, burst: 200 },
+    publisherRate: { perSecond: 0.2, burst: 32 },
+    rules: Object.keys(OBSERVATION_RULES) as ObservationRuleCode[],
+  },
   'jobs/cpu': describeJobTopic('cpu'),
   'jobs/gpu-consumer': describeJobTopic('gpu-consumer'),
   'jobs/gpu-datacentre': describeJobTopic('gpu-datacentre'),
   'jobs/tee': describeJobTopic('tee'),
-} as const satisfies { readonly records: TopicSpec } & {
+} as const satisfies { readonly records: TopicSpec; readonly observations: TopicSpec } & {
   readonly [Class in CapabilityClass as `jobs/${Class}`]: TopicSpec;
 };
 export type TopicName = keyof typeof TOPICS;
-export type JobTopicName = Exclude<TopicName, 'records'>;
+export type JobTopicName = Exclude<TopicName, 'records' | 'observations'>;
 
 export const TOPIC_NAMES = Object.keys(TOPICS) as TopicName[];
 

@@ -93,7 +93,7 @@ export const PROTOCOLS = {
   },
   records: {
     major: 1,
-    purpose: 'node records: of named peers, or a sample of those known',
+    purpose: 'node records of named peers, or a sample of those known; observations that the other side lacks',
     answer: 'one response',
     maxRequestBytes: 8 * 1024,
     maxResponseBytes: MAX_FRAME_BYTES,
