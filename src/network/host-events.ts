@@ -95,10 +95,10 @@ export class HostEvents {
     if (book.isConnected(peer)) return;
     running.gossip.noteDisconnected(peer);
     running.announcements.noteDisconnected(peer);
+    running.observations.gossip.noteDisconnected(peer);
     running.bootstrap.noteDisconnected(peer);
   }
 
-    running.observations.gossip.noteDisconnected(peer);
   #countConnections(): void {
     const { metrics, book, running } = this.#modules;
     metrics.connections.set(running()?.host.getConnections().length ?? 0);
