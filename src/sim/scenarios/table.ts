@@ -2,6 +2,13 @@ import type { Scenario } from '../interface.ts';
 import { eclipseScenario } from './eclipse.ts';
 import { floodScenario } from './flood.ts';
 import { honestScenario } from './honest.ts';
+import {
+  colludingObserversScenario,
+  lyingCapabilitiesScenario,
+  onOffScenario,
+  silentScenario,
+  whitewashersScenario,
+} from './jobs.ts';
 import { keyGrindersScenario } from './key-grinders.ts';
 import { partitionHealScenario } from './partition-heal.ts';
 import { sizeEstimateInflatersScenario } from './size-estimate-inflaters.ts';
@@ -18,4 +25,9 @@ export const SCENARIOS: readonly Scenario[] = [
   partitionHealScenario,
   vanish30Scenario,
   floodScenario,
+  silentScenario,
+  lyingCapabilitiesScenario,
+  colludingObserversScenario,
+  whitewashersScenario,
+  onOffScenario,
 ];
