@@ -34,6 +34,8 @@ export const CLOCK_SKEW_MS = 30_000;
 export const MAX_RECORD_TTL_MS = 86_400_000;
 /** Share of its life after which the own record is issued anew. */
 export const RECORD_REFRESH_SHARE = 1 / 3;
+/** Between two searches for candidates to be neighbours, ms. */
+export const NEIGHBOUR_SEEK_INTERVAL_MS = 5_000;
 /** How many records are asked for from a peer that was just met. */
 export const RECORD_SAMPLE = 32;
 
@@ -52,8 +54,6 @@ export const DHT_QUERY_TIMEOUT_MS = 15_000;
 export const DHT_SEARCH_FIRST_MS = 2_000;
 export const DHT_SEARCH_INTERVAL_MS = 60_000;
 
-/** Announcements remembered until they have expired; of more, the oldest are forgotten and may be handled again. */
-export const MAX_SEEN_ANNOUNCEMENTS = 16_384;
 /** How often observations are compared with one connected peer, ms, on average. */
 export const OBSERVATION_SYNC_MS = 60_000;
 /** Of one such round: how long it may take, ms; epochs that are looked into; observations that are fetched. */
@@ -63,6 +63,8 @@ export const OBSERVATION_SYNC_MAX = 512;
 /** Observations with their evidence in one answer; a frame may have 1 MiB. */
 export const OBSERVATION_ANSWER_BYTES = 384 * 1024;
 
+/** Announcements remembered until they have expired; of more, the oldest are forgotten and may be handled again. */
+export const MAX_SEEN_ANNOUNCEMENTS = 16_384;
 /** Peers that take jobs of a class, found in the DHT and dialled, when an announcement would reach nobody. */
 export const TAKERS_SOUGHT = 4;
 /** Longest search for them, in ms, and how long after the last one nobody is sought again. */

@@ -4,6 +4,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import type { PeerKey } from '../domain/ids.ts';
 import type { NodeRecord } from '../domain/node-record.ts';
 import type { Signed } from '../domain/signed.ts';
+import { describeError } from '../lib/errors.ts';
 import type { Logger } from '../telemetry/interface.ts';
 import type { BackgroundTasks } from './background-tasks.ts';
 import { peerOfConnection } from './discovery/dialer.ts';
@@ -22,6 +23,8 @@ export interface HostEventsModules {
   readonly metrics: NetworkMetrics;
   readonly logger: Logger;
   readonly running: () => RunningParts | null;
+  /** A connection to a peer was made, or the last one is gone. */
+  readonly onConnection: (peer: PeerKey, isConnected: boolean) => void;
 }
 
 /** What happens at the host, entered in the book of peers; what peers did wrong, and its consequence. */
@@ -72,6 +75,15 @@ export class HostEvents {
     });
   }
 
+  /** Dials what may be another daemon of the own identity: the handshake tells. */
+  async probe(address: string): Promise<void> {
+    try {
+      await this.#modules.running()?.dialer.dialAddress(address, 'manual');
+    } catch (error) {
+      this.#modules.logger.debug({ address, reason: describeError(error) }, 'an address of the own identity was tried');
+    }
+  }
+
   #noteConnection(connection: Connection): void {
     const peer = peerOfConnection(connection);
     if (peer === null) {
@@ -83,6 +95,7 @@ export class HostEvents {
       encryption: connection.encryption ?? null,
       address: connection.remoteAddr.toString(),
     });
+    this.#modules.onConnection(peer, true);
     this.#countConnections();
   }
 
@@ -97,6 +110,7 @@ export class HostEvents {
     running.announcements.noteDisconnected(peer);
     running.observations.gossip.noteDisconnected(peer);
     running.bootstrap.noteDisconnected(peer);
+    this.#modules.onConnection(peer, false);
   }
 
   #countConnections(): void {

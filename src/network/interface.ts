@@ -228,6 +228,7 @@ export interface Network extends PeerTransport, AsyncDisposable {
   readonly announcements: JobAnnouncements;
   readonly observations: ObservationChannel;
   readonly content: ContentRouting;
+  readonly neighbours: Neighbours;
   start(options: AbortOptions): Promise<void>;
   /** Dials a peer by multiaddr. @throws NetworkError NETWORK_UNREACHABLE */
   connect(address: string, options?: AbortOptions): Promise<PeerKey>;

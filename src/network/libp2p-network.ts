@@ -1,18 +1,15 @@
-import type { Connection, Stream } from '@libp2p/interface';
 import type { PeerKey } from '../domain/ids.ts';
 import type { NodeRecord } from '../domain/node-record.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { Identity } from '../identity/interface.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Clock } from '../lib/clock.ts';
-import { describeError } from '../lib/errors.ts';
 import type { Random } from '../lib/random.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { BackgroundTasks } from './background-tasks.ts';
 import { ContentRouter } from './discovery/content-router.ts';
 import { DhtRecordRules } from './discovery/dht-record-rules.ts';
-import { peerOfConnection } from './discovery/dialer.ts';
 import { IdentityWatch } from './discovery/identity-watch.ts';
 import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
@@ -20,10 +17,12 @@ import { AnnouncementGossip } from './gossip/announcement-gossip.ts';
 import { GossipedObservations } from './gossip/observation-channel.ts';
 import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import { DialPolicy } from './host/dial-policy.ts';
+import { serveProtocols } from './host/serve-protocols.ts';
 import { HostEvents } from './host-events.ts';
 import type {
   ContentRouting,
   JobAnnouncements,
+  Neighbours,
   Network,
   NetworkStatus,
   NodeRecordContent,
@@ -35,6 +34,8 @@ import type {
   RequestOptions,
 } from './interface.ts';
 import { createNetworkMetrics, type NetworkMetrics } from './metrics.ts';
+import { NeighbourHost } from './neighbour-host.ts';
+import type { EpochBeacon } from './neighbours/ports.ts';
 import type { NetworkOptions } from './options.ts';
 import { BoundedPeerBook } from './peers/bounded-peer-book.ts';
 import { OwnRecord } from './peers/own-record.ts';
@@ -42,7 +43,6 @@ import { PeerPenalties } from './peers/peer-penalties.ts';
 import { RecordIntake } from './peers/record-intake.ts';
 import { RecordPublisher } from './peers/record-publisher.ts';
 import { describeReason } from './reasons.ts';
-import { PROTOCOL_NAMES, protocolId } from './reqresp/protocols.ts';
 import { RequestTransport } from './reqresp/request-transport.ts';
 import {
   createOpener,
@@ -59,6 +59,7 @@ export interface NetworkModules {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
+  readonly beacon: EpochBeacon;
 }
 
 /** The network over js-libp2p. */
@@ -81,6 +82,7 @@ export class Libp2pNetwork implements Network {
   readonly #announcements: AnnouncementGossip;
   readonly #observations: GossipedObservations;
   readonly #content: ContentRouter;
+  readonly #neighbours: NeighbourHost;
   #running: RunningParts | null = null;
 
   constructor(modules: NetworkModules, options: NetworkOptions) {
@@ -91,7 +93,11 @@ export class Libp2pNetwork implements Network {
     this.#options = options;
     this.#logger = logger;
     this.#metrics = createNetworkMetrics(modules.metrics);
-    this.#book = new BoundedPeerBook({ clock, logger });
+    this.#book = new BoundedPeerBook({
+      clock,
+      logger,
+      neighbourOf: (peer) => this.#neighbours.neighbours.isNeighbour(peer),
+    });
     this.#penalties = new PeerPenalties(clock);
     this.#dialPolicy = new DialPolicy(options);
     this.#background = new BackgroundTasks(logger, () => this.#running === null);
@@ -110,10 +116,8 @@ export class Libp2pNetwork implements Network {
     );
     this.#transport = new RequestTransport(
       {
+        ...this.#common,
         opener: { openStream: createOpener(() => this.#assertRunning(), options) },
-        clock,
-        logger,
-        metrics: this.#metrics,
         onViolation: (peer, protocol, violation) => this.#events.noteViolation(peer, protocol, violation),
       },
       { self, limits: options.limits ?? {} },
@@ -122,6 +126,7 @@ export class Libp2pNetwork implements Network {
     this.#intake = this.#createIntake();
     this.#exchange = this.#createExchange();
     this.#exchange.start();
+    this.#neighbours = this.#createNeighbours();
   }
 
   get peers(): PeerBook {
@@ -134,6 +139,10 @@ export class Libp2pNetwork implements Network {
 
   get observations(): ObservationChannel {
     return this.#observations;
+  }
+
+  get neighbours(): Neighbours {
+    return this.#neighbours.neighbours;
   }
 
   get content(): ContentRouting {
@@ -177,6 +186,7 @@ export class Libp2pNetwork implements Network {
     this.#running = null;
     running.controller.abort(new NetworkError({ code: 'NETWORK_NOT_RUNNING' }));
     this.#publisher.stop();
+    await this.#neighbours.stop();
     this.#announcements.detach();
     this.#content.detach();
     await this.#observations.detach();
@@ -248,37 +258,56 @@ export class Libp2pNetwork implements Network {
     return this.#running;
   }
 
-  #createEvents(): HostEvents {
-    return new HostEvents({
+  /** What most parts are given. */
+  get #common() {
+    return {
+      ...this.#modules,
+      logger: this.#logger,
+      metrics: this.#metrics,
       book: this.#book,
       penalties: this.#penalties,
       background: this.#background,
-      metrics: this.#metrics,
-      logger: this.#logger,
       running: () => this.#running,
+    };
+  }
+
+  #createEvents(): HostEvents {
+    return new HostEvents({
+      ...this.#common,
+      onConnection: (peer, isConnected) => this.#neighbours.noteConnection(peer, isConnected),
     });
   }
 
+  #createNeighbours(): NeighbourHost {
+    return new NeighbourHost(
+      {
+        ...this.#common,
+        registry: this.#modules.metrics,
+        transport: this.#transport,
+        intake: this.#intake,
+        exchange: this.#exchange,
+        ownRecord: () => this.#ownRecord.current,
+        onPenalty: (peer) => this.#events.banIfDue(peer),
+      },
+      this.#options,
+    );
+  }
+
   #createTopics() {
-    const { clock, random } = this.#modules;
-    const onPenalty = (peer: PeerKey): void => this.#events.banIfDue(peer);
-    const telemetry = { metrics: this.#metrics, logger: this.#logger };
-    const modules = { clock, random, penalties: this.#penalties, onPenalty, ...telemetry };
+    const modules = { ...this.#common, onPenalty: (peer: PeerKey) => this.#events.banIfDue(peer) };
     return {
       announcements: new AnnouncementGossip(modules, this.#options),
-      observations: new GossipedObservations({ ...modules, transport: this, book: this.#book }, this.#options),
+      observations: new GossipedObservations({ ...modules, transport: this }, this.#options),
     };
   }
 
   #createWatch(): IdentityWatch {
-    const { clock, identity } = this.#modules;
+    const { identity } = this.#modules;
     return new IdentityWatch(
       {
-        clock,
-        logger: this.#logger,
-        metrics: this.#metrics,
+        ...this.#common,
         ownAddresses: () => this.#ownAddresses(),
-        probe: (address) => this.#probe(address),
+        probe: (address) => this.#events.probe(address),
         answerLaterInstance: (record) => this.#publisher.overrule(record),
       },
       { self: identity.peer, instance: this.#ownRecord.instance, startedAtMs: this.#ownRecord.startedAtMs },
@@ -286,34 +315,27 @@ export class Libp2pNetwork implements Network {
   }
 
   #createIntake(): RecordIntake {
-    const { clock, identity } = this.#modules;
     return new RecordIntake(
       {
-        book: this.#book,
-        clock,
-        metrics: this.#metrics,
+        ...this.#common,
         onOwnRecord: (record) => this.#watch.noteRecord(record),
         onAccepted: (record) => this.#events.noteRecord(record),
+        onTold: (record, teller) => this.#neighbours.noteRecord(record, teller),
       },
-      { networkId: this.#options.networkId, self: identity.peer },
+      { networkId: this.#options.networkId, self: this.#modules.identity.peer },
     );
   }
 
   #createExchange(): RecordExchange {
-    const { clock, random, identity } = this.#modules;
     return new RecordExchange(
       {
+        ...this.#common,
         transport: this.#transport,
-        book: this.#book,
         intake: this.#intake,
-        penalties: this.#penalties,
-        clock,
-        random,
-        logger: this.#logger,
         ownRecord: () => this.#ownRecord.current,
         observations: this.#observations.exchange,
       },
-      { self: identity.peer },
+      { self: this.#modules.identity.peer },
     );
   }
 
@@ -328,6 +350,7 @@ export class Libp2pNetwork implements Network {
         },
         onMdnsPeer: (info) => this.#running?.discovery.noteMdnsPeer(info),
         penaltyOf: (peer) => this.#penalties.penaltyOf(peer),
+        isChosen: (peer) => this.#neighbours.isChosen(peer),
         isBanned: (peer) => this.#penalties.isBanned(peer),
         dialPolicy: this.#dialPolicy,
       },
@@ -337,18 +360,13 @@ export class Libp2pNetwork implements Network {
 
   #assemble(host: Host): RunningParts {
     const lasting: LastingParts = {
-      ...this.#modules,
+      ...this.#common,
       self: this.#modules.identity.peer,
-      logger: this.#logger,
-      metrics: this.#metrics,
-      book: this.#book,
-      penalties: this.#penalties,
       watch: this.#watch,
       intake: this.#intake,
       exchange: this.#exchange,
       announcements: this.#announcements,
       observations: this.#observations,
-      background: this.#background,
       dialPolicy: this.#dialPolicy,
     };
     return createRunningParts(host, lasting, this.#options);
@@ -358,13 +376,7 @@ export class Libp2pNetwork implements Network {
     const { host, gossip, discovery, directory, controller, takers } = running;
     this.#transport.start();
     this.#events.listen(running);
-    for (const protocol of PROTOCOL_NAMES) {
-      await host.handle(
-        protocolId(this.#options.networkId, protocol),
-        (stream, connection) => this.#acceptStream(stream, connection, protocol),
-        { maxInboundStreams: 2, maxOutboundStreams: 2, runOnLimitedConnection: true },
-      );
-    }
+    await serveProtocols(host, this.#transport, this.#options);
     gossip.start();
     this.#content.attach({
       dht: host.services.dht,
@@ -377,26 +389,10 @@ export class Libp2pNetwork implements Network {
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     discovery.start();
     await this.#publisher.start({ gossip, directory, signal: controller.signal });
-  }
-
-  #acceptStream(stream: Stream, connection: Connection, protocol: ProtocolName): void {
-    const peer = peerOfConnection(connection);
-    if (peer === null) {
-      stream.abort(new TypeError('only Ed25519 identities take part'));
-      return;
-    }
-    this.#transport.accept(stream, peer, protocol);
+    await this.#neighbours.start();
   }
 
   #ownAddresses(): readonly string[] {
     return (this.#running?.host.getMultiaddrs() ?? []).map((address) => address.toString());
-  }
-
-  async #probe(address: string): Promise<void> {
-    try {
-      await this.#running?.dialer.dialAddress(address, 'manual');
-    } catch (error) {
-      this.#logger.debug({ address, reason: describeError(error) }, 'an address of the own identity was tried');
-    }
   }
 }

@@ -1,5 +1,6 @@
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import { MAX_CONNECTIONS } from './constants.ts';
+import type { NeighbourOptions } from './neighbours/options.ts';
 import type { LimitOverrides } from './reqresp/protocols.ts';
 
 export interface NetworkOptions {
@@ -25,6 +26,8 @@ export interface NetworkOptions {
   /** Asks the DHT and answers nobody. */
   readonly dhtClientMode?: boolean;
   readonly maxConnections?: number;
+  /** Waits and numbers of the choice of neighbours where they differ from the defaults. */
+  readonly neighbours?: Partial<NeighbourOptions>;
   /** Limits of request protocols where they differ from the table. */
   readonly limits?: LimitOverrides;
 }
@@ -37,12 +40,33 @@ export interface PresetPolicy {
   readonly inboundConnectionsPerSecond: number;
   /** Whether private and loopback addresses are dialled and told in the DHT. */
   readonly privateAddresses: 'use' | 'skip';
+  /** Most neighbours that this node chooses of one address group (/24 of IPv4, /48 of IPv6), and most candidates. */
+  readonly neighboursPerGroup: number;
+  readonly candidatesPerGroup: number;
 }
 
 export const PRESETS = {
-  local: { ipColocationWeight: 0, inboundConnectionsPerSecond: 500, privateAddresses: 'use' },
-  development: { ipColocationWeight: -1, inboundConnectionsPerSecond: 100, privateAddresses: 'use' },
-  production: { ipColocationWeight: -5, inboundConnectionsPerSecond: 20, privateAddresses: 'skip' },
+  local: {
+    ipColocationWeight: 0,
+    inboundConnectionsPerSecond: 500,
+    privateAddresses: 'use',
+    neighboursPerGroup: Number.POSITIVE_INFINITY,
+    candidatesPerGroup: Number.POSITIVE_INFINITY,
+  },
+  development: {
+    ipColocationWeight: -1,
+    inboundConnectionsPerSecond: 100,
+    privateAddresses: 'use',
+    neighboursPerGroup: 4,
+    candidatesPerGroup: 1024,
+  },
+  production: {
+    ipColocationWeight: -5,
+    inboundConnectionsPerSecond: 20,
+    privateAddresses: 'skip',
+    neighboursPerGroup: 2,
+    candidatesPerGroup: 64,
+  },
 } as const satisfies Record<NetworkOptions['preset'], PresetPolicy>;
 
 export const DEFAULT_MAX_CONNECTIONS = MAX_CONNECTIONS;

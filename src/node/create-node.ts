@@ -9,7 +9,7 @@ import type { Identity, StoreKeySource, WalletKeySource } from '../identity/inte
 import { type Clock, SystemClock } from '../lib/clock.ts';
 import { type Random, SystemRandom } from '../lib/random.ts';
 import { VERSION } from '../lib/version.ts';
-import { Libp2pNetwork } from '../network/libp2p-network.ts';
+import { Libp2pNetwork, type NetworkModules } from '../network/libp2p-network.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
@@ -81,11 +81,11 @@ export async function createNode(
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
   await bindIdentity(database, identity.peer, config.home);
   const stores = await openStores({ ...common, database, observer: seams.disk }, config, stack);
-  const network = stack.use(createNetwork(loaded, common, database));
+  const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
+  const network = stack.use(createNetwork(loaded, { ...common, database, beacon: chain.beacon }));
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
   );
-  const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const moving = createBlobParts({ ...common, database, network }, stores, stack);
   const { blobControl, sharedBlobs, fetcher, ...blobParts } = moving;
   const { blobs, store } = stores;
@@ -138,21 +138,18 @@ async function probeExecutors(
   return [offers];
 }
 
-function createNetwork({ config, network }: LoadedConfig, common: Common, database: Database): Libp2pNetwork {
-  return new Libp2pNetwork(
-    { ...common, database },
-    {
-      networkId: network.id,
-      preset: network.preset,
-      listen: config.listen,
-      announce: config.announce,
-      bootstrap: [...network.bootstrap, ...config.bootstrap],
-      mdns: config.mdns,
-      preSharedKey: decodePreSharedKey(network),
-      recordTtlMs: network.parameters.recordTtlMs,
-      software: `fogproof/${VERSION}`,
-    },
-  );
+function createNetwork({ config, network }: LoadedConfig, modules: NetworkModules): Libp2pNetwork {
+  return new Libp2pNetwork(modules, {
+    networkId: network.id,
+    preset: network.preset,
+    listen: config.listen,
+    announce: config.announce,
+    bootstrap: [...network.bootstrap, ...config.bootstrap],
+    mdns: config.mdns,
+    preSharedKey: decodePreSharedKey(network),
+    recordTtlMs: network.parameters.recordTtlMs,
+    software: `fogproof/${VERSION}`,
+  });
 }
 
 function decodePreSharedKey({ preSharedKey }: NetworkDefinition): Uint8Array | null {

@@ -3,6 +3,9 @@ export const NAMESPACES = {
   meta: 'schema version and identity of this folder',
   'node-records': 'peer id → newest valid signed node record',
   'known-peers': 'peer id → addresses and when they last worked',
+  'neighbour-candidates': 'peer id → VRF key of a peer that may be chosen, and since which epoch it is known',
+  'neighbour-slots':
+    'outbound or inbound / peer id → a neighbour with its proof; size → nodes of the network; began → first epoch',
   jobs: 'job id → requester side: signed job and terminal summary',
   'job-batches':
     'of / batch id → name and size; in / batch id / place → job id and at / job id → its place, written with the job',

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { TimeBeacon } from '../../src/beacon/computed-beacon.ts';
 import { FileBlobStore } from '../../src/blob/file-blob-store.ts';
 import { createSnapshotStore } from '../../src/blob/snapshots/packed-snapshot-store.ts';
 import { type PeerKey, UnixMs } from '../../src/domain/ids.ts';
@@ -76,11 +77,12 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     metrics: new RecordingMetrics(),
   };
   const database = stack.use(await LevelDatabase.open(join(folder, 'db'), common));
+  const beacon = new TimeBeacon(common, { networkId: 'test', roundMs: 30_000, epochRounds: 120 });
   const blobs = stack.use(
     new FileBlobStore({ ...common, database }, { directory: join(folder, 'blobs'), maxBytes: 2 ** 30 }),
   );
   await blobs.start();
-  const network = stack.use(createNetwork(options, { ...common, database }));
+  const network = stack.use(createNetwork(options, { ...common, database, beacon }));
   const grants = new BlobGrants();
   const folderOfSnapshots = join(folder, 'snapshots');
   const store = stack.use(

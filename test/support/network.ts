@@ -2,6 +2,7 @@ import { generateKeyPair, privateKeyFromRaw } from '@libp2p/crypto/keys';
 import type { Ed25519PrivateKey } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { RecordEnvelope } from '@libp2p/peer-record';
+import { TimeBeacon } from '../../src/beacon/computed-beacon.ts';
 import { PeerKey } from '../../src/domain/ids.ts';
 import type { Identity } from '../../src/identity/interface.ts';
 import { deriveVrfKey } from '../../src/identity/vrf-key.ts';
@@ -160,7 +161,11 @@ export interface TestNodeSetup {
   readonly identity?: Identity;
   readonly database?: MemoryDatabase;
   readonly clock?: FastClock;
+  /** Of the beacon; an hour an epoch by default. */
+  readonly rounds?: { readonly roundMs: number; readonly epochRounds: number };
 }
+
+const LONG_EPOCHS = { roundMs: 30_000, epochRounds: 120 };
 
 /** A network on loopback with a port of its own; not started. */
 export async function createTestNode(setup: TestNodeSetup = {}): Promise<TestNode> {
@@ -169,6 +174,7 @@ export async function createTestNode(setup: TestNodeSetup = {}): Promise<TestNod
   const logger = new RecordingLogger();
   const metrics = new RecordingMetrics();
   const clock = setup.clock ?? new FastClock();
+  const beacon = new TimeBeacon({ clock }, { networkId: 'test', ...(setup.rounds ?? LONG_EPOCHS) });
   const options: NetworkOptions = {
     networkId: 'test',
     preset: 'local',
@@ -182,7 +188,7 @@ export async function createTestNode(setup: TestNodeSetup = {}): Promise<TestNod
     ...setup.options,
   };
   const network = new Libp2pNetwork(
-    { identity, database, clock, random: new SystemRandom(), logger, metrics },
+    { identity, database, clock, random: new SystemRandom(), logger, metrics, beacon },
     options,
   );
   return {

@@ -77,6 +77,17 @@ export class DhtDirectory {
     return [...found.values()];
   }
 
+  /** The peers closest to SHA-256 of a key that answered, as multihash bytes. */
+  async findClosest(key: Uint8Array, stop: AbortSignal): Promise<readonly Uint8Array[]> {
+    const found: Uint8Array[] = [];
+    await this.#query('closest', stop, async (signal) => {
+      for await (const event of this.#dht.getClosestPeers(key, { signal })) {
+        if (event.type === EventTypes.FINAL_PEER) found.push(event.peer.id.toMultihash().bytes);
+      }
+    });
+    return found;
+  }
+
   async #query(
     kind: string,
     stop: AbortSignal | undefined,

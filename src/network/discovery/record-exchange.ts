@@ -60,7 +60,7 @@ export class RecordExchange {
     }
     for (const wire of 'records' in response ? response.records : []) {
       if (signal.aborted) return;
-      const verdict = await intake.take(wire, 'gossip');
+      const verdict = await intake.take(wire, 'gossip', undefined, peer);
       if (verdict.kind === 'reject') penalties.add(peer, verdict.penalty);
     }
   }

@@ -94,7 +94,7 @@ export class RecordGossip {
       if (error instanceof DaemonError) return createVerdict('NETWORK_RECORD_MALFORMED');
       throw error;
     }
-    return this.#modules.intake.take(wire, 'gossip', publisher);
+    return this.#modules.intake.take(wire, 'gossip', publisher, source);
   }
 
   #bucketOf(source: string): TokenBucket {

@@ -5,13 +5,23 @@ import { TOPIC_NAMES, topicId } from './topics.ts';
 /** Peers of one address that cost nothing: a household, an office, a rack. */
 const COLOCATION_THRESHOLD = 8;
 
+/** For a neighbour that the own VRF chose: a little above those who came by themselves. */
+const NEIGHBOUR_BONUS = 5;
+
+export interface ScoredPeers {
+  /** Penalty of a peer now. */
+  readonly penaltyOf: (peer: string) => number;
+  /** True for a neighbour that this node chose. */
+  readonly isChosen: (peer: string) => boolean;
+}
+
 /**
  * Gossip scores: invalid messages and what peers did on the request protocols count; too few deliveries do not, since
  * records and announcements come seldom and a quiet topic would punish everybody.
  */
 export function createScoreParams(
   options: NetworkOptions,
-  penaltyOf: (peer: string) => number,
+  { penaltyOf, isChosen }: ScoredPeers,
 ): Partial<PeerScoreParams> {
   const topics: PeerScoreParams['topics'] = {};
   for (const name of TOPIC_NAMES) {
@@ -25,7 +35,7 @@ export function createScoreParams(
   }
   return {
     topics,
-    appSpecificScore: (peer) => -penaltyOf(peer),
+    appSpecificScore: (peer) => (isChosen(peer) ? NEIGHBOUR_BONUS : 0) - penaltyOf(peer),
     appSpecificWeight: 1,
     IPColocationFactorWeight: PRESETS[options.preset].ipColocationWeight,
     IPColocationFactorThreshold: COLOCATION_THRESHOLD,

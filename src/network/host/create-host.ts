@@ -14,7 +14,7 @@ import { CONNECTION_PING_MS, DIAL_TIMEOUT_MS, MAX_GOSSIP_BUFFER_BYTES, MAX_GOSSI
 import type { DhtRecordRules } from '../discovery/dht-record-rules.ts';
 import { DHT_RECORD_NAMESPACE } from '../discovery/dht-record-rules.ts';
 import { NetworkError } from '../errors.ts';
-import { createScoreParams } from '../gossip/scoring.ts';
+import { createScoreParams, type ScoredPeers } from '../gossip/scoring.ts';
 import { TOPIC_NAMES, topicId } from '../gossip/topics.ts';
 import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions, PRESETS } from '../options.ts';
 import type { DialPolicy } from './dial-policy.ts';
@@ -28,13 +28,11 @@ export interface HostServices extends Record<string, unknown> {
 }
 export type Host = Libp2p<HostServices>;
 
-export interface HostModules {
+export interface HostModules extends ScoredPeers {
   readonly privateKey: PrivateKey;
   readonly dhtRules: DhtRecordRules;
   readonly onIdentitySeen: IdentityObserver;
   readonly onMdnsPeer: (peer: PeerInfo) => void;
-  /** Penalty of a peer now; a peer above the bar is refused. */
-  readonly penaltyOf: (peer: string) => number;
   readonly isBanned: (peer: string) => boolean;
   readonly dialPolicy: DialPolicy;
 }
@@ -77,7 +75,7 @@ export async function createHost(modules: HostModules, options: NetworkOptions):
       identify: identify(),
       ping: ping(),
       dht: createDht(modules.dhtRules, options),
-      pubsub: createPubsub(modules.penaltyOf, options),
+      pubsub: createPubsub(modules, options),
     },
   };
   if (options.mdns) settings.peerDiscovery = [createMdns(modules.onMdnsPeer, options.networkId)];
@@ -115,7 +113,7 @@ function createDht(rules: DhtRecordRules, options: NetworkOptions) {
   });
 }
 
-function createPubsub(penaltyOf: (peer: string) => number, options: NetworkOptions) {
+function createPubsub(scored: ScoredPeers, options: NetworkOptions) {
   return gossipsub({
     globalSignaturePolicy: 'StrictSign',
     batchPublish: true,
@@ -130,7 +128,7 @@ function createPubsub(penaltyOf: (peer: string) => number, options: NetworkOptio
         .update(message.signature ?? '')
         .update(message.data ?? '')
         .digest('base64'),
-    scoreParams: createScoreParams(options, penaltyOf),
+    scoreParams: createScoreParams(options, scored),
   });
 }
 

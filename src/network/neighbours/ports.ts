@@ -138,8 +138,3 @@ export interface SlotStore {
   load(): Promise<StoredSlots>;
   save(slots: StoredSlots): Promise<void>;
 }
-
-export interface CandidateStore {
-  load(): Promise<StoredCandidates>;
-  save(changes: CandidateChanges & { readonly beganEpoch: number | null }): Promise<void>;
-}

@@ -18,6 +18,8 @@ export interface RecordIntakeModules {
   /** A valid record of the own identity, from wherever. */
   readonly onOwnRecord: (record: Signed<NodeRecord>) => void;
   readonly onAccepted: (record: Signed<NodeRecord>) => void;
+  /** A peer told the newest record that is known, new or not. */
+  readonly onTold?: (record: Signed<NodeRecord>, teller: string) => void;
 }
 
 export interface RecordIntakeOptions {
@@ -31,23 +33,32 @@ export class RecordIntake {
   readonly #options: RecordIntakeOptions;
 
   /** Records that were taken: peers are asked again and again, and mostly tell what is known. */
-  readonly #taken = new LRUCache<string, true>({ max: MAX_KNOWN_PEERS });
+  readonly #taken = new LRUCache<string, PeerKey>({ max: MAX_KNOWN_PEERS });
 
   constructor(modules: RecordIntakeModules, options: RecordIntakeOptions) {
     this.#modules = modules;
     this.#options = options;
   }
 
-  async take(wire: SignedWire, source: PeerSource, publisher?: PeerKey): Promise<Verdict> {
-    const verdict = await this.#judge(wire, source, publisher);
+  /** `publisher`: of a gossip message; `teller`: the peer from whom it came. */
+  async take(wire: SignedWire, source: PeerSource, publisher?: PeerKey, teller: string = source): Promise<Verdict> {
+    const verdict = await this.#judge(wire, source, { publisher, teller });
     const code = verdict.kind === 'accept' ? '' : verdict.code;
     this.#modules.metrics.records.increment({ source, verdict: verdict.kind, code });
     return verdict;
   }
 
-  async #judge(wire: SignedWire, source: PeerSource, publisher: PeerKey | undefined): Promise<Verdict> {
+  async #judge(
+    wire: SignedWire,
+    source: PeerSource,
+    { publisher, teller }: { readonly publisher: PeerKey | undefined; readonly teller: string },
+  ): Promise<Verdict> {
     const key = publisher === undefined ? fingerprint(wire) : null;
-    if (key !== null && this.#taken.has(key)) return createVerdict('NETWORK_RECORD_STALE');
+    const taken = key === null ? undefined : this.#taken.get(key);
+    if (taken !== undefined) {
+      this.#noteTold(taken, teller);
+      return createVerdict('NETWORK_RECORD_STALE');
+    }
     const opened = await openRecord(wire);
     if (opened.kind === 'refused') return createVerdict(opened.code);
     const { record } = opened;
@@ -59,7 +70,10 @@ export class RecordIntake {
       knownSequence: isOwn ? 0 : book.sequenceOf(record.value.peer),
     });
     // Known already, by exchange: gossip passes it on all the same, or those beyond us would not hear of it.
-    if (publisher === record.signer && book.recordOf(record.value.peer)?.id === record.id) return ACCEPT;
+    if (publisher === record.signer && book.recordOf(record.value.peer)?.id === record.id) {
+      this.#noteTold(record.signer, teller);
+      return ACCEPT;
+    }
     if (verdict.kind !== 'accept') return verdict;
     // Gossip: a record is published by its own peer, so that nobody can flood the mesh with those of others.
     if (publisher !== undefined && publisher !== record.signer) return createVerdict('NETWORK_RECORD_WRONG_PUBLISHER');
@@ -67,10 +81,16 @@ export class RecordIntake {
       this.#modules.onOwnRecord(record);
       return verdict;
     }
-    if (key !== null) this.#taken.set(key, true);
+    if (key !== null) this.#taken.set(key, record.signer);
     if (!book.putRecord(record, source)) return createVerdict('NETWORK_RECORD_STALE');
     this.#modules.onAccepted(record);
+    this.#modules.onTold?.(record, teller);
     return verdict;
+  }
+
+  #noteTold(peer: PeerKey, teller: string): void {
+    const record = this.#modules.book.recordOf(peer);
+    if (record !== null) this.#modules.onTold?.(record, teller);
   }
 }
 

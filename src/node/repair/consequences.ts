@@ -5,6 +5,8 @@ export const CONSEQUENCES: Readonly<Record<NamespaceName, string>> = {
   meta: 'the next start writes it again, or refuses the database',
   'node-records': 'its peer sends it again',
   'known-peers': 'the peer is found again through the others',
+  'neighbour-candidates': 'the peer counts as young for two epochs',
+  'neighbour-slots': 'the neighbour is chosen again, or another one; ages are told from what is left',
   jobs: 'of an ended job the summary is made again from its history and receipt; a job without its record is lost',
   'job-batches': 'the batch does not count this job any more; the job itself is not touched',
   'job-history': 'the job cannot be gone on with; its objects and its summary, if it has ended, stay readable',

@@ -12,6 +12,7 @@ import { cursorSchema } from '../../chain/reader/cursor-store.ts';
 import { MAX_BLOB_NODE_BYTES } from '../../domain/blob-shape.ts';
 import { BlobId, JobId, LeaseId, ObjectId, PeerKey } from '../../domain/ids.ts';
 import { JobBatchId } from '../../domain/job-batch.ts';
+import { STORED_CANDIDATE_CODEC, STORED_SLOT_CODEC } from '../../network/neighbours/stored/slot-codec.ts';
 import { KNOWN_PEER_CODEC } from '../../network/peers/known-peers.ts';
 import { RECORD_WIRE_CODEC } from '../../network/peers/record-wire.ts';
 import { HASH_BYTES } from '../../proofs/merkle.ts';
@@ -151,6 +152,13 @@ const readObservation: EntryReader = (key, bytes) => {
   return decodeCounted(bytes, ObjectId(key.slice(key.indexOf('/') + 1)));
 };
 
+const readNeighbours: EntryReader = (key, bytes) => {
+  const stored = STORED_SLOT_CODEC.decode(bytes);
+  const name = 'slot' in stored ? `${stored.kind}/${stored.slot.peer}` : stored.kind;
+  expect(key === name, 'a key of another form');
+  return stored;
+};
+
 const readPublic: EntryReader = (key, bytes) => {
   BlobId(key);
   expect(bytes.length === 0, 'it holds something');
@@ -162,6 +170,8 @@ export const ENTRY_READERS: Readonly<Record<NamespaceName, EntryReader>> = {
   meta: of(STRING_CODEC, text),
   'node-records': of(RECORD_WIRE_CODEC, PeerKey),
   'known-peers': of(KNOWN_PEER_CODEC, PeerKey),
+  'neighbour-candidates': of(STORED_CANDIDATE_CODEC, PeerKey),
+  'neighbour-slots': readNeighbours,
   jobs: readJobs,
   'job-batches': readBatches,
   'job-history': (key, bytes) => {

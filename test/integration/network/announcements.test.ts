@@ -80,6 +80,7 @@ async function startHost(target: TestNode): Promise<{ readonly host: Host; reado
       onIdentitySeen: () => undefined,
       onMdnsPeer: () => undefined,
       penaltyOf: () => 0,
+      isChosen: () => false,
       isBanned: () => false,
       dialPolicy: new DialPolicy(options),
     },
