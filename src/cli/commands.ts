@@ -12,6 +12,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   wasm: 'WebAssembly modules, before they become jobs',
   wallet: 'what this node pays with on the chain',
   anchor: 'receipts pinned on the chain',
+  reputation: 'what is known of peers, and why',
   config: 'settings and where they come from',
   help: 'topics of help',
 };
@@ -269,6 +270,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'anchor verify',
     summary: "have the program check on chain that a job's receipts are anchored",
     load: async () => (await import('./anchor/verify.ts')).anchorVerify,
+  },
+  {
+    name: 'reputation show',
+    summary: 'show what is known of a peer, and with --why the observations behind it',
+    load: async () => (await import('./reputation/show.ts')).reputationShow,
+  },
+  {
+    name: 'reputation list',
+    summary: 'list the peers of whom anything is known, best first',
+    isDefault: true,
+    load: async () => (await import('./reputation/list.ts')).reputationList,
   },
   {
     name: 'localnet',

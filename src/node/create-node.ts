@@ -10,6 +10,7 @@ import { type Clock, SystemClock } from '../lib/clock.ts';
 import { type Random, SystemRandom } from '../lib/random.ts';
 import { VERSION } from '../lib/version.ts';
 import { Libp2pNetwork, type NetworkModules } from '../network/libp2p-network.ts';
+import type { LedgerReputation } from '../reputation/ledger-reputation.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
@@ -18,6 +19,7 @@ import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-
 import type { Executor, HostCapacity } from '../sandbox/interface.ts';
 import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
+import type { AttemptNotes } from '../scheduler/attempt-notes.ts';
 import type { BlobGrants } from '../scheduler/blob-access.ts';
 import { JobStore } from '../scheduler/job-store.ts';
 import { OfferRouter } from '../scheduler/offer-router.ts';
@@ -39,6 +41,7 @@ import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
 import { FogproofNode } from './node.ts';
+import { createReputationParts } from './reputation-parts.ts';
 
 /** What the daemon takes from its keys. */
 type NodeIdentity = Identity & StoreKeySource & WalletKeySource;
@@ -90,7 +93,10 @@ export async function createNode(
   const { blobControl, sharedBlobs, fetcher, ...blobParts } = moving;
   const { blobs, store } = stores;
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
-  const scheduling = { database, network, blobs, receiptNotes, offerRouter: new OfferRouter(network) };
+  const reputationParts = stack.use(createReputationParts(loaded, { ...common, database, network }));
+  const { reputation, attemptNotes } = reputationParts;
+  const notes = { receiptNotes, attemptNotes, reputation };
+  const scheduling = { database, network, blobs, ...notes, offerRouter: new OfferRouter(network) };
   const shared: SchedulerParts = { ...common, ...blobParts, ...scheduling, snapshots: { store, fetcher } };
   const requester = createRequester(loaded, shared);
   stack.defer(() => requester.stop());
@@ -99,7 +105,7 @@ export async function createNode(
   stack.defer(() => provider.stop());
   const eventLoop = stack.use(new EventLoopDelay(common));
   const parts = { ...shared, chain, executors, requester, provider, sharedBlobs, eventLoop, identityRemarks };
-  const node = new FogproofNode(parts, { config, network: definition });
+  const node = new FogproofNode({ ...parts, reputationParts }, { config, network: definition });
   const control = { ...shared, requester, provider, blobControl, bundles: createExporter(shared, chain) };
   const backups = new NodeBackups({ ...common, database }, { home: config.home });
   const methods = createMethodTable({ ...control, node, backups, chain: chain.control }, { version: VERSION });
@@ -164,6 +170,8 @@ interface SchedulerParts extends Common {
   readonly offerRouter: OfferRouter;
   readonly database: Database;
   readonly receiptNotes: ReceiptNotes;
+  readonly attemptNotes: AttemptNotes;
+  readonly reputation: LedgerReputation;
   readonly snapshots: { readonly store: PackedSnapshotStore; readonly fetcher: SnapshotFetcher };
 }
 

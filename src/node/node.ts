@@ -20,6 +20,7 @@ import type { EventLoopDelay } from './event-loop-delay.ts';
 import { composeRecord, readHostFacts } from './host-claims.ts';
 import { releaseStartUpMemory } from './release-memory.ts';
 import { collectRemarks } from './remarks.ts';
+import type { ReputationParts } from './reputation-parts.ts';
 
 export interface NodeModules {
   readonly identity: Identity;
@@ -32,6 +33,7 @@ export interface NodeModules {
   readonly requester: JobRequester;
   readonly provider: JobProvider;
   readonly eventLoop: EventLoopDelay;
+  readonly reputationParts: Pick<ReputationParts, 'start'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
@@ -85,6 +87,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     await Promise.all([blobs.start(), sharedBlobs.load()]);
     await Promise.all([network.start({ signal }), chain.start(signal)]);
     sharedBlobs.start();
+    this.#modules.reputationParts.start();
     await Promise.all([requester.start(signal), provider.start(signal)]);
     await this.#socket?.start({ signal });
     signal.throwIfAborted();

@@ -127,6 +127,8 @@ export interface ReputationSummary {
 
 /** For a person. */
 export interface ReputationReader {
+  /** This node. */
+  readonly self: PeerKey;
   show(subject: PeerKey, role: SubjectRole): Promise<ReputationReport>;
   /** Newest first. */
   explain(subject: PeerKey, role: SubjectRole, limit: number): Promise<readonly ObservationView[]>;

@@ -89,6 +89,10 @@ export class LedgerReputation implements ObservationSink, ObservationSource, Rep
     await this.stop();
   }
 
+  get self(): PeerKey {
+    return this.#modules.identity.peer;
+  }
+
   scoreOf(subject: PeerKey, role: SubjectRole = 'provider'): ReputationScore {
     return this.#set.book.scoreOf(subject, role, this.#set.epoch);
   }

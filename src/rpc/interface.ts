@@ -11,8 +11,15 @@ import type { AnchoringStatus, AnchorView, ChainStatus, WalletView } from '../ch
 import type { Lamports, TransactionSignature } from '../domain/chain.ts';
 import type { BlobId, JobId, ObjectId, PeerKey } from '../domain/ids.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
+import type { SubjectRole } from '../domain/observation.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
+import type {
+  ObservationView,
+  ReputationReader,
+  ReputationReport,
+  ReputationSummary,
+} from '../reputation/interface.ts';
 import type {
   BatchEntry,
   BatchJob,
@@ -141,6 +148,7 @@ export interface RpcModules {
   readonly bundles: BundleExporter;
   /** What needs a chain; its methods throw where the network has none. */
   readonly chain: ChainControl;
+  readonly reputation: ReputationReader;
 }
 
 /** One inclusion that the program `proof-anchor` itself verified on chain. */
@@ -304,6 +312,15 @@ export interface RpcMethods {
   'anchor.flush': { params: Record<string, never>; result: { readonly anchor: AnchorView | null } };
   /** Has the program check on chain that each receipt of the job is anchored; answers when that is final. */
   'anchor.verify': { params: { readonly job: JobId }; result: { readonly checks: readonly AnchorCheck[] } };
+  /** Null: this node. With `why` as many observations as that. */
+  'reputation.show': {
+    params: { readonly peer: PeerKey | null; readonly role: SubjectRole; readonly why: number };
+    result: { readonly report: ReputationReport; readonly observations: readonly ObservationView[] };
+  };
+  'reputation.list': {
+    params: { readonly role: SubjectRole; readonly limit: number };
+    result: { readonly peers: readonly ReputationSummary[] };
+  };
   'rpc.discover': { params: Record<string, never>; result: unknown };
   /** `isEnded` is false if this connection has no subscription of that name. */
   'rpc.unsubscribe': { params: { readonly subscription: string }; result: { readonly isEnded: boolean } };

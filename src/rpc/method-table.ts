@@ -11,6 +11,7 @@ import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './met
 import { createJobHandlers, createJobSubscriptions } from './methods/job.ts';
 import { createNodeHandlers, createNodeSubscriptions } from './methods/node.ts';
 import { createPeersHandlers, createPeersSubscriptions } from './methods/peers.ts';
+import { createReputationHandlers } from './methods/reputation.ts';
 import { createWalletHandlers } from './methods/wallet.ts';
 import { createOpenRpcDocument, type OpenRpcDocument } from './open-rpc.ts';
 import { METHOD_SCHEMAS, SUBSCRIPTION_SCHEMAS } from './schema/table.ts';
@@ -26,6 +27,7 @@ export function createMethodTable(modules: HandlerModules, options: { readonly v
     ...createBundleHandlers(modules),
     ...createWalletHandlers(modules),
     ...createAnchorHandlers(modules),
+    ...createReputationHandlers(modules),
     ...createRpcHandlers(options.version),
   };
   const subscriptions: SubscriptionHandlers = {

@@ -138,6 +138,12 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       flushAnchors: async () => exampleResult('anchor.flush').anchor,
       verifyAnchors: async () => exampleResult('anchor.verify').checks,
     },
+    reputation: {
+      self: PEER,
+      show: async () => exampleResult('reputation.show').report,
+      explain: async () => exampleResult('reputation.show').observations,
+      list: async () => exampleResult('reputation.list').peers,
+    },
     ...parts,
   };
 }

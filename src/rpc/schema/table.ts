@@ -7,6 +7,7 @@ import { JOB_METHODS, JOB_SUBSCRIPTIONS } from './job.ts';
 import type { MethodSchema, SubscriptionSchema } from './method-schema.ts';
 import { NODE_METHODS, NODE_SUBSCRIPTIONS } from './node.ts';
 import { PEERS_METHODS, PEERS_SUBSCRIPTIONS } from './peers.ts';
+import { REPUTATION_METHODS } from './reputation.ts';
 import { RPC_METHODS } from './rpc.ts';
 import { WALLET_METHODS } from './wallet.ts';
 
@@ -30,6 +31,7 @@ export const METHOD_SCHEMAS: MethodSchemas = {
   ...BUNDLE_METHODS,
   ...WALLET_METHODS,
   ...ANCHOR_METHODS,
+  ...REPUTATION_METHODS,
   ...RPC_METHODS,
 };
 

@@ -1,0 +1,56 @@
+import type { LoadedConfig } from '../config/load-config.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Network } from '../network/interface.ts';
+import type { EnvelopeSigner } from '../proofs/interface.ts';
+import { LedgerReputation } from '../reputation/ledger-reputation.ts';
+import { REPUTATION_DEFAULTS } from '../reputation/options.ts';
+import { OBSERVATION_OUTBOX_DEFAULTS, ObservationOutbox } from '../scheduler/observation-outbox.ts';
+import type { Database } from '../storage/interface.ts';
+import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+
+/** Observations are published at least so often in an epoch, however short it is. */
+const FLUSHES_PER_EPOCH = 12;
+
+export interface ReputationPartsModules {
+  readonly identity: EnvelopeSigner;
+  readonly database: Database;
+  readonly network: Pick<Network, 'observations'>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: MetricsRegistry;
+}
+
+/** What this daemon makes of others, and what it says of them. */
+export interface ReputationParts extends AsyncDisposable {
+  readonly reputation: LedgerReputation;
+  /** For requester and provider. */
+  readonly attemptNotes: ObservationOutbox;
+  /** The network runs. */
+  start(): void;
+}
+
+export function createReputationParts(
+  { network: definition }: LoadedConfig,
+  modules: ReputationPartsModules,
+): ReputationParts {
+  const { beaconRoundMs, epochRounds } = definition.parameters;
+  const epochMs = beaconRoundMs * epochRounds;
+  const reputation = new LedgerReputation(modules, { ...REPUTATION_DEFAULTS, networkId: definition.id, epochMs });
+  const flushMs = Math.min(OBSERVATION_OUTBOX_DEFAULTS.flushMs, epochMs / FLUSHES_PER_EPOCH);
+  const attemptNotes = new ObservationOutbox({ ...modules, sink: reputation }, { flushMs });
+  let serving: Disposable | undefined;
+  return {
+    reputation,
+    attemptNotes,
+    start: () => {
+      reputation.start(modules.network.observations);
+      serving = modules.network.observations.serve(reputation);
+      attemptNotes.start();
+    },
+    [Symbol.asyncDispose]: async () => {
+      serving?.[Symbol.dispose]();
+      await attemptNotes.stop();
+      await reputation.stop();
+    },
+  };
+}
