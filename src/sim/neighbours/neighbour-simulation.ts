@@ -21,6 +21,8 @@ export interface NeighbourSimulationOptions {
   readonly adversaries: number;
   readonly adversaryGroups: number | null;
   readonly caps: DiversityCaps;
+  /** Pairs of one address group that the table takes. */
+  readonly maxPerGroup: number;
   readonly loss: number;
   readonly vrf: 'ideal' | 'real';
   /** What adversaries say when they are claimed; they take every claim. */
@@ -143,7 +145,10 @@ export class NeighbourSimulation {
 
   #createTable(): SharedCandidates {
     const random = this.#random.fork('table');
-    const table = new CandidateTable({ random }, { ...CANDIDATE_TABLE_DEFAULTS, usesPrivate: false });
+    const table = new CandidateTable(
+      { random },
+      { ...CANDIDATE_TABLE_DEFAULTS, maxPerGroup: this.#options.maxPerGroup, usesPrivate: false },
+    );
     // Two tellers: nobody's word stands alone.
     for (const teller of ['first', 'second']) {
       for (const { facts } of this.population.members) {

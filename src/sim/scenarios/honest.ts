@@ -9,7 +9,7 @@ import {
   measureGap,
   NEIGHBOUR_PRODUCTION,
   NEIGHBOUR_SIZES,
-  ONE_PER_ADDRESS_GROUP,
+  PRODUCTION_CAPS,
   SLOTS,
 } from './neighbour-parts.ts';
 
@@ -36,7 +36,7 @@ export const honestScenario: Scenario = {
 };
 
 async function runHonest(run: RunOptions): Promise<Outcome> {
-  const simulation = createSimulation(run, { label: 'honest', caps: ONE_PER_ADDRESS_GROUP });
+  const simulation = createSimulation(run, { label: 'honest', ...PRODUCTION_CAPS });
   await simulation.start();
   const filledAtStart = computeFilledShare(simulation, SLOTS);
   const before = simulation.live.map((number) => new Set(simulation.outboundOf(number)));

@@ -1,5 +1,6 @@
 import { NEIGHBOUR_SLOTS } from '../../network/neighbours/constants.ts';
 import { NO_CAPS } from '../../network/neighbours/options.ts';
+import { PRESETS } from '../../network/options.ts';
 import type { Chart, RunOptions, Threshold } from '../interface.ts';
 import { type AdversaryDraw, compareGap } from '../neighbours/measure-neighbours.ts';
 import { NeighbourSimulation, type NeighbourSimulationOptions } from '../neighbours/neighbour-simulation.ts';
@@ -9,8 +10,11 @@ import { SeededRandom } from '../random/seeded-random.ts';
 
 export const SLOTS = NEIGHBOUR_SLOTS;
 export const LOSS = 0.01;
-/** One neighbour of each /24 or /48. */
-export const ONE_PER_ADDRESS_GROUP = { ...NO_CAPS, address: 1 };
+/** As the preset for the Internet has it. */
+export const PRODUCTION_CAPS = {
+  caps: { ...NO_CAPS, address: PRESETS.production.neighboursPerGroup },
+  maxPerGroup: PRESETS.production.candidatesPerGroup,
+} as const;
 export const NEIGHBOUR_SIZES = { usual: 1_000, least: 100, most: 10_000 } as const;
 
 export const NEIGHBOUR_PRODUCTION = [
@@ -40,6 +44,7 @@ export function createSimulation(
     adversaries: 0,
     adversaryGroups: null,
     caps: NO_CAPS,
+    maxPerGroup: Number.POSITIVE_INFINITY,
     loss: LOSS,
     vrf: run.vrf,
     reportedSize: (size) => size,

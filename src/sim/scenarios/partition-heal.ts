@@ -9,7 +9,7 @@ import {
   measureGap,
   NEIGHBOUR_PRODUCTION,
   NEIGHBOUR_SIZES,
-  ONE_PER_ADDRESS_GROUP,
+  PRODUCTION_CAPS,
   SLOTS,
 } from './neighbour-parts.ts';
 
@@ -41,7 +41,7 @@ export const partitionHealScenario: Scenario = {
 };
 
 async function runPartition(run: RunOptions): Promise<Outcome> {
-  const simulation = createSimulation(run, { label: 'partition', caps: ONE_PER_ADDRESS_GROUP });
+  const simulation = createSimulation(run, { label: 'partition', ...PRODUCTION_CAPS });
   await simulation.start();
   const { live } = simulation;
   const middle = Math.floor(live.length / 2);

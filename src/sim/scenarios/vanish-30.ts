@@ -10,7 +10,7 @@ import {
   measureGap,
   NEIGHBOUR_PRODUCTION,
   NEIGHBOUR_SIZES,
-  ONE_PER_ADDRESS_GROUP,
+  PRODUCTION_CAPS,
   SLOTS,
 } from './neighbour-parts.ts';
 
@@ -36,7 +36,7 @@ export const vanish30Scenario: Scenario = {
 };
 
 async function runVanish(run: RunOptions): Promise<Outcome> {
-  const simulation = createSimulation(run, { label: 'vanish-30', caps: ONE_PER_ADDRESS_GROUP });
+  const simulation = createSimulation(run, { label: 'vanish-30', ...PRODUCTION_CAPS });
   await simulation.start();
   const random = new SeededRandom(`${run.seed}/vanishing`);
   const gone = random.sample(simulation.live, Math.floor(run.nodes * PARAMETERS.vanishing));
