@@ -161,8 +161,6 @@ export interface TestNodeSetup {
   readonly identity?: Identity;
   readonly database?: MemoryDatabase;
   readonly clock?: FastClock;
-  /** Of the beacon; an hour an epoch by default. */
-  readonly rounds?: { readonly roundMs: number; readonly epochRounds: number };
 }
 
 const LONG_EPOCHS = { roundMs: 30_000, epochRounds: 120 };
@@ -174,7 +172,7 @@ export async function createTestNode(setup: TestNodeSetup = {}): Promise<TestNod
   const logger = new RecordingLogger();
   const metrics = new RecordingMetrics();
   const clock = setup.clock ?? new FastClock();
-  const beacon = new TimeBeacon({ clock }, { networkId: 'test', ...(setup.rounds ?? LONG_EPOCHS) });
+  const beacon = new TimeBeacon({ clock }, { networkId: 'test', ...LONG_EPOCHS });
   const options: NetworkOptions = {
     networkId: 'test',
     preset: 'local',
