@@ -6,6 +6,7 @@ import { BlobId, JobId, LeaseId, ObjectId, OfferId, PeerKey, UnixMs } from '../.
 import type { Job, Resources } from '../../src/domain/job.ts';
 import type { Lease, LeaseAcceptance, Progress } from '../../src/domain/lease.ts';
 import type { NodeRecord } from '../../src/domain/node-record.ts';
+import { type Observation, SUBJECT_ROLES } from '../../src/domain/observation.ts';
 import type { JobTerms, Offer } from '../../src/domain/offer.ts';
 import {
   ATTEMPT_FAILURES,
@@ -238,6 +239,25 @@ export const nodeRecords: fc.Arbitrary<NodeRecord> = fc.record({
     { maxLength: 1 },
   ),
   pricesPerHour: fc.array(fc.record({ capabilityClass: fc.constant('cpu' as const), price: prices }), { maxLength: 1 }),
+});
+
+const verdicts = fc.constantFrom('success' as const, 'failure' as const, 'none' as const);
+export const observations: fc.Arbitrary<Observation> = fc.record({
+  type: fc.constant('fogproof/observation@1' as const),
+  network: networks,
+  observer: peerKeys,
+  subject: peerKeys,
+  role: fc.constantFrom(...SUBJECT_ROLES),
+  job: jobIds,
+  lease: leaseIds,
+  receipt: fc.option(objectIds),
+  outcome: fc.record({ completion: verdicts, correctness: verdicts, timeliness: verdicts, availability: verdicts }),
+  rating: fc.option(fc.integer({ min: 1, max: 5 })),
+  payment: prices,
+  stake: prices,
+  anchor: fc.option(bytes(32)),
+  observedAtMs: times,
+  epoch: integers(),
 });
 
 export const batches: fc.Arbitrary<Batch> = fc.record({

@@ -7,6 +7,7 @@ import { JOB } from '../../../src/domain/job.ts';
 import { LEASE, LEASE_ACCEPTANCE, PROGRESS } from '../../../src/domain/lease.ts';
 import { NODE_RECORD } from '../../../src/domain/node-record.ts';
 import { decodeObject, encodeObject, type ObjectType } from '../../../src/domain/object-type.ts';
+import { OBSERVATION } from '../../../src/domain/observation.ts';
 import { OFFER } from '../../../src/domain/offer.ts';
 import { RECEIPT, RESULT } from '../../../src/domain/receipt.ts';
 import { BATCH } from '../../../src/domain/signed.ts';
@@ -54,6 +55,7 @@ const CASES: readonly Case[] = [
   describeType(RESULT, arbitrary.results),
   describeType(RECEIPT, arbitrary.receipts),
   describeType(NODE_RECORD, arbitrary.nodeRecords),
+  describeType(OBSERVATION, arbitrary.observations),
   describeType(BATCH, arbitrary.batches),
 ];
 
@@ -98,7 +100,7 @@ describe.each(CASES)('$name', ({ roundTrip, decode, sample }) => {
 
 describe('size limits', () => {
   it('refuses an object above the limit of its type before it is parsed', () => {
-    for (const type of [JOB, OFFER, LEASE, RECEIPT, BUNDLE, NODE_RECORD]) {
+    for (const type of [JOB, OFFER, LEASE, RECEIPT, BUNDLE, NODE_RECORD, OBSERVATION]) {
       const bytes = new Uint8Array(type.maxBytes + 1);
       expect(() => decodeObject(type as typeof JOB, bytes)).toThrow(CborError);
     }
