@@ -6,6 +6,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   node: 'the daemon on this machine',
   backup: 'copies of all that a node keeps',
   peers: 'other nodes',
+  neighbours: 'peers that the VRF chose for this epoch',
   blob: 'files by what they hold',
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
@@ -107,6 +108,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'peers connect',
     summary: 'dial a peer',
     load: async () => (await import('./peers/connect.ts')).peersConnect,
+  },
+  {
+    name: 'neighbours list',
+    summary: 'list the neighbours of this node, and why they are',
+    isDefault: true,
+    load: async () => (await import('./neighbours/list.ts')).neighboursList,
+  },
+  {
+    name: 'neighbours verify',
+    summary: 'check again why a peer is a neighbour',
+    load: async () => (await import('./neighbours/verify.ts')).neighboursVerify,
   },
   {
     name: 'job init',

@@ -15,6 +15,7 @@ import { RecordExchange } from './discovery/record-exchange.ts';
 import { NetworkError } from './errors.ts';
 import { AnnouncementGossip } from './gossip/announcement-gossip.ts';
 import { GossipedObservations } from './gossip/observation-channel.ts';
+import { RouterGuard } from './gossip/router/router-guard.ts';
 import { countDhtPeers, createHost, type Host } from './host/create-host.ts';
 import { DialPolicy } from './host/dial-policy.ts';
 import { serveProtocols } from './host/serve-protocols.ts';
@@ -268,6 +269,7 @@ export class Libp2pNetwork implements Network {
       penalties: this.#penalties,
       background: this.#background,
       running: () => this.#running,
+      onPenalty: (peer: PeerKey) => this.#events.banIfDue(peer),
     };
   }
 
@@ -287,17 +289,15 @@ export class Libp2pNetwork implements Network {
         intake: this.#intake,
         exchange: this.#exchange,
         ownRecord: () => this.#ownRecord.current,
-        onPenalty: (peer) => this.#events.banIfDue(peer),
       },
       this.#options,
     );
   }
 
   #createTopics() {
-    const modules = { ...this.#common, onPenalty: (peer: PeerKey) => this.#events.banIfDue(peer) };
     return {
-      announcements: new AnnouncementGossip(modules, this.#options),
-      observations: new GossipedObservations({ ...modules, transport: this }, this.#options),
+      announcements: new AnnouncementGossip(this.#common, this.#options),
+      observations: new GossipedObservations({ ...this.#common, transport: this }, this.#options),
     };
   }
 
@@ -353,6 +353,7 @@ export class Libp2pNetwork implements Network {
         isChosen: (peer) => this.#neighbours.isChosen(peer),
         isBanned: (peer) => this.#penalties.isBanned(peer),
         dialPolicy: this.#dialPolicy,
+        routerGuard: new RouterGuard(this.#common),
       },
       this.#options,
     );

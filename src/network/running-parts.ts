@@ -44,6 +44,8 @@ export interface LastingParts {
   readonly observations: GossipedObservations;
   readonly background: BackgroundTasks;
   readonly dialPolicy: DialPolicy;
+  /** Penalties were added: it is disconnected if they are too many. */
+  readonly onPenalty: (peer: PeerKey) => void;
 }
 
 /** Peers in the mesh of each topic that is listened to. */

@@ -5,7 +5,7 @@ import type { NetworkDefinition } from '../domain/network-definition.ts';
 import type { Identity } from '../identity/interface.ts';
 import type { Clock } from '../lib/clock.ts';
 import { VERSION } from '../lib/version.ts';
-import type { Network } from '../network/interface.ts';
+import type { NeighbourStatus, Network } from '../network/interface.ts';
 import type { ControlSocketServer } from '../rpc/control-socket.ts';
 import type { NodeControl, NodeStatus } from '../rpc/interface.ts';
 import { detectGpus } from '../sandbox/gpu/nvidia-smi.ts';
@@ -142,6 +142,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
       readyAfterMs: this.#readyAfterMs,
       memoryBytes: process.memoryUsage.rss(),
       network: status,
+      neighbours: summarise(network.neighbours.status()),
       peersKnown: network.peers.list().length,
       provider: provider.status(),
       jobs: requester.counts(),
@@ -182,4 +183,12 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     await this.#stack?.disposeAsync();
     this.#modules.logger.info({}, 'node stopped');
   }
+}
+
+function summarise({
+  neighbours: _neighbours,
+  refusals: _refusals,
+  ...summary
+}: NeighbourStatus): NodeStatus['neighbours'] {
+  return summary;
 }

@@ -13,7 +13,7 @@ import type { BlobId, JobId, ObjectId, PeerKey } from '../domain/ids.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
 import type { SubjectRole } from '../domain/observation.ts';
 import type { AbortOptions } from '../lib/abort.ts';
-import type { Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
+import type { NeighbourCheck, NeighbourStatus, Network, NetworkStatus, PeerInfo } from '../network/interface.ts';
 import type {
   ObservationView,
   ReputationReader,
@@ -51,6 +51,7 @@ export interface NodeStatus {
   readonly readyAfterMs: number;
   readonly memoryBytes: number;
   readonly network: NetworkStatus;
+  readonly neighbours: Omit<NeighbourStatus, 'neighbours' | 'refusals'>;
   readonly peersKnown: number;
   readonly provider: ProviderStatus;
   readonly jobs: { readonly active: number; readonly total: number };
@@ -142,7 +143,7 @@ export interface RpcModules {
   readonly backups: BackupControl;
   readonly requester: RequesterService;
   readonly provider: ProviderService;
-  readonly network: Pick<Network, 'peers' | 'connect' | 'status'>;
+  readonly network: Pick<Network, 'peers' | 'neighbours' | 'connect' | 'status'>;
   readonly blobs: BlobStore;
   readonly blobControl: BlobControl;
   readonly bundles: BundleExporter;
@@ -206,6 +207,8 @@ export interface RpcMethods {
   'node.metrics': { params: Record<string, never>; result: { readonly text: string } };
   'peers.list': { params: Record<string, never>; result: { readonly peers: readonly PeerView[] } };
   'peers.connect': { params: { readonly address: string }; result: { readonly peer: PeerKey } };
+  'neighbours.list': { params: Record<string, never>; result: NeighbourStatus };
+  'neighbours.verify': { params: { readonly peer: PeerKey }; result: { readonly checks: readonly NeighbourCheck[] } };
   /** Adds a file of this machine, by absolute path, to the node's blobs. */
   'blob.add': { params: { readonly path: string; readonly private?: true | undefined }; result: BlobStat };
   'blob.addBytes': {

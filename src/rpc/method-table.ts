@@ -9,6 +9,7 @@ import { createBlobHandlers } from './methods/blob.ts';
 import { createBundleHandlers } from './methods/bundle.ts';
 import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './methods/handlers.ts';
 import { createJobHandlers, createJobSubscriptions } from './methods/job.ts';
+import { createNeighboursHandlers } from './methods/neighbours.ts';
 import { createNodeHandlers, createNodeSubscriptions } from './methods/node.ts';
 import { createPeersHandlers, createPeersSubscriptions } from './methods/peers.ts';
 import { createReputationHandlers } from './methods/reputation.ts';
@@ -21,6 +22,7 @@ export function createMethodTable(modules: HandlerModules, options: { readonly v
   const handlers: MethodHandlers = {
     ...createNodeHandlers(modules),
     ...createPeersHandlers(modules),
+    ...createNeighboursHandlers(modules),
     ...createBlobHandlers(modules),
     ...createJobHandlers(modules),
     ...createBatchHandlers(modules),

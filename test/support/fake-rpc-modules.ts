@@ -108,6 +108,12 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
     },
     network: {
       peers: { list: () => [], get: () => undefined, providers: () => [], onChange: () => ({ [Symbol.dispose]() {} }) },
+      neighbours: {
+        status: () => exampleResult('neighbours.list'),
+        verify: async () => exampleResult('neighbours.verify').checks,
+        isNeighbour: () => null,
+        onChange: () => ({ [Symbol.dispose]() {} }),
+      },
       connect: async () => PEER,
       status: () => exampleResult('node.status').network,
     },

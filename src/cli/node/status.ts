@@ -5,6 +5,7 @@ import type { JsonForm } from '../../rpc/json-form.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { formatDateTime, plural, renderFields, shortId, shortPeer } from '../format.ts';
 import { type CliOutput, defineCommand } from '../interface.ts';
+import { renderNeighbourSummary } from '../neighbours/render-summary.ts';
 import { renderChain } from './render-chain.ts';
 
 export const nodeStatus = defineCommand({
@@ -44,6 +45,7 @@ export function renderStatus(status: JsonForm<NodeStatus>, output: Pick<CliOutpu
     ['memory', formatSize(status.memoryBytes)],
     ['listen', network.listen.length === 0 ? 'nowhere' : network.listen.join('\n         ')],
     ['peers', `${network.connections} connected, ${status.peersKnown} known, ${network.dhtPeers} in the DHT`],
+    ['neighbours', renderNeighbourSummary(status.neighbours).join('\n            ')],
     ['gossip', renderGossip(network.gossip)],
     ['work', renderWork(provider)],
     ['queue', renderQueue(provider)],

@@ -1,33 +1,22 @@
-import type { GossipSub, Message, TopicValidatorResult } from '@libp2p/gossipsub';
-import type { PeerId } from '@libp2p/interface';
-import { LRUCache } from 'lru-cache';
+import type { GossipSub, Message } from '@libp2p/gossipsub';
 import type { Announcement } from '../../domain/announcement.ts';
 import type { CapabilityClass } from '../../domain/capability.ts';
-import { PeerKey } from '../../domain/ids.ts';
 import type { Signed } from '../../domain/signed.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { DaemonError, describeError } from '../../lib/errors.ts';
+import { describeError } from '../../lib/errors.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import type { Logger } from '../../telemetry/interface.ts';
-import { CLOCK_SKEW_MS, MAX_KNOWN_PEERS, MAX_SEEN_ANNOUNCEMENTS } from '../constants.ts';
+import { CLOCK_SKEW_MS, MAX_SEEN_ANNOUNCEMENTS } from '../constants.ts';
 import { NetworkError } from '../errors.ts';
 import type { JobAnnouncements } from '../interface.ts';
-import type { NetworkMetrics } from '../metrics.ts';
-import type { PeerPenalties } from '../peers/peer-penalties.ts';
-import { TokenBucket } from '../reqresp/token-bucket.ts';
 import { judgeAnnouncement, refuseAnnouncement } from './announcement-rules.ts';
 import { encodeAnnouncementWire, openAnnouncement } from './announcement-wire.ts';
 import { SeenUntil } from './seen-until.ts';
+import { type GatedMessage, TopicGate, type TopicGateModules } from './topic-gate.ts';
 import { TopicMesh } from './topic-mesh.ts';
-import { JOB_TOPICS, type JobTopicName, jobTopic, type MessageRate, TOPICS, topicId } from './topics.ts';
+import { JOB_TOPICS, type JobTopicName, jobTopic, TOPICS, topicId } from './topics.ts';
 
-export interface AnnouncementGossipModules {
-  readonly penalties: PeerPenalties;
-  readonly clock: Clock;
-  readonly metrics: NetworkMetrics;
+export interface AnnouncementGossipModules extends TopicGateModules {
   readonly logger: Logger;
-  /** Penalties were added: it is disconnected if they are too many. */
-  readonly onPenalty: (peer: PeerKey) => void;
 }
 
 /** There only while the network runs. */
@@ -48,8 +37,7 @@ export class AnnouncementGossip implements JobAnnouncements {
   readonly #networkId: string;
   readonly #listeners = new Set<Listener>();
   readonly #seen = new SeenUntil({ capacity: MAX_SEEN_ANNOUNCEMENTS });
-  readonly #neighbours = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
-  readonly #publishers = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
+  readonly #gates: ReadonlyMap<CapabilityClass, TopicGate>;
   readonly #mesh: TopicMesh;
   #outlets: AnnouncementOutlets | null = null;
 
@@ -57,6 +45,16 @@ export class AnnouncementGossip implements JobAnnouncements {
     this.#modules = modules;
     this.#networkId = options.networkId;
     this.#mesh = new TopicMesh(JOB_TOPICS.map(({ name }) => topicId(options.networkId, name)));
+    this.#gates = new Map(
+      JOB_TOPICS.map(({ name, capabilityClass }) => {
+        const isServed = (): boolean => this.#isHeard(capabilityClass);
+        const judge = (message: GatedMessage): Promise<Verdict> => this.#judge(message, capabilityClass);
+        return [
+          capabilityClass,
+          new TopicGate(modules, { networkId: options.networkId, topic: name, isServed, judge }),
+        ];
+      }),
+    );
   }
 
   /** The network runs: validators stand before anything is subscribed to. */
@@ -64,12 +62,7 @@ export class AnnouncementGossip implements JobAnnouncements {
     const { pubsub } = outlets;
     this.#outlets = outlets;
     this.#mesh.attach(pubsub);
-    // Also on topics that are not subscribed to: gossipsub keeps, and tells of, what it was sent unasked.
-    for (const { name, capabilityClass } of JOB_TOPICS) {
-      pubsub.topicValidators.set(topicId(this.#networkId, name), (source, message) =>
-        this.#validate(source, message, capabilityClass),
-      );
-    }
+    for (const gate of this.#gates.values()) gate.attach(pubsub);
     for (const listener of this.#listeners) this.#subscribe(listener.classes);
   }
 
@@ -115,54 +108,25 @@ export class AnnouncementGossip implements JobAnnouncements {
     return { [Symbol.dispose]: () => this.#leave(listener) };
   }
 
-  /** gossipsub v1.1, topic validators: accept forwards, ignore drops, reject drops and costs the neighbour. */
-  async judge(source: string, message: Message, capabilityClass: CapabilityClass): Promise<Verdict> {
-    const { neighbourRate, publisherRate, maxBytes } = TOPICS[jobTopic(capabilityClass)];
-    if (!this.#isHeard(capabilityClass)) return refuseAnnouncement('NETWORK_ANNOUNCEMENT_UNSERVED');
-    if (!this.#bucketOf(this.#neighbours, source, neighbourRate).take()) {
-      return refuseAnnouncement('NETWORK_ANNOUNCEMENT_RATE');
-    }
-    if (message.data.length > maxBytes) return refuseAnnouncement('NETWORK_ANNOUNCEMENT_TOO_LARGE');
-    const publisher = message.type === 'signed' ? parsePublisher(message.from) : null;
-    if (publisher === null) return refuseAnnouncement('NETWORK_ANNOUNCEMENT_MALFORMED');
-    // The publisher is authenticated by gossipsub, so its rate is judged before another signature is verified.
-    if (publisherRate !== null && !this.#bucketOf(this.#publishers, publisher, publisherRate).take()) {
-      return refuseAnnouncement(
-        source === publisher ? 'NETWORK_ANNOUNCEMENT_FLOOD' : 'NETWORK_ANNOUNCEMENT_REQUESTER_RATE',
-      );
-    }
-    return this.#open(message.data, { publisher, capabilityClass });
+  judge(source: string, message: Message, capabilityClass: CapabilityClass): Promise<Verdict> {
+    const gate = this.#gates.get(capabilityClass);
+    if (gate === undefined) throw new TypeError(`no topic of class ${capabilityClass}`);
+    return gate.judge(source, message);
   }
 
-  async #open(
-    data: Uint8Array,
-    from: { readonly publisher: PeerKey; readonly capabilityClass: CapabilityClass },
-  ): Promise<Verdict> {
+  async #judge({ data, publisher }: GatedMessage, capabilityClass: CapabilityClass): Promise<Verdict> {
     const opened = await openAnnouncement(data);
     if (opened.kind === 'refused') return refuseAnnouncement(opened.code);
     const { announcement } = opened;
     const nowMs = this.#modules.clock.nowMs();
-    const verdict = judgeAnnouncement(announcement, { ...from, networkId: this.#networkId, nowMs });
+    const context = { publisher, capabilityClass, networkId: this.#networkId, nowMs };
+    const verdict = judgeAnnouncement(announcement, context);
     if (verdict.kind !== 'accept') return verdict;
     // Past this time it is refused as expired, so nothing older needs to be remembered.
     const untilMs = announcement.value.expiresAtMs + CLOCK_SKEW_MS + 1;
     if (!this.#seen.add(announcement.id, { untilMs, nowMs })) return refuseAnnouncement('NETWORK_ANNOUNCEMENT_SEEN');
     this.#tell(announcement);
     return verdict;
-  }
-
-  async #validate(source: PeerId, message: Message, capabilityClass: CapabilityClass): Promise<TopicValidatorResult> {
-    const verdict = await this.judge(source.toString(), message, capabilityClass);
-    const code = verdict.kind === 'accept' ? '' : verdict.code;
-    const { metrics, penalties, onPenalty } = this.#modules;
-    metrics.gossipVerdicts.increment({ topic: jobTopic(capabilityClass), verdict: verdict.kind, code });
-    if (verdict.kind === 'reject') {
-      const neighbour = parsePublisher(source);
-      penalties.add(source.toString(), verdict.penalty);
-      if (neighbour !== null) onPenalty(neighbour);
-    }
-    // The enum's members are these strings; importing it by value would load gossipsub before it is needed.
-    return verdict.kind as TopicValidatorResult;
   }
 
   #tell(announcement: Signed<Announcement>): void {
@@ -192,27 +156,8 @@ export class AnnouncementGossip implements JobAnnouncements {
     }
   }
 
-  #bucketOf(buckets: LRUCache<string, TokenBucket>, peer: string, rate: MessageRate): TokenBucket {
-    let bucket = buckets.get(peer);
-    if (bucket === undefined) {
-      bucket = new TokenBucket(this.#modules.clock, rate);
-      buckets.set(peer, bucket);
-    }
-    return bucket;
-  }
-
   #assertRunning(): AnnouncementOutlets {
     if (this.#outlets === null) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
     return this.#outlets;
-  }
-}
-
-/** Null where its key is of another kind than ours may be. */
-function parsePublisher(peer: PeerId): PeerKey | null {
-  try {
-    return PeerKey(peer.toString());
-  } catch (error) {
-    if (error instanceof DaemonError) return null;
-    throw error;
   }
 }

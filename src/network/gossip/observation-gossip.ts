@@ -1,28 +1,16 @@
-import type { GossipSub, Message, TopicValidatorResult } from '@libp2p/gossipsub';
-import type { PeerId } from '@libp2p/interface';
-import { LRUCache } from 'lru-cache';
-import { PeerKey } from '../../domain/ids.ts';
+import type { GossipSub, Message } from '@libp2p/gossipsub';
+import type { PeerKey } from '../../domain/ids.ts';
 import type { ObservationItem } from '../../domain/observation.ts';
 import { refuseObservation } from '../../domain/observation-rules.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { isDaemonError } from '../../lib/errors.ts';
 import { ACCEPT, type Verdict } from '../../lib/verdict.ts';
 import type { ObservationSource } from '../../reputation/interface.ts';
-import { MAX_KNOWN_PEERS } from '../constants.ts';
 import { NetworkError } from '../errors.ts';
-import type { NetworkMetrics } from '../metrics.ts';
-import type { PeerPenalties } from '../peers/peer-penalties.ts';
-import { TokenBucket } from '../reqresp/token-bucket.ts';
 import { decodeObservationMessage, encodeObservationMessage } from './observation-wire.ts';
+import { type GatedMessage, TopicGate, type TopicGateModules } from './topic-gate.ts';
 import { TopicMesh } from './topic-mesh.ts';
-import { type MessageRate, TOPICS, topicId } from './topics.ts';
+import { TOPICS, topicId } from './topics.ts';
 
-export interface ObservationGossipModules {
-  readonly penalties: PeerPenalties;
-  readonly clock: Clock;
-  readonly metrics: NetworkMetrics;
-  /** Penalties were added: it is disconnected if they are too many. */
-  readonly onPenalty: (peer: PeerKey) => void;
+export interface ObservationGossipModules extends TopicGateModules {
   /** Who judges the observations; null while nobody does. */
   readonly source: () => ObservationSource | null;
 }
@@ -31,8 +19,7 @@ export interface ObservationGossipModules {
 export class ObservationGossip {
   readonly #modules: ObservationGossipModules;
   readonly #topic: string;
-  readonly #neighbours = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
-  readonly #observers = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
+  readonly #gate: TopicGate;
   readonly #mesh: TopicMesh;
   #pubsub: GossipSub | null = null;
 
@@ -40,13 +27,19 @@ export class ObservationGossip {
     this.#modules = modules;
     this.#topic = topicId(options.networkId, 'observations');
     this.#mesh = new TopicMesh([this.#topic]);
+    this.#gate = new TopicGate(modules, {
+      networkId: options.networkId,
+      topic: 'observations',
+      isServed: () => modules.source() !== null,
+      judge: (message) => this.#judge(message),
+    });
   }
 
   /** The network runs: the validator stands before anything is subscribed to. */
   attach(pubsub: GossipSub): void {
     this.#pubsub = pubsub;
     this.#mesh.attach(pubsub);
-    pubsub.topicValidators.set(this.#topic, (source, message) => this.#validate(source, message));
+    this.#gate.attach(pubsub);
     this.update();
   }
 
@@ -85,44 +78,15 @@ export class ObservationGossip {
     return { recipients: recipients.length };
   }
 
-  /** gossipsub v1.1, topic validators: accept forwards, ignore drops, reject drops and costs the neighbour. */
-  async judge(source: string, message: Message): Promise<Verdict> {
+  judge(source: string, message: Message): Promise<Verdict> {
+    return this.#gate.judge(source, message);
+  }
+
+  async #judge({ data, publisher }: GatedMessage): Promise<Verdict> {
     const judge = this.#modules.source();
     if (judge === null) return refuseObservation('OBSERVATION_UNSERVED');
-    const { neighbourRate, publisherRate, maxBytes } = TOPICS.observations;
-    if (!this.#bucketOf(this.#neighbours, source, neighbourRate).take()) return refuseObservation('OBSERVATION_RATE');
-    if (message.data.length > maxBytes) return refuseObservation('OBSERVATION_TOO_LARGE');
-    const publisher = message.type === 'signed' ? parsePeer(message.from) : null;
-    if (publisher === null) return refuseObservation('OBSERVATION_MALFORMED');
-    // The publisher is authenticated by gossipsub, so its rate is judged before other signatures are verified.
-    if (!this.#bucketOf(this.#observers, publisher, publisherRate).take()) {
-      return refuseObservation(source === publisher ? 'OBSERVATION_FLOOD' : 'OBSERVATION_OBSERVER_RATE');
-    }
-    const items = decodeObservationMessage(message.data);
+    const items = decodeObservationMessage(data);
     return items === null ? refuseObservation('OBSERVATION_MALFORMED') : judgeAll(judge, items, publisher);
-  }
-
-  async #validate(source: PeerId, message: Message): Promise<TopicValidatorResult> {
-    const verdict = await this.judge(source.toString(), message);
-    const code = verdict.kind === 'accept' ? '' : verdict.code;
-    const { metrics, penalties, onPenalty } = this.#modules;
-    metrics.gossipVerdicts.increment({ topic: 'observations', verdict: verdict.kind, code });
-    if (verdict.kind === 'reject') {
-      const neighbour = parsePeer(source);
-      penalties.add(source.toString(), verdict.penalty);
-      if (neighbour !== null) onPenalty(neighbour);
-    }
-    // The enum's members are these strings; importing it by value would load gossipsub before it is needed.
-    return verdict.kind as TopicValidatorResult;
-  }
-
-  #bucketOf(buckets: LRUCache<string, TokenBucket>, peer: string, rate: MessageRate): TokenBucket {
-    let bucket = buckets.get(peer);
-    if (bucket === undefined) {
-      bucket = new TokenBucket(this.#modules.clock, rate);
-      buckets.set(peer, bucket);
-    }
-    return bucket;
   }
 }
 
@@ -139,13 +103,4 @@ async function judgeAll(
     if (verdict === null || judged.kind === 'accept') verdict = judged;
   }
   return verdict ?? ACCEPT;
-}
-
-function parsePeer(peer: PeerId): PeerKey | null {
-  try {
-    return PeerKey(peer.toString());
-  } catch (error) {
-    if (isDaemonError(error)) return null;
-    throw error;
-  }
 }

@@ -1,27 +1,18 @@
-import type { GossipSub, Message, TopicValidatorResult } from '@libp2p/gossipsub';
-import type { PeerId } from '@libp2p/interface';
-import { LRUCache } from 'lru-cache';
-import { PeerKey } from '../../domain/ids.ts';
+import type { GossipSub, Message } from '@libp2p/gossipsub';
 import type { SignedWire } from '../../domain/signed.ts';
-import type { Clock } from '../../lib/clock.ts';
-import { DaemonError } from '../../lib/errors.ts';
+import { isDaemonError } from '../../lib/errors.ts';
 import type { Verdict } from '../../lib/verdict.ts';
 import type { BackgroundTasks } from '../background-tasks.ts';
-import { MAX_KNOWN_PEERS } from '../constants.ts';
-import type { NetworkMetrics } from '../metrics.ts';
-import type { PeerPenalties } from '../peers/peer-penalties.ts';
 import type { RecordIntake } from '../peers/record-intake.ts';
 import { createVerdict } from '../peers/record-rules.ts';
 import { decodeRecordWire, encodeRecordWire } from '../peers/record-wire.ts';
-import { TokenBucket } from '../reqresp/token-bucket.ts';
-import { TOPICS, topicId } from './topics.ts';
+import { type GatedMessage, TopicGate, type TopicGateModules } from './topic-gate.ts';
+import { TopicMesh } from './topic-mesh.ts';
+import { topicId } from './topics.ts';
 
-export interface RecordGossipModules {
+export interface RecordGossipModules extends TopicGateModules {
   readonly pubsub: GossipSub;
   readonly intake: RecordIntake;
-  readonly penalties: PeerPenalties;
-  readonly clock: Clock;
-  readonly metrics: NetworkMetrics;
   readonly background: BackgroundTasks;
 }
 
@@ -29,26 +20,22 @@ export interface RecordGossipModules {
 export class RecordGossip {
   readonly #modules: RecordGossipModules;
   readonly #topic: string;
-  readonly #buckets = new LRUCache<string, TokenBucket>({ max: MAX_KNOWN_PEERS });
-  /** gossipsub tells of grafts and prunes, but not of those who leave altogether. */
-  readonly #mesh = new Set<string>();
+  readonly #gate: TopicGate;
+  readonly #mesh: TopicMesh;
   /** Published when nobody listened; the first that subscribes is told. */
   #unheard: SignedWire | null = null;
 
-  constructor(modules: RecordGossipModules, options: { readonly networkId: string }) {
+  constructor(modules: RecordGossipModules, { networkId }: { readonly networkId: string }) {
     this.#modules = modules;
-    this.#topic = topicId(options.networkId, 'records');
+    this.#topic = topicId(networkId, 'records');
+    this.#mesh = new TopicMesh([this.#topic]);
+    this.#gate = new TopicGate(modules, { networkId, topic: 'records', judge: (message) => this.#judge(message) });
   }
 
   start(): void {
     const { pubsub } = this.#modules;
-    pubsub.topicValidators.set(this.#topic, (source, message) => this.#validate(source, message));
-    pubsub.addEventListener('gossipsub:graft', ({ detail }) => {
-      if (detail.topic === this.#topic) this.#mesh.add(detail.peerId);
-    });
-    pubsub.addEventListener('gossipsub:prune', ({ detail }) => {
-      if (detail.topic === this.#topic) this.#mesh.delete(detail.peerId);
-    });
+    this.#gate.attach(pubsub);
+    this.#mesh.attach(pubsub);
     pubsub.addEventListener('subscription-change', ({ detail }) => {
       const isNew = detail.subscriptions.some((change) => change.subscribe && change.topic === this.#topic);
       const wire = this.#unheard;
@@ -58,11 +45,11 @@ export class RecordGossip {
   }
 
   noteDisconnected(peer: string): void {
-    this.#mesh.delete(peer);
+    this.#mesh.noteDisconnected(peer);
   }
 
   get meshPeers(): number {
-    return this.#mesh.size;
+    return this.#mesh.size(this.#topic);
   }
 
   async publish(wire: SignedWire): Promise<void> {
@@ -71,38 +58,18 @@ export class RecordGossip {
     if (recipients.length === 0) this.#unheard = wire;
   }
 
-  async #validate(source: PeerId, message: Message): Promise<TopicValidatorResult> {
-    const verdict = await this.judge(source.toString(), message);
-    const code = verdict.kind === 'accept' ? '' : verdict.code;
-    this.#modules.metrics.gossipVerdicts.increment({ topic: 'records', verdict: verdict.kind, code });
-    if (verdict.kind === 'reject') this.#modules.penalties.add(source.toString(), verdict.penalty);
-    // The enum's members are these strings; importing it by value would load gossipsub before it is needed.
-    return verdict.kind as TopicValidatorResult;
+  judge(source: string, message: Message): Promise<Verdict> {
+    return this.#gate.judge(source, message);
   }
 
-  /** gossipsub v1.1, topic validators: accept forwards, ignore drops, reject drops and costs the neighbour. */
-  async judge(source: string, message: Message): Promise<Verdict> {
-    if (!this.#bucketOf(source).take()) return createVerdict('NETWORK_RECORD_RATE');
-    if (message.data.length > TOPICS.records.maxBytes) return createVerdict('NETWORK_RECORD_TOO_LARGE');
-    if (message.type !== 'signed') return createVerdict('NETWORK_RECORD_MALFORMED');
+  async #judge({ data, publisher, source }: GatedMessage): Promise<Verdict> {
     let wire: SignedWire;
-    let publisher: PeerKey;
     try {
-      publisher = PeerKey(message.from.toString());
-      wire = decodeRecordWire(message.data);
+      wire = decodeRecordWire(data);
     } catch (error) {
-      if (error instanceof DaemonError) return createVerdict('NETWORK_RECORD_MALFORMED');
+      if (isDaemonError(error)) return createVerdict('NETWORK_RECORD_MALFORMED');
       throw error;
     }
     return this.#modules.intake.take(wire, 'gossip', publisher, source);
-  }
-
-  #bucketOf(source: string): TokenBucket {
-    let bucket = this.#buckets.get(source);
-    if (bucket === undefined) {
-      bucket = new TokenBucket(this.#modules.clock, TOPICS.records.neighbourRate);
-      this.#buckets.set(source, bucket);
-    }
-    return bucket;
   }
 }

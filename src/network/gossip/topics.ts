@@ -1,9 +1,8 @@
 import { CAPABILITY_CLASSES, type CapabilityClass } from '../../domain/capability.ts';
-import { OBSERVATION_RULES, type ObservationRuleCode } from '../../domain/observation-rules.ts';
 import { MAX_GOSSIP_BYTES } from '../constants.ts';
-import { RECORD_RULES, type RecordRuleCode } from '../peers/record-rules.ts';
-import { ANNOUNCEMENT_RULES, type AnnouncementRuleCode } from './announcement-rules.ts';
 import { MAX_ANNOUNCEMENT_WIRE_BYTES } from './announcement-wire.ts';
+import type { VerdictTable } from './verdict-rule.ts';
+import { GOSSIP_VERDICTS } from './verdicts.ts';
 
 /** Messages a second on average, and at once. */
 export interface MessageRate {
@@ -17,13 +16,61 @@ export interface TopicSpec {
   readonly maxBytes: number;
   /** That one neighbour may pass on. */
   readonly neighbourRate: MessageRate;
-  /** That one peer may publish; null where only the neighbour's counts. */
-  readonly publisherRate: MessageRate | null;
-  readonly rules: readonly (RecordRuleCode | AnnouncementRuleCode | ObservationRuleCode)[];
+  /** That one peer may publish, whoever passes it on. */
+  readonly publisherRate: MessageRate;
+  readonly verdicts: VerdictTable;
+  readonly gate: GateCodes;
 }
+
+/** What the rules that hold for every topic are called in the topic's table. */
+export interface GateCodes {
+  /** Null: every node serves the topic. */
+  readonly unserved: string | null;
+  readonly neighbourRate: string;
+  readonly tooLarge: string;
+  readonly malformed: string;
+  /** The neighbour itself publishes too often. */
+  readonly flood: string;
+  /** Another peer does, and the neighbour only passed it on. */
+  readonly publisherRate: string;
+}
+
+type GateOf<Table extends VerdictTable> = Readonly<
+  Record<Exclude<keyof GateCodes, 'unserved'>, keyof Table & string>
+> & { readonly unserved: (keyof Table & string) | null };
+
+const RECORD_GATE = {
+  unserved: null,
+  neighbourRate: 'NETWORK_RECORD_RATE',
+  tooLarge: 'NETWORK_RECORD_TOO_LARGE',
+  malformed: 'NETWORK_RECORD_MALFORMED',
+  flood: 'NETWORK_RECORD_FLOOD',
+  publisherRate: 'NETWORK_RECORD_PUBLISHER_RATE',
+} as const satisfies GateOf<typeof GOSSIP_VERDICTS.records>;
+
+const ANNOUNCEMENT_GATE = {
+  unserved: 'NETWORK_ANNOUNCEMENT_UNSERVED',
+  neighbourRate: 'NETWORK_ANNOUNCEMENT_RATE',
+  tooLarge: 'NETWORK_ANNOUNCEMENT_TOO_LARGE',
+  malformed: 'NETWORK_ANNOUNCEMENT_MALFORMED',
+  flood: 'NETWORK_ANNOUNCEMENT_FLOOD',
+  publisherRate: 'NETWORK_ANNOUNCEMENT_REQUESTER_RATE',
+} as const satisfies GateOf<typeof GOSSIP_VERDICTS.jobs>;
+
+const OBSERVATION_GATE = {
+  unserved: 'OBSERVATION_UNSERVED',
+  neighbourRate: 'OBSERVATION_RATE',
+  tooLarge: 'OBSERVATION_TOO_LARGE',
+  malformed: 'OBSERVATION_MALFORMED',
+  flood: 'OBSERVATION_FLOOD',
+  publisherRate: 'OBSERVATION_OBSERVER_RATE',
+} as const satisfies GateOf<typeof GOSSIP_VERDICTS.observations>;
 
 /** A full window of a batch of 10,000 jobs is 40 announcements; who announces keeps to half of this rate. */
 export const ANNOUNCEMENT_RATE = { perSecond: 2, burst: 32 } as const satisfies MessageRate;
+
+/** A record is renewed after a third of its life, and when its peer's addresses, prices or slots change. */
+export const RECORD_RATE = { perSecond: 0.5, burst: 60 } as const satisfies MessageRate;
 
 function describeJobTopic(capabilityClass: CapabilityClass): TopicSpec {
   return {
@@ -32,7 +79,8 @@ function describeJobTopic(capabilityClass: CapabilityClass): TopicSpec {
     maxBytes: MAX_ANNOUNCEMENT_WIRE_BYTES,
     neighbourRate: { perSecond: 50, burst: 400 },
     publisherRate: ANNOUNCEMENT_RATE,
-    rules: Object.keys(ANNOUNCEMENT_RULES) as AnnouncementRuleCode[],
+    verdicts: GOSSIP_VERDICTS.jobs,
+    gate: ANNOUNCEMENT_GATE,
   };
 }
 
@@ -43,8 +91,9 @@ export const TOPICS = {
     purpose: 'node records as their makers renew them',
     maxBytes: MAX_GOSSIP_BYTES,
     neighbourRate: { perSecond: 100, burst: 1000 },
-    publisherRate: null,
-    rules: Object.keys(RECORD_RULES) as RecordRuleCode[],
+    publisherRate: RECORD_RATE,
+    verdicts: GOSSIP_VERDICTS.records,
+    gate: RECORD_GATE,
   },
   observations: {
     version: 1,
@@ -52,7 +101,8 @@ export const TOPICS = {
     maxBytes: MAX_GOSSIP_BYTES,
     neighbourRate: { perSecond: 20, burst: 200 },
     publisherRate: { perSecond: 0.2, burst: 32 },
-    rules: Object.keys(OBSERVATION_RULES) as ObservationRuleCode[],
+    verdicts: GOSSIP_VERDICTS.observations,
+    gate: OBSERVATION_GATE,
   },
   'jobs/cpu': describeJobTopic('cpu'),
   'jobs/gpu-consumer': describeJobTopic('gpu-consumer'),

@@ -17,7 +17,17 @@ export const RECORD_RULES = {
   NETWORK_RECORD_EXPIRED: { kind: 'ignore', penalty: 0, meaning: 'it expired more than 30 s ago' },
   NETWORK_RECORD_NOT_YET: { kind: 'ignore', penalty: 0, meaning: 'it was issued more than 30 s in the future' },
   NETWORK_RECORD_STALE: { kind: 'ignore', penalty: 0, meaning: 'its sequence is not above the one known' },
-  NETWORK_RECORD_RATE: { kind: 'ignore', penalty: 1, meaning: 'the neighbour passes on too many messages' },
+  NETWORK_RECORD_FLOOD: {
+    kind: 'reject',
+    penalty: 2,
+    meaning: 'the neighbour itself is the publisher, and publishes too often',
+  },
+  NETWORK_RECORD_PUBLISHER_RATE: {
+    kind: 'ignore',
+    penalty: 0,
+    meaning: 'its peer publishes too often; the neighbour only passed it on',
+  },
+  NETWORK_RECORD_RATE: { kind: 'ignore', penalty: 0, meaning: 'the neighbour passes on too many messages' },
 } as const satisfies Record<string, { kind: 'ignore' | 'reject'; penalty: number; meaning: string }>;
 export type RecordRuleCode = keyof typeof RECORD_RULES;
 

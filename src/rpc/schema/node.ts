@@ -12,6 +12,7 @@ import {
   unixMsSchema,
   wholeNumber,
 } from './common.ts';
+import { EXAMPLE_NEIGHBOURS, neighbourSummarySchema } from './neighbours.ts';
 
 const networkStatusSchema = z.strictObject({
   listen: z.array(z.string()).describe('Multiaddrs listened on.'),
@@ -64,6 +65,7 @@ const nodeStatusSchema = z.strictObject({
   readyAfterMs: z.number().min(0).describe('From process start to ready, ms.'),
   memoryBytes: wholeNumber('Resident set size.'),
   network: networkStatusSchema,
+  neighbours: neighbourSummarySchema,
   peersKnown: wholeNumber('Peers known of.'),
   provider: providerStatusSchema,
   jobs: z.strictObject({ active: wholeNumber('Jobs not ended.'), total: wholeNumber('All jobs held.') }),
@@ -152,6 +154,7 @@ export const NODE_METHODS = {
           dhtPeers: 1,
           duplicateIdentity: null,
         },
+        neighbours: EXAMPLE_NEIGHBOURS,
         peersKnown: 1,
         provider: {
           isEnabled: true,

@@ -5,6 +5,7 @@ import { BLOB_METHODS } from './blob.ts';
 import { BUNDLE_METHODS } from './bundle.ts';
 import { JOB_METHODS, JOB_SUBSCRIPTIONS } from './job.ts';
 import type { MethodSchema, SubscriptionSchema } from './method-schema.ts';
+import { NEIGHBOURS_METHODS } from './neighbours.ts';
 import { NODE_METHODS, NODE_SUBSCRIPTIONS } from './node.ts';
 import { PEERS_METHODS, PEERS_SUBSCRIPTIONS } from './peers.ts';
 import { REPUTATION_METHODS } from './reputation.ts';
@@ -25,6 +26,7 @@ type SubscriptionSchemas = {
 export const METHOD_SCHEMAS: MethodSchemas = {
   ...NODE_METHODS,
   ...PEERS_METHODS,
+  ...NEIGHBOURS_METHODS,
   ...BLOB_METHODS,
   ...JOB_METHODS,
   ...BATCH_METHODS,

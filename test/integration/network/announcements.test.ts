@@ -83,6 +83,7 @@ async function startHost(target: TestNode): Promise<{ readonly host: Host; reado
       isChosen: () => false,
       isBanned: () => false,
       dialPolicy: new DialPolicy(options),
+      routerGuard: { attach: () => undefined },
     },
     options,
   );

@@ -107,7 +107,7 @@ describe('gossiped records', () => {
     const background = new BackgroundTasks(new RecordingLogger(), () => false);
     // The validator is judged without a mesh around it.
     gossip = new RecordGossip(
-      { pubsub: undefined as never, intake, penalties, clock, metrics, background },
+      { pubsub: undefined as never, intake, penalties, clock, metrics, background, onPenalty: () => undefined },
       { networkId: 'test' },
     );
   });
