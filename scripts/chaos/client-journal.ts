@@ -1,8 +1,9 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import type { JobId } from '../../src/domain/ids.ts';
 
 /** A job that a client was told to be accepted. */
 export interface Acknowledged {
-  readonly job: string;
+  readonly job: JobId;
   readonly kind: string;
   readonly requester: string;
 }

@@ -1,12 +1,12 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PeerKey } from '../../src/domain/ids.ts';
+import { type JobId, PeerKey } from '../../src/domain/ids.ts';
 import { MAX_LIST_LIMIT } from '../../src/rpc/constants.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import type { ChaosNode, Death } from './chaos-node.ts';
-import { type EndedJob, follow, type ShownJob, submit } from './client.ts';
+import { type ClientModules, type EndedJob, follow, type ShownJob, submit } from './client.ts';
 import { ClientJournal } from './client-journal.ts';
 import { type Arm, formatArm } from './crash-points.ts';
 import { inject } from './faults.ts';
@@ -146,9 +146,15 @@ export class Scenario implements AsyncDisposable {
   }
 
   async #runJob(kind: JobKind, node: ChaosNode): Promise<void> {
-    const { files, signal, tally } = this.#modules;
+    const modules = this.#describeClient(node);
+    const jobs = await submit(kind, modules);
+    await Promise.all(jobs.map((job) => this.#follow(job, kind, modules)));
+  }
+
+  #describeClient(node: ChaosNode): ClientModules {
+    const { files, signal } = this.#modules;
     const holder = this.#fleet.providers[this.#draw(this.#fleet.providers.length)];
-    const modules = {
+    return {
       node,
       journal: this.#journal,
       files,
@@ -156,15 +162,13 @@ export class Scenario implements AsyncDisposable {
       signal: AbortSignal.any([signal, this.#draining.signal]),
       onView: (view: ShownJob) => void this.#views.set(view.job, { view, requester: node.name }),
     };
-    const jobs = await submit(kind, modules);
-    await Promise.all(
-      jobs.map(async (job) => {
-        const ended = await follow(job, kind, modules);
-        this.#views.delete(job);
-        this.#ended.set(job, { kind, ended });
-        tally.countJob(kind.name);
-      }),
-    );
+  }
+
+  async #follow(job: JobId, kind: JobKind, modules: ClientModules): Promise<void> {
+    const ended = await follow(job, kind, modules);
+    this.#views.delete(job);
+    this.#ended.set(job, { kind, ended });
+    this.#modules.tally.countJob(kind.name);
   }
 
   async #disturb(): Promise<void> {
@@ -260,6 +264,7 @@ export class Scenario implements AsyncDisposable {
     const deadlineMs = performance.now() + DRAIN_TIMEOUT_MS;
     while (this.#flows.size > 0 && performance.now() < deadlineMs) await sleep(POLL_MS, undefined, { signal });
     await this.#untilNoneRuns(deadlineMs);
+    await this.#followForsaken(deadlineMs);
     this.#draining.abort();
     await Promise.all(this.#flows);
     for (const { job, kind } of this.#journal.acknowledged) {
@@ -269,6 +274,21 @@ export class Scenario implements AsyncDisposable {
       this.#find(
         `${kind} ${job} did not end in ${DRAIN_TIMEOUT_MS / 1000} s: ${known?.state ?? 'unknown'} (${attempts})`,
       );
+    }
+  }
+
+  /** Acknowledged after its client had given up waiting and had submitted another: it counts like any. */
+  async #followForsaken(deadlineMs: number): Promise<void> {
+    const signal = AbortSignal.any([
+      this.#draining.signal,
+      AbortSignal.timeout(Math.max(1, deadlineMs - performance.now())),
+    ]);
+    for (const { job, kind, requester } of this.#journal.acknowledged) {
+      const known = JOB_KINDS.find(({ name }) => name === kind);
+      if (this.#ended.has(job) || known === undefined) continue;
+      const modules = { ...this.#describeClient(this.#fleet.node(requester)), signal };
+      // What does not end is found below.
+      await this.#follow(job, { ...known, treatment: 'leave' }, modules).catch(() => undefined);
     }
   }
 
