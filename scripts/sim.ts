@@ -3,12 +3,13 @@
  * adversaries. Exit code 1 if a scenario misses a threshold, 2 for a bad option.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { isDaemonError } from '../src/lib/errors.ts';
 import { SimulationError } from '../src/sim/errors.ts';
 import type { Scenario, ScenarioReport } from '../src/sim/interface.ts';
+import { renderIndex, type WrittenReport } from '../src/sim/report/render-index.ts';
 import { renderJson } from '../src/sim/report/render-json.ts';
 import { renderSvg } from '../src/sim/report/render-svg.ts';
 import { renderText } from '../src/sim/report/render-text.ts';
@@ -20,12 +21,12 @@ const HELP = `Usage: npm run sim [-- SCENARIO... OPTION...]
 Runs scenarios (all, unless some are named) and checks their thresholds. Exit code 1 if one is missed.
 
   --list          the scenarios, each with its question
-  --seed S        any text; "${'fixed'}" by default, for which the stricter thresholds hold
+  --seed S        any text; "fixed" by default, for which the stricter thresholds hold
   --fresh         a seed chosen anew, printed
   --nodes N       instead of the scenario's own number
   --vrf KIND      ideal (default): a hash that the verifier looks up; real: ECVRF, for up to 1,000 nodes
   --json          the reports as JSON on standard output
-  --write FOLDER  also writes SCENARIO.json and SCENARIO.svg there
+  --write FOLDER  also writes SCENARIO.json and SCENARIO.svg there, and README.md
   --help
 
 Examples:
@@ -81,6 +82,18 @@ async function writeReport(folder: string, report: ScenarioReport): Promise<void
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, `${report.scenario}.json`), renderJson(report));
   await writeFile(join(folder, `${report.scenario}.svg`), renderSvg(report.charts));
+  await writeFile(join(folder, 'README.md'), renderIndex(await readReports(folder)));
+}
+
+/** Those of this run and of earlier ones, in the order of the table. */
+async function readReports(folder: string): Promise<readonly WrittenReport[]> {
+  const reports: WrittenReport[] = [];
+  for (const { name } of SCENARIOS) {
+    const text = await readFile(join(folder, `${name}.json`), 'utf8').catch(() => null);
+    // This script's own file, in the form that it writes.
+    if (text !== null) reports.push(JSON.parse(text) as WrittenReport);
+  }
+  return reports;
 }
 
 function tellTime(started: NodeJS.CpuUsage): string {
