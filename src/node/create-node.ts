@@ -93,7 +93,7 @@ export async function createNode(
   const { blobControl, sharedBlobs, fetcher, ...blobParts } = moving;
   const { blobs, store } = stores;
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
-  const reputationParts = stack.use(createReputationParts(loaded, { ...common, database, network }));
+  const reputationParts = stack.use(createReputationParts({ ...common, database, network }, definition));
   const { reputation, attemptNotes } = reputationParts;
   const notes = { receiptNotes, attemptNotes, reputation };
   const scheduling = { database, network, blobs, ...notes, offerRouter: new OfferRouter(network) };

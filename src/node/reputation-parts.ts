@@ -1,4 +1,4 @@
-import type { LoadedConfig } from '../config/load-config.ts';
+import type { NetworkDefinition } from '../domain/network-definition.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Network } from '../network/interface.ts';
 import type { EnvelopeSigner } from '../proofs/interface.ts';
@@ -20,6 +20,8 @@ export interface ReputationPartsModules {
   readonly metrics: MetricsRegistry;
 }
 
+type EpochParameters = Pick<NetworkDefinition['parameters'], 'beaconRoundMs' | 'epochRounds'>;
+
 /** What this daemon makes of others, and what it says of them. */
 export interface ReputationParts extends AsyncDisposable {
   readonly reputation: LedgerReputation;
@@ -30,12 +32,11 @@ export interface ReputationParts extends AsyncDisposable {
 }
 
 export function createReputationParts(
-  { network: definition }: LoadedConfig,
   modules: ReputationPartsModules,
+  { id, parameters }: Pick<NetworkDefinition, 'id'> & { readonly parameters: EpochParameters },
 ): ReputationParts {
-  const { beaconRoundMs, epochRounds } = definition.parameters;
-  const epochMs = beaconRoundMs * epochRounds;
-  const reputation = new LedgerReputation(modules, { ...REPUTATION_DEFAULTS, networkId: definition.id, epochMs });
+  const epochMs = parameters.beaconRoundMs * parameters.epochRounds;
+  const reputation = new LedgerReputation(modules, { ...REPUTATION_DEFAULTS, networkId: id, epochMs });
   const flushMs = Math.min(OBSERVATION_OUTBOX_DEFAULTS.flushMs, epochMs / FLUSHES_PER_EPOCH);
   const attemptNotes = new ObservationOutbox({ ...modules, sink: reputation }, { flushMs });
   let serving: Disposable | undefined;

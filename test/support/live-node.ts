@@ -12,6 +12,8 @@ import { SystemClock } from '../../src/lib/clock.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { PeerBook } from '../../src/network/interface.ts';
 import { Libp2pNetwork } from '../../src/network/libp2p-network.ts';
+import { createReputationParts } from '../../src/node/reputation-parts.ts';
+import type { LedgerReputation } from '../../src/reputation/ledger-reputation.ts';
 import type { Executor } from '../../src/sandbox/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import type { JobDraft } from '../../src/scheduler/interface.ts';
@@ -37,6 +39,8 @@ export interface LiveNodeOptions {
   readonly knowsNobody?: boolean;
   readonly provider?: Partial<JobProviderOptions>;
   readonly requester?: Partial<JobRequesterOptions>;
+  /** It observes those it works with, and hears what others have observed. */
+  readonly observes?: boolean;
   /** Prices that its node record names; it works for nothing all the same. */
   readonly pricesPerHour?: NodeRecord['pricesPerHour'];
 }
@@ -60,6 +64,8 @@ export interface LiveNode extends AsyncDisposable {
   readonly provider: JobProvider;
   readonly blobs: FileBlobStore;
   readonly metrics: RecordingMetrics;
+  /** Idle unless it observes. */
+  readonly reputation: LedgerReputation;
   address(): string;
 }
 
@@ -100,7 +106,10 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   };
   const shared = { networkId: 'test', parameters };
   const transfers = stack.use(new BlobTransfers({ ...common, transport: network, blobs }));
-  const parts = { ...common, database, blobs, transfers, grants };
+  const watching = stack.use(createReputationParts({ ...common, database, network }, { id: 'test', parameters }));
+  const { reputation } = watching;
+  const notes = options.observes === true ? { attemptNotes: watching.attemptNotes, reputation } : {};
+  const parts = { ...common, ...notes, database, blobs, transfers, grants };
   const offerRouter = new OfferRouter(network);
   const { announcements } = network;
   const peers = options.knowsNobody === true ? NOBODY : network.peers;
@@ -137,6 +146,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     },
   );
   await network.start({});
+  if (options.observes === true) watching.start();
   stack.defer(() => requester.stop());
   stack.defer(() => provider.stop());
   stack.use(serveBlobs(network, { blobs, leaves: new LeafServer({ ...common, blobs }), snapshots: store }, grants));
@@ -158,6 +168,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     provider,
     blobs,
     metrics: common.metrics,
+    reputation,
     address: () => network.status().listen[0] ?? '',
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

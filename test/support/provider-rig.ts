@@ -13,6 +13,7 @@ import { SystemRandom } from '../../src/lib/random.ts';
 import type { JobAnnouncements, PeerTransport } from '../../src/network/interface.ts';
 import { openSigned, packSigned, signObjects } from '../../src/proofs/signed-object.ts';
 import type { HostCapacity } from '../../src/sandbox/interface.ts';
+import type { AttemptNotes } from '../../src/scheduler/attempt-notes.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
@@ -88,6 +89,8 @@ export interface ProviderRigOptions {
   readonly blobs?: HeapBlobStore;
   /** Told of every lease that ends. */
   readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
+  /** Told of every attempt that gives a result. */
+  readonly attemptNotes?: (database: MemoryDatabase) => AttemptNotes;
   readonly announcements?: JobAnnouncements;
   readonly clock?: SteppedClock;
   readonly executor?: ScriptedExecutor;
@@ -154,6 +157,7 @@ export class ProviderRig {
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.announcements === undefined ? {} : { announcements: options.announcements }),
         ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
+        ...(options.attemptNotes === undefined ? {} : { attemptNotes: options.attemptNotes(database) }),
       },
       { ...JOB_PROVIDER_DEFAULTS, networkId: NETWORK, parameters: PARAMETERS, slots: 2, ...options.provider },
     );

@@ -6,8 +6,9 @@ import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { JobAnnouncements, PeerBook, PeerInfo } from '../../src/network/interface.ts';
+import type { AttemptNotes } from '../../src/scheduler/attempt-notes.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
-import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
+import type { JobDraft, JobView, ReputationView } from '../../src/scheduler/interface.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
 import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
@@ -89,6 +90,9 @@ export interface RequesterRigOptions {
   readonly requester?: Partial<JobRequesterOptions>;
   /** Told of every job that ends with a result. */
   readonly receiptNotes?: (database: MemoryDatabase) => ReceiptNotes;
+  /** Told of every job that ends. */
+  readonly attemptNotes?: (database: MemoryDatabase) => AttemptNotes;
+  readonly reputation?: ReputationView;
   readonly announcements?: JobAnnouncements;
   readonly blobs?: HeapBlobStore;
   /** What a restarted node finds. */
@@ -137,6 +141,8 @@ export class RequesterRig {
         random: new SystemRandom(),
         logger: new NoopLogger(),
         ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
+        ...(options.attemptNotes === undefined ? {} : { attemptNotes: options.attemptNotes(database) }),
+        ...(options.reputation === undefined ? {} : { reputation: options.reputation }),
       },
       { ...JOB_REQUESTER_DEFAULTS, networkId: 'test', parameters: PARAMETERS, ...options.requester },
     );
