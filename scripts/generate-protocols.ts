@@ -13,6 +13,7 @@ import {
   PENALTY_HALF_LIFE_MS,
 } from '../src/network/constants.ts';
 import { DHT_RECORD_NAMESPACE } from '../src/network/discovery/dht-record-rules.ts';
+import { OBSERVATION_RULES } from '../src/domain/observation-rules.ts';
 import { ANNOUNCEMENT_RULES } from '../src/network/gossip/announcement-rules.ts';
 import { type MessageRate, TOPIC_NAMES, TOPICS, type TopicSpec, topicId } from '../src/network/gossip/topics.ts';
 import type { ProtocolName } from '../src/network/interface.ts';
@@ -149,7 +150,14 @@ ${renderRules(RECORD_RULES)}
 A node subscribes to the topics of the classes that it takes jobs of, and to no other; who only requests publishes
 without subscribing. Each announcement is handled once: its id is remembered until it has expired.
 
-${renderRules(ANNOUNCEMENT_RULES)}`;
+${renderRules(ANNOUNCEMENT_RULES)}
+
+### Verdicts on observations
+
+The same rules hold for each observation of a gossip message and for those that were asked for. A message is rejected for
+the first in it that is, and passed on if one in it counts. What counts and what it weighs: [reputation.md](reputation.md).
+
+${renderRules(OBSERVATION_RULES)}`;
 }
 
 export function renderProtocols(): string {

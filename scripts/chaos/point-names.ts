@@ -37,6 +37,7 @@ function describePut({ namespace, key, value }: Extract<WriteOperation, { kind: 
     case 'snapshots':
     case 'snapshot-duties':
     case 'receipt-outbox':
+    case 'observation-outbox':
       return [key.split('/')[0] ?? ''];
     default:
       return [];
