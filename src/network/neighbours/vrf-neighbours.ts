@@ -96,6 +96,7 @@ export class VrfNeighbours implements Neighbours {
       desk.restore(stored.inbound);
       keeper.restore(stored.outbound);
     }
+    this.#sizes.noteKnown(this.#modules.table.size);
     timers.after(this.#epochs.within(this.#options.gatherMs, 8), () => turns.start());
     this.#planUpkeep();
   }
@@ -120,6 +121,8 @@ export class VrfNeighbours implements Neighbours {
     const { table } = this.#modules;
     const before = table.version;
     table.note({ node, teller, epoch: this.#epochs.current });
+    // Who has had no turn yet says how many it knows: a report of 1 would sink the estimates of all who claim it.
+    this.#sizes.noteKnown(table.size);
     if (table.version !== before) this.#planFill();
   }
 

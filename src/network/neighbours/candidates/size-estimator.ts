@@ -78,9 +78,9 @@ export class SizeEstimator {
 
   /** In the first epoch of a node, what is known grows as nodes are met: there is nothing to move from. */
   noteKnown(known: number): void {
-    if (this.#previous !== null || this.#last === null || known + 1 <= this.#known) return;
+    if (this.#previous !== null || known + 1 <= this.#known) return;
     this.#known = known + 1;
-    this.#combine(this.#last.epoch);
+    if (this.#last !== null) this.#combine(this.#last.epoch);
   }
 
   #combine(epoch: number): void {
