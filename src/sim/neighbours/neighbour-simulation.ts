@@ -35,8 +35,6 @@ const ROUND_MS = 30_000;
 const START_EPOCH = 500_000;
 /** Epochs for which everybody was known before the simulation begins: nobody is young. */
 const AGED_EPOCHS = 3;
-/** Nodes start one after the other within this time, ms. */
-const START_WITHIN_MS = 60_000;
 /** Records are not renewed: they outlive the simulation. */
 const LONGEST_EPOCHS = 24;
 const BEACON_SEED_BYTES = 32;
@@ -81,13 +79,10 @@ export class NeighbourSimulation {
     return Math.floor(this.clock.nowMs() / EPOCH_MS);
   }
 
-  /** Starts all honest nodes and lets the first choice come to rest. */
+  /** Starts all honest nodes at once, so that nobody is passed over for being late, and lets the first choice come to rest. */
   async start(): Promise<void> {
-    const starts = this.#random.fork('starts');
-    for (const { core } of this.#nodes) {
-      this.clock.schedule(starts.uniform() * START_WITHIN_MS, () => void core.start());
-    }
-    await this.clock.advance(START_WITHIN_MS + SETTLING_MS);
+    for (const { core } of this.#nodes) void core.start();
+    await this.clock.advance(SETTLING_MS);
   }
 
   /** To the middle of a later epoch. */
@@ -198,4 +193,4 @@ export class NeighbourSimulation {
 }
 
 /** Until claims, refusals and second tries are over, ms. */
-const SETTLING_MS = 120_000;
+const SETTLING_MS = 180_000;

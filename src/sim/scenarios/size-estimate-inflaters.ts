@@ -33,7 +33,7 @@ export const sizeEstimateInflatersScenario: Scenario = {
       meaning: 'slots of honest nodes that are filled all the same',
     },
     { ...P_BOUNDS, measure: 'inflatedP', meaning: 'chi-square of adversarial neighbours against the hypergeometric' },
-    { measure: 'deflatedWithinTwo', rule: 'at-least', bound: 0.9, meaning: 'the same of a thousandth' },
+    { measure: 'deflatedWithinTwo', rule: 'at-least', bound: 0.85, meaning: 'the same of a thousandth' },
     { measure: 'deflatedFilled', rule: 'at-least', bound: 0.99, meaning: 'the same of a thousandth' },
   ],
   run: runInflaters,
