@@ -23,7 +23,7 @@ export const sizeEstimateInflatersScenario: Scenario = {
     {
       measure: 'inflatedWithinTwo',
       rule: 'at-least',
-      bound: 0.9,
+      bound: 0.85,
       meaning: 'honest estimates within a factor of two of the truth',
     },
     {
