@@ -40,6 +40,15 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
     network: 'local',
     bootstrap: [],
     mdns: true,
+    nat: { autonat: true, upnp: false },
+    relay: {
+      client: 'auto',
+      through: [],
+      service: 'auto',
+      maxReservations: 64,
+      maxBytes: 8 * MIB,
+      maxDurationMs: '10m',
+    },
     region: null,
     provide: {
       enabled: true,

@@ -89,6 +89,8 @@ function isMultiaddr(text: string): boolean {
   }
 }
 
+const relayMode = z.enum(['auto', 'on', 'off']);
+
 const peerList = z.array(peerKeySchema).max(4096);
 
 /** Every setting of a node. Keys in files are these names; `FOGPROOF_PROVIDE_MAX_MEMORY_BYTES` is one in the environment. */
@@ -100,6 +102,20 @@ export const nodeConfigSchema = z.strictObject({
   network: z.string().min(1).max(4096).describe('id of a joined network, or the path of its file'),
   bootstrap: z.array(multiaddrText).max(64).describe("peers to begin with, besides the network's own"),
   mdns: z.boolean().describe('look for peers on the local network'),
+  nat: z.strictObject({
+    autonat: z
+      .boolean()
+      .describe('ask peers to dial back, to learn which addresses work from outside; and do it for others'),
+    upnp: z.boolean().describe('ask the router to map the listening port'),
+  }),
+  relay: z.strictObject({
+    client: relayMode.describe('be reached through relays; auto: when nobody outside can connect to this node'),
+    through: z.array(multiaddrText).max(16).describe('relays to try before others'),
+    service: relayMode.describe('relay for others; auto: when this node can be reached from outside'),
+    maxReservations: z.int().min(1).max(4096).describe('nodes that may be reached through this one'),
+    maxBytes: size(64 * 1024, 2 ** 40).describe('data of one relayed connection'),
+    maxDurationMs: duration(10_000, DAY_MS).describe('life of one relayed connection'),
+  }),
   region: z.string().min(1).max(64).nullable().describe('where this node is, as it declares'),
   provide: z.strictObject({
     enabled: z.boolean().describe("take other peers' jobs"),

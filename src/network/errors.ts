@@ -32,6 +32,7 @@ export type NetworkErrorInfo =
       readonly violation: string;
       readonly reason: string;
     }
+  | { readonly code: 'NETWORK_RELAYED_ONLY'; readonly peer: string; readonly reason: string }
   | { readonly code: 'NETWORK_BAD_FRAME'; readonly reason: string }
   | { readonly code: 'NETWORK_BAD_MESSAGE'; readonly protocol: string; readonly path: string; readonly reason: string }
   | {
@@ -95,6 +96,11 @@ const NETWORK_ERRORS: ErrorTable<NetworkErrorInfo> = {
     retryable: false,
     message: (info) => `${info.peer} broke the rules of ${info.protocol} (${info.violation}): ${info.reason}`,
     hint: () => 'The peer runs a faulty or hostile version; ask another one.',
+  },
+  NETWORK_RELAYED_ONLY: {
+    retryable: true,
+    message: (info) => `${info.peer} is reached through a relay only, over which no bulk data goes: ${info.reason}`,
+    hint: () => 'One of the two nodes must be reachable from outside: see docs/nat.md, or ask another peer.',
   },
   NETWORK_BAD_FRAME: {
     retryable: false,

@@ -208,8 +208,20 @@ export interface BootstrapReport {
   readonly reason: string | null;
 }
 
+/** Whether peers outside can connect to this node, as far as it has found out. */
+export interface Reachability {
+  readonly kind: 'public' | 'private' | 'unknown';
+  /** Why it is taken for that, in words. */
+  readonly reason: string;
+  /** Peers at which it holds a place: through them it is reached where it is not directly. */
+  readonly relays: readonly string[];
+  /** Places taken here by others, and how many there are; null while this node relays nothing. */
+  readonly relaying: { readonly taken: number; readonly of: number } | null;
+}
+
 export interface NetworkStatus {
   readonly listen: readonly string[];
+  readonly reachability: Reachability;
   readonly connections: number;
   /** True if no bootstrap peer answered although some are configured. */
   readonly isDegraded: boolean;

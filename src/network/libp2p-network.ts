@@ -37,7 +37,7 @@ import type {
 import { createNetworkMetrics, type NetworkMetrics } from './metrics.ts';
 import { NeighbourHost } from './neighbour-host.ts';
 import type { EpochBeacon } from './neighbours/ports.ts';
-import type { NetworkOptions } from './options.ts';
+import { type NetworkOptions, PRESETS } from './options.ts';
 import { BoundedPeerBook } from './peers/bounded-peer-book.ts';
 import { OwnRecord } from './peers/own-record.ts';
 import { PeerPenalties } from './peers/peer-penalties.ts';
@@ -49,6 +49,7 @@ import {
   createOpener,
   createRunningParts,
   describeMeshes,
+  describeReach,
   type LastingParts,
   type RunningParts,
 } from './running-parts.ts';
@@ -94,13 +95,11 @@ export class Libp2pNetwork implements Network {
     this.#options = options;
     this.#logger = logger;
     this.#metrics = createNetworkMetrics(modules.metrics);
-    this.#book = new BoundedPeerBook({
-      clock,
-      logger,
-      neighbourOf: (peer) => this.#neighbours.neighbours.isNeighbour(peer),
-    });
-    this.#penalties = new PeerPenalties(clock);
     this.#dialPolicy = new DialPolicy(options);
+    const { isUsable } = this.#dialPolicy;
+    const neighbourOf = (peer: PeerKey) => this.#neighbours.neighbours.isNeighbour(peer);
+    this.#book = new BoundedPeerBook({ clock, logger, isUsable, neighbourOf }, PRESETS[options.preset]);
+    this.#penalties = new PeerPenalties(clock);
     this.#background = new BackgroundTasks(logger, () => this.#running === null);
     this.#events = this.#createEvents();
     ({ announcements: this.#announcements, observations: this.#observations } = this.#createTopics());
@@ -163,11 +162,9 @@ export class Libp2pNetwork implements Network {
       await host.start();
     } catch (error) {
       await Promise.resolve(host.stop()).catch(() => undefined);
-      const { listen } = this.#options;
-      throw new NetworkError(
-        { code: 'NETWORK_LISTEN_FAILED', addresses: listen, reason: describeReason(error) },
-        { cause: error },
-      );
+      const reason = describeReason(error);
+      const info = { code: 'NETWORK_LISTEN_FAILED', addresses: this.#options.listen, reason } as const;
+      throw new NetworkError(info, { cause: error });
     }
     const running = this.#assemble(host);
     this.#running = running;
@@ -194,6 +191,7 @@ export class Libp2pNetwork implements Network {
     running.bulk.stop();
     this.#transport.stop();
     running.discovery.stop();
+    running.reachability.stop();
     await running.host.stop();
     await this.#background.settle();
     for (const info of this.#book.list()) this.#book.forgetConnections(info.peer);
@@ -244,7 +242,7 @@ export class Libp2pNetwork implements Network {
     const running = this.#running;
     const addresses = this.#watch.addresses;
     return {
-      listen: this.#ownAddresses(),
+      ...describeReach(running),
       connections: running?.host.getConnections().length ?? 0,
       isDegraded: running?.bootstrap.isDegraded ?? false,
       bootstrap: running?.bootstrap.reports() ?? [],
@@ -369,6 +367,7 @@ export class Libp2pNetwork implements Network {
       announcements: this.#announcements,
       observations: this.#observations,
       dialPolicy: this.#dialPolicy,
+      onAddresses: () => this.#background.run(() => this.#publisher.publish()),
     };
     return createRunningParts(host, lasting, this.#options);
   }
@@ -389,6 +388,7 @@ export class Libp2pNetwork implements Network {
     this.#observations.attach(pubsub, controller.signal);
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     discovery.start();
+    await running.reachability.start();
     await this.#publisher.start({ gossip, directory, signal: controller.signal });
     await this.#neighbours.start();
   }

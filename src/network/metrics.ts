@@ -17,6 +17,7 @@ export interface NetworkMetrics {
   readonly announcementsPublished: Counter;
   readonly records: Counter;
   readonly ownIdentitySeen: Counter;
+  readonly routesRefused: Counter;
 }
 
 export function createNetworkMetrics(registry: MetricsRegistry): NetworkMetrics {
@@ -57,6 +58,10 @@ export function createNetworkMetrics(registry: MetricsRegistry): NetworkMetrics 
       ['topic'],
     ),
     records: registry.counter('fogproof_network_records_total', 'Judged node records', ['source', 'verdict', 'code']),
+    routesRefused: registry.counter(
+      'fogproof_network_routes_refused_total',
+      'Peers kept out of the routing table because many of their address group are in it',
+    ),
     ownIdentitySeen: registry.counter('fogproof_network_own_identity_seen_total', 'Signs of another daemon like us', [
       'sign',
     ]),

@@ -1,6 +1,8 @@
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import { MAX_CONNECTIONS } from './constants.ts';
+import type { GroupCaps } from './discovery/routing-table-filter.ts';
 import type { NeighbourOptions } from './neighbours/options.ts';
+import type { ReachabilityOptions } from './reachability/options.ts';
 import type { LimitOverrides } from './reqresp/protocols.ts';
 
 export interface NetworkOptions {
@@ -28,6 +30,8 @@ export interface NetworkOptions {
   readonly maxConnections?: number;
   /** Waits and numbers of the choice of neighbours where they differ from the defaults. */
   readonly neighbours?: Partial<NeighbourOptions>;
+  /** NAT and relays; the defaults if absent. */
+  readonly reachability?: ReachabilityOptions;
   /** Limits of request protocols where they differ from the table. */
   readonly limits?: LimitOverrides;
 }
@@ -43,6 +47,10 @@ export interface PresetPolicy {
   /** Most neighbours that this node chooses of one address group (/24 of IPv4, /48 of IPv6), and most candidates. */
   readonly neighboursPerGroup: number;
   readonly candidatesPerGroup: number;
+  /** Most known peers of one address group, in the book and over restarts. */
+  readonly knownPerGroup: number;
+  /** Most peers of one address group in the DHT's routing table, and in one of its buckets of 20. */
+  readonly routedPerGroup: GroupCaps;
 }
 
 export const PRESETS = {
@@ -52,6 +60,8 @@ export const PRESETS = {
     privateAddresses: 'use',
     neighboursPerGroup: Number.POSITIVE_INFINITY,
     candidatesPerGroup: Number.POSITIVE_INFINITY,
+    knownPerGroup: Number.POSITIVE_INFINITY,
+    routedPerGroup: { perBucket: Number.POSITIVE_INFINITY, perTable: Number.POSITIVE_INFINITY },
   },
   development: {
     ipColocationWeight: -1,
@@ -59,6 +69,8 @@ export const PRESETS = {
     privateAddresses: 'use',
     neighboursPerGroup: 4,
     candidatesPerGroup: 1024,
+    knownPerGroup: 1024,
+    routedPerGroup: { perBucket: Number.POSITIVE_INFINITY, perTable: Number.POSITIVE_INFINITY },
   },
   production: {
     ipColocationWeight: -5,
@@ -66,6 +78,9 @@ export const PRESETS = {
     privateAddresses: 'skip',
     neighboursPerGroup: 2,
     candidatesPerGroup: 64,
+    knownPerGroup: 64,
+    // A fifth of a bucket, so that four others of five are asked elsewhere.
+    routedPerGroup: { perBucket: 4, perTable: 16 },
   },
 } as const satisfies Record<NetworkOptions['preset'], PresetPolicy>;
 

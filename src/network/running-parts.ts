@@ -10,6 +10,7 @@ import { Dialer } from './discovery/dialer.ts';
 import { Discovery } from './discovery/discovery.ts';
 import type { IdentityWatch } from './discovery/identity-watch.ts';
 import type { RecordExchange } from './discovery/record-exchange.ts';
+import { RoutingTableFilter } from './discovery/routing-table-filter.ts';
 import { TakerSearch } from './discovery/taker-search.ts';
 import type { AnnouncementGossip } from './gossip/announcement-gossip.ts';
 import type { GossipedObservations } from './gossip/observation-channel.ts';
@@ -19,11 +20,13 @@ import type { Host } from './host/create-host.ts';
 import type { DialPolicy } from './host/dial-policy.ts';
 import type { NetworkStatus } from './interface.ts';
 import type { NetworkMetrics } from './metrics.ts';
-import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions } from './options.ts';
+import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions, PRESETS } from './options.ts';
 import type { BoundedPeerBook } from './peers/bounded-peer-book.ts';
 import { KnownPeers } from './peers/known-peers.ts';
 import type { PeerPenalties } from './peers/peer-penalties.ts';
 import type { RecordIntake } from './peers/record-intake.ts';
+import { ReachabilityWatch } from './reachability/reachability-watch.ts';
+import { NOT_REACHED } from './reachability/verdict.ts';
 import { protocolId } from './reqresp/protocols.ts';
 import type { StreamOpener } from './reqresp/request-transport.ts';
 
@@ -44,6 +47,8 @@ export interface LastingParts {
   readonly observations: GossipedObservations;
   readonly background: BackgroundTasks;
   readonly dialPolicy: DialPolicy;
+  /** What is told of this node's addresses is another than before. */
+  readonly onAddresses: () => void;
   /** Penalties were added: it is disconnected if they are too many. */
   readonly onPenalty: (peer: PeerKey) => void;
 }
@@ -55,6 +60,12 @@ export function describeMeshes({ gossip, announcements, observations }: RunningP
     observations: { meshPeers: observations.gossip.meshPeers },
     ...announcements.meshPeers,
   };
+}
+
+export function describeReach(running: RunningParts | null): Pick<NetworkStatus, 'listen' | 'reachability'> {
+  if (running === null) return { listen: [], reachability: NOT_REACHED };
+  const { host, reachability } = running;
+  return { listen: host.services.reach.boundMultiaddrs().map(String), reachability: reachability.status() };
 }
 
 /** What exists only between start and stop. */
@@ -70,6 +81,7 @@ export interface RunningParts {
   readonly announcements: AnnouncementGossip;
   readonly observations: GossipedObservations;
   readonly takers: TakerSearch;
+  readonly reachability: ReachabilityWatch;
 }
 
 /** Blobs go over a connection of their own. */
@@ -105,7 +117,7 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     },
     { self, addresses: options.bootstrap },
   );
-  const known = new KnownPeers({ database, clock });
+  const known = new KnownPeers({ database, clock }, { maxPerGroup: PRESETS[options.preset].knownPerGroup });
   const discovery = new Discovery(
     { ...lasting, known, bootstrap, dialer, directory, signal },
     {
@@ -118,6 +130,29 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
   const takers = new TakerSearch(
     { pubsub: host.services.pubsub, directory, discovery, clock, logger, signal },
     { networkId: options.networkId },
+  );
+  new RoutingTableFilter(
+    {
+      dht: host.services.dht,
+      addressesOf: async (peer) => {
+        const observed = host.getConnections(peer).map(({ remoteAddr }) => remoteAddr);
+        return observed.length > 0
+          ? observed
+          : (await host.peerStore.get(peer)).addresses.map((told) => told.multiaddr);
+      },
+      onRefused: () => metrics.routesRefused.increment(),
+    },
+    PRESETS[options.preset].routedPerGroup,
+  ).attach();
+  const reachability = new ReachabilityWatch(
+    {
+      ...lasting,
+      host,
+      signal,
+      dial: (address) => dialer.dialAddress(address, 'manual'),
+      reach: (info) => discovery.reach(info),
+    },
+    options,
   );
   const { announcements, observations } = lasting;
   return {
@@ -132,5 +167,6 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     announcements,
     observations,
     takers,
+    reachability,
   };
 }

@@ -155,6 +155,7 @@ function createNetwork({ config, network }: LoadedConfig, modules: NetworkModule
     preSharedKey: decodePreSharedKey(network),
     recordTtlMs: network.parameters.recordTtlMs,
     software: `fogproof/${VERSION}`,
+    reachability: { ...config.nat, relay: config.relay },
   });
 }
 

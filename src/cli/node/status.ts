@@ -44,6 +44,7 @@ export function renderStatus(status: JsonForm<NodeStatus>, output: Pick<CliOutpu
     ],
     ['memory', formatSize(status.memoryBytes)],
     ['listen', network.listen.length === 0 ? 'nowhere' : network.listen.join('\n         ')],
+    ['reached', renderReachability(network.reachability)],
     ['peers', `${network.connections} connected, ${status.peersKnown} known, ${network.dhtPeers} in the DHT`],
     ['neighbours', renderNeighbourSummary(status.neighbours).join('\n            ')],
     ['gossip', renderGossip(network.gossip)],
@@ -72,6 +73,17 @@ export function renderStatus(status: JsonForm<NodeStatus>, output: Pick<CliOutpu
     phase,
   ]);
   return [...lines, '', ...output.table(['JOB', 'LEASE', 'FOR', 'PHASE'], rows)];
+}
+
+function renderReachability({
+  kind,
+  reason,
+  relays,
+  relaying,
+}: JsonForm<NodeStatus>['network']['reachability']): string {
+  const through = relays.length === 0 ? '' : `, reached through ${plural(relays.length, 'relay')} ${relays.join(', ')}`;
+  const serves = relaying === null ? '' : `; relays for ${relaying.taken} of at most ${relaying.of}`;
+  return `${kind}${through}${serves} (${reason})`;
 }
 
 function renderGossip(gossip: JsonForm<NodeStatus>['network']['gossip']): string | undefined {

@@ -85,22 +85,47 @@ export class Dialer {
     using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
     const options = { signal: deadline.signal, runOnLimitedConnection: true };
     try {
+      // libp2p would dial anew beside a relayed connection, and fail where the peer can be reached in no other way.
+      const relayed = this.#findRelayed(peer);
+      if (relayed !== null) return await relayed.newStream(protocol, options);
       return await this.#host.dialProtocol(peerIdFromString(peer), protocol, options);
     } catch (error) {
       throw unreachable(peer, error);
     }
   }
 
-  /** The same for bulk: over a connection of its own, where there can be one. @throws NetworkError NETWORK_UNREACHABLE */
+  /**
+   * The same for bulk: over a connection of its own, where there can be one; never through a relay.
+   * @throws NetworkError NETWORK_UNREACHABLE, NETWORK_RELAYED_ONLY
+   */
   async openBulkStream(peer: PeerKey, protocol: string, signal?: AbortSignal): Promise<Stream> {
     using deadline = createDeadline(DIAL_TIMEOUT_MS, signal);
     try {
-      await this.#host.dial(peerIdFromString(peer), { signal: deadline.signal });
+      await this.#connectDirectly(peer, deadline.signal);
       const stream = await this.#bulk.openStream(peer, protocol, deadline.signal);
       return stream ?? (await this.openStream(peer, protocol, signal));
     } catch (error) {
       throw error instanceof NetworkError ? error : unreachable(peer, error);
     }
+  }
+
+  /** The relayed connection to a peer to which there is no other. */
+  #findRelayed(peer: PeerKey): Connection | null {
+    const open = this.#host.getConnections(peerIdFromString(peer)).filter(({ status }) => status === 'open');
+    const [first] = open;
+    return first === undefined || open.some(({ limits }) => limits === undefined) ? null : first;
+  }
+
+  async #connectDirectly(peer: PeerKey, signal: AbortSignal): Promise<void> {
+    const isRelayed = this.#findRelayed(peer) !== null;
+    try {
+      const { limits } = await this.#host.dial(peerIdFromString(peer), { signal });
+      if (limits === undefined) return;
+    } catch (error) {
+      if (!isRelayed) throw error;
+      throw new NetworkError({ code: 'NETWORK_RELAYED_ONLY', peer, reason: describeReason(error) }, { cause: error });
+    }
+    throw new NetworkError({ code: 'NETWORK_RELAYED_ONLY', peer, reason: 'it cannot be dialled directly' });
   }
 
   async #dial(

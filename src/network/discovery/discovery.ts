@@ -165,6 +165,8 @@ export class Discovery {
       const attempts = (failure?.attempts ?? 0) + 1;
       const waitMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** attempts);
       this.#failures.set(peer, { attempts, notBeforeMs: clock.monotonicMs() + waitMs });
+      book.noteFailure(peer);
+      this.#modules.background.run(() => this.#modules.known.noteFailure(peer));
       logger.debug({ peer, source, reason: describeError(error) }, 'a known peer cannot be reached');
     }
   }

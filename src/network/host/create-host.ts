@@ -1,3 +1,4 @@
+import type { TcpNetConnectOpts } from 'node:net';
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PeerId, PeerInfo, PrivateKey } from '@libp2p/interface';
@@ -5,7 +6,7 @@ import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } 
 import { mdns } from '@libp2p/mdns';
 import { type Ping, ping } from '@libp2p/ping';
 import { preSharedKey } from '@libp2p/pnet';
-import { tcp } from '@libp2p/tcp';
+import { type TCPSocketOptions, tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { encodeHex, encodeUtf8 } from '../../lib/bytes.ts';
@@ -17,6 +18,8 @@ import type { RouterGuard } from '../gossip/router/router-guard.ts';
 import { createRouterOptions } from '../gossip/router/router-options.ts';
 import type { ScoredPeers } from '../gossip/scoring.ts';
 import { DEFAULT_MAX_CONNECTIONS, type NetworkOptions, PRESETS } from '../options.ts';
+import { ReachParts } from '../reachability/host-parts.ts';
+import { withComponents } from '../reachability/with-components.ts';
 import type { DialPolicy } from './dial-policy.ts';
 import { createEncrypters, type IdentityObserver } from './encryption.ts';
 
@@ -25,6 +28,7 @@ export interface HostServices extends Record<string, unknown> {
   readonly ping: Ping;
   readonly dht: KadDHT;
   readonly pubsub: GossipSub;
+  readonly reach: ReachParts;
 }
 export type Host = Libp2p<HostServices>;
 
@@ -45,12 +49,19 @@ const MAX_STREAMS = 256;
 
 /** Builds the libp2p host of one daemon; it is not started. @throws NetworkError NETWORK_BAD_PRE_SHARED_KEY */
 export async function createHost(modules: HostModules, options: NetworkOptions): Promise<Host> {
+  const { dialPolicy } = modules;
+  const reach = await ReachParts.load(dialPolicy, options);
   const settings: Libp2pOptions<HostServices> = {
     start: false,
     privateKey: modules.privateKey,
     nodeInfo: { userAgent: options.software },
-    addresses: { listen: [...options.listen], announce: [...options.announce] },
-    transports: [tcp({ dialOpts: { noDelay: true }, listenOpts: { noDelay: true } })],
+    addresses: {
+      listen: [...options.listen],
+      announce: [...options.announce],
+      announceFilter: reach.announceFilter,
+    },
+    peerStore: { addressFilter: (_peer, address) => !dialPolicy.isDenied(address) },
+    transports: [tcp({ dialOpts: createDialOptions(dialPolicy), listenOpts: { noDelay: true } }), ...reach.transports],
     connectionEncrypters: createEncrypters(modules.onIdentitySeen),
     streamMuxers: [
       yamux({
@@ -77,9 +88,10 @@ export async function createHost(modules: HostModules, options: NetworkOptions):
       ping: ping(),
       dht: createDht(modules.dhtRules, options),
       pubsub: gossipsub(createRouterOptions(modules, options)),
+      ...reach.services,
     },
   };
-  if (options.mdns) settings.peerDiscovery = [createMdns(modules.onMdnsPeer, options.networkId)];
+  if (options.mdns) settings.peerDiscovery = [createMdns(modules.onMdnsPeer, reach, options.networkId)];
   if (options.preSharedKey !== null) {
     settings.connectionProtector = preSharedKey({ psk: encodePreSharedKey(options.preSharedKey) });
   }
@@ -104,6 +116,11 @@ function createGater({ isBanned, dialPolicy }: HostModules): ConnectionGater {
   };
 }
 
+/** Handed on to `net.connect`, whose option `lookup` the type of the transport leaves out. */
+function createDialOptions({ lookup }: DialPolicy): TCPSocketOptions & Pick<TcpNetConnectOpts, 'lookup'> {
+  return { noDelay: true, lookup };
+}
+
 function createDht(rules: DhtRecordRules, options: NetworkOptions) {
   return kadDHT({
     protocol: `/fogproof/${options.networkId}/kad/1`,
@@ -117,10 +134,12 @@ function createDht(rules: DhtRecordRules, options: NetworkOptions) {
 }
 
 /** The network's own tag, so that meshes on one LAN do not dial each other. */
-function createMdns(onPeer: (peer: PeerInfo) => void, networkId: string) {
+function createMdns(onPeer: (peer: PeerInfo) => void, reach: ReachParts, networkId: string) {
   const create = mdns({ serviceTag: `_fogproof-${networkId}._udp.local` });
   return (components: Parameters<typeof create>[0]) => {
-    const discovery = create(components);
+    // On the local link the local addresses are what is of use, whatever others are told.
+    const addressManager = withComponents(components.addressManager, { getAddresses: () => reach.boundMultiaddrs() });
+    const discovery = create(withComponents(components, { addressManager }));
     discovery.addEventListener('peer', (event) => onPeer(event.detail));
     return discovery;
   };

@@ -19,7 +19,8 @@ export async function serveProtocols(
     await host.handle(protocolId(networkId, protocol), accept, {
       maxInboundStreams: 2,
       maxOutboundStreams: 2,
-      runOnLimitedConnection: true,
+      // A relay lends its bandwidth for a few messages, not for bulk.
+      runOnLimitedConnection: protocol !== 'blob',
     });
   }
 }

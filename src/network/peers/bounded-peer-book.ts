@@ -6,6 +6,7 @@ import { describeError } from '../../lib/errors.ts';
 import type { Logger } from '../../telemetry/interface.ts';
 import { MAX_ADDRESSES, MAX_KNOWN_PEERS } from '../constants.ts';
 import type { PeerBook, PeerInfo } from '../interface.ts';
+import { collectAddressGroups } from '../neighbours/candidates/address-groups.ts';
 
 export type PeerSource = PeerInfo['source'];
 
@@ -20,16 +21,25 @@ interface Entry {
   source: PeerSource;
   readonly connections: Map<string, OpenConnection>;
   addresses: readonly string[];
+  /** Of its first address; null if that says nothing. */
+  group: string | null;
+  /** Failed dials since it was last connected. */
+  failures: number;
   record: Signed<NodeRecord> | null;
   latencyMs: number | null;
   seenAtMs: number;
 }
 
-/** Everybody heard of, up to a bound; of those not connected the longest unseen is dropped first. */
+/**
+ * Everybody heard of, up to a bound in all and for each address group (/24 of IPv4, /48 of IPv6). Of those not connected
+ * the one that failed most is dropped first, then the longest unseen.
+ */
 export class BoundedPeerBook implements PeerBook {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #maxPeers: number;
+  readonly #maxPerGroup: number;
+  readonly #isUsable: (address: string) => boolean;
   readonly #neighbourOf: (peer: PeerKey) => PeerInfo['neighbour'];
   readonly #entries = new Map<PeerKey, Entry>();
   readonly #listeners = new Set<() => void>();
@@ -40,13 +50,17 @@ export class BoundedPeerBook implements PeerBook {
       readonly logger: Logger;
       /** Absent where nobody is a neighbour. */
       readonly neighbourOf?: (peer: PeerKey) => PeerInfo['neighbour'];
+      /** Whether an address may be dialled; the others are not kept. */
+      readonly isUsable?: (address: string) => boolean;
     },
-    options: { readonly maxPeers?: number } = {},
+    options: { readonly maxPeers?: number; readonly knownPerGroup?: number } = {},
   ) {
     this.#clock = modules.clock;
     this.#logger = modules.logger;
     this.#neighbourOf = modules.neighbourOf ?? (() => null);
+    this.#isUsable = modules.isUsable ?? (() => true);
     this.#maxPeers = options.maxPeers ?? MAX_KNOWN_PEERS;
+    this.#maxPerGroup = options.knownPerGroup ?? Number.POSITIVE_INFINITY;
   }
 
   get size(): number {
@@ -98,15 +112,22 @@ export class BoundedPeerBook implements PeerBook {
   }
 
   noteSeen(peer: PeerKey, source: PeerSource, addresses: readonly string[]): void {
-    const entry = this.#enter(peer, source);
+    const entry = this.#enter(peer, source, addresses);
     // A dial opens the connection before its reason is told: `manual` stands where nothing better is known.
     if (entry.source === 'manual') entry.source = source;
-    entry.addresses = [...new Set([...addresses, ...entry.addresses])].slice(0, MAX_ADDRESSES);
+    this.#addAddresses(entry, addresses);
     this.#changed();
   }
 
+  /** A dial failed. */
+  noteFailure(peer: PeerKey): void {
+    const entry = this.#entries.get(peer);
+    if (entry !== undefined) entry.failures += 1;
+  }
+
   noteConnected(peer: PeerKey, connectionId: string, connection: OpenConnection): void {
-    const entry = this.#enter(peer, connection.direction === 'inbound' ? 'inbound' : 'manual');
+    const entry = this.#enter(peer, connection.direction === 'inbound' ? 'inbound' : 'manual', [connection.address]);
+    entry.failures = 0;
     entry.connections.set(connectionId, connection);
     this.#changed();
   }
@@ -132,31 +153,58 @@ export class BoundedPeerBook implements PeerBook {
   putRecord(record: Signed<NodeRecord>, source: PeerSource): boolean {
     const { peer, sequence, addresses } = record.value;
     if (sequence <= this.sequenceOf(peer)) return false;
-    const entry = this.#enter(peer, source);
+    const entry = this.#enter(peer, source, addresses);
     entry.record = record;
-    entry.addresses = [...new Set([...addresses, ...entry.addresses])].slice(0, MAX_ADDRESSES);
+    this.#addAddresses(entry, addresses);
     this.#changed();
     return true;
   }
 
-  #enter(peer: PeerKey, source: PeerSource): Entry {
-    let entry = this.#entries.get(peer);
-    if (entry === undefined) {
-      if (this.#entries.size >= this.#maxPeers) this.#evict();
-      entry = { peer, source, connections: new Map(), addresses: [], record: null, latencyMs: null, seenAtMs: 0 };
-      this.#entries.set(peer, entry);
-    }
+  #enter(peer: PeerKey, source: PeerSource, addresses: readonly string[]): Entry {
+    const entry = this.#entries.get(peer) ?? this.#create(peer, source, addresses);
     entry.seenAtMs = this.#clock.monotonicMs();
     return entry;
   }
 
-  #evict(): void {
-    let oldest: Entry | undefined;
-    for (const entry of this.#entries.values()) {
-      if (entry.connections.size > 0) continue;
-      if (oldest === undefined || entry.seenAtMs < oldest.seenAtMs) oldest = entry;
+  #create(peer: PeerKey, source: PeerSource, addresses: readonly string[]): Entry {
+    this.#makeRoom(findGroup(addresses.filter(this.#isUsable)));
+    const entry: Entry = {
+      peer,
+      source,
+      connections: new Map(),
+      addresses: [],
+      group: null,
+      failures: 0,
+      record: null,
+      latencyMs: null,
+      seenAtMs: 0,
+    };
+    this.#entries.set(peer, entry);
+    return entry;
+  }
+
+  #addAddresses(entry: Entry, addresses: readonly string[]): void {
+    const usable = addresses.filter(this.#isUsable);
+    entry.addresses = [...new Set([...usable, ...entry.addresses])].slice(0, MAX_ADDRESSES);
+    entry.group = findGroup(entry.addresses);
+  }
+
+  /** A group that has its share makes room for its own, so that it pushes nobody else out. */
+  #makeRoom(group: string | null): void {
+    if (group !== null && Number.isFinite(this.#maxPerGroup)) {
+      const members = [...this.#entries.values()].filter((entry) => entry.group === group);
+      if (members.length >= this.#maxPerGroup) this.#evict(members);
     }
-    if (oldest !== undefined) this.#entries.delete(oldest.peer);
+    if (this.#entries.size >= this.#maxPeers) this.#evict(this.#entries.values());
+  }
+
+  #evict(entries: Iterable<Entry>): void {
+    let worst: Entry | undefined;
+    for (const entry of entries) {
+      if (entry.connections.size > 0) continue;
+      if (worst === undefined || compareWorth(entry, worst) < 0) worst = entry;
+    }
+    if (worst !== undefined) this.#entries.delete(worst.peer);
   }
 
   #validRecord(entry: Entry): Signed<NodeRecord> | null {
@@ -188,4 +236,13 @@ export class BoundedPeerBook implements PeerBook {
       }
     }
   }
+}
+
+/** Negative if `a` is to be forgotten before `b`. */
+function compareWorth(a: Entry, b: Entry): number {
+  return a.failures === b.failures ? a.seenAtMs - b.seenAtMs : b.failures - a.failures;
+}
+
+function findGroup(addresses: readonly string[]): string | null {
+  return collectAddressGroups(addresses.slice(0, 1), { usesPrivate: true })[0]?.key ?? null;
 }

@@ -16,6 +16,18 @@ import { EXAMPLE_NEIGHBOURS, neighbourSummarySchema } from './neighbours.ts';
 
 const networkStatusSchema = z.strictObject({
   listen: z.array(z.string()).describe('Multiaddrs listened on.'),
+  reachability: z.strictObject({
+    kind: z.enum(['public', 'private', 'unknown']).describe('Whether peers outside can connect to this node.'),
+    reason: z.string().describe('Why it is taken for that.'),
+    relays: z.array(z.string()).describe('Peers through which it is reached where it is not directly.'),
+    relaying: z
+      .strictObject({
+        taken: wholeNumber('Places that others have here.'),
+        of: wholeNumber('Places that there are.'),
+      })
+      .nullable()
+      .describe('Null while it relays nothing for others.'),
+  }),
   connections: wholeNumber('Open connections to peers.'),
   isDegraded: z.boolean().describe('True if no bootstrap peer answered although some are configured.'),
   bootstrap: z.array(
@@ -147,6 +159,7 @@ export const NODE_METHODS = {
         memoryBytes: 104_857_600,
         network: {
           listen: ['/ip4/127.0.0.1/tcp/4717'],
+          reachability: { kind: 'unknown', reason: 'it listens for this machine only', relays: [], relaying: null },
           connections: 1,
           isDegraded: false,
           bootstrap: [],
