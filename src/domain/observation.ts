@@ -14,7 +14,6 @@ import { type SignedWire, signedWireSchema } from './signed.ts';
 
 /** What an observation says of an attempt, each for itself. */
 export const OBSERVED_DIMENSIONS = ['completion', 'correctness', 'timeliness', 'availability'] as const;
-export type ObservedDimension = (typeof OBSERVED_DIMENSIONS)[number];
 
 /** `none`: the observer cannot tell. */
 const observedVerdictSchema = z.enum(['success', 'failure', 'none']);

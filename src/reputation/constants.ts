@@ -23,10 +23,7 @@ export const MAX_FOLDED_SUBJECTS = 16_384;
 /** Epochs of which the hash of the snapshot is kept: more than a year of hours. */
 export const MAX_SNAPSHOT_HASHES = 10_000;
 
-/** Between two batches of own observations, ms: as often as receipts are anchored. */
-export const FLUSH_INTERVAL_MS = 5 * 60_000;
-
-/** Until a batch that could not be stored or published is tried again, ms. */
+/** Until own observations that nobody heard are published again, ms. */
 export const FLUSH_RETRY_MS = 15_000;
 
 /** Observations whose evidence is yet to be shown, in all and of one observer; the oldest go first. */
@@ -35,6 +32,3 @@ export const MAX_UNCHECKED_OF_OBSERVER = 32;
 
 /** How often folding is looked at, ms. */
 export const FOLD_INTERVAL_MS = 60_000;
-
-/** Subjects in the answer to one listing. */
-export const MAX_LISTED_SUBJECTS = 1_000;

@@ -66,7 +66,8 @@ export class ReputationReports {
     return { observations: observations.length, observers: new Set(observations.map(({ observer }) => observer)).size };
   }
 
-  #describe({ role: _, subject: __, weight, ...observation }: CountedObservation): ObservationView {
+  #describe(counted: CountedObservation): ObservationView {
+    const { role: _, subject: _subject, weight, ...observation } = counted;
     const { book, epoch } = this.#modules.set;
     return {
       ...observation,

@@ -27,7 +27,8 @@ const COUNTED: ObjectType<z.output<typeof countedSchema>> = {
   maxBytes: OBSERVATION.maxBytes,
 };
 
-export function encodeCounted({ id: _, weight, ...seen }: CountedObservation): Uint8Array {
+export function encodeCounted(observation: CountedObservation): Uint8Array {
+  const { id: _, weight, ...seen } = observation;
   return encodeObject(COUNTED, { type: COUNTED.type, ...seen, weight: weight.toString() });
 }
 

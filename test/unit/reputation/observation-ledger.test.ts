@@ -49,7 +49,7 @@ const some = fc.uniqueArray(
 );
 
 function describeLedger({ book, ledger }: ReturnType<typeof createLedger>) {
-  const epochs = [...ledger.epochs()].sort();
+  const epochs = [...ledger.epochs()].sort((a, b) => a - b);
   return {
     ids: epochs.map((epoch) =>
       computeEpochDigest(
