@@ -281,7 +281,7 @@ export class Scenario implements AsyncDisposable {
   async #followForsaken(deadlineMs: number): Promise<void> {
     const signal = AbortSignal.any([
       this.#draining.signal,
-      AbortSignal.timeout(Math.max(1, deadlineMs - performance.now())),
+      AbortSignal.timeout(Math.max(1, Math.ceil(deadlineMs - performance.now()))),
     ]);
     for (const { job, kind, requester } of this.#journal.acknowledged) {
       const known = JOB_KINDS.find(({ name }) => name === kind);
