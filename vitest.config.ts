@@ -17,6 +17,8 @@ export default defineConfig({
       project('integration', 60_000),
       project('programs', 60_000),
       project('e2e', 120_000),
+      // Not part of npm test: the peer of the other side takes minutes to compile.
+      project('interop', 120_000),
     ],
   },
 });
