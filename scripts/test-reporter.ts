@@ -1,9 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
+/** As test/support/needs.ts writes them. */
+const KINDS = ['hardware', 'permission', 'toolchain', 'host'] as const;
+type Kind = (typeof KINDS)[number];
+
 export interface SkippedTest {
   readonly name: string;
-  readonly kind: 'hardware' | 'toolchain' | 'host' | 'unexplained';
+  readonly kind: Kind | 'unexplained';
   readonly reason: string;
 }
 
@@ -17,7 +21,7 @@ export interface TestReport {
 /** The file that the report goes to. */
 export const REPORT_FILE_VARIABLE = 'FOGPROOF_TEST_REPORT';
 
-const NEED = / \[needs (hardware|toolchain|host): ([^\]]+)\]/;
+const NEED = / \[needs (\w+): ([^\]]+)\]/;
 
 /** Vitest reporter beside the default one: what scripts/test.ts needs for its summary. */
 class SummaryReporter implements Reporter {
@@ -50,8 +54,9 @@ function describeTest(test: TestCase): string {
 
 function describeSkipped(test: TestCase): SkippedTest {
   const name = describeTest(test);
-  const [, kind, reason] = NEED.exec(name) ?? [];
-  if ((kind === 'hardware' || kind === 'toolchain' || kind === 'host') && reason !== undefined) {
+  const [, named, reason] = NEED.exec(name) ?? [];
+  const kind = KINDS.find((known) => known === named);
+  if (kind !== undefined && reason !== undefined) {
     return { name: name.replace(NEED, ''), kind, reason };
   }
   const result = test.result();

@@ -4,10 +4,10 @@ import { describe, it } from 'vitest';
 export interface Need {
   readonly isMet: boolean;
   /**
-   * `hardware` may be missing anywhere; `toolchain` is a compiler of another language that nothing here builds with, and
-   * `host` what scripts/setup installs: CI has both.
+   * `hardware` may be missing anywhere, and so may a `permission` of the user or the kernel; `toolchain` is a compiler of
+   * another language that nothing here builds with, and `host` what scripts/setup installs: CI has both.
    */
-  readonly kind: 'hardware' | 'toolchain' | 'host';
+  readonly kind: 'hardware' | 'permission' | 'toolchain' | 'host';
   /** What is missing and how to get it, as shown beside the skipped suite. */
   readonly reason: string;
 }
