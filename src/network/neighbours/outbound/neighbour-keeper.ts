@@ -167,7 +167,9 @@ export class NeighbourKeeper {
       const known = chosen.flatMap(({ peer }) => this.#modules.table.get(peer) ?? []);
       const unknown = await this.#crossCheck.findUnknown(known, [...this.#slots.peers()], signal);
       for (const peer of unknown) {
-        this.#refuse({ peer, code: 'unknown-to-others', detail: 'neighbours do not know it' }, null);
+        // Its record may be on its way to them.
+        const retryMs = this.#modules.epochs.within(this.#options.upkeepMs, 8);
+        this.#refuse({ peer, code: 'unknown-to-others', detail: 'neighbours do not know it' }, retryMs);
       }
       const checked = chosen.filter(({ peer }) => !unknown.has(peer));
       await Promise.all(checked.map((candidate) => this.#claim(candidate, turn)));
