@@ -21,7 +21,7 @@ export class NetnsNode {
   #state: NetnsState | null = null;
   #nextId = 1;
 
-  /** @param options `listen` is a port of the host's own address unless it is given */
+  /** @param options `listen` and `announce` are a port of the host's own address unless they are given */
   constructor(topology: Topology, host: NamespaceHost, options: Partial<NetworkOptions>) {
     this.host = host;
     const setup: NetnsNodeSetup = {

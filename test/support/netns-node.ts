@@ -4,7 +4,7 @@
  */
 import type { PeerKey } from '../../src/domain/ids.ts';
 import { DaemonError } from '../../src/lib/errors.ts';
-import type { NodeRecordContent } from '../../src/network/interface.ts';
+import type { NodeRecordContent, Reachability } from '../../src/network/interface.ts';
 import type { NetworkOptions } from '../../src/network/options.ts';
 import { FastClock, startTestNode, TEST_CONTENT } from './network.ts';
 
@@ -25,11 +25,16 @@ export interface NetnsPeer {
   readonly direction: 'inbound' | 'outbound' | null;
   /** Of its record; null without one. */
   readonly price: string | null;
+  /** The one that worked last comes first. */
+  readonly addresses: readonly string[];
 }
 
 export interface NetnsState {
   readonly self: PeerKey;
   readonly addresses: readonly string[];
+  /** Whether others can connect to it, as it sees that itself, and the relays at which it has a place. */
+  readonly reachability: Reachability['kind'];
+  readonly relays: readonly string[];
   readonly peers: readonly NetnsPeer[];
   readonly meshPeers: number;
   readonly chosen: readonly PeerKey[];
@@ -62,10 +67,13 @@ async function main(setup: NetnsNodeSetup): Promise<void> {
     const state: NetnsState = {
       self: identity.peer,
       addresses: network.status().listen,
-      peers: network.peers.list().map(({ peer, isConnected, direction, record }) => ({
+      reachability: network.status().reachability.kind,
+      relays: network.status().reachability.relays,
+      peers: network.peers.list().map(({ peer, isConnected, direction, addresses, record }) => ({
         peer,
         isConnected,
         direction,
+        addresses,
         price: record?.value.pricesPerHour[0]?.price ?? null,
       })),
       meshPeers: network.status().gossip['records']?.meshPeers ?? 0,

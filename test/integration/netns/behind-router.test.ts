@@ -1,4 +1,5 @@
 import { afterEach, expect } from 'vitest';
+import { REACHABILITY_DEFAULTS } from '../../../src/network/reachability/options.ts';
 import { describeIf, itIf } from '../../support/needs.ts';
 import {
   ADDRESS_TRANSLATION,
@@ -9,7 +10,7 @@ import {
 } from '../../support/netns.ts';
 import { NETNS_PORT, NetnsNode, untilAll } from '../../support/netns-fleet.ts';
 
-const [PUBLIC, HOME] = ['45.0.1', '45.0.2'] as const;
+const [PUBLIC, HOME, OTHER_HOME] = ['45.0.1', '45.0.2', '45.0.3'] as const;
 const OPTIONS = { preset: 'production', neighbours: { gatherMs: 1_000, jitterMs: 500, upkeepMs: 2_000 } } as const;
 
 let topology: Topology | undefined;
@@ -21,6 +22,7 @@ function open(): Topology {
   topology = Topology.open([
     { network: PUBLIC, hosts: 2 },
     { network: HOME, hosts: 1 },
+    { network: OTHER_HOME, hosts: 1 },
   ]);
   return topology;
 }
@@ -37,7 +39,7 @@ async function startAround(net: Topology, host: NamespaceHost) {
   await untilAll([hub], 'the first node is ready', () => true);
   const options = { ...OPTIONS, bootstrap: [hub.address] };
   const other = new NetnsNode(net, pick(net.hosts(PUBLIC), 1), options);
-  const hidden = new NetnsNode(net, host, options);
+  const hidden = new NetnsNode(net, host, { ...options, announce: [] });
   await untilAll([hub, other], 'the public nodes are connected', () => hub.isConnectedTo(other));
   return { hub, other, hidden };
 }
@@ -75,5 +77,37 @@ describeIf(NETWORK_NAMESPACES, 'a host that nobody can dial', () => {
     const net = open();
     const { host, router } = net.addTranslated(HOME);
     await takesPart(net, host, router.address);
+  });
+
+  itIf(PACKET_FILTERS, 'reaches another that nobody can dial through a relay, and is its neighbour', async () => {
+    const net = open();
+    const relays = (mode: 'client' | 'service') => ({
+      ...OPTIONS,
+      reachability: {
+        ...REACHABILITY_DEFAULTS,
+        relay: { ...REACHABILITY_DEFAULTS.relay, client: 'off', service: 'off', [mode]: 'on' },
+      } as const,
+    });
+    const hub = new NetnsNode(net, pick(net.hosts(PUBLIC), 0), relays('service'));
+    await untilAll([hub], 'the relay is ready', () => true);
+    const [left, right] = [HOME, OTHER_HOME].map((network) => {
+      const host = pick(net.hosts(network), 0);
+      net.refuseInbound(host);
+      return new NetnsNode(net, host, { ...relays('client'), announce: [], bootstrap: [hub.address] });
+    });
+    if (left === undefined || right === undefined) throw new TypeError('a node is missing');
+    const both = [left, right];
+    await untilAll(both, 'both have a place at the relay', () =>
+      both.every((node) => node.state.relays.includes(hub.peer)),
+    );
+    await untilAll(both, 'they have chosen each other', () =>
+      both.every((node, index) => {
+        const other = both[1 - index]?.peer;
+        return other !== undefined && node.state.chosen.includes(other) && node.state.choosers.includes(other);
+      }),
+    );
+    for (const node of both) expect(node.address).toContain(`/p2p-circuit/p2p/${node.peer}`);
+    const dialler = left.find(right)?.direction === 'outbound' ? left : right;
+    expect(dialler.find(dialler === left ? right : left)?.addresses[0]).toContain('/p2p-circuit');
   });
 });
