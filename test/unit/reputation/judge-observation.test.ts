@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { UnixMs } from '../../../src/domain/ids.ts';
+import { LEASE } from '../../../src/domain/lease.ts';
 import type { Observation, ObservationItem } from '../../../src/domain/observation.ts';
 import { OBSERVATION_RULES } from '../../../src/domain/observation-rules.ts';
 import { RECEIPT } from '../../../src/domain/receipt.ts';
@@ -141,6 +142,26 @@ describe('an observation that does not', () => {
     const forged = await signObject(RECEIPT, attempt.receipt.value, stranger);
     const item = await signItem(requester, { ...draftOf(attempt), evidence: [forged.wire] });
     expect(await judge(item)).toBe('OBSERVATION_FOREIGN_EVIDENCE');
+  });
+
+  it('shows a lease that the subject did not sign, or in which it names another', async () => {
+    const show = async (changes: Partial<typeof attempt.lease.value>, signer: Identity) => {
+      const lease = await signObject(LEASE, { ...attempt.lease.value, ...changes }, signer);
+      const draft = { ...draftOfRequester(attempt), lease: lease.id as string as Observation['lease'] };
+      return judge(await signItem(provider, { ...draft, evidence: [lease.wire] }));
+    };
+    expect(await show({}, requester)).toBe('accept');
+    expect(await show({}, provider)).toBe('OBSERVATION_FOREIGN_EVIDENCE');
+    expect(await show({ requester: stranger.peer }, requester)).toBe('OBSERVATION_FOREIGN_EVIDENCE');
+  });
+
+  it('names another lease or receipt of the same parties and job than it shows', async () => {
+    const lease = await signObject(LEASE, { ...attempt.lease.value, nonce: new Uint8Array(16) }, requester);
+    const swapped = { ...draftOfRequester(attempt), evidence: [lease.wire] };
+    expect(await judge(await signItem(provider, swapped))).toBe('OBSERVATION_FOREIGN_EVIDENCE');
+    const receipt = await signObject(RECEIPT, { ...attempt.receipt.value, salt: new Uint8Array(32) }, provider);
+    const other = { ...draftOf(attempt), evidence: [receipt.wire] };
+    expect(await judge(await signItem(requester, other))).toBe('OBSERVATION_FOREIGN_EVIDENCE');
   });
 
   it('claims a result where the receipt says that there was none', async () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { PeerKey } from '../../../src/domain/ids.ts';
+import { type PeerKey, UnixMs } from '../../../src/domain/ids.ts';
 import type { ObservationItem } from '../../../src/domain/observation.ts';
 import type { Identity } from '../../../src/identity/interface.ts';
 import type { ObservationPublisher } from '../../../src/reputation/interface.ts';
@@ -88,7 +88,9 @@ describe('own observations', () => {
     const node = await startNode({ identity: requester });
     const draft = draftOf(await attemptOf('1'));
     await node.reputation.record([draft]);
-    await node.reputation.record([draft]);
+    for (let index = 1; index <= 8; index += 1) {
+      await node.reputation.record([{ ...draft, observedAtMs: UnixMs(draft.observedAtMs + index) }]);
+    }
     await until(() => node.publisher.items.length > 0);
     expect(node.publisher.items).toHaveLength(1);
     expect(await observationsOf(node)).toBe(1);
