@@ -72,11 +72,12 @@ export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
     const info = peers.get(provider);
     const active = standings.active(provider);
     const slots = record.executors.reduce((sum, executor) => sum + executor.slots, 0);
+    const own = { isExploring, hasServed: standings.hasServed(provider), isFull: active >= slots };
     ranks.push({
       provider,
       instrumenter: record.executors.find((executor) => executor.kind === job.workload.kind)?.instrumenter ?? '',
       failures: standings.failures(provider),
-      band: reputation === undefined ? 0 : chooseBand(reputation.scoreOf(provider), isExploring),
+      band: reputation === undefined ? 0 : chooseBand(reputation.scoreOf(provider), own),
       price: findPrice(record, job),
       isFull: active >= slots,
       isConnected: info?.isConnected ?? false,

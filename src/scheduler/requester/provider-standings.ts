@@ -7,6 +7,8 @@ interface Standing {
   active: number;
   /** Faults and losses of late; halves with each success. */
   failures: number;
+  /** The last attempt of ours that told anything was served. */
+  hasServed: boolean;
 }
 
 /** What this node has lived through with each provider since it started: only to rank whom to ask first. */
@@ -18,8 +20,9 @@ export class ProviderStandings {
   }
 
   end(provider: PeerKey, outcome: 'served' | 'failed' | 'neutral'): void {
-    this.#update(provider, ({ active, failures }) => ({
+    this.#update(provider, ({ active, failures, hasServed }) => ({
       active: Math.max(0, active - 1),
+      hasServed: outcome === 'neutral' ? hasServed : outcome === 'served',
       failures: outcome === 'failed' ? failures + 1 : outcome === 'served' ? failures / 2 : failures,
     }));
   }
@@ -33,7 +36,25 @@ export class ProviderStandings {
     return Math.floor(this.#standings.peek(provider)?.failures ?? 0);
   }
 
+  /** Its last attempt that told anything was served. */
+  hasServed(provider: PeerKey): boolean {
+    return this.#standings.peek(provider)?.hasServed ?? false;
+  }
+
+  /** Those that served when they were last asked to, the latest first. */
+  listServed(limit: number): PeerKey[] {
+    const served: PeerKey[] = [];
+    for (const [provider, { hasServed }] of this.#standings.entries()) {
+      if (served.length >= limit) break;
+      if (hasServed) served.push(provider);
+    }
+    return served;
+  }
+
   #update(provider: PeerKey, change: (standing: Standing) => Standing): void {
-    this.#standings.set(provider, change(this.#standings.get(provider) ?? { active: 0, failures: 0 }));
+    this.#standings.set(
+      provider,
+      change(this.#standings.get(provider) ?? { active: 0, failures: 0, hasServed: false }),
+    );
   }
 }

@@ -33,7 +33,7 @@ const job = (nonce: number): Job =>
     replication: { replicas: 1 },
   }) as unknown as Job;
 
-function rank(nonce: number, isKnown = true): readonly string[] {
+function rank(nonce: number, { isKnown = true, served = [] as readonly string[], active = 0 } = {}): readonly string[] {
   // In an order and at distances that would choose the worst if nothing were known.
   const names = ['failing', 'newcomer', 'silver', 'gold'];
   const providers = names.map((peer) => ({
@@ -51,7 +51,12 @@ function rank(nonce: number, isKnown = true): readonly string[] {
   } as unknown as Pick<PeerBook, 'providers' | 'get'>;
   const scoreOf = (peer: PeerKey): ReputationScore => SCORES[peer] ?? NEWCOMER_SCORE;
   const reputation = isKnown ? { reputation: { scoreOf } } : {};
-  return rankCandidates({ peers, standings: new ProviderStandings(), ...reputation }, job(nonce));
+  const standings = new ProviderStandings();
+  for (const peer of served as readonly PeerKey[]) {
+    standings.end(peer, 'served');
+    for (let index = 0; index < active; index += 1) standings.begin(peer);
+  }
+  return rankCandidates({ peers, standings, ...reputation }, job(nonce));
 }
 
 describe('whom to ask first', () => {
@@ -65,13 +70,21 @@ describe('whom to ask first', () => {
     expect(exploring.length / 256).toBeCloseTo(0.1, 1);
   });
 
+  it('is who served this node, whatever others say of it, while it has room', () => {
+    expect(rank(1, { served: ['failing'] })).toEqual(['failing', 'gold', 'silver', 'newcomer']);
+    expect(rank(1, { served: ['failing'], active: 1 })).toEqual(['gold', 'silver', 'newcomer', 'failing']);
+    expect(rank(1, { served: ['silver'], active: 1 })).toEqual(['gold', 'silver', 'newcomer', 'failing']);
+    expect(rank(10, { served: ['failing'] })[0]).toBe('newcomer');
+  });
+
   it('is as it was where nothing is known', () => {
-    expect(rank(1, false)).toEqual(['failing', 'newcomer', 'silver', 'gold']);
+    expect(rank(1, { isKnown: false })).toEqual(['failing', 'newcomer', 'silver', 'gold']);
   });
 
   it('does not take a peer with much evidence for a newcomer', () => {
-    expect(chooseBand(scored(0.1, 40), true)).toBe(0);
-    expect(chooseBand(scored(0.1, 0.5), true)).toBeGreaterThan(4);
-    expect(chooseBand(NEWCOMER_SCORE, false)).toBe(0);
+    const own = { isExploring: true, hasServed: false, isFull: false };
+    expect(chooseBand(scored(0.1, 40), own)).toBe(0);
+    expect(chooseBand(scored(0.1, 0.5), own)).toBeGreaterThan(4);
+    expect(chooseBand(NEWCOMER_SCORE, { ...own, isExploring: false })).toBe(0);
   });
 });
