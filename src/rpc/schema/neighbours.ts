@@ -88,7 +88,6 @@ export const NEIGHBOURS_METHODS = {
       neighbours: z.array(neighbourViewSchema),
       refusals: z.array(refusalSchema),
     }),
-    isConverted: true,
     example: {
       params: {},
       result: {
@@ -116,7 +115,6 @@ export const NEIGHBOURS_METHODS = {
     description: 'Each slot of the peer: an inbound one by the proof that it showed, an outbound one by the own.',
     params: z.strictObject({ peer: peerKeySchema }),
     result: z.strictObject({ checks: z.array(checkSchema) }),
-    isConverted: true,
     example: {
       params: { peer: EXAMPLE_PEER },
       result: {

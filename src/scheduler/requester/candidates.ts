@@ -55,11 +55,14 @@ interface Rank {
   readonly isFull: boolean;
   readonly isConnected: boolean;
   readonly active: number;
+  /** One that the own VRF chose: nobody else could make it one. */
+  readonly isNeighbour: boolean;
   readonly latencyMs: number;
 }
 
 /**
- * Providers whose record fits the job, best first: few failures of late, of good repute, cheap, with room, connected, idle, near.
+ * Providers whose record fits the job, best first: few failures of late, of good repute, cheap, with room, connected, idle,
+ * neighbours, near.
  * In the direct market a standing price is taken at once, so the order of asking is the choice.
  */
 export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
@@ -82,6 +85,7 @@ export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
       isFull: active >= slots,
       isConnected: info?.isConnected ?? false,
       active,
+      isNeighbour: info?.neighbour === 'outbound' || info?.neighbour === 'both',
       latencyMs: info?.latencyMs ?? Number.MAX_SAFE_INTEGER,
     });
   }
@@ -105,6 +109,7 @@ function compareRanks(a: Rank, b: Rank): number {
   if (a.isFull !== b.isFull) return a.isFull ? 1 : -1;
   if (a.isConnected !== b.isConnected) return a.isConnected ? -1 : 1;
   if (a.active !== b.active) return a.active - b.active;
+  if (a.isNeighbour !== b.isNeighbour) return a.isNeighbour ? -1 : 1;
   if (a.latencyMs !== b.latencyMs) return a.latencyMs - b.latencyMs;
   return a.provider < b.provider ? -1 : 1;
 }
