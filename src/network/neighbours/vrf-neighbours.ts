@@ -197,8 +197,9 @@ export class VrfNeighbours implements Neighbours {
     const { keeper, desk } = this.#parts;
     table.sweep(turn.epoch);
     desk.begin(turn.epoch);
+    const { isGenesis } = keeper;
     let known = 0;
-    for (const _candidate of table.eligible({ epoch: turn.epoch, nowMs: clock.nowMs(), isGenesis: true })) known += 1;
+    for (const _candidate of table.eligible({ epoch: turn.epoch, nowMs: clock.nowMs(), isGenesis })) known += 1;
     this.#sizes.begin(turn.epoch, { known, neighbours: keeper.slots.peers() });
     keeper.begin(turn);
     metrics.turns.increment();

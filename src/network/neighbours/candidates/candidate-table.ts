@@ -24,9 +24,19 @@ interface Entry extends KnownCandidate {
   expiresAtMs: number;
   isConfirmed: boolean;
   teller: string;
-  /** A connection showed where it really is. */
+  /** A connection was open to it. */
   isMet: boolean;
+  /** As its record says, and as the last connection showed: a record may name any address. */
+  declared: readonly DiversityGroup[];
+  observed: readonly DiversityGroup[];
 }
+
+/** Those of whom no public address is known are one group: it costs nothing to be without. */
+const UNKNOWN_GROUP: DiversityGroup = { kind: 'address', key: 'unknown' };
+/** Their share of the table. */
+const UNKNOWN_SHARE = 1 / 4;
+/** Groups of one peer; as many addresses fit a record, and a few connections. */
+const MAX_GROUPS = 32;
 
 export interface CandidateTableModules {
   readonly random: Random;
@@ -102,7 +112,8 @@ export class CandidateTable implements CandidateSource {
     // Back after a while: who was not eligible may be now.
     if (epoch > known.lastValidEpoch || known.expiresAtMs === 0) this.#version++;
     this.#setValid(known, epoch, node.expiresAtMs);
-    this.#setGroups(known, this.#collectGroups(node.addresses));
+    known.declared = this.#collectGroups(node.addresses);
+    this.#enterGroups(known, this.#groupsOf(known));
     return true;
   }
 
@@ -110,7 +121,8 @@ export class CandidateTable implements CandidateSource {
     const entry = this.#entries.get(peer);
     if (entry === undefined) return;
     entry.isMet = true;
-    this.#setGroups(entry, [...entry.candidate.groups, ...this.#collectGroups(addresses)]);
+    entry.observed = this.#collectGroups(addresses);
+    this.#enterGroups(entry, this.#groupsOf(entry));
   }
 
   sweep(epoch: number): void {
@@ -130,7 +142,8 @@ export class CandidateTable implements CandidateSource {
     this.#beganEpoch = candidates.length === 0 ? null : beganEpoch;
     for (const { peer, ...stored } of candidates.slice(0, this.#options.maxCandidates)) {
       const candidate: Candidate = { peer, peerBytes: decodePeer(peer), groups: [] };
-      this.#entries.set(peer, { ...stored, candidate, expiresAtMs: 0, teller: '', isMet: false });
+      const unseen = { expiresAtMs: 0, teller: '', isMet: false, declared: [], observed: [] };
+      this.#entries.set(peer, { ...stored, candidate, ...unseen });
       if (!isEligible({ firstSeenEpoch: stored.firstSeenEpoch, epoch })) this.#young.add(peer);
     }
     this.#version++;
@@ -153,7 +166,8 @@ export class CandidateTable implements CandidateSource {
   }
 
   #enter({ node, teller, epoch }: Sighting): boolean {
-    const groups = this.#collectGroups(node.addresses);
+    const declared = this.#collectGroups(node.addresses);
+    const groups = this.#groupsOf({ declared, observed: [] });
     if (!this.#makeRoom(groups)) return false;
     const { peer, vrfPublicKey } = node;
     const entry: Entry = {
@@ -165,12 +179,14 @@ export class CandidateTable implements CandidateSource {
       isConfirmed: false,
       teller,
       isMet: false,
+      declared,
+      observed: [],
     };
     this.#entries.set(peer, entry);
     this.#young.add(peer);
     this.#dirty.add(peer);
     this.#removed.delete(peer);
-    this.#setGroups(entry, groups);
+    this.#enterGroups(entry, groups);
     this.#version++;
     return true;
   }
@@ -178,7 +194,7 @@ export class CandidateTable implements CandidateSource {
   #makeRoom(groups: readonly DiversityGroup[]): boolean {
     for (const { key } of groups) {
       const members = this.#groups.get(key);
-      if (members !== undefined && members.size >= this.#options.maxPerGroup && !this.#evict(members)) return false;
+      if (members !== undefined && members.size >= this.#capOf(key) && !this.#evict(members)) return false;
     }
     return this.#entries.size < this.#options.maxCandidates || this.#evict(this.#young);
   }
@@ -199,7 +215,7 @@ export class CandidateTable implements CandidateSource {
 
   #remove(entry: Entry): void {
     const { peer } = entry.candidate;
-    this.#setGroups(entry, []);
+    this.#enterGroups(entry, []);
     this.#entries.delete(peer);
     this.#young.delete(peer);
     this.#dirty.delete(peer);
@@ -213,26 +229,38 @@ export class CandidateTable implements CandidateSource {
     this.#dirty.add(entry.candidate.peer);
   }
 
-  #collectGroups(addresses: readonly string[]): readonly DiversityGroup[] {
-    return collectAddressGroups(addresses, this.#options);
+  #capOf(key: string): number {
+    const { maxPerGroup, maxCandidates } = this.#options;
+    return key === UNKNOWN_GROUP.key ? Math.max(maxPerGroup, maxCandidates * UNKNOWN_SHARE) : maxPerGroup;
   }
 
-  #setGroups(entry: Entry, groups: readonly DiversityGroup[]): void {
+  /** An address through a relay says where the relay is. */
+  #collectGroups(addresses: readonly string[]): readonly DiversityGroup[] {
+    const direct = addresses.filter((address) => !address.includes('/p2p-circuit'));
+    return collectAddressGroups(direct, this.#options);
+  }
+
+  #groupsOf({ declared, observed }: Pick<Entry, 'declared' | 'observed'>): readonly DiversityGroup[] {
+    const unique = new Map([...observed, ...declared].map((group) => [group.key, group]));
+    if (unique.size === 0 && !this.#options.usesPrivate) return [UNKNOWN_GROUP];
+    return [...unique.values()].slice(0, MAX_GROUPS);
+  }
+
+  #enterGroups(entry: Entry, groups: readonly DiversityGroup[]): void {
     const { peer } = entry.candidate;
-    const unique = [...new Map(groups.map((group) => [group.key, group])).values()];
     if (this.#options.maxPerGroup !== Number.POSITIVE_INFINITY) {
       for (const { key } of entry.candidate.groups) {
         const members = this.#groups.get(key);
         members?.delete(peer);
         if (members?.size === 0) this.#groups.delete(key);
       }
-      for (const { key } of unique) {
+      for (const { key } of groups) {
         const members = this.#groups.get(key);
         if (members === undefined) this.#groups.set(key, new Set([peer]));
         else members.add(peer);
       }
     }
-    entry.candidate = { ...entry.candidate, groups: unique };
+    entry.candidate = { ...entry.candidate, groups };
   }
 }
 

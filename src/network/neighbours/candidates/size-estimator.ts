@@ -86,6 +86,8 @@ export class SizeEstimator {
   #combine(epoch: number): void {
     const own = Math.max(this.#known, this.#density ?? 0);
     const size = combineEstimates({ own, reported: [...this.#reports.values()], previous: this.#previous });
-    this.#last = { epoch, size: Math.max(1, Math.round(size)) };
+    // Whoever says less cannot loosen the bound of ranks by more than two: this node has seen the others itself.
+    const floor = Math.min(this.#known / 2, 2 * (this.#previous ?? this.#known));
+    this.#last = { epoch, size: Math.max(1, Math.round(Math.max(size, floor))) };
   }
 }

@@ -116,6 +116,25 @@ describe('the table of candidates', () => {
     expect(table.get(createPeer('elsewhere'))).toBeDefined();
   });
 
+  it('counts where a peer really is beside what its record says, whatever it says later', () => {
+    const address = (group: number) => [`/ip4/203.0.${group}.1/tcp/1`];
+    const groups = (): string[] => table.get(createPeer('peer'))?.candidate.groups.map(({ key }) => key) ?? [];
+    note('peer', EPOCH, { addresses: address(1) });
+    table.noteObserved(createPeer('peer'), ['/ip4/45.0.9.1/tcp/9']);
+    note('peer', EPOCH, { addresses: address(2), expiresAtMs: 2_000_000 });
+    expect(groups()).toEqual(['45.0.9.0/24', '203.0.2.0/24']);
+  });
+
+  it('takes all without a public address for one group, and a relay for none of theirs', () => {
+    table = open({ maxPerGroup: 2, maxCandidates: 40 });
+    const addresses = ['/ip4/45.0.9.1/tcp/9/p2p/x/p2p-circuit', '/ip4/10.0.0.1/tcp/1'];
+    for (let index = 0; index < 60; index += 1) note(`hidden ${index}`, EPOCH, { addresses });
+    expect(table.size).toBe(10);
+    expect([...table.eligible({ epoch: EPOCH, nowMs: 0, isGenesis: true })][0]?.candidate.groups).toEqual([
+      { kind: 'address', key: 'unknown' },
+    ]);
+  });
+
   it('forgets those that were long gone, and says so to the disk', () => {
     note('gone', EPOCH - 30);
     note('here', EPOCH - 30);
@@ -172,6 +191,17 @@ describe('the estimate of the size', () => {
     expect(sizes.size).toBe(51);
     sizes.noteDensity(2, [500, 500, 500, 500, 500]);
     expect(sizes.size).toBe(51);
+  });
+
+  it('is never less than half of what this node knows itself, whatever the neighbours say', () => {
+    const sizes = new SizeEstimator();
+    const peers = ['a', 'b', 'c'].map(createPeer);
+    const neighbours = new Set(peers);
+    for (let epoch = 1; epoch < 8; epoch += 1) {
+      sizes.begin(epoch, { known: 99, neighbours });
+      for (const peer of peers) sizes.noteReport(peer, 1);
+    }
+    expect(sizes.size).toBe(50);
   });
 
   it('forgets what peers said that are neighbours no more', () => {
