@@ -9,6 +9,7 @@ import { detectGpus } from '../../sandbox/gpu/nvidia-smi.ts';
 import type { HostCheck } from '../../sandbox/interface.ts';
 import { plural } from '../format.ts';
 import type { CliContext } from '../interface.ts';
+import { describeReachability } from './reachability.ts';
 
 const ENOUGH_DISK_BYTES = 5 * 2 ** 30;
 const ENOUGH_MEMORY_BYTES = 2 ** 30;
@@ -77,18 +78,19 @@ export async function checkGpus(signal: AbortSignal): Promise<HostCheck> {
   return { name: 'GPU', status: 'ok', detail, remedy: null };
 }
 
-export async function checkDaemon(context: CliContext): Promise<HostCheck> {
+export async function checkDaemon(context: CliContext): Promise<readonly HostCheck[]> {
   const name = 'daemon';
   try {
     await using client = await context.connect();
     const status = await client.call('node.status', {}, { signal: context.signal });
     const detail = `process ${status.pid}, ${plural(status.network.connections, 'peer')} connected`;
     const remedy = 'No bootstrap peer answers: see `fogproof node status`.';
-    return status.network.isDegraded
+    const daemon: HostCheck = status.network.isDegraded
       ? { name, status: 'degraded', detail, remedy }
       : { name, status: 'ok', detail, remedy: null };
+    return [daemon, describeReachability(status.network.reachability)];
   } catch (error) {
     context.signal.throwIfAborted();
-    return { name, status: 'degraded', detail: describeError(error), remedy: 'Run `fogproof node start`.' };
+    return [{ name, status: 'degraded', detail: describeError(error), remedy: 'Run `fogproof node start`.' }];
   }
 }

@@ -27,13 +27,8 @@ async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
   const { home } = findLocations(context);
   const { checkSandbox } = await import('../../sandbox/doctor.ts');
   const sandbox = await checkSandbox();
-  const others = await Promise.all([
-    checkHome(home),
-    checkConfig(context),
-    checkGpus(context.signal),
-    checkDaemon(context),
-  ]);
-  return [checkMachine(), ...others, ...sandbox];
+  const others = await Promise.all([checkHome(home), checkConfig(context), checkGpus(context.signal)]);
+  return [checkMachine(), ...others, ...(await checkDaemon(context)), ...sandbox];
 }
 
 export function renderChecks(checks: readonly HostCheck[]): string[] {

@@ -2,7 +2,7 @@ import type { TcpNetConnectOpts } from 'node:net';
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub';
 import { type Identify, identify } from '@libp2p/identify';
 import type { ConnectionGater, Libp2p, PeerId, PeerInfo, PrivateKey } from '@libp2p/interface';
-import { type KadDHT, kadDHT, passthroughMapper, removePrivateAddressesMapper } from '@libp2p/kad-dht';
+import { type KadDHT, kadDHT } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
 import { type Ping, ping } from '@libp2p/ping';
 import { preSharedKey } from '@libp2p/pnet';
@@ -86,7 +86,7 @@ export async function createHost(modules: HostModules, options: NetworkOptions):
     services: {
       identify: identify(),
       ping: ping(),
-      dht: createDht(modules.dhtRules, options),
+      dht: createDht(modules, options),
       pubsub: gossipsub(createRouterOptions(modules, options)),
       ...reach.services,
     },
@@ -121,15 +121,18 @@ function createDialOptions({ lookup }: DialPolicy): TCPSocketOptions & Pick<TcpN
   return { noDelay: true, lookup };
 }
 
-function createDht(rules: DhtRecordRules, options: NetworkOptions) {
+function createDht({ dhtRules, dialPolicy }: HostModules, options: NetworkOptions) {
   return kadDHT({
     protocol: `/fogproof/${options.networkId}/kad/1`,
     clientMode: options.dhtClientMode ?? false,
     allowQueryWithZeroPeers: true,
-    peerInfoMapper:
-      PRESETS[options.preset].privateAddresses === 'use' ? passthroughMapper : removePrivateAddressesMapper,
-    validators: { [DHT_RECORD_NAMESPACE]: (key, value) => rules.validate(key, value) },
-    selectors: { [DHT_RECORD_NAMESPACE]: (_key, values) => rules.select(values) },
+    // What is told to those who ask, and who is taken into the routing table.
+    peerInfoMapper: (info) => ({
+      ...info,
+      multiaddrs: info.multiaddrs.filter((address) => dialPolicy.isTold(address)),
+    }),
+    validators: { [DHT_RECORD_NAMESPACE]: (key, value) => dhtRules.validate(key, value) },
+    selectors: { [DHT_RECORD_NAMESPACE]: (_key, values) => dhtRules.select(values) },
   });
 }
 

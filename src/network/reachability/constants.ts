@@ -7,7 +7,7 @@ export const ADDRESSES_PER_RELAY = 3;
 /** How often it is looked at whether the node is reached and has its relays, in ms. */
 export const REACHABILITY_CHECK_MS = 5_000;
 /** First and longest wait before a relay that refused is asked again, in ms. */
-export const RELAY_RETRY_MS = { first: 10_000, longest: 600_000 } as const;
+export const RELAY_RETRY_MS = { first: 5_000, longest: 600_000 } as const;
 /** One reservation: a round trip or two and a possible dial, in ms. */
 export const RESERVATION_DEADLINE_MS = 5_000;
 /** How long a connection from outside shows that the node is reached, in ms. */

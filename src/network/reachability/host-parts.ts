@@ -86,8 +86,8 @@ export class ReachParts {
 
   /** What is told to others of the own addresses. */
   readonly announceFilter = (addresses: Multiaddr[]): Multiaddr[] => {
-    const told = addresses.filter((address) => this.#policy.isTold(address));
-    return this.places === null ? told : this.places.filter(told);
+    const own = this.places === null ? addresses : this.places.filter(addresses);
+    return own.filter((address) => this.#policy.isTold(address));
   };
 
   /** Every own address, told or not. */

@@ -3,7 +3,7 @@ import type { Connection, PeerId, Stream, Transport } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { PeerKey } from '../../domain/ids.ts';
-import { hostOf } from './address-scope.ts';
+import { hostOf, isRelayed } from './address-scope.ts';
 import { ADDRESSES_PER_RELAY, MAX_STOP_STREAMS, RESERVATION_DEADLINE_MS } from './constants.ts';
 
 /** What the class of @libp2p/circuit-relay-v2's transport has beyond its interface. */
@@ -77,25 +77,27 @@ export class RelayPlaces {
   }
 
   /**
-   * Which of the own addresses may be told. A relay says which its addresses are: only those at the host to which this
-   * node is connected are believed, or it could make strangers dial anybody.
+   * The own addresses, those through relays judged. A relay says which its addresses are: only those at the host to which
+   * this node is connected are believed, or it could make strangers dial anybody. Beside them stands the address at which
+   * this node reached the relay.
    */
   filter(addresses: readonly Multiaddr[]): Multiaddr[] {
-    const counts = new Map<string, number>();
-    return addresses.filter((address) => {
-      const names = address.getComponents().map(({ name }) => name);
-      const circuit = names.indexOf('p2p-circuit');
-      if (circuit < 0) return true;
-      const relay = address.getComponents()[names.indexOf('p2p')]?.value;
-      if (relay === undefined || names.indexOf('p2p') > circuit || !this.#isAt(relay, hostOf(address))) return false;
-      const count = (counts.get(relay) ?? 0) + 1;
-      counts.set(relay, count);
-      return count <= ADDRESSES_PER_RELAY;
-    });
+    const direct = addresses.filter((address) => !isRelayed(address));
+    return [...direct, ...this.list().flatMap((relay) => this.#addressesThrough(relay, addresses))];
   }
 
-  #isAt(relay: string, host: string | null): boolean {
-    const connections = this.#parts?.components.connectionManager.getConnections(peerIdFromString(relay)) ?? [];
-    return host !== null && connections.some(({ remoteAddr }) => hostOf(remoteAddr) === host);
+  #addressesThrough(relay: string, told: readonly Multiaddr[]): readonly Multiaddr[] {
+    if (this.#parts === null) return [];
+    const { connectionManager, peerId } = this.#parts.components;
+    const connections = connectionManager.getConnections(peerIdFromString(relay));
+    const hosts = new Set(connections.map(({ remoteAddr }) => hostOf(remoteAddr)));
+    const suffix = `/p2p/${relay}/p2p-circuit/p2p/${peerId.toString()}`;
+    const reached = connections
+      .filter(({ direction, limits }) => direction === 'outbound' && limits === undefined)
+      .map(({ remoteAddr }) => `${remoteAddr.toString().replace(/\/p2p\/[^/]+$/, '')}${suffix}`);
+    const believed = told
+      .map(String)
+      .filter((address) => address.endsWith(suffix) && hosts.has(hostOf(multiaddr(address))));
+    return [...new Set([...reached, ...believed])].slice(0, ADDRESSES_PER_RELAY).map((address) => multiaddr(address));
   }
 }

@@ -198,6 +198,37 @@ describe('nodes on loopback', () => {
   });
 });
 
+describe('on a production network', () => {
+  const PRODUCTION = { preset: 'production', listen: ['/ip4/0.0.0.0/tcp/0'] } as const;
+  const INSIDE = '/ip4/10.9.9.9/tcp/4717';
+
+  it('addresses inside are told by nobody, and kept by nobody who hears of them', async () => {
+    const hub = await startWithRecord({ options: PRODUCTION });
+    const careless = await startWithRecord({
+      options: { ...PRODUCTION, announce: [INSIDE], bootstrap: [hub.address()] },
+    });
+    const asker = await startWithRecord({ options: { ...PRODUCTION, bootstrap: [hub.address()] } });
+    await Promise.all([until(asker, knows(asker, careless)), until(hub, knows(hub, asker))]);
+    expect(hub.address()).toContain('/ip4/');
+    // A record tells what its signer announces; who reads it does as if it said nothing.
+    const told = asker.network.peers.get(careless.identity.peer);
+    expect(told?.record?.value.addresses).toEqual([expect.stringContaining(INSIDE)]);
+    expect(told?.addresses).toEqual([]);
+    expect(asker.network.peers.get(hub.identity.peer)?.record?.value.addresses).toEqual([]);
+    expect(asker.network.peers.get(hub.identity.peer)?.addresses).toEqual([hub.address()]);
+    const dials = { source: 'gossip', outcome: 'refused' };
+    expect(asker.metrics.read('fogproof_network_dials_total', dials)).toBe(0);
+  });
+
+  it('few peers of one address group are in the routing table', async () => {
+    const options = { preset: 'production', listen: ['/ip4/127.0.0.1/tcp/0'] } as const;
+    const hub = await start({ options });
+    for (let count = 0; count < 6; count++) await (await start({ options })).network.connect(hub.address());
+    await until(hub, () => hub.metrics.read('fogproof_network_routes_refused_total') >= 2);
+    expect(hub.network.status().dhtPeers).toBe(4);
+  });
+});
+
 describe('two daemons with one identity', () => {
   it('on one network: the later finds out through a third, the earlier goes on', async () => {
     const clock = () => new FastClock(10);

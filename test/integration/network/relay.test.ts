@@ -50,7 +50,11 @@ async function startHidden(relay: TestNode): Promise<TestNode> {
   return hidden;
 }
 
-const startRelay = (): Promise<TestNode> => start({ service: 'on', client: 'off' });
+async function startRelay(): Promise<TestNode> {
+  const relay = await start({ service: 'on', client: 'off' });
+  await until(relay, () => relay.network.status().reachability.relaying !== null);
+  return relay;
+}
 
 describe('a node that listens nowhere', () => {
   it('is found and asked for an offer through a relay, and gives no blob that way', async () => {
@@ -93,6 +97,15 @@ describe('a node that listens nowhere', () => {
     await until(asker, () => asker.network.status().connections === 3);
     const answer = await asker.network.request(hidden.identity.peer, 'blob', BLOB_REQUEST);
     expect(answer).toEqual({ kind: 'not-found' });
+  });
+
+  it('tells the address at which it reached the relay, and not what the relay says of itself', async () => {
+    const relay = await startRelay();
+    const address = relay.address().replace('/ip4/127.0.0.1/', '/dns4/localhost/');
+    const hidden = await start({ client: 'on', service: 'off' }, { listen: [], bootstrap: [address] });
+    await until(relay, () => (recordOf(relay, hidden)?.value.addresses.length ?? 0) > 0);
+    const { peer } = hidden.identity;
+    expect(recordOf(relay, hidden)?.value.addresses).toEqual([`${address}/p2p-circuit/p2p/${peer}`]);
   });
 
   it('takes no place at a peer that only says that it relays a connection', async () => {

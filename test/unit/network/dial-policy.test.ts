@@ -1,3 +1,4 @@
+import type { LookupAddress } from 'node:dns';
 import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
 import { DialPolicy } from '../../../src/network/host/dial-policy.ts';
@@ -38,5 +39,49 @@ describe('addresses that strangers tell', () => {
     policy.name(multiaddr(`/ip4/10.1.2.3/tcp/4717/p2p/${PEER}`));
     expect(policy.isDenied(multiaddr('/ip4/10.1.2.3/tcp/4717'))).toBe(false);
     expect(policy.isDenied(multiaddr('/ip4/10.1.2.3/tcp/22'))).toBe(true);
+  });
+});
+
+describe('names that strangers tell', () => {
+  const resolve = (policy: DialPolicy, name: string): Promise<readonly LookupAddress[]> =>
+    new Promise((done, fail) => {
+      policy.lookup(name, { all: true }, (error, found) => {
+        if (error === null) done(found as LookupAddress[]);
+        else fail(error);
+      });
+    });
+
+  it('do not lead inside on a production network, unless the operator names them', async () => {
+    const policy = new DialPolicy({ preset: 'production', ...publicly });
+    await expect(resolve(policy, 'localhost')).rejects.toMatchObject({ code: 'NETWORK_UNREACHABLE' });
+    policy.name(multiaddr('/dns4/localhost/tcp/4717'));
+    expect((await resolve(policy, 'localhost')).length).toBeGreaterThan(0);
+  });
+
+  it('are resolved as they are on other networks', async () => {
+    expect((await resolve(new DialPolicy({ preset: 'development', ...publicly }), 'localhost')).length).toBeGreaterThan(
+      0,
+    );
+  });
+});
+
+describe('own addresses', () => {
+  it('inside are not told on a production network, unless the operator announces them', () => {
+    const policy = new DialPolicy({ preset: 'production', ...publicly, announce: ['/ip4/10.0.0.9/tcp/4717'] });
+    const isTold = (address: string): boolean => policy.isTold(multiaddr(address));
+    expect(PRIVATE.filter(isTold)).toEqual([]);
+    expect(isTold(`/ip4/10.0.0.9/tcp/4717/p2p/${PEER}`)).toBe(true);
+    expect(isTold('/ip4/8.8.8.8/tcp/4717')).toBe(true);
+    const development = new DialPolicy({ preset: 'development', ...publicly });
+    expect(PRIVATE.every((address) => development.isTold(multiaddr(address)))).toBe(true);
+  });
+});
+
+describe('addresses in the book of peers', () => {
+  it('are those that may be dialled', () => {
+    const policy = new DialPolicy({ preset: 'production', ...publicly });
+    expect(policy.isUsable('/ip4/8.8.8.8/tcp/1')).toBe(true);
+    expect(policy.isUsable('/ip4/10.0.0.1/tcp/1')).toBe(false);
+    expect(policy.isUsable('nonsense')).toBe(false);
   });
 });

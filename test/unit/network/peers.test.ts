@@ -10,7 +10,12 @@ import { NetworkError } from '../../../src/network/errors.ts';
 import { createNetworkMetrics } from '../../../src/network/metrics.ts';
 import { BoundedPeerBook } from '../../../src/network/peers/bounded-peer-book.ts';
 import { compareInstances, createInstance } from '../../../src/network/peers/instance.ts';
-import { KnownPeers } from '../../../src/network/peers/known-peers.ts';
+import {
+  ADDRESS_TTL_MS,
+  FORGET_AFTER_FAILURES,
+  KNOWN_PEER_CODEC,
+  KnownPeers,
+} from '../../../src/network/peers/known-peers.ts';
 import { OwnRecord } from '../../../src/network/peers/own-record.ts';
 import { PeerPenalties } from '../../../src/network/peers/peer-penalties.ts';
 import { TokenBucket } from '../../../src/network/reqresp/token-bucket.ts';
@@ -41,6 +46,31 @@ describe('the peer book', () => {
       book.noteSeen(peer, 'gossip', []);
     }
     expect(book.list().map((info) => info.peer)).toEqual([first, third, fourth]);
+  });
+
+  it('drops one that fails before one that was not seen for longer', () => {
+    const clock = new ManualClock();
+    const book = create(clock);
+    const [first, second, third, fourth] = peers as [PeerKey, PeerKey, PeerKey, PeerKey];
+    for (const peer of [first, second, third]) {
+      clock.advance(1);
+      book.noteSeen(peer, 'gossip', []);
+    }
+    book.noteFailure(second);
+    book.noteSeen(fourth, 'gossip', []);
+    expect(book.list().map((info) => info.peer)).toEqual([first, third, fourth]);
+  });
+
+  it('lets no address group push out others, and keeps no address that may not be dialled', () => {
+    const isUsable = (address: string): boolean => !address.startsWith('/ip4/10.');
+    const modules = { clock: new ManualClock(), logger: new RecordingLogger(), isUsable };
+    const book = new BoundedPeerBook(modules, { knownPerGroup: 1 });
+    const [first, second, third] = peers as [PeerKey, PeerKey, PeerKey];
+    book.noteSeen(first, 'gossip', ['/ip4/198.51.100.1/tcp/1', '/ip4/10.0.0.1/tcp/1']);
+    book.noteSeen(second, 'gossip', ['/ip4/192.0.2.1/tcp/1']);
+    book.noteSeen(third, 'gossip', ['/ip4/192.0.2.2/tcp/1']);
+    expect(book.list().map((info) => info.peer)).toEqual([first, third]);
+    expect(book.get(first)?.addresses).toEqual(['/ip4/198.51.100.1/tcp/1']);
   });
 
   it('lists providers with valid records, connected ones first', async () => {
@@ -113,6 +143,52 @@ describe('known peers', () => {
     expect((await again.load()).map((entry) => entry.peer)).toEqual([BOB, ALICE]);
     clock.advance(REMEMBERED_TTL_MS - 500);
     expect((await again.load()).map((entry) => entry.peer)).toEqual([BOB]);
+  });
+
+  it('that fail come after those that do not, and are forgotten when they have failed for a day', async () => {
+    const clock = new ManualClock();
+    const known = new KnownPeers({ database: new MemoryDatabase(), clock });
+    await known.remember(ALICE, ['/ip4/192.0.2.1/tcp/1']);
+    clock.advance(1000);
+    await known.remember(BOB, ['/ip4/192.0.2.2/tcp/1']);
+    await known.noteFailure(BOB);
+    expect((await known.load()).map(({ peer }) => peer)).toEqual([ALICE, BOB]);
+    for (let count = 1; count < FORGET_AFTER_FAILURES; count++) await known.noteFailure(BOB);
+    expect(await known.load()).toHaveLength(2);
+    clock.advance(24 * 3_600_000);
+    expect((await known.load()).map(({ peer }) => peer)).toEqual([ALICE]);
+    await known.noteFailure(peers[0] as PeerKey);
+    expect(await known.load()).toHaveLength(1);
+  });
+
+  it('lose addresses that are neither told nor used for a week, but not the last', async () => {
+    const clock = new ManualClock();
+    const known = new KnownPeers({ database: new MemoryDatabase(), clock });
+    await known.remember(ALICE, ['/ip4/192.0.2.1/tcp/1']);
+    clock.advance(ADDRESS_TTL_MS);
+    await known.remember(ALICE, ['/ip4/192.0.2.2/tcp/1']);
+    expect((await known.load())[0]?.addresses).toEqual(['/ip4/192.0.2.2/tcp/1', '/ip4/192.0.2.1/tcp/1']);
+    clock.advance(1);
+    expect((await known.load())[0]?.addresses).toEqual(['/ip4/192.0.2.2/tcp/1']);
+    clock.advance(ADDRESS_TTL_MS);
+    expect((await known.load())[0]?.addresses).toEqual(['/ip4/192.0.2.2/tcp/1']);
+  });
+
+  it('are bounded for each address group', async () => {
+    const known = new KnownPeers({ database: new MemoryDatabase(), clock: new ManualClock() }, { maxPerGroup: 1 });
+    await known.remember(ALICE, ['/ip4/192.0.2.1/tcp/1']);
+    await known.remember(BOB, ['/ip4/192.0.2.2/tcp/1']);
+    await known.remember(peers[0] as PeerKey, ['/ip4/198.51.100.1/tcp/1']);
+    expect(await known.load()).toHaveLength(2);
+  });
+
+  it('of an earlier version are read', async () => {
+    const database = new MemoryDatabase();
+    const entry = { addresses: ['/ip4/192.0.2.1/tcp/1'], lastSuccessMs: new ManualClock().nowMs() };
+    await database.repository('known-peers', KNOWN_PEER_CODEC).put(ALICE, entry);
+    expect(await new KnownPeers({ database, clock: new ManualClock() }).load()).toMatchObject([
+      { peer: ALICE, ...entry },
+    ]);
   });
 });
 
