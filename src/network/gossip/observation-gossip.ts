@@ -5,6 +5,7 @@ import { refuseObservation } from '../../domain/observation-rules.ts';
 import { ACCEPT, type Verdict } from '../../lib/verdict.ts';
 import type { ObservationSource } from '../../reputation/interface.ts';
 import { NetworkError } from '../errors.ts';
+import { TokenBucket } from '../reqresp/token-bucket.ts';
 import { decodeObservationMessage, encodeObservationMessage } from './observation-wire.ts';
 import { type GatedMessage, TopicGate, type TopicGateModules } from './topic-gate.ts';
 import { TopicMesh } from './topic-mesh.ts';
@@ -15,18 +16,26 @@ export interface ObservationGossipModules extends TopicGateModules {
   readonly source: () => ObservationSource | null;
 }
 
+/** Half of what peers let pass, so that a message that was held up and its successor do not look like a flood. */
+const PUBLISH_PACE = {
+  perSecond: TOPICS.observations.publisherRate.perSecond / 2,
+  burst: TOPICS.observations.publisherRate.burst / 2,
+} as const;
+
 /** The topic `observations`: judges what comes in before it is passed on, and publishes what this node has observed. */
 export class ObservationGossip {
   readonly #modules: ObservationGossipModules;
   readonly #topic: string;
   readonly #gate: TopicGate;
   readonly #mesh: TopicMesh;
+  readonly #pace: TokenBucket;
   #pubsub: GossipSub | null = null;
 
   constructor(modules: ObservationGossipModules, options: { readonly networkId: string }) {
     this.#modules = modules;
     this.#topic = topicId(options.networkId, 'observations');
     this.#mesh = new TopicMesh([this.#topic]);
+    this.#pace = new TokenBucket(modules.clock, PUBLISH_PACE);
     this.#gate = new TopicGate(modules, {
       networkId: options.networkId,
       topic: 'observations',
@@ -61,7 +70,10 @@ export class ObservationGossip {
     return this.#mesh.size(this.#topic);
   }
 
-  /** @throws NetworkError NETWORK_TOO_LARGE, NETWORK_NOT_RUNNING */
+  /**
+   * Reaches nobody while it would be more than peers let pass: to be tried again later, with more at once.
+   * @throws NetworkError NETWORK_TOO_LARGE, NETWORK_NOT_RUNNING
+   */
   async publish(items: readonly ObservationItem[]): Promise<{ readonly recipients: number }> {
     const data = encodeObservationMessage(items);
     const { maxBytes } = TOPICS.observations;
@@ -74,6 +86,7 @@ export class ObservationGossip {
       });
     }
     if (this.#pubsub === null) throw new NetworkError({ code: 'NETWORK_NOT_RUNNING' });
+    if (!this.#pace.take()) return { recipients: 0 };
     const { recipients } = await this.#pubsub.publish(this.#topic, data);
     return { recipients: recipients.length };
   }

@@ -67,5 +67,8 @@ export const COLOCATION_THRESHOLD = 8;
 export const SCORE_DECAY_MS = 1_000;
 /** A counter below this is forgotten. */
 export const SCORE_DECAY_TO_ZERO = 0.01;
-/** How long the score of who left is kept, ms: longer than a ban lasts, so that leaving does not help. */
+/**
+ * How long the score of who left is kept, ms. It does not outlast a reconnection, at which gossipsub 17.1.1 begins anew:
+ * what outlasts it are the penalties, which are kept here.
+ */
 export const SCORE_KEPT_MS = 20 * 60_000;
