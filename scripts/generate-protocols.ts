@@ -13,11 +13,11 @@ import {
   PENALTY_HALF_LIFE_MS,
 } from '../src/network/constants.ts';
 import { DHT_RECORD_NAMESPACE } from '../src/network/discovery/dht-record-rules.ts';
-import { OBSERVATION_RULES } from '../src/domain/observation-rules.ts';
-import { ANNOUNCEMENT_RULES } from '../src/network/gossip/announcement-rules.ts';
+import { MAX_ROUTER_FRAME_BYTES, ROUTER_RATE, SCORE_THRESHOLDS } from '../src/network/gossip/router/constants.ts';
 import { type MessageRate, TOPIC_NAMES, TOPICS, type TopicSpec, topicId } from '../src/network/gossip/topics.ts';
+import { GOSSIP_VERDICTS } from '../src/network/gossip/verdicts.ts';
 import type { ProtocolName } from '../src/network/interface.ts';
-import { RECORD_RULES } from '../src/network/peers/record-rules.ts';
+import { CLAIM_RULES } from '../src/network/neighbours/inbound/claim-rules.ts';
 import { FRAME_KINDS } from '../src/network/reqresp/frame-codec.ts';
 import { PROTOCOL_NAMES, PROTOCOLS, protocolId, VIOLATIONS } from '../src/network/reqresp/protocols.ts';
 
@@ -106,6 +106,20 @@ ${renderTable(
     rule.penalty,
     rule.resets ? 'is reset' : 'goes on',
   ]),
+)}
+
+### Refusals of claims
+
+Why \`neighbour/1\` refuses to be a neighbour ([neighbours.md](neighbours.md)), and what it adds to the penalty of whoever claims.
+
+${renderTable(
+  ['code', 'meaning', 'penalty', 'again in the same epoch'],
+  Object.entries(CLAIM_RULES).map(([code, rule]) => [
+    `\`${code}\``,
+    rule.meaning,
+    code === 'bad-record' ? 'that of the record' : rule.penalty,
+    rule.isForNow ? 'later' : 'no',
+  ]),
 )}`;
 }
 
@@ -137,27 +151,38 @@ ${renderTable(
   }),
 )}
 
+Who is known to be good, was chosen as a neighbour, stays in the mesh and is first with what is valid has a score of at
+most 20; invalid messages, broken promises and penalties take it down. Below ${SCORE_THRESHOLDS.gossipThreshold} nothing is told to a peer or asked of it, below
+${SCORE_THRESHOLDS.publishThreshold} own messages are not sent to it, below ${SCORE_THRESHOLDS.graylistThreshold} it is not heard. [gossip.md](gossip.md) gives the reasons.
+
+### Verdicts of the router
+
+Given before any topic is asked, to frames of at most ${renderBytes(MAX_ROUTER_FRAME_BYTES)} and to at most ${ROUTER_RATE.perSecond} messages a second (${ROUTER_RATE.burst} at once) of
+one neighbour. Counted under the topic \`router\`.
+
+${renderRules(GOSSIP_VERDICTS.router)}
+
 ### Verdicts on node records
 
 The same rules hold for records from gossip, from \`records\` requests and from the DHT (where \`ignore\` and \`reject\`
 both refuse). \`accept\` passes a message on, \`ignore\` drops it, \`reject\` drops it and costs whoever passed it on.
 Clocks may differ by ${CLOCK_SKEW_MS / 1000} s.
 
-${renderRules(RECORD_RULES)}
+${renderRules(GOSSIP_VERDICTS.records)}
 
 ### Verdicts on announcements of jobs
 
 A node subscribes to the topics of the classes that it takes jobs of, and to no other; who only requests publishes
 without subscribing. Each announcement is handled once: its id is remembered until it has expired.
 
-${renderRules(ANNOUNCEMENT_RULES)}
+${renderRules(GOSSIP_VERDICTS.jobs)}
 
 ### Verdicts on observations
 
 The same rules hold for each observation of a gossip message and for those that were asked for. A message is rejected for
 the first in it that is, and passed on if one in it counts. What counts and what it weighs: [reputation.md](reputation.md).
 
-${renderRules(OBSERVATION_RULES)}`;
+${renderRules(GOSSIP_VERDICTS.observations)}`;
 }
 
 export function renderProtocols(): string {
