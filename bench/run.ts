@@ -8,6 +8,7 @@ import { buildExamples } from '../scripts/build-examples.ts';
 import { benchBlobs } from './blobs.ts';
 import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
+import { benchGossip } from './gossip.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchMesh } from './mesh.ts';
 import { benchNetwork } from './network.ts';
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   checkpoints: benchCheckpoints,
   snapshots: benchSnapshots,
   network: benchNetwork,
+  gossip: benchGossip,
   blobs: benchBlobs,
   daemon: benchDaemon,
   mesh: benchMesh,
