@@ -8,12 +8,13 @@ import { SchedulerError, type SchedulerErrorInfo } from '../errors.ts';
 import type { JobView } from '../interface.ts';
 import { type Decision, decide, isProviderExcluded } from '../job-decision.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
-import { type EndedJob, isEnded, isStanding, type JobMachineState, listOpenReplicas } from '../job-machine-state.ts';
+import { type EndedJob, isEnded, isStanding, type JobMachineState } from '../job-machine-state.ts';
 import type { EndRecord } from '../job-records.ts';
-import { chooseReplica, listPreferred } from '../job-resume.ts';
+import { chooseReplica } from '../job-resume.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import type { ReturnExtras } from './attempt-course.ts';
+import { listFirstAsked } from './first-asked.ts';
 import type { LedgerExtras } from './job-ledger.ts';
 import { createJobRunParts, type JobRunModules, type JobRunOptions, type JobRunParts } from './job-run-parts.ts';
 import { type SummarizeCheckpoints, viewJob, viewResult } from './job-view.ts';
@@ -129,7 +130,7 @@ export class JobRun {
         ...this.#modules,
         onOffer: (offer) => this.#takeOffer(offer),
         isExcluded: (provider) => this.#isExcluded(provider),
-        preferred: () => listPreferred(this.state, listOpenReplicas(this.state)),
+        preferred: () => listFirstAsked(this.state, this.#modules.standings),
       },
       {
         network: this.#options.networkId,
