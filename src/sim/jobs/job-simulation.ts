@@ -2,6 +2,7 @@ import type { PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import { NEIGHBOUR_SLOTS } from '../../network/neighbours/constants.ts';
 import { rankCandidates } from '../../scheduler/requester/candidates.ts';
+import { MOST_TRUSTED } from '../../scheduler/requester/first-asked.ts';
 import { VRF_OUTPUT_BYTES } from '../../vrf/ecvrf.ts';
 import { rankLowest } from '../../vrf/selection.ts';
 import { VirtualClock } from '../clock/virtual-clock.ts';
@@ -177,7 +178,8 @@ export class JobSimulation {
     const nowMs = this.#clock.nowMs();
     const reputation = { scoreOf: (peer: PeerKey) => this.#reputation.scoreOf(peer, nowMs) };
     const ranked = rankCandidates({ peers: requester, standings: requester.standings, reputation }, job);
-    for (const peer of ranked) {
+    const first = tried.size > 0 ? new Set(requester.standings.listServed(MOST_TRUSTED)) : new Set<PeerKey>();
+    for (const peer of [...ranked.filter((peer) => first.has(peer)), ...ranked.filter((peer) => !first.has(peer))]) {
       const provider = this.#byPeer.get(peer);
       // Full ones refuse to make an offer, which is not held against them.
       if (provider !== undefined && !tried.has(peer) && provider.active < SLOTS_PER_PROVIDER) return provider;

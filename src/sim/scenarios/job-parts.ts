@@ -11,7 +11,7 @@ export const JOB_DEFAULTS = {
   isWhitewashing: false,
   isColluding: false,
   prices: { honest: '10', adversary: '10' },
-  epochs: 24,
+  epochs: 12,
   jobsPerEpoch: 6,
 } as const satisfies Omit<JobParameters, 'behaviour'>;
 
@@ -23,7 +23,7 @@ export const DONE_THRESHOLD: Threshold = {
 };
 
 const PRODUCTION = [
-  'src/scheduler/requester/candidates.ts, provider-standings.ts, explore-newcomers.ts (whom a requester asks first)',
+  'src/scheduler/requester/candidates.ts, provider-standings.ts, explore-newcomers.ts (whom a requester asks first; after a failure those that served it, as first-asked.ts)',
   'src/reputation/beta-model.ts, observation-ledger.ts, standing-book.ts, promised-places.ts, credible-bound.ts',
   'src/vrf/selection.ts (neighbours by rank)',
 ];
@@ -48,7 +48,7 @@ export function createJobScenario(description: JobScenarioDescription): Scenario
   return {
     name,
     question,
-    nodes: { usual: 150, least: 60, most: 1_000 },
+    nodes: { usual: 90, least: 60, most: 1_000 },
     parameters: { ...parameters, ...(alsoTold === undefined ? {} : { alsoTold }) },
     thresholds: [DONE_THRESHOLD, ...thresholds],
     run: (run) => runJobs(run, description),
