@@ -1,3 +1,5 @@
+import type { PeerId } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import type { PeerKey } from '../domain/ids.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
@@ -131,19 +133,7 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     { pubsub: host.services.pubsub, directory, discovery, clock, logger, signal },
     { networkId: options.networkId },
   );
-  new RoutingTableFilter(
-    {
-      dht: host.services.dht,
-      addressesOf: async (peer) => {
-        const observed = host.getConnections(peer).map(({ remoteAddr }) => remoteAddr);
-        return observed.length > 0
-          ? observed
-          : (await host.peerStore.get(peer)).addresses.map((told) => told.multiaddr);
-      },
-      onRefused: () => metrics.routesRefused.increment(),
-    },
-    PRESETS[options.preset].routedPerGroup,
-  ).attach();
+  filterRoutes(host, lasting, options);
   const reachability = new ReachabilityWatch(
     {
       ...lasting,
@@ -169,4 +159,13 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     takers,
     reachability,
   };
+}
+
+function filterRoutes(host: Host, { metrics }: Pick<LastingParts, 'metrics'>, { preset }: NetworkOptions): void {
+  const addressesOf = async (peer: PeerId): Promise<readonly Multiaddr[]> => {
+    const observed = host.getConnections(peer).map(({ remoteAddr }) => remoteAddr);
+    return observed.length > 0 ? observed : (await host.peerStore.get(peer)).addresses.map((told) => told.multiaddr);
+  };
+  const onRefused = (): void => metrics.routesRefused.increment();
+  new RoutingTableFilter({ dht: host.services.dht, addressesOf, onRefused }, PRESETS[preset].routedPerGroup).attach();
 }

@@ -10,7 +10,7 @@ const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/;
 /** Addresses remembered as named by people; far more than anybody types. */
 const MAX_NAMED_ADDRESSES = 1_024;
 
-export type DialPolicyOptions = Pick<NetworkOptions, 'preset' | 'listen'> & Partial<Pick<NetworkOptions, 'announce'>>;
+type DialPolicyOptions = Pick<NetworkOptions, 'preset' | 'listen'> & Partial<Pick<NetworkOptions, 'announce'>>;
 
 /** Whether a node listens on this machine's loopback addresses and nowhere else. */
 export function isLoopbackOnly(listen: readonly string[]): boolean {

@@ -10,11 +10,11 @@ import { RelayPlaces } from './relay-places.ts';
 import { RelayService } from './relay-service.ts';
 
 type AddressManager = AutoNATComponents['addressManager'];
-export type OwnAddress = ReturnType<AddressManager['getAddressesWithMetadata']>[number];
+type OwnAddress = ReturnType<AddressManager['getAddressesWithMetadata']>[number];
 type TransportFactory = NonNullable<Libp2pOptions['transports']>[number];
 
 /** What a node that is reached on this machine only has no use for stays off, unless it is asked for. */
-export function resolveReachability(options: NetworkOptions): ReachabilityOptions {
+function resolveReachability(options: NetworkOptions): ReachabilityOptions {
   const wanted = options.reachability ?? REACHABILITY_DEFAULTS;
   if (!isLoopbackOnly(options.listen)) return wanted;
   const { relay } = wanted;

@@ -1,6 +1,5 @@
 /** `auto`: by what is found out about how the node is reached. */
-export const RELAY_MODES = ['auto', 'on', 'off'] as const;
-export type RelayMode = (typeof RELAY_MODES)[number];
+type RelayMode = 'auto' | 'on' | 'off';
 
 export interface ReachabilityOptions {
   /** Asks peers to dial back, to find out which addresses work from outside; and does it for others. */

@@ -145,6 +145,8 @@ async function startLiar() {
         await new Promise<void>((resolve) => stream.addEventListener('close', () => resolve()));
       }
     },
-    [Symbol.asyncDispose]: async () => void (await liar.stop()),
+    [Symbol.asyncDispose]: async () => {
+      await liar.stop();
+    },
   };
 }

@@ -15,7 +15,7 @@ describe('dialling back', () => {
     await components.connectionManager.openConnection(multiaddr('/ip4/8.8.8.8/tcp/1'), { priority: 1 });
     expect(calls).toEqual([{ priority: 1, force: true }]);
     expect(components.connectionManager.getMaxConnections()).toBe(7);
-    for await (const peer of components.randomWalk.walk()) expect.unreachable(String(peer));
+    expect(await components.randomWalk.walk().next()).toMatchObject({ done: true });
   });
 
   it('is made of the library that is installed', async () => {
