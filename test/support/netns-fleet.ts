@@ -21,15 +21,11 @@ export class NetnsNode {
   #state: NetnsState | null = null;
   #nextId = 1;
 
-  /** @param options `listen` and `announce` are a port of the host's own address unless they are given */
+  /** @param options `listen` is a port of the host's own address unless it is given */
   constructor(topology: Topology, host: NamespaceHost, options: Partial<NetworkOptions>) {
     this.host = host;
     const setup: NetnsNodeSetup = {
-      options: {
-        listen: [`/ip4/${host.address}/tcp/${NETNS_PORT}`],
-        announce: [`/ip4/${host.address}/tcp/${NETNS_PORT}`],
-        ...options,
-      },
+      options: { listen: [`/ip4/${host.address}/tcp/${NETNS_PORT}`], ...options },
       hurry: 4,
     };
     this.#child = topology.spawn(host, [process.execPath, PROGRAM, JSON.stringify(setup)], {
@@ -51,8 +47,9 @@ export class NetnsNode {
     return this.state.self;
   }
 
+  /** What somebody who started it would give to others; it need not tell it itself. */
   get address(): string {
-    return this.state.addresses[0] ?? '';
+    return `/ip4/${this.host.address}/tcp/${NETNS_PORT}/p2p/${this.peer}`;
   }
 
   get isReady(): boolean {
@@ -109,7 +106,7 @@ export async function untilAll(
   nodes: readonly NetnsNode[],
   what: string,
   check: () => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 45_000,
 ): Promise<void> {
   const done = Promise.withResolvers<void>();
   const look = (): void => {

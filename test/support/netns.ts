@@ -169,7 +169,7 @@ export class Topology implements AsyncDisposable {
     this.#cuts = [];
   }
 
-  /** The cable is pulled, or put back. */
+  /** The cable is pulled, or put back; with it goes the route. */
   setLink(host: NamespaceHost, state: 'up' | 'down'): void {
     const routes = state === 'up' ? [`route replace default via ${gatewayOf(host.address)}`] : [];
     batch(host.namespace, [`link set dev ${host.device} ${state}`, ...routes]);
@@ -209,9 +209,9 @@ export class Topology implements AsyncDisposable {
     return { host, router };
   }
 
-  /** Whether a TCP connection from one host to an address opens within a second. */
+  /** Whether a TCP connection from one host to an address opens within half a second. */
   canConnect({ namespace }: NamespaceHost, address: string, port: number): boolean {
-    const open = ['timeout', '1', 'bash', '-c', `exec 3<> /dev/tcp/${address}/${port}`];
+    const open = ['timeout', '0.5', 'bash', '-c', `exec 3<> /dev/tcp/${address}/${port}`];
     return tries('ip', 'netns', 'exec', namespace, ...open);
   }
 

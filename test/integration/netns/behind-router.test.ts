@@ -10,7 +10,7 @@ import {
 } from '../../support/netns.ts';
 import { NETNS_PORT, NetnsNode, untilAll } from '../../support/netns-fleet.ts';
 
-const [PUBLIC, HOME, OTHER_HOME] = ['45.0.1', '45.0.2', '45.0.3'] as const;
+const [PUBLIC, HOME, OTHER_HOME] = ['45.0.1', '46.0.1', '47.0.1'] as const;
 const OPTIONS = { preset: 'production', neighbours: { gatherMs: 1_000, jitterMs: 500, upkeepMs: 2_000 } } as const;
 
 let topology: Topology | undefined;
@@ -39,7 +39,7 @@ async function startAround(net: Topology, host: NamespaceHost) {
   await untilAll([hub], 'the first node is ready', () => true);
   const options = { ...OPTIONS, bootstrap: [hub.address] };
   const other = new NetnsNode(net, pick(net.hosts(PUBLIC), 1), options);
-  const hidden = new NetnsNode(net, host, { ...options, announce: [] });
+  const hidden = new NetnsNode(net, host, options);
   await untilAll([hub, other], 'the public nodes are connected', () => hub.isConnectedTo(other));
   return { hub, other, hidden };
 }
@@ -93,7 +93,7 @@ describeIf(NETWORK_NAMESPACES, 'a host that nobody can dial', () => {
     const [left, right] = [HOME, OTHER_HOME].map((network) => {
       const host = pick(net.hosts(network), 0);
       net.refuseInbound(host);
-      return new NetnsNode(net, host, { ...relays('client'), announce: [], bootstrap: [hub.address] });
+      return new NetnsNode(net, host, { ...relays('client'), bootstrap: [hub.address] });
     });
     if (left === undefined || right === undefined) throw new TypeError('a node is missing');
     const both = [left, right];
@@ -106,7 +106,7 @@ describeIf(NETWORK_NAMESPACES, 'a host that nobody can dial', () => {
         return other !== undefined && node.state.chosen.includes(other) && node.state.choosers.includes(other);
       }),
     );
-    for (const node of both) expect(node.address).toContain(`/p2p-circuit/p2p/${node.peer}`);
+    for (const node of both) expect(node.state.addresses.join()).toContain(`/p2p-circuit/p2p/${node.peer}`);
     const dialler = left.find(right)?.direction === 'outbound' ? left : right;
     expect(dialler.find(dialler === left ? right : left)?.addresses[0]).toContain('/p2p-circuit');
   });
