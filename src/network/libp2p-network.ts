@@ -349,6 +349,7 @@ export class Libp2pNetwork implements Network {
         onMdnsPeer: (info) => this.#running?.discovery.noteMdnsPeer(info),
         penaltyOf: (peer) => this.#penalties.penaltyOf(peer),
         isChosen: (peer) => this.#neighbours.isChosen(peer),
+        reputationOf: (peer) => this.#observations.reputationOf(peer),
         isBanned: (peer) => this.#penalties.isBanned(peer),
         dialPolicy: this.#dialPolicy,
         routerGuard: new RouterGuard(this.#common),

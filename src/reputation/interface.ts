@@ -71,6 +71,8 @@ export interface ObservationSource {
   listUnchecked(): readonly { readonly id: ObjectId; readonly observer: PeerKey }[];
   /** With their evidence; those that are not here are left out. */
   load(ids: readonly ObjectId[]): AsyncIterable<ObservationItem>;
+  /** As a provider; counts a little in the gossip score of a peer. Absent: it does not count. */
+  scoreOf?(subject: PeerKey): ReputationScore;
 }
 
 /** Publishes own observations; the network provides it. */
