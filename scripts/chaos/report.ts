@@ -20,7 +20,7 @@ function sumUp(tally: Tally): readonly (readonly [string, string])[] {
     ['jobs acknowledged and ended', String(tally.jobs)],
     ...[...tally.jobsByKind].map(([kind, count]): [string, string] => [`of these: ${kind}`, String(count)]),
     [
-      'ended without a result, too few providers being left for the replicas',
+      'ended without a result: too few providers left for the replicas, or quarantined by all of them',
       String([...tally.excused.values()].reduce((a, b) => a + b, 0)),
     ],
     ['with the right result, and without log lines that went with a provider', String(tally.shortLogs)],

@@ -2,7 +2,6 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JobId, PeerKey } from '../../src/domain/ids.ts';
-import { MAX_LIST_LIMIT } from '../../src/rpc/constants.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import type { ChaosNode, Death } from './chaos-node.ts';
@@ -14,6 +13,7 @@ import { Fleet, type Template } from './fleet.ts';
 import { JOB_KINDS, type JobKind, type ModuleName } from './jobs.ts';
 import { judgeJob } from './judge.ts';
 import type { Plan, PlannedFault } from './plan.ts';
+import { findUnended } from './quarantine.ts';
 import type { Role, Tally } from './tally.ts';
 
 const UP_TIMEOUT_MS = 120_000;
@@ -53,6 +53,8 @@ export class Scenario implements AsyncDisposable {
   /** Latest that was seen of each job that has not ended. */
   readonly #views = new Map<string, { readonly view: ShownJob; readonly requester: string }>();
   readonly #flows = new Set<Promise<void>>();
+  /** Quarantined by every provider, and cancelled for that. */
+  readonly #released = new Set<string>();
   readonly #draining = new AbortController();
   /** Armed points that no daemon has died at. */
   readonly #open: Readonly<Record<Role, Set<string>>> = { requester: new Set(), provider: new Set() };
@@ -262,8 +264,9 @@ export class Scenario implements AsyncDisposable {
   async #drain(): Promise<void> {
     const { signal } = this.#modules;
     const deadlineMs = performance.now() + DRAIN_TIMEOUT_MS;
-    while (this.#flows.size > 0 && performance.now() < deadlineMs) await sleep(POLL_MS, undefined, { signal });
-    await this.#untilNoneRuns(deadlineMs);
+    while ((!(await this.#hasNoneLeft()) || this.#flows.size > 0) && performance.now() < deadlineMs) {
+      await sleep(LIST_POLL_MS, undefined, { signal });
+    }
     await this.#followForsaken(deadlineMs);
     this.#draining.abort();
     await Promise.all(this.#flows);
@@ -292,15 +295,16 @@ export class Scenario implements AsyncDisposable {
     }
   }
 
-  /** Also a job whose requester died before it answered its client: nobody follows it, and it has to end all the same. */
-  async #untilNoneRuns(deadlineMs: number): Promise<void> {
-    for (const node of this.#fleet.requesters) {
-      while (performance.now() < deadlineMs) {
-        const listed = await node.client?.call('job.list', { limit: MAX_LIST_LIMIT }).catch(() => undefined);
-        if (listed?.jobs.every(({ endedAtMs }) => endedAtMs !== null) === true) break;
-        await sleep(LIST_POLL_MS, undefined, { signal: this.#modules.signal });
-      }
+  /** Also of a job whose requester died before it answered its client: nobody follows it, and it has to end all the same. */
+  async #hasNoneLeft(): Promise<boolean> {
+    const providers = this.#fleet.providers.map(({ peer }) => peer);
+    let left = 0;
+    for (const { client } of this.#fleet.requesters) {
+      const unended = client === undefined ? undefined : await findUnended(client, providers).catch(() => undefined);
+      left += unended?.left ?? 1;
+      for (const job of unended?.released ?? []) this.#released.add(job);
     }
+    return left === 0;
   }
 
   async #reckon(): Promise<void> {
@@ -308,6 +312,10 @@ export class Scenario implements AsyncDisposable {
     for (const [job, { kind, ended }] of this.#ended) {
       const right = expected.get(kind.name);
       if (right === undefined) continue;
+      if (this.#released.has(job) && ended.view.state === 'cancelled') {
+        tally.excuse(`${kind.name}: QUARANTINED`);
+        continue;
+      }
       const judgement = judgeJob(kind, right, ended, { hasLostProvider: this.#hasLostProvider(ended) });
       if (judgement.kind === 'short') tally.shortLogs += 1;
       if (judgement.kind === 'excused') tally.excuse(judgement.reason);
