@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { PeerKey } from '../../../domain/ids.ts';
 import { concatBytes, encodeUtf8 } from '../../../lib/bytes.ts';
 import { combineEstimates, estimateFromDistances } from '../../../vrf/network-size.ts';
+import { compareRanks } from '../../../vrf/selection.ts';
 import { DENSITY_KEYS, DENSITY_TARGETS } from '../constants.ts';
 import type { SizeReport } from '../ports.ts';
 
@@ -17,7 +18,7 @@ export function estimateAround(key: Uint8Array, found: readonly Uint8Array[]): n
   if (found.length < DENSITY_KEYS) return null;
   const target = hash(key);
   const distances = found.map((peer) => hash(peer).map((byte, index) => byte ^ (target[index] ?? 0)));
-  const closest = distances.sort(Buffer.compare).slice(0, DENSITY_KEYS);
+  const closest = distances.sort(compareRanks).slice(0, DENSITY_KEYS);
   return estimateFromDistances({ distances: closest });
 }
 

@@ -1,6 +1,6 @@
 import { raceSignal } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { DaemonError } from '../../../lib/errors.ts';
+import { isDaemonError } from '../../../lib/errors.ts';
 import { type ClaimedEpoch, classifyEpoch } from '../../../vrf/claimed-epoch.ts';
 import { encodeSelectionInput } from '../../../vrf/selection.ts';
 import type { EpochBeacon } from '../ports.ts';
@@ -79,8 +79,8 @@ export class Epochs {
       if (deadline.signal.aborted) {
         return { kind: 'unknown', code: 'BEACON_SLOW', message: `no value of the beacon within ${options.waitMs} ms` };
       }
-      if (!(error instanceof DaemonError)) throw error;
-      return { kind: 'unknown', code: error.info.code, message: error.message };
+      if (!isDaemonError(error)) throw error;
+      return { kind: 'unknown', code: error.code, message: error.message };
     }
   }
 
