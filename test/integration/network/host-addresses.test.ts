@@ -17,7 +17,7 @@ const RELAY_HOP = '/libp2p/circuit/relay/0.2.0/hop';
 
 const hosts: Host[] = [];
 afterEach(async () => {
-  await Promise.all(hosts.splice(0).map((host) => host.stop()));
+  await Promise.all(hosts.splice(0).map(async (host) => host.stop()));
 });
 
 async function start(differing: Partial<NetworkOptions>): Promise<Host> {
