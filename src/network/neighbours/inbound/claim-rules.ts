@@ -25,7 +25,3 @@ export const CLAIM_RULES = {
   busy: { penalty: 0, isForNow: true, meaning: 'too many proofs are to be checked at once' },
   stopping: { penalty: 0, isForNow: true, meaning: 'the node is stopping' },
 } as const satisfies Record<ClaimRefusal, ClaimRule>;
-
-export function isClaimRefusal(code: string): code is ClaimRefusal {
-  return (CLAIM_REFUSALS as readonly string[]).includes(code);
-}
