@@ -1,4 +1,4 @@
-import { CLAIM_REFUSALS, type ClaimRefusal } from '../../../domain/messages.ts';
+import type { ClaimRefusal } from '../../../domain/messages.ts';
 
 export interface ClaimRule {
   /** Counts against whoever claims. */
