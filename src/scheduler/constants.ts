@@ -54,8 +54,13 @@ export const DEADLINE_RECHECK_MS = 250;
 export const COLLECT_RECHECK_MS = 1_000;
 /** Beyond its deadline what was kept for a job is sought this long at most after the node is back, ms. */
 export const COLLECT_PATIENCE_MS = 24 * 3_600_000;
-/** Attempts of one job at one provider at most: one that offers and never delivers cannot use up the job's. */
+/**
+ * Attempts of one job that a provider has at once: one that offers and never delivers cannot use up the job's. After them it
+ * rests for so long after each further one, twice as long each time, ms: where there are few providers, all of them may have
+ * had one bad minute.
+ */
 export const ATTEMPTS_PER_PROVIDER = 3;
+export const PROVIDER_REST_MS = { first: 60_000, longest: 3_600_000 } as const;
 /** Attempts of one replica at most, those not counted that ended in a pause. */
 export const MAX_ATTEMPTS_PER_REPLICA = 64;
 

@@ -1,6 +1,6 @@
 import type { LeaseId, PeerKey } from '../domain/ids.ts';
 import { ATTEMPT_FAILURES } from '../domain/receipt.ts';
-import { ATTEMPTS_PER_PROVIDER } from './constants.ts';
+import { ATTEMPTS_PER_PROVIDER, PROVIDER_REST_MS } from './constants.ts';
 import {
   type Attempt,
   isEnded,
@@ -91,14 +91,21 @@ const PASSING_ENDS = [
   'CANCELLED',
 ];
 
-/** True for a provider that holds a replica of the job, or had its chances. */
-export function isProviderExcluded(state: JobMachineState, provider: PeerKey): boolean {
+/** True for a provider that holds a replica of the job, or had its chances of late. */
+export function isProviderExcluded(state: JobMachineState, provider: PeerKey, nowMs: number): boolean {
   const own = state.attempts.filter((attempt) => attempt.provider === provider);
   const tried = own.filter(({ end, state: kind }) => end?.code !== 'SET_VOID' && kind !== 'paused');
-  if (tried.length >= ATTEMPTS_PER_PROVIDER) return true;
+  if (nowMs < findRestEnd(tried)) return true;
   // Whoever has its hand in a replica that stands gets no other one.
   if (listOtherMakers(state, -1).has(provider)) return true;
   return own.some((attempt) => isStanding(attempt) || !isForgiven(state, attempt));
+}
+
+function findRestEnd(tried: readonly Attempt[]): number {
+  const beyond = tried.length - ATTEMPTS_PER_PROVIDER;
+  if (beyond < 0) return Number.NEGATIVE_INFINITY;
+  const { first, longest } = PROVIDER_REST_MS;
+  return Math.max(...tried.map(({ leaseEndsAtMs }) => leaseEndsAtMs)) + Math.min(longest, first * 2 ** beyond);
 }
 
 /**

@@ -146,7 +146,8 @@ export class JobRun {
 
   #isExcluded(provider: PeerKey): boolean {
     const { desk } = this.#parts;
-    return desk.isIssuingTo(provider) || desk.isAwaiting(provider) || isProviderExcluded(this.state, provider);
+    if (desk.isIssuingTo(provider) || desk.isAwaiting(provider)) return true;
+    return isProviderExcluded(this.state, provider, this.#now());
   }
 
   #evaluate(): void {

@@ -24,12 +24,6 @@ export const JOB_LIES: readonly LieCase[] = [
     code: 'WRONG_PARTIES',
   },
   {
-    what: 'job.createdAtMs',
-    lies: { job: (v) => ({ ...v, createdAtMs: UnixMs(START_MS + 100_000) }) },
-    check: 'attempt 1: lease times',
-    code: 'WRONG_TIME',
-  },
-  {
     what: 'job.deadlineMs before it was made',
     lies: { job: (v) => ({ ...v, deadlineMs: EARLY }) },
     check: 'job terms',
@@ -201,8 +195,8 @@ export const LEASE_LIES: readonly LieCase[] = [
   },
   {
     what: 'lease.issuedAtMs early',
-    lies: { lease: (v) => ({ ...v, issuedAtMs: EARLY }) },
-    check: 'attempt 1: lease times',
+    lies: { lease: (v) => ({ ...v, issuedAtMs: UnixMs(1) }) },
+    check: 'attempt 1: acceptance times',
     code: 'WRONG_TIME',
   },
   {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type JobId, type LeaseId, type PeerKey, UnixMs } from '../../../src/domain/ids.ts';
+import { ATTEMPTS_PER_PROVIDER, PROVIDER_REST_MS } from '../../../src/scheduler/constants.ts';
 import { decide, isProviderExcluded } from '../../../src/scheduler/job-decision.ts';
 import { isRejection, transition } from '../../../src/scheduler/job-machine.ts';
 import type { JobMachineEvent } from '../../../src/scheduler/job-machine-events.ts';
@@ -245,11 +246,41 @@ describe('what cannot be', () => {
       const next = transition(state, event);
       if (!isRejection(next)) state = next;
     }
-    expect(isProviderExcluded(state, 'peer-a' as PeerKey)).toBe(false);
+    expect(isProviderExcluded(state, 'peer-a' as PeerKey, atMs)).toBe(false);
     const next = transition(state, give('b', from('a')));
     if (isRejection(next)) throw new Error(next.code);
-    expect(isProviderExcluded(next, 'peer-a' as PeerKey)).toBe(true);
-    expect(isProviderExcluded(next, 'peer-c' as PeerKey)).toBe(false);
+    expect(isProviderExcluded(next, 'peer-a' as PeerKey, atMs)).toBe(true);
+    expect(isProviderExcluded(next, 'peer-c' as PeerKey, atMs)).toBe(false);
+  });
+
+  it('a provider that had its chances rests, longer after each further one, and is asked again', () => {
+    const facts = {
+      replicas: 1,
+      quorum: 1,
+      retries: 9,
+      commitReveal: false,
+      hasCheckpoints: false,
+      comparesOutputs: false,
+    };
+    let state: JobMachineState = createInitialState({ ...facts, job: 'job' as JobId, deadlineMs: UnixMs(1e9) });
+    const provider = 'peer-a' as PeerKey;
+    const run = (attempt: number): void => {
+      const lost = { kind: 'lease-expired', atMs: leaseEndsAtMs, lease: lease(`a${attempt}`) } as JobMachineEvent;
+      for (const event of [give(`a${attempt}`, { provider, attempt }), accept(`a${attempt}`), lost]) {
+        const next = transition(state, event);
+        if (isRejection(next)) throw new Error(next.code);
+        state = next;
+      }
+    };
+    for (let attempt = 0; attempt < ATTEMPTS_PER_PROVIDER; attempt += 1) {
+      expect(isProviderExcluded(state, provider, leaseEndsAtMs)).toBe(false);
+      run(attempt);
+    }
+    for (const restMs of [PROVIDER_REST_MS.first, 2 * PROVIDER_REST_MS.first]) {
+      expect(isProviderExcluded(state, provider, leaseEndsAtMs + restMs - 1)).toBe(true);
+      expect(isProviderExcluded(state, provider, leaseEndsAtMs + restMs)).toBe(false);
+      run(countAttempts(state, 0).total);
+    }
   });
 
   function last(change: Partial<JobFacts>, events: readonly JobMachineEvent[]): string {
