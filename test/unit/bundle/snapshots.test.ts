@@ -190,7 +190,7 @@ describe('snapshots in a bundle file', () => {
     ],
     ['another step', { step: 8 }, {}, items],
     ['a step without a checkpoint', { step: 5 }, { step: 5 }, items],
-    ['another job', { job: JobId(job.id.replace(/..$/, 'aa')) }, {}, items],
+    ['another job', { job: JobId(job.id.replace(/..$/, (end) => (end === 'aa' ? 'ba' : 'aa'))) }, {}, items],
     ['the lease of nobody here', {}, { lease: LeaseId(job.id) }, items],
   ])('are invalid with %s', async (_, body, listed, blocks) => {
     const { verdict, check } = await verify([packSnapshot(body), ...blocks], listed);
