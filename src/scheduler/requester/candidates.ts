@@ -75,7 +75,7 @@ export function rankCandidates(modules: RankingModules, job: Job): PeerKey[] {
     const info = peers.get(provider);
     const active = standings.active(provider);
     const slots = record.executors.reduce((sum, executor) => sum + executor.slots, 0);
-    const own = { isExploring, hasServed: standings.hasServed(provider), isFull: active >= slots };
+    const own = { isExploring, isTrusted: standings.isTrusted(provider), isFull: active >= slots };
     ranks.push({
       provider,
       instrumenter: record.executors.find((executor) => executor.kind === job.workload.kind)?.instrumenter ?? '',

@@ -21,8 +21,8 @@ export function exploresNewcomers({ nonce }: Pick<Job, 'nonce'>): boolean {
 export interface OwnKnowledge {
   /** The job asks newcomers first. */
   readonly isExploring: boolean;
-  /** Its last attempt for this node was served. */
-  readonly hasServed: boolean;
+  /** It has served this node, and did not fail it too often since. */
+  readonly isTrusted: boolean;
   /** It runs as many attempts of this node as it has slots. */
   readonly isFull: boolean;
 }
@@ -30,15 +30,15 @@ export interface OwnKnowledge {
 /**
  * Coarse, so that price, load and distance choose among those of like repute: -1 is poor, 0 to 4 are the tiers. A newcomer is
  * uncertain, not bad: it has the lowest tier, and comes first where the job explores. What others say can be made up, and
- * costs nothing where nothing is paid; what this node has lived through cannot. So who served it, and has room, comes first
+ * costs nothing where nothing is paid; what this node has lived through cannot. So whom it trusts, and who has room, comes first
  * whatever others say, and is never poor.
  */
 export function chooseBand(
   { lowerBound, weight, tier }: ReputationScore,
-  { isExploring, hasServed, isFull }: OwnKnowledge,
+  { isExploring, isTrusted, isFull }: OwnKnowledge,
 ): number {
-  if (hasServed && !isFull && !isExploring) return TOP_BAND;
-  if (lowerBound < POOR_LOWER_BOUND) return hasServed ? 0 : -1;
+  if (isTrusted && !isFull && !isExploring) return TOP_BAND;
+  if (lowerBound < POOR_LOWER_BOUND) return isTrusted ? 0 : -1;
   if (isExploring && weight < NEWCOMER_WEIGHT) return TOP_BAND;
   return TIERS.indexOf(tier);
 }

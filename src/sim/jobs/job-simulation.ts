@@ -178,7 +178,7 @@ export class JobSimulation {
     const nowMs = this.#clock.nowMs();
     const reputation = { scoreOf: (peer: PeerKey) => this.#reputation.scoreOf(peer, nowMs) };
     const ranked = rankCandidates({ peers: requester, standings: requester.standings, reputation }, job);
-    const first = tried.size > 0 ? new Set(requester.standings.listServed(MOST_TRUSTED)) : new Set<PeerKey>();
+    const first = tried.size > 0 ? new Set(requester.standings.listTrusted(MOST_TRUSTED)) : new Set<PeerKey>();
     for (const peer of [...ranked.filter((peer) => first.has(peer)), ...ranked.filter((peer) => !first.has(peer))]) {
       const provider = this.#byPeer.get(peer);
       // Full ones refuse to make an offer, which is not held against them.

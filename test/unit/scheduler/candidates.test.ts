@@ -82,7 +82,7 @@ describe('whom to ask first', () => {
   });
 
   it('does not take a peer with much evidence for a newcomer', () => {
-    const own = { isExploring: true, hasServed: false, isFull: false };
+    const own = { isExploring: true, isTrusted: false, isFull: false };
     expect(chooseBand(scored(0.1, 40), own)).toBe(0);
     expect(chooseBand(scored(0.1, 0.5), own)).toBeGreaterThan(4);
     expect(chooseBand(NEWCOMER_SCORE, { ...own, isExploring: false })).toBe(0);

@@ -59,7 +59,7 @@ describe('who is asked first', () => {
     expect(listFirstAsked(stateWith(null), createStandings())).toEqual([]);
   });
 
-  it('after a failed attempt those that served this node when they were last asked, the latest first', () => {
+  it('after a failed attempt those that this node trusts, the latest first', () => {
     const failed = stateWith({ state: 'failed', isCounted: true });
     expect(listFirstAsked(failed, createStandings())).toEqual([good, better]);
     expect(listFirstAsked(stateWith({ state: 'lost', isCounted: true }), createStandings())).toHaveLength(2);
@@ -73,7 +73,25 @@ describe('who is asked first', () => {
     expect(listFirstAsked(stateWith({ state: 'paused', isCounted: false }), createStandings())).toEqual([bad]);
   });
 
+  it('one failure of who served often takes its place away, not its trust; four in a row do', () => {
+    const standings = createStandings();
+    const times = (count: number, outcome: 'served' | 'failed') => {
+      for (let index = 0; index < count; index += 1) standings.end(bad, outcome);
+    };
+    times(20, 'served');
+    expect(standings.listTrusted(9)).toEqual([bad, good, better]);
+    times(1, 'failed');
+    expect(standings.listTrusted(9)).toEqual([good, better, bad]);
+    expect(standings.failures(bad)).toBe(1);
+    times(2, 'failed');
+    expect(standings.isTrusted(bad)).toBe(true);
+    times(1, 'failed');
+    expect(standings.isTrusted(bad)).toBe(false);
+    times(1, 'served');
+    expect(standings.isTrusted(bad)).toBe(true);
+  });
+
   it('no more of them than asked for', () => {
-    expect(createStandings().listServed(1)).toEqual([good]);
+    expect(createStandings().listTrusted(1)).toEqual([good]);
   });
 });
