@@ -46,6 +46,14 @@ export const BOUNDS: readonly Bound[] = [
   { figure: 'loopDelayP99Ms', title: 'event-loop delay, p99 of each second', unit: 'ms', medianAtMost: 100 },
 ];
 
+/**
+ * Of twenty daemons with a light load and many peers that come and go: what grows with peers met or with time is a leak.
+ * The heap of a daemon that stores 20 jobs a minute grows by its index of them, some 50 KiB a minute.
+ */
+export const CHURN_BOUNDS: readonly Bound[] = BOUNDS.map((bound) =>
+  bound.figure === 'rssBytes' || bound.figure === 'heapBytes' ? { ...bound, slopePerMinute: 1 } : bound,
+);
+
 /** Samples of the beginning are left out: caches fill, code is compiled. A fifth of them, and this long at least, s. */
 const WARM_UP = { share: 0.2, leastSeconds: 60 } as const;
 /** Growth over a shorter time than this says nothing, s: the heap goes up and down with each collection. */

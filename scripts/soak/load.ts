@@ -22,8 +22,10 @@ export type Task = keyof typeof TASKS;
 
 const BATCH_JOBS = 100;
 const INPUT_BYTES = 3 * 2 ** 20;
-/** Between two of a kind, ms: steady, and less than two cores can do. */
-const PAUSES_MS: Readonly<Record<Task, number>> = {
+export type Pauses = Readonly<Partial<Record<Task, number>>>;
+
+/** Between two of a kind, ms: steady, and less than two cores can do. A kind without one is not done. */
+const PAUSES_MS: Pauses = {
   small: 100,
   batch: 4_000,
   stepping: 2_000,
@@ -49,24 +51,28 @@ export class Load {
   readonly #mesh: Mesh;
   readonly #requester: MeshNode;
   readonly #draw: (below: number) => number;
+  readonly #pausesMs: Pauses;
   #ending = new AbortController();
   #loops: readonly Promise<void>[] = [];
   #drafts: { readonly hello: JobDraft; readonly short: JobDraft; readonly long: JobDraft } | undefined;
   #number = 0;
 
-  constructor(mesh: Mesh, requester: MeshNode, draw: (below: number) => number) {
+  constructor(mesh: Mesh, requester: MeshNode, draw: (below: number) => number, pausesMs: Pauses = PAUSES_MS) {
     this.#mesh = mesh;
     this.#requester = requester;
     this.#draw = draw;
+    this.#pausesMs = pausesMs;
   }
 
   /** Gives the requester the files of all jobs. */
   async prepare(): Promise<void> {
-    const hello = await this.#draft(await this.#mesh.writeJob('hello', 'small', (text) => `${text}retries: 16\n`));
+    const hello = await this.#draft(
+      await this.#mesh.writeJob('hello', `${this.#requester.name}-small`, (text) => `${text}retries: 16\n`),
+    );
     this.#drafts = {
       hello,
-      short: await this.#draftIsing('short', 800),
-      long: await this.#draftIsing('long', 100_000),
+      short: await this.#draftIsing(`${this.#requester.name}-short`, 800),
+      long: await this.#draftIsing(`${this.#requester.name}-long`, 100_000),
     };
   }
 
@@ -75,13 +81,14 @@ export class Load {
     if (this.#drafts === undefined) throw new TypeError('it was not prepared');
     const { hello, short, long } = this.#drafts;
     this.#ending = new AbortController();
-    this.#loops = [
-      this.#repeat('small', () => this.#runSmall(hello)),
-      this.#repeat('batch', () => this.#runBatch(hello)),
-      this.#repeat('stepping', () => this.#runStepping(short)),
-      this.#repeat('blobs', () => this.#runBlobs()),
-      this.#repeat('cancel', () => this.#runCancelled(long)),
-    ];
+    const work: Readonly<Record<Task, () => Promise<void>>> = {
+      small: () => this.#runSmall(hello),
+      batch: () => this.#runBatch(hello),
+      stepping: () => this.#runStepping(short),
+      blobs: () => this.#runBlobs(),
+      cancel: () => this.#runCancelled(long),
+    };
+    this.#loops = Object.entries(this.#pausesMs).map(([task, pauseMs]) => this.#repeat(task as Task, pauseMs, work));
   }
 
   /** Resolves when what was begun has ended. */
@@ -90,17 +97,15 @@ export class Load {
     await Promise.all(this.#loops);
   }
 
-  async #repeat(task: Task, run: () => Promise<void>): Promise<void> {
+  async #repeat(task: Task, pauseMs: number, work: Readonly<Record<Task, () => Promise<void>>>): Promise<void> {
     while (!this.#ending.signal.aborted) {
       try {
-        await run();
+        await work[task]();
         this.counts.byTask[task] += 1;
       } catch (error) {
         this.counts.problems.push(`${TASKS[task]}: ${error instanceof Error ? error.message : String(error)}`);
       }
-      await sleep(PAUSES_MS[task] / 2 + this.#draw(PAUSES_MS[task]), undefined, { signal: this.#ending.signal }).catch(
-        () => undefined,
-      );
+      await sleep(pauseMs / 2 + this.#draw(pauseMs), undefined, { signal: this.#ending.signal }).catch(() => undefined);
     }
   }
 
@@ -149,11 +154,12 @@ export class Load {
 
   async #runBlobs(): Promise<void> {
     const number = this.#number++;
-    const folder = this.#mesh.stage.path('inputs');
+    const name = `${this.#requester.name}-inputs`;
+    const folder = this.#mesh.stage.path(name);
     await mkdir(folder, { recursive: true });
     const input = join(folder, `${number % 4}.bin`);
     await writeFile(input, randomBytes(INPUT_BYTES));
-    const file = await this.#mesh.writeJob('hello', `inputs-${number % 4}`, (text) =>
+    const file = await this.#mesh.writeJob('hello', `${name}-${number % 4}`, (text) =>
       enlarge(text).concat(`retries: 16\ninputs: { /data.bin: ${input} }\n`),
     );
     const { job, result } = await this.#expect(await this.#submit(await this.#draft(file)), 'completed');

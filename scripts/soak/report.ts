@@ -5,7 +5,8 @@ import { median } from './statistics.ts';
 
 const MEBIBYTE = 2 ** 20;
 
-const TITLES: Readonly<Record<Figure, readonly [title: string, unit: string, scale: number]>> = {
+/** Title, unit, and what one unit is in that of the sample. */
+export const FIGURE_TITLES: Readonly<Record<Figure, readonly [title: string, unit: string, scale: number]>> = {
   rssBytes: ['resident memory', 'MiB', MEBIBYTE],
   heapBytes: ['heap in use', 'MiB', MEBIBYTE],
   descriptors: ['sockets, pipes and the like', '', 1],
@@ -16,6 +17,7 @@ const TITLES: Readonly<Record<Figure, readonly [title: string, unit: string, sca
   loopDelayP99Ms: ['event-loop delay, p99 of each second', 'ms', 1],
   databaseBytes: ['database on disk', 'MiB', MEBIBYTE],
   blobBytes: ['blobs on disk', 'MiB', MEBIBYTE],
+  neighbours: ['neighbours chosen', '', 1],
 };
 
 /** Printed problems at most; all of them are counted. */
@@ -28,14 +30,18 @@ export function describeSoak(report: SoakReport): string {
     '',
     ...report.judgements.map(
       ({ node, title, unit, first, last, slopePerMinute, highest, isJudged, problems }) =>
-        `${node.padEnd(10)} ${title.padEnd(42)} ${format(first)} -> ${format(last)} ${unit}, ${format(slopePerMinute)} a minute, ` +
-        `highest ${format(highest)}${problems.length > 0 ? '  PROBLEM' : isJudged ? '' : '  (too short to judge)'}`,
+        `${node.padEnd(10)} ${title.padEnd(42)} ${formatFigure(first)} -> ${formatFigure(last)} ${unit}, ${formatFigure(slopePerMinute)} a minute, ` +
+        `highest ${formatFigure(highest)}${problems.length > 0 ? '  PROBLEM' : isJudged ? '' : '  (too short to judge)'}`,
     ),
     '',
-    ...report.problems.slice(0, SHOWN),
-    report.problems.length === 0 ? 'no problem' : `${report.problems.length} problems`,
+    ...listProblemLines(report.problems),
   ];
   return lines.join('\n');
+}
+
+/** The first of them, and how many there are. */
+export function listProblemLines(problems: readonly string[]): readonly string[] {
+  return [...problems.slice(0, SHOWN), problems.length === 0 ? 'no problem' : `${problems.length} problems`];
 }
 
 export function renderSoak(
@@ -62,14 +68,7 @@ ${listFacts(report)
 After the warm-up (a fifth of the time, a minute at least; a shorter run than that and two minutes more is shown from its
 beginning and not judged): median of the first third, median of the last third, robust slope (Theil-Sen).
 
-| daemon | figure | first third | last third | a minute | highest |
-|---|---|---|---|---|---|
-${report.judgements
-  .map(
-    ({ node, title, unit, first, last, slopePerMinute, highest }) =>
-      `| ${node} | ${title}${unit === '' ? '' : `, ${unit}`} | ${format(first)} | ${format(last)} | ${format(slopePerMinute)} | ${format(highest)} |`,
-  )
-  .join('\n')}
+${renderJudgements(report.judgements)}
 
 ## All daemons
 
@@ -81,16 +80,31 @@ Median and highest of all samples.
     .join('|')}|
 ${FIGURES.map((figure) => renderFigure(report, figure)).join('\n')}
 
-## Histories
+${renderHistories(report)}
+`;
+}
+
+export function renderJudgements(judgements: SoakReport['judgements']): string {
+  return `| daemon | figure | first third | last third | a minute | highest |
+|---|---|---|---|---|---|
+${judgements
+  .map(
+    ({ node, title, unit, first, last, slopePerMinute, highest }) =>
+      `| ${node} | ${title}${unit === '' ? '' : `, ${unit}`} | ${formatFigure(first)} | ${formatFigure(last)} | ${slopePerMinute.toFixed(2)} | ${formatFigure(highest)} |`,
+  )
+  .join('\n')}`;
+}
+
+export function renderHistories({ histories, problems }: Pick<SoakReport, 'histories' | 'problems'>): string {
+  return `## Histories
 
 | invariant | checked | violations |
 |---|---|---|
-${report.histories.invariants
+${histories.invariants
   .map(({ title, checked, violations }) => `| ${title} | ${checked} | ${violations.length} |`)
   .join('\n')}
 
-${report.problems.length === 0 ? 'No problem was found.' : report.problems.map((problem) => `- ${problem}`).join('\n')}
-`;
+${problems.length === 0 ? 'No problem was found.' : problems.map((problem) => `- ${problem}`).join('\n')}`;
 }
 
 function listFacts(report: SoakReport): readonly (readonly [string, string])[] {
@@ -121,15 +135,15 @@ function listNodes({ samples }: SoakReport): readonly string[] {
 }
 
 function renderFigure(report: SoakReport, figure: Figure): string {
-  const [title, unit, scale] = TITLES[figure];
+  const [title, unit, scale] = FIGURE_TITLES[figure];
   const cells = listNodes(report).map((name) => {
     const values = report.samples.filter(({ node }) => node === name).map((sample) => sample[figure] / scale);
-    return `${format(median(values))}, ${format(Math.max(...values))}`;
+    return `${formatFigure(median(values))}, ${formatFigure(Math.max(...values))}`;
   });
   return `| ${title}${unit === '' ? '' : `, ${unit}`} | ${cells.join(' | ')} |`;
 }
 
-function format(value: number): string {
+export function formatFigure(value: number): string {
   if (Number.isNaN(value)) return 'unknown';
   return Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(1);
 }

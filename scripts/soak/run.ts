@@ -1,11 +1,10 @@
-import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Mesh, type MeshNode } from '../../test/support/mesh.ts';
 import { checkHistories } from '../check-histories/check-histories.ts';
 import type { HistoryReport } from '../check-histories/interface.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
 import { BOUNDS, type Judgement, judgeFigure, judgeRest, type RestSample } from './judge.ts';
+import { findLeftovers, listViolations } from './leftovers.ts';
 import { Load, type LoadCounts } from './load.ts';
 import { type Sample, takeRest, takeSample } from './sample.ts';
 
@@ -153,7 +152,7 @@ export class Soak implements AsyncDisposable {
   ): Promise<SoakReport> {
     const seconds = this.#seconds;
     for (const node of this.#nodes.values()) await this.#mesh.stop(node);
-    const leftovers = await this.#findLeftovers();
+    const leftovers = await findLeftovers(this.#mesh, this.#nodes.values());
     const folders = [...this.#nodes.values()].map(({ home }) => home);
     const histories = await checkHistories(folders, { acknowledged: load.acknowledged });
     const judgements = STEADY.flatMap((name) => BOUNDS.map((bound) => judgeFigure(this.#samples, name, bound)));
@@ -172,9 +171,7 @@ export class Soak implements AsyncDisposable {
         ...judgeRest(rest.before, rest.after),
         ...this.#listUnsampled(),
         ...leftovers,
-        ...histories.invariants.flatMap(({ id, violations }) =>
-          violations.map(({ node, key, problem }) => `${id}: ${node} ${key}: ${problem}`),
-        ),
+        ...listViolations(histories),
       ],
     };
   }
@@ -185,16 +182,5 @@ export class Soak implements AsyncDisposable {
       const least = Math.floor(this.#options.seconds * SAMPLED_SHARE);
       return count >= least ? [] : [`${name} answered only ${count} of ${Math.round(this.#options.seconds)} times`];
     });
-  }
-
-  /** Processes, and files that are only there while something is written. */
-  async #findLeftovers(): Promise<readonly string[]> {
-    const found = this.#mesh.stage.findLeftovers().map((pid) => `process ${pid} is left`);
-    for (const { name, home } of this.#nodes.values()) {
-      const incoming = await readdir(join(home, 'blobs', 'incoming')).catch(() => []);
-      const temporary = (await readdir(home, { recursive: true })).filter((path) => path.endsWith('.tmp'));
-      for (const path of [...incoming, ...temporary]) found.push(`${name} left the file ${path}`);
-    }
-    return found;
   }
 }

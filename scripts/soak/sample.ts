@@ -22,6 +22,8 @@ export interface Sample {
   readonly loopDelayP99Ms: number;
   readonly databaseBytes: number;
   readonly blobBytes: number;
+  /** Neighbours that it chose by its VRF and has. */
+  readonly neighbours: number;
 }
 
 export const FIGURES = [
@@ -35,6 +37,7 @@ export const FIGURES = [
   'loopDelayP99Ms',
   'databaseBytes',
   'blobBytes',
+  'neighbours',
 ] as const satisfies readonly (keyof Sample)[];
 export type Figure = (typeof FIGURES)[number];
 
@@ -61,6 +64,7 @@ export async function takeSample(node: MeshNode, atSeconds: number): Promise<Sam
       loopDelayP99Ms: readMetric(text, 'fogproof_event_loop_delay_seconds{quantile="0.99"}') * 1_000,
       databaseBytes: await measureFolder(join(node.home, 'db')),
       blobBytes: readMetric(text, 'fogproof_blob_bytes'),
+      neighbours: readMetric(text, 'fogproof_neighbours{direction="outbound"}'),
     };
   } catch {
     // It is being restarted, or too busy to answer in time: how many samples are missing is judged at the end.

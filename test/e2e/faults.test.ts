@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { AttemptView } from '../../src/scheduler/interface.ts';
 import { Mesh, type MeshNode } from '../support/mesh.ts';
 
-const LONG = 400;
+/** Rounds that take several seconds: it is killed at its first signed progress. */
+const LONG = 150;
 
 describe('faults', () => {
   let mesh: Mesh;

@@ -6,7 +6,7 @@ import type { BundleVerification } from '../../src/bundle/interface.ts';
 import type { JobView } from '../../src/scheduler/interface.ts';
 import { Mesh, type MeshNode } from '../support/mesh.ts';
 
-const ROUNDS = 260;
+const ROUNDS = 200;
 const EVERY = 5;
 const LAST_STEPS = [ROUNDS - EVERY, ROUNDS];
 

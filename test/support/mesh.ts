@@ -22,6 +22,8 @@ export interface MeshOptions {
   /** Lease and renewal of the network, such as `2s` and `500ms`. */
   readonly lease?: string;
   readonly renewal?: string;
+  /** More flags of `network create`. */
+  readonly flags?: readonly string[];
   /** With a local chain of its own. */
   readonly hasChain?: boolean;
 }
@@ -49,8 +51,8 @@ export class Mesh implements AsyncDisposable {
     const { lease = '4s', renewal = '1s' } = options;
     const create = `network create e2e --preset local --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
     const chain = options.hasChain === true ? await mesh.startChain(0) : undefined;
-    const flags = chain === undefined ? [] : ['--rpc-url', chain.status.url];
-    await mesh.expect(stage.actor('founder'), [...create.split(' '), ...flags]);
+    const endpoints = chain === undefined ? [] : ['--rpc-url', chain.status.url];
+    await mesh.expect(stage.actor('founder'), [...create.split(' '), ...endpoints, ...(options.flags ?? [])]);
     return mesh;
   }
 
