@@ -98,6 +98,8 @@ const REFUSALS: ReadonlySet<string> = new Set(['SCHEDULER_JOB_ENDED', 'SCHEDULER
 function mayAskAgain(error: unknown): boolean {
   if (error instanceof Error && error.name === 'TimeoutError') return true;
   if (!isDaemonError(error)) return false;
+  // Its clock is minutes ahead: to it the deadline that was drafted by a right clock has passed.
+  if (error.code === 'SCHEDULER_DEADLINE_PAST') return true;
   return error.retryable || error.code.startsWith('STORAGE_') || error.code.startsWith('BLOB_');
 }
 

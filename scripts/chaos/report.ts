@@ -26,6 +26,7 @@ function sumUp(tally: Tally): readonly (readonly [string, string])[] {
     ['with the right result, and without log lines that went with a provider', String(tally.shortLogs)],
     ['runs whose histories were checked', String(tally.checks)],
     ['violations', tally.findings.length === 0 ? 'none' : String(tally.findings.length)],
+    ['found earlier, repaired, and not found again when the scenario was repeated', String(tally.repaired.length)],
     ['time', `${Math.round(tally.seconds)} s`],
   ];
 }
@@ -39,6 +40,12 @@ function renderFaults(tally: Tally): readonly string[] {
 
 function renderPoints(tally: Tally, role: Role): readonly string[] {
   return tally.points(role).map(({ point, before, after }) => `| ${role} | \`${point}\` | ${before} | ${after} |`);
+}
+
+function renderFindings(title: string, findings: Tally['findings']): string {
+  if (findings.length === 0) return '';
+  const lines = findings.map(({ seed, problem }) => `- seed ${seed}: ${problem.split('\n')[0]}`);
+  return `\n## ${title}\n\n${lines.join('\n')}\n`;
 }
 
 export function renderText(tally: Tally): string {
@@ -83,5 +90,5 @@ before and just after it. Points with 0 came up in some run, and never while the
 | role | point | before | after |
 |---|---|---|---|
 ${[...renderPoints(tally, 'requester'), ...renderPoints(tally, 'provider')].join('\n')}
-${tally.findings.map(({ seed, problem }) => `\n- seed ${seed}: ${problem}`).join('')}`;
+${renderFindings('Violations', tally.findings)}${renderFindings('Found and repaired', tally.repaired)}`;
 }

@@ -224,8 +224,9 @@ class Series {
         return [`the scenario broke off: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`];
       });
     }
-    for (const problem of findings) tally.findings.push({ seed: plan.seed, problem });
+    for (const problem of findings) tally.find({ seed: plan.seed, problem });
     const total = this.#tally;
+    if (findings.length === 0) total.settle(plan.seed);
     total.merge(tally.toRecord());
     total.seconds = this.#secondsBefore + (performance.now() - this.#startMs) / 1000;
     const counts = `${tally.kills} kills, ${tally.jobs} jobs, ${findings.length} findings`;

@@ -25,9 +25,11 @@ export interface Finding {
 }
 
 const count = z.int().min(0);
+const findings = z.array(z.strictObject({ seed: z.number(), problem: z.string() }));
 const tallySchema = z.strictObject({
   faults: z.array(z.tuple([z.string(), z.strictObject({ injected: count, effective: count })])),
-  findings: z.array(z.strictObject({ seed: z.number(), problem: z.string() })),
+  findings,
+  repaired: findings.default([]),
   kills: count,
   effectiveKills: count,
   scenarios: count,
@@ -50,7 +52,9 @@ const add = <Key>(counts: Map<Key, number>, key: Key, more: number): void => {
 /** What a run of faults has done and seen so far. */
 export class Tally {
   readonly faults = new Map<FaultKind, FaultCount>();
-  readonly findings: Finding[] = [];
+  findings: readonly Finding[] = [];
+  /** Findings of scenarios that were repeated since from their plans, and found nothing then. */
+  repaired: readonly Finding[] = [];
   /** SIGKILLs, by the harness or at a crash point. */
   kills = 0;
   effectiveKills = 0;
@@ -76,7 +80,8 @@ export class Tally {
   toRecord(): TallyRecord {
     return {
       faults: [...this.faults],
-      findings: this.findings,
+      findings: [...this.findings],
+      repaired: [...this.repaired],
       kills: this.kills,
       effectiveKills: this.effectiveKills,
       scenarios: this.scenarios,
@@ -96,7 +101,8 @@ export class Tally {
       const kind = (Object.keys(FAULT_KINDS) as FaultKind[]).find((known) => known === name);
       if (kind !== undefined) this.#addFaults(kind, injected, effective);
     }
-    this.findings.push(...other.findings);
+    this.findings = [...this.findings, ...other.findings];
+    this.repaired = [...this.repaired, ...other.repaired];
     this.kills += other.kills;
     this.effectiveKills += other.effectiveKills;
     this.scenarios += other.scenarios;
@@ -111,6 +117,16 @@ export class Tally {
       known.before += before;
       known.after += after;
     }
+  }
+
+  find(finding: Finding): void {
+    this.findings = [...this.findings, finding];
+  }
+
+  /** The scenario of this seed was repeated, and found nothing: what it had found stays on record, as repaired. */
+  settle(seed: number): void {
+    this.repaired = [...this.repaired, ...this.findings.filter((finding) => finding.seed === seed)];
+    this.findings = this.findings.filter((finding) => finding.seed !== seed);
   }
 
   countFault(kind: FaultKind, isEffective: boolean): void {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { renderMarkdown } from '../../../../scripts/chaos/report.ts';
 import { Tally } from '../../../../scripts/chaos/tally.ts';
 
 function fill(): Tally {
@@ -18,7 +19,7 @@ function fill(): Tally {
     wasUp: true,
     logFile: 'ada.log',
   });
-  tally.findings.push({ seed: 3, problem: 'a job was lost' });
+  tally.find({ seed: 3, problem: 'a job was lost' });
   tally.scenarios = 1;
   tally.checks = 1;
   tally.shortLogs = 2;
@@ -50,4 +51,18 @@ it('goes on from what was written of it, and adds up', () => {
 
 it('refuses what it did not write', () => {
   expect(() => Tally.from({ kills: -1 })).toThrow();
+});
+
+it('what a scenario found stays on record as repaired once its repetition found nothing', () => {
+  const tally = new Tally();
+  tally.find({ seed: 3, problem: 'a job was lost' });
+  tally.find({ seed: 4, problem: 'another one' });
+  tally.settle(3);
+  const again = Tally.from(JSON.parse(JSON.stringify(tally.toRecord())));
+  expect(again.findings).toEqual([{ seed: 4, problem: 'another one' }]);
+  expect(again.repaired).toEqual([{ seed: 3, problem: 'a job was lost' }]);
+  const text = renderMarkdown(again, { command: 'c', date: 'd' });
+  expect(text).toMatch(
+    /\| violations \| 1 \|[^]*## Violations[^]*another one[^]*## Found and repaired[^]*a job was lost/,
+  );
 });
