@@ -5,9 +5,11 @@
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { buildExamples } from '../scripts/build-examples.ts';
+import { benchAttack } from './attack.ts';
 import { benchBlobs } from './blobs.ts';
 import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
+import { benchDht } from './dht.ts';
 import { benchGossip } from './gossip.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchMesh } from './mesh.ts';
@@ -27,8 +29,10 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   snapshots: benchSnapshots,
   network: benchNetwork,
   gossip: benchGossip,
+  dht: benchDht,
   blobs: benchBlobs,
   daemon: benchDaemon,
+  attack: benchAttack,
   mesh: benchMesh,
 };
 

@@ -105,7 +105,7 @@ export class RawGossip implements AsyncDisposable {
     this.stream = stream;
   }
 
-  static async dial(node: GossipNode, behaviour: RawBehaviour = {}): Promise<RawGossip> {
+  static async dial(node: Pick<GossipNode, 'address'>, behaviour: RawBehaviour = {}): Promise<RawGossip> {
     const identity = await createTestIdentity();
     const host = await createLibp2p({
       privateKey: identity.privateKey,
