@@ -1,0 +1,77 @@
+import type { EvidenceCrypto, EvidenceVerification } from '../interface.ts';
+import type { SevSnpPolicy } from './policy.ts';
+import type { Product } from './products.ts';
+import type { SigningKey } from './report.ts';
+import type { TcbVersion } from './tcb.ts';
+
+export interface SevSnpRequest {
+  /** A report of 1184 bytes, or Azure's HCL form of it. */
+  readonly evidence: Uint8Array;
+  /** DER. The VCEK or VLEK is found among them; AMD's own certificates are pinned, copies of them are passed over. */
+  readonly certificates: readonly Uint8Array[];
+  /** DER. Of AMD's root; without any, revocation is not judged unless the policy demands it. */
+  readonly revocationLists?: readonly Uint8Array[];
+  /** null: none was given, so that `measurement` is unchecked. waived: said explicitly, the check is left out. */
+  readonly policy: SevSnpPolicy | 'waived' | null;
+  /** Expected, at most 64 bytes; shorter is padded with zeros. In Azure's form it is the runtime data's user-data. */
+  readonly reportData?: Uint8Array;
+  readonly atMs: number;
+  readonly crypto: EvidenceCrypto;
+}
+
+/** Bytes are hex. */
+export interface SevSnpClaims {
+  readonly version: number;
+  /** Null if neither the certificate nor the processor tells. */
+  readonly product: Product | null;
+  readonly cpu: { readonly family: number; readonly model: number; readonly stepping: number } | null;
+  readonly measurement: string;
+  readonly reportData: string;
+  readonly hostData: string;
+  readonly guestSvn: number;
+  readonly familyId: string;
+  readonly imageId: string;
+  readonly idKeyDigest: string;
+  /** Null if no author key was used. */
+  readonly authorKeyDigest: string | null;
+  readonly reportId: string;
+  readonly vmpl: number;
+  readonly policy: {
+    readonly bits: string;
+    readonly abi: string;
+    readonly debug: boolean;
+    readonly migration: boolean;
+    readonly smt: boolean;
+    readonly singleSocket: boolean;
+  };
+  readonly platform: {
+    readonly bits: string;
+    readonly smt: boolean;
+    readonly memoryEncryption: boolean;
+    readonly ecc: boolean;
+    readonly raplDisabled: boolean;
+    readonly ciphertextHiding: boolean;
+    readonly aliasChecked: boolean;
+  };
+  /** Null where a reserved byte is not zero or the product is unknown. What is certified is `reported`. */
+  readonly tcb: {
+    readonly reported: TcbVersion | null;
+    readonly committed: TcbVersion | null;
+    readonly current: TcbVersion | null;
+    readonly launch: TcbVersion | null;
+  };
+  readonly signingKey: SigningKey;
+  /** All zero if the platform masks it. */
+  readonly chipId: string;
+  /** Of a VLEK's certificate. */
+  readonly cloudProvider: string | null;
+  /** Whether a revocation list was given and judged. */
+  readonly revocationJudged: boolean;
+  readonly azure: {
+    /** JSON text: keys of the vTPM, configuration of the guest. */
+    readonly runtimeData: string;
+    readonly userData: string | null;
+  } | null;
+}
+
+export type SevSnpVerification = EvidenceVerification<SevSnpClaims>;

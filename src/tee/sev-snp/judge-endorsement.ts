@@ -1,0 +1,180 @@
+import { areBytesEqual, encodeHex } from '../../lib/bytes.ts';
+import { decide, failed, unchecked } from '../checks.ts';
+import { TeeError } from '../errors.ts';
+import type { EvidenceCheck } from '../interface.ts';
+import { type Certificate, parseCertificate } from '../x509/certificate.ts';
+import { verifyChain } from '../x509/chain.ts';
+import { parseRevocationList, type RevocationList } from '../x509/revocation-list.ts';
+import { MAX_CERTIFICATES, MAX_REVOCATION_LISTS } from './constants.ts';
+import { type Endorsement, isEndorsement, parseEndorsement } from './endorsement.ts';
+import type { SevSnpRequest } from './interface.ts';
+import { findPinnedCertificate } from './pinned-certificates.ts';
+import { nameProduct, type Product } from './products.ts';
+import { isZero, type SevSnpReport } from './report.ts';
+import { areTcbsEqual, decodeTcb, formatTcb, TCB_PLACES } from './tcb.ts';
+
+export interface EndorsementJudgement {
+  /** Undefined if none was given or it is malformed. */
+  readonly endorsement: Endorsement | undefined;
+  readonly checks: readonly EvidenceCheck[];
+  readonly revocationJudged: boolean;
+}
+
+/** Checks that need the certificate of the key that signed; each stands in the result without one too. */
+const NAMES = ['chain', 'validity', 'signing-key', 'report-signature', 'tcb', 'chip-id'] as const;
+
+export async function judgeEndorsement(
+  request: SevSnpRequest,
+  report: SevSnpReport,
+  cpuProduct: Product | undefined,
+): Promise<EndorsementJudgement> {
+  const found = findEndorsement(request.certificates);
+  if (found === undefined || 'verdict' in found) {
+    const first = found ?? unchecked('certificate', describeMissing(report, cpuProduct));
+    const rest = NAMES.map((name) => unchecked(name, 'there is no certificate to judge it by'));
+    return { endorsement: undefined, checks: [first, ...rest, ...demandRevocation(request)], revocationJudged: false };
+  }
+  const revocation = await judgeRevocation(request, found);
+  const checks = [
+    decide('certificate', { holds: true, detail: describeEndorsement(found) }),
+    ...(await judgeChain(request, found)),
+    ...revocation,
+    judgeSigningKey(report, found),
+    await judgeSignature(request, report, found),
+    judgeTcb(report, found),
+    judgeChip(report, found),
+  ];
+  return { endorsement: found, checks, revocationJudged: revocation.length > 0 };
+}
+
+/** The only one of AMD's for signing reports; several would leave open which one is meant. */
+function findEndorsement(given: readonly Uint8Array[]): Endorsement | EvidenceCheck | undefined {
+  const name = 'certificate';
+  if (given.length > MAX_CERTIFICATES)
+    return failed(name, `${given.length} are given; at most ${MAX_CERTIFICATES} are read`);
+  try {
+    const own = given.map((der) => parseCertificate(der)).filter((certificate) => isEndorsement(certificate));
+    const [certificate, second] = own;
+    if (second !== undefined) return failed(name, `${own.length} VCEK or VLEK certificates are given; one is needed`);
+    return certificate === undefined ? undefined : parseEndorsement(certificate);
+  } catch (error) {
+    if (error instanceof TeeError) return failed(name, error.message);
+    throw error;
+  }
+}
+
+function describeEndorsement(endorsement: Endorsement): string {
+  const of = endorsement.kind === 'vcek' ? 'VCEK of a chip' : `VLEK of ${endorsement.cloudProvider}`;
+  return `${of}, ${endorsement.productName}, certified for ${formatTcb(endorsement.tcb)}`;
+}
+
+/** AMD 57230, section 4.1: where the certificate can be fetched, if the report tells. */
+function describeMissing(report: SevSnpReport, product: Product | undefined): string {
+  if (report.signingKey === 'vlek')
+    return 'the VLEK certificate is needed: the cloud provider gives it with the report';
+  const tcb = product === undefined ? undefined : decodeTcb(product, report.reportedTcb);
+  if (product === undefined || tcb === undefined || isZero(report.chipId)) return 'the VCEK certificate is needed';
+  const chipId = encodeHex(report.chipId.subarray(0, product === 'turin' ? 8 : undefined));
+  const parameters = TCB_PLACES[product].map(({ part }) => `${KDS_PARAMETERS[part]}=${tcb[part] ?? 0}`);
+  return `the VCEK certificate is needed: https://kdsintf.amd.com/vcek/v1/${nameProduct(product)}/${chipId}?${parameters.join('&')}`;
+}
+
+const KDS_PARAMETERS = {
+  fmc: 'fmcSPL',
+  bootLoader: 'blSPL',
+  tee: 'teeSPL',
+  snp: 'snpSPL',
+  microcode: 'ucodeSPL',
+} as const;
+
+/** Above the certificate only what is pinned here counts. */
+async function judgeChain(
+  { atMs, crypto }: SevSnpRequest,
+  endorsement: Endorsement,
+): Promise<readonly EvidenceCheck[]> {
+  const { issuer, root } = findIssuers(endorsement);
+  return verifyChain({ leaf: endorsement.certificate, intermediates: [issuer], root, atMs, crypto });
+}
+
+function findIssuers({ product, kind }: Endorsement): { readonly issuer: Certificate; readonly root: Certificate } {
+  const issuer = findPinnedCertificate(product, kind === 'vcek' ? 'ask' : 'asvk');
+  return { issuer, root: findPinnedCertificate(product, 'ark') };
+}
+
+/**
+ * AMD's root lists the signing authorities that it revoked. VCEKs and VLEKs have serial number 0: they cannot be
+ * listed, and are overtaken by a higher TCB instead.
+ */
+async function judgeRevocation(request: SevSnpRequest, endorsement: Endorsement): Promise<readonly EvidenceCheck[]> {
+  const { revocationLists: given = [], atMs, crypto } = request;
+  if (given.length === 0) return demandRevocation(request);
+  const lists = parseLists(given);
+  if ('verdict' in lists) return [lists];
+  const { issuer, root } = findIssuers(endorsement);
+  const checks = await verifyChain({ leaf: issuer, intermediates: [], root, atMs, crypto, revocation: { lists } });
+  return checks.filter(({ name }) => name === 'revocation');
+}
+
+function demandRevocation({ policy, revocationLists: given = [] }: SevSnpRequest): readonly EvidenceCheck[] {
+  const isDemanded = policy !== null && policy !== 'waived' && policy.requireRevocationList;
+  if (given.length > 0) return [unchecked('revocation', 'there is no chain to judge')];
+  return isDemanded
+    ? [unchecked('revocation', "the policy demands a revocation list of AMD's root; none is given")]
+    : [];
+}
+
+function parseLists(given: readonly Uint8Array[]): readonly RevocationList[] | EvidenceCheck {
+  if (given.length > MAX_REVOCATION_LISTS) {
+    return failed('revocation', `${given.length} lists are given; at most ${MAX_REVOCATION_LISTS} are read`);
+  }
+  try {
+    return given.map((der) => parseRevocationList(der));
+  } catch (error) {
+    if (error instanceof TeeError) return failed('revocation', error.message);
+    throw error;
+  }
+}
+
+function judgeSigningKey({ signingKey, isChipKeyMasked }: SevSnpReport, { kind }: Endorsement): EvidenceCheck {
+  const name = 'signing-key';
+  if (isChipKeyMasked) return failed(name, 'the platform masks its key: the firmware does not sign');
+  return decide(name, {
+    holds: signingKey === kind,
+    detail: `the report says ${signingKey}, the certificate is a ${kind}`,
+  });
+}
+
+async function judgeSignature(
+  { crypto }: SevSnpRequest,
+  { signed, signature }: SevSnpReport,
+  { certificate }: Endorsement,
+): Promise<EvidenceCheck> {
+  const name = 'report-signature';
+  if (signature === null) return failed(name, 'r or s has more than 48 bytes');
+  const parts = { publicKey: certificate.publicKey, message: signed, signature };
+  const holds = await crypto.verify('ecdsa-p384-sha384', parts);
+  return decide(name, { holds, detail: `ECDSA P-384 by the certified key ${holds ? 'holds' : 'does not hold'}` });
+}
+
+/** The key is derived from the reported TCB, so that older firmware cannot have it. */
+function judgeTcb({ reportedTcb }: SevSnpReport, { product, tcb: certified }: Endorsement): EvidenceCheck {
+  const reported = decodeTcb(product, reportedTcb);
+  if (reported === undefined)
+    return failed('tcb', `a reserved byte of the reported TCB is not zero: ${encodeHex(reportedTcb)}`);
+  return decide('tcb', {
+    holds: areTcbsEqual(reported, certified),
+    detail: `reported ${formatTcb(reported)}; certified ${formatTcb(certified)}`,
+  });
+}
+
+function judgeChip({ chipId }: SevSnpReport, endorsement: Endorsement): EvidenceCheck {
+  const name = 'chip-id';
+  if (isZero(chipId)) return decide(name, { holds: true, detail: 'the platform masks it' });
+  if (endorsement.kind === 'vlek') return decide(name, { holds: true, detail: 'a VLEK is not of one chip' });
+  const certified = new Uint8Array(chipId.length);
+  certified.set(endorsement.hardwareId);
+  return decide(name, {
+    holds: areBytesEqual(chipId, certified),
+    detail: `reported ${encodeHex(chipId)}; certified ${encodeHex(endorsement.hardwareId)}`,
+  });
+}
