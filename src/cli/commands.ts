@@ -166,6 +166,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./job/result.ts')).jobResult,
   },
   {
+  {
+    name: 'job rate',
+    summary: 'rate the providers of a job with 1 to 5 stars',
+    load: async () => (await import('./job/rate.ts')).jobRate,
+  },
     name: 'job pause',
     summary: 'stop a job at its next checkpoint, to go on later',
     load: async () => (await import('./job/pause.ts')).jobPause,

@@ -27,6 +27,12 @@ export const OBSERVATION_RULES = {
     meaning: 'what it shows is not signed by its subject, or is of another job, lease or counterparty',
   },
   OBSERVATION_CONTRADICTED: { kind: 'reject', penalty: 20, meaning: 'its own evidence says the opposite' },
+  OBSERVATION_MISRATED: {
+    kind: 'reject',
+    penalty: 20,
+    meaning:
+      'it rates and says something else too, rates another than a provider that shows its receipt of a result, or has another time than that receipt',
+  },
   OBSERVATION_FLOOD: {
     kind: 'reject',
     penalty: 2,
@@ -53,12 +59,12 @@ export const OBSERVATION_RULES = {
   OBSERVATION_LEASE_TAKEN: {
     kind: 'ignore',
     penalty: 0,
-    meaning: 'its observer gave another observation of the same lease, which stands',
+    meaning: 'its observer gave another observation, or another rating, of the same lease, which stands',
   },
   OBSERVATION_OVER_CAP: {
     kind: 'ignore',
     penalty: 0,
-    meaning: 'as many unpaid observations of this pair of peers as count in one epoch are here already',
+    meaning: 'as many unpaid observations, or ratings, of this pair of peers as count in one epoch are here already',
   },
   OBSERVATION_CROWDED_OUT: {
     kind: 'ignore',

@@ -43,7 +43,7 @@ export const observationSchema = z.strictObject({
     timeliness: observedVerdictSchema,
     availability: observedVerdictSchema,
   }),
-  /** From 1 to 5; null: not rated. */
+  /** From 1 to 5; null: not rated. A rating stands alone: no dimension says anything beside it (docs/reputation.md). */
   rating: integerSchema(1, 5).nullable(),
   /** What was paid for the attempt, and the subject's stake behind it, in base units; 0 without an escrow. */
   payment: decimalSchema,
@@ -56,6 +56,20 @@ export const observationSchema = z.strictObject({
 });
 export type Observation = z.output<typeof observationSchema>;
 export type ObservedOutcome = Observation['outcome'];
+
+/** A lease has one of each by the same observer: how the attempt went, and what the observer thinks of it. */
+export type ObservationKind = 'attempt' | 'rating';
+export function kindOfObservation({ rating }: Pick<Observation, 'rating'>): ObservationKind {
+  return rating === null ? 'attempt' : 'rating';
+}
+
+/** Says nothing in any dimension. */
+export const NOTHING_OBSERVED: ObservedOutcome = {
+  completion: 'none',
+  correctness: 'none',
+  timeliness: 'none',
+  availability: 'none',
+};
 export const OBSERVATION: ObjectType<Observation> = {
   type: 'fogproof/observation@1',
   schema: observationSchema,

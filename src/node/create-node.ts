@@ -94,7 +94,7 @@ export async function createNode(
   const { blobs, store } = stores;
   const receiptNotes = chain.receiptNotes ?? NO_RECEIPT_NOTES;
   const reputationParts = stack.use(createReputationParts({ ...common, database, network }, definition));
-  const { reputation, attemptNotes } = reputationParts;
+  const { reputation, attemptNotes, ratings } = reputationParts;
   const notes = { receiptNotes, attemptNotes, reputation };
   const scheduling = { database, network, blobs, ...notes, offerRouter: new OfferRouter(network) };
   const shared: SchedulerParts = { ...common, ...blobParts, ...scheduling, snapshots: { store, fetcher } };
@@ -106,7 +106,7 @@ export async function createNode(
   const eventLoop = stack.use(new EventLoopDelay(common));
   const parts = { ...shared, chain, executors, requester, provider, sharedBlobs, eventLoop, identityRemarks };
   const node = new FogproofNode({ ...parts, reputationParts }, { config, network: definition });
-  const control = { ...shared, requester, provider, blobControl, bundles: createExporter(shared, chain) };
+  const control = { ...shared, ratings, requester, provider, blobControl, bundles: createExporter(shared, chain) };
   const backups = new NodeBackups({ ...common, database }, { home: config.home });
   const methods = createMethodTable({ ...control, node, backups, chain: chain.control }, { version: VERSION });
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));

@@ -5,6 +5,7 @@ import type { EnvelopeSigner } from '../proofs/interface.ts';
 import { LedgerReputation } from '../reputation/ledger-reputation.ts';
 import { REPUTATION_DEFAULTS } from '../reputation/options.ts';
 import { OBSERVATION_OUTBOX_DEFAULTS, ObservationOutbox } from '../scheduler/observation-outbox.ts';
+import { RATING_OUTBOX_DEFAULTS, RatingOutbox } from '../scheduler/rating-outbox.ts';
 import type { Database } from '../storage/interface.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 
@@ -27,6 +28,7 @@ export interface ReputationParts extends AsyncDisposable {
   readonly reputation: LedgerReputation;
   /** For requester and provider. */
   readonly attemptNotes: ObservationOutbox;
+  readonly ratings: RatingOutbox;
   /** The network runs. */
   start(): void;
 }
@@ -39,18 +41,21 @@ export function createReputationParts(
   const reputation = new LedgerReputation(modules, { ...REPUTATION_DEFAULTS, networkId: id, epochMs });
   const flushMs = Math.min(OBSERVATION_OUTBOX_DEFAULTS.flushMs, epochMs / FLUSHES_PER_EPOCH);
   const attemptNotes = new ObservationOutbox({ ...modules, sink: reputation }, { flushMs });
+  const ratings = new RatingOutbox({ ...modules, sink: reputation }, { ...RATING_OUTBOX_DEFAULTS, flushMs });
   let serving: Disposable | undefined;
   return {
     reputation,
     attemptNotes,
+    ratings,
     start: () => {
       reputation.start(modules.network.observations);
       serving = modules.network.observations.serve(reputation);
       attemptNotes.start();
+      ratings.start();
     },
     [Symbol.asyncDispose]: async () => {
       serving?.[Symbol.dispose]();
-      await attemptNotes.stop();
+      await Promise.all([attemptNotes.stop(), ratings.stop()]);
       await reputation.stop();
     },
   };

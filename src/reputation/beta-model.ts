@@ -96,7 +96,10 @@ function weigh(verdict: ObservedVerdict, weight: bigint): Evidence {
   }
 }
 
-/** Five stars are a success, one is a failure, those between are shared. */
+/**
+ * Five stars are a success, one is a failure, those between are shared: the paper's feedback v from -1 to 1 with v = (rating - 3) / 2,
+ * r = w(1 + v) / 2 and s = w(1 - v) / 2. Three draw the mean towards that of a newcomer.
+ */
 function weighRating(rating: bigint, weight: bigint): Evidence {
   return { success: (weight * (rating - 1n)) / 4n, failure: (weight * (5n - rating)) / 4n };
 }

@@ -34,6 +34,8 @@ export interface ObservationDraft {
   readonly lease: LeaseId;
   readonly receipt: ObjectId | null;
   readonly outcome: ObservedOutcome;
+  /** Set: `outcome` says nothing, and `observedAtMs` is the receipt's `finishedAtMs`. */
+  readonly rating: number | null;
   readonly observedAtMs: UnixMs;
   /** As the rules want it: the receipt; the lease and its acceptance; the lease. */
   readonly evidence: readonly SignedWire[];
@@ -43,8 +45,19 @@ export interface ObservationDraft {
 export interface ObservationSink {
   /** Whether one more of this peer would count in the epoch of now. Free of I/O; may be asked thousands of times a second. */
   hasRoom(subject: PeerKey, role: SubjectRole, kind: 'success' | 'failure'): boolean;
-  /** Signed and on disk when it resolves; a lease that was observed before changes nothing. */
+  /** Signed and on disk when it resolves; a lease that was observed, or rated, before changes nothing. */
   record(drafts: readonly ObservationDraft[]): Promise<void>;
+}
+
+/** Takes what the user of this node thinks of providers. */
+export interface RatingSink extends Pick<ObservationSink, 'record'> {
+  /**
+   * Whether one more rating of this provider's attempt of that time would count.
+   * @param waiting times of its attempts whose ratings are not signed yet
+   */
+  hasRatingRoom(provider: PeerKey, attemptAtMs: UnixMs, waiting: readonly UnixMs[]): Promise<boolean>;
+  /** What this node has signed of a lease, from 1 to 5; null: nothing that counts. */
+  findRating(lease: LeaseId): Promise<number | null>;
 }
 
 /** The observations of one epoch that count here. */

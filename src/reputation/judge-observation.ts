@@ -52,6 +52,9 @@ function findFormFault(value: Observation, signer: PeerKey, context: JudgeContex
   if (value.observer === value.subject) return 'OBSERVATION_OF_ITSELF';
   const isEmpty = OBSERVED_DIMENSIONS.every((dimension) => value.outcome[dimension] === 'none');
   if (isEmpty && value.rating === null) return 'OBSERVATION_EMPTY';
+  if (value.rating !== null && !(isEmpty && value.role === 'provider' && value.receipt !== null)) {
+    return 'OBSERVATION_MISRATED';
+  }
   if (value.epoch !== computeEpoch(value.observedAtMs, context.epochMs)) return 'OBSERVATION_WRONG_EPOCH';
   if (value.observedAtMs - CLOCK_SKEW_MS > context.nowMs) return 'OBSERVATION_NOT_YET';
   return null;
@@ -108,6 +111,9 @@ function isOfLease({ value: lease, id }: Shown<Lease>, value: Observation): bool
 function findReceiptFault(value: Observation, receipt: Receipt): ObservationRuleCode | null {
   const isFailure = receipt.result.outcome.kind === 'attempt-failed';
   if (isFailure && value.outcome.completion === 'success') return 'OBSERVATION_CONTRADICTED';
+  // All ratings of a lease are of one epoch: once it is folded there is none to come that would count beside the first.
+  const isRatable = !isFailure && value.observedAtMs === receipt.finishedAtMs;
+  if (value.rating !== null && !isRatable) return 'OBSERVATION_MISRATED';
   return findTimeFault(value, receipt.finishedAtMs);
 }
 

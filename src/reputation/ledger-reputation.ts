@@ -1,4 +1,4 @@
-import type { ObjectId, PeerKey } from '../domain/ids.ts';
+import type { LeaseId, ObjectId, PeerKey, UnixMs } from '../domain/ids.ts';
 import { MAX_OBSERVATION_DIGESTS, MAX_OBSERVATION_IDS } from '../domain/messages.ts';
 import type { ObservationItem, SubjectRole } from '../domain/observation.ts';
 import { refuseObservation } from '../domain/observation-rules.ts';
@@ -15,12 +15,13 @@ import type {
   ObservationPublisher,
   ObservationSink,
   ObservationSource,
+  RatingSink,
   ReputationReader,
   ReputationReport,
   ReputationScore,
   ReputationSummary,
 } from './interface.ts';
-import { judgeObservation } from './judge-observation.ts';
+import { computeEpoch, judgeObservation } from './judge-observation.ts';
 import { createReputationMetrics, type ReputationMetrics } from './metrics.ts';
 import { ObservationSet } from './observation-set.ts';
 import { openObservation } from './open-observation.ts';
@@ -40,7 +41,9 @@ export interface LedgerReputationModules {
 }
 
 /** What this node makes of what peers have signed about each other. */
-export class LedgerReputation implements ObservationSink, ObservationSource, ReputationReader, AsyncDisposable {
+export class LedgerReputation
+  implements ObservationSink, RatingSink, ObservationSource, ReputationReader, AsyncDisposable
+{
   readonly #modules: LedgerReputationModules;
   readonly #options: ReputationOptions;
   readonly #logger: Logger;
@@ -101,13 +104,27 @@ export class LedgerReputation implements ObservationSink, ObservationSource, Rep
     const { peer } = this.#modules.identity;
     const { epoch } = this.#set;
     if (subject === peer) return false;
-    const counted = this.#set.ledger.countCapped({ observer: peer, subject, role, epoch });
+    const counted = this.#set.ledger.countCapped({ observer: peer, subject, role, epoch }, 'attempt');
     return this.#places.take(subject, role, { epoch, kind, counted });
   }
 
   async record(drafts: readonly ObservationDraft[]): Promise<void> {
     await this.#load();
     await this.#own.record(drafts);
+  }
+
+  async hasRatingRoom(provider: PeerKey, attemptAtMs: UnixMs, waiting: readonly UnixMs[]): Promise<boolean> {
+    await this.#load();
+    const { epochMs, cappedPerPair } = this.#options;
+    const epoch = computeEpoch(attemptAtMs, epochMs);
+    const pair = { observer: this.self, subject: provider, role: 'provider' as const, epoch };
+    const planned = waiting.filter((atMs) => computeEpoch(atMs, epochMs) === epoch).length;
+    return this.#set.ledger.countCapped(pair, 'rating') + planned < cappedPerPair;
+  }
+
+  async findRating(lease: LeaseId): Promise<number | null> {
+    await this.#load();
+    return this.#set.ledger.findOfLease(this.self, lease, 'rating')?.rating ?? null;
   }
 
   async take(item: ObservationItem, publisher: PeerKey | null): Promise<Verdict> {

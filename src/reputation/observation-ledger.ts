@@ -1,5 +1,10 @@
 import type { JobId, LeaseId, ObjectId, PeerKey, UnixMs } from '../domain/ids.ts';
-import type { ObservedOutcome, SubjectRole } from '../domain/observation.ts';
+import {
+  kindOfObservation,
+  type ObservationKind,
+  type ObservedOutcome,
+  type SubjectRole,
+} from '../domain/observation.ts';
 import type { ObservationRuleCode } from '../domain/observation-rules.ts';
 import { IndexedHeap } from '../lib/indexed-heap.ts';
 import { isCapped } from './beta-model.ts';
@@ -41,7 +46,7 @@ export interface LedgerWatcher {
 /**
  * The set of observations that count, within its bounds. What stays of any number of observations does not depend on the
  * order in which they come: of one observer's observations of one lease, and of the unpaid ones of a pair of peers in one
- * epoch, those with the lowest ids; where there is no room, what weighs least, then what is older, then what has the higher
+ * epoch, those with the lowest ids, ratings and others each for themselves; where there is no room, what weighs least, then what is older, then what has the higher
  * id goes. (Two observations of one lease in different epochs are the one exception: signing both is a fault of its observer,
  * and which of them counts may differ.)
  */
@@ -74,13 +79,13 @@ export class ObservationLedger {
     return this.#byId.get(id);
   }
 
-  hasLease(observer: PeerKey, lease: LeaseId): boolean {
-    return this.#byLease.has(leaseKey({ observer, lease }));
+  findOfLease(observer: PeerKey, lease: LeaseId, kind: ObservationKind): CountedObservation | undefined {
+    return this.#byLease.get(leaseKey({ observer, lease }, kind));
   }
 
   /** How many unpaid ones of a pair count in an epoch. */
-  countCapped(pair: PairFields): number {
-    return this.#byPair.get(pairKey(pair))?.size ?? 0;
+  countCapped(pair: PairFields, kind: ObservationKind): number {
+    return this.#byPair.get(pairKey(pair, kind))?.size ?? 0;
   }
 
   ofSubject(subject: PeerKey, role: SubjectRole): Iterable<CountedObservation> {
@@ -106,8 +111,9 @@ export class ObservationLedger {
     if (typeof place === 'string') return { kind: 'refused', code: place };
     for (const displaced of place) this.remove(displaced.id);
     this.#byId.set(observation.id, observation);
-    this.#byLease.set(leaseKey(observation), observation);
-    if (isCapped(observation.weight)) enter(this.#byPair, pairKey(observation), observation);
+    const kind = kindOfObservation(observation);
+    this.#byLease.set(leaseKey(observation, kind), observation);
+    if (isCapped(observation.weight)) enter(this.#byPair, pairKey(observation, kind), observation);
     enter(this.#bySubject, subjectKey(observation), observation);
     enter(this.#byEpoch, observation.epoch, observation);
     this.#worst.add(observation);
@@ -120,8 +126,9 @@ export class ObservationLedger {
     const observation = this.#byId.get(id);
     if (observation === undefined) return false;
     this.#byId.delete(id);
-    this.#byLease.delete(leaseKey(observation));
-    leave(this.#byPair, pairKey(observation), observation);
+    const kind = kindOfObservation(observation);
+    this.#byLease.delete(leaseKey(observation, kind));
+    leave(this.#byPair, pairKey(observation, kind), observation);
     leave(this.#bySubject, subjectKey(observation), observation);
     leave(this.#byEpoch, observation.epoch, observation);
     this.#worst.remove(observation);
@@ -142,13 +149,14 @@ export class ObservationLedger {
     if (this.#byId.has(observation.id)) return 'OBSERVATION_SEEN';
     if (this.#foldedEpoch !== null && observation.epoch <= this.#foldedEpoch) return 'OBSERVATION_TOO_OLD';
     const displaced = new Set<CountedObservation>();
-    const rival = this.#byLease.get(leaseKey(observation));
+    const kind = kindOfObservation(observation);
+    const rival = this.#byLease.get(leaseKey(observation, kind));
     if (rival !== undefined) {
       if (rival.id < observation.id) return 'OBSERVATION_LEASE_TAKEN';
       displaced.add(rival);
     }
     const { cappedPerPair, maxPerSubject, maxObservations } = this.#options;
-    const pair = isCapped(observation.weight) ? this.#byPair.get(pairKey(observation)) : undefined;
+    const pair = isCapped(observation.weight) ? this.#byPair.get(pairKey(observation, kind)) : undefined;
     if (!makeRoom(pair, { observation, displaced, max: cappedPerPair })) return 'OBSERVATION_OVER_CAP';
     const ofSubject = this.#bySubject.get(subjectKey(observation));
     if (!makeRoom(ofSubject, { observation, displaced, max: maxPerSubject })) return 'OBSERVATION_CROWDED_OUT';
@@ -160,8 +168,10 @@ export class ObservationLedger {
 }
 
 type PairFields = Pick<CountedObservation, 'observer' | 'subject' | 'role' | 'epoch'>;
-const leaseKey = ({ observer, lease }: Pick<CountedObservation, 'observer' | 'lease'>) => `${observer}/${lease}`;
-const pairKey = ({ observer, subject, role, epoch }: PairFields) => `${observer}/${subject}/${role}/${epoch}`;
+const leaseKey = ({ observer, lease }: Pick<CountedObservation, 'observer' | 'lease'>, kind: ObservationKind) =>
+  `${kind}/${observer}/${lease}`;
+const pairKey = ({ observer, subject, role, epoch }: PairFields, kind: ObservationKind) =>
+  `${kind}/${observer}/${subject}/${role}/${epoch}`;
 
 export function subjectKey({ subject, role }: Pick<CountedObservation, 'subject' | 'role'>): string {
   return `${role}/${subject}`;

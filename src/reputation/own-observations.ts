@@ -1,6 +1,12 @@
 import { LRUCache } from 'lru-cache';
 import type { ObjectId } from '../domain/ids.ts';
-import { MAX_LISTED_OBSERVATIONS, OBSERVATION, type Observation, type ObservationItem } from '../domain/observation.ts';
+import {
+  kindOfObservation,
+  MAX_LISTED_OBSERVATIONS,
+  OBSERVATION,
+  type Observation,
+  type ObservationItem,
+} from '../domain/observation.ts';
 import type { SignedWire } from '../domain/signed.ts';
 import { encodeCanonical } from '../lib/canonical-cbor.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -60,7 +66,9 @@ export class OwnObservations {
   /** Signed and on disk when it resolves. What would be refused by others is not made. */
   async record(drafts: readonly ObservationDraft[]): Promise<void> {
     const { identity, set, metrics } = this.#modules;
-    const fresh = drafts.filter(({ lease }) => !set.ledger.hasLease(identity.peer, lease));
+    const fresh = drafts.filter(
+      (draft) => set.ledger.findOfLease(identity.peer, draft.lease, kindOfObservation(draft)) === undefined,
+    );
     const signed = await signObjects(
       OBSERVATION,
       fresh.map((draft) => this.#describe(draft)),
@@ -92,7 +100,6 @@ export class OwnObservations {
       network: this.#options.networkId,
       observer: this.#modules.identity.peer,
       ...seen,
-      rating: null,
       payment: '0',
       stake: '0',
       anchor: null,

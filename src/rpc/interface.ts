@@ -28,11 +28,13 @@ import type {
   JobDraft,
   JobEvent,
   JobExplanation,
+  JobRatings,
   JobState,
   JobView,
   NoWorkExplanation,
   ProviderService,
   ProviderStatus,
+  RatingService,
   RequesterService,
 } from '../scheduler/interface.ts';
 import type { FetchedBlob } from '../scheduler/transfer/interface.ts';
@@ -142,6 +144,7 @@ export interface RpcModules {
   readonly node: NodeControl;
   readonly backups: BackupControl;
   readonly requester: RequesterService;
+  readonly ratings: RatingService;
   readonly provider: ProviderService;
   readonly network: Pick<Network, 'peers' | 'neighbours' | 'connect' | 'status'>;
   readonly blobs: BlobStore;
@@ -282,6 +285,10 @@ export interface RpcMethods {
   'job.show': { params: { readonly job: JobId }; result: JobView };
   'job.explain': { params: { readonly job: JobId }; result: JobExplanation };
   'job.cancel': { params: { readonly job: JobId }; result: JobView };
+  'job.rate': {
+    params: { readonly job: JobId; readonly stars: number; readonly replica: number | null };
+    result: JobRatings;
+  };
   'job.pause': { params: { readonly job: JobId }; result: JobView };
   'job.resume': { params: { readonly job: JobId }; result: JobView };
   'job.checkpoints': { params: { readonly job: JobId }; result: { readonly checkpoints: readonly CheckpointView[] } };

@@ -114,3 +114,6 @@ export const OUTBOX_RETRY_MS = 10_000;
 
 /** Between two batches of observations, ms: as often as receipts are anchored. */
 export const OBSERVATION_FLUSH_MS = 5 * 60_000;
+
+/** An attempt may be rated for this long after its end, ms: a day less than its epoch is kept open (docs/reputation.md). */
+export const RATING_WINDOW_MS = 6 * 24 * 3_600_000;

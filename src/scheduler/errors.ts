@@ -30,6 +30,15 @@ export type SchedulerErrorInfo =
   | { readonly code: 'SCHEDULER_JOB_ENDED'; readonly job: string; readonly state: string }
   | { readonly code: 'SCHEDULER_NOT_PAUSABLE'; readonly job: string; readonly reason: string }
   | { readonly code: 'SCHEDULER_NO_RESULT'; readonly job: string; readonly state: string }
+  | { readonly code: 'SCHEDULER_NOT_RATABLE'; readonly job: string; readonly reason: string }
+  | {
+      readonly code: 'SCHEDULER_RATED_ALREADY';
+      readonly job: string;
+      readonly replica: number;
+      readonly stars: number;
+    }
+  | { readonly code: 'SCHEDULER_RATING_LATE'; readonly job: string; readonly replica: number; readonly untilMs: number }
+  | { readonly code: 'SCHEDULER_RATINGS_FULL'; readonly job: string; readonly provider: string }
   | { readonly code: 'SCHEDULER_STORE_CORRUPT'; readonly key: string; readonly reason: string }
   | {
       readonly code: 'SCHEDULER_REPLICAS_DISAGREE';
@@ -141,6 +150,30 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
     retryable: false,
     message: (info) => `job ${info.job} is ${info.state} and has no result`,
     hint: (info) => `See what it waits for with \`fogproof job show --why ${info.job}\`.`,
+  },
+  SCHEDULER_NOT_RATABLE: {
+    retryable: false,
+    message: (info) => `job ${info.job} cannot be rated so: ${info.reason}`,
+    hint: (info) =>
+      `The providers of its accepted result are rated, other nodes than this one; \`fogproof job show ${info.job}\` names them.`,
+  },
+  SCHEDULER_RATED_ALREADY: {
+    retryable: false,
+    message: (info) => `replica ${info.replica} of job ${info.job} is rated ${info.stars} of 5, and that is signed`,
+    hint: () =>
+      'What is signed is with others and stays. Rate another replica with --replica, or a later job of the provider.',
+  },
+  SCHEDULER_RATING_LATE: {
+    retryable: false,
+    message: (info) =>
+      `replica ${info.replica} of job ${info.job} could be rated until ${new Date(info.untilMs).toISOString()}`,
+    hint: () => 'What is older is in sums already, and nobody would count it. Rate a later job of the provider.',
+  },
+  SCHEDULER_RATINGS_FULL: {
+    retryable: false,
+    message: (info) =>
+      `as many ratings of ${info.provider} as count are given for attempts of the epoch of job ${info.job}`,
+    hint: () => 'Rate a job of the provider from another epoch (docs/reputation.md); those that are given stand.',
   },
   SCHEDULER_STORE_CORRUPT: {
     retryable: false,

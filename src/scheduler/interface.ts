@@ -294,6 +294,33 @@ export interface RequesterService {
   evidence(job: JobId): Promise<JobEvidence>;
 }
 
+/** What the user of this node thinks of the provider of one attempt. */
+export interface RatingView {
+  readonly lease: LeaseId;
+  readonly replica: number;
+  readonly provider: PeerKey;
+  /** From 1 to 5. */
+  readonly stars: number;
+  /** The rating in whose place it comes. */
+  readonly replaced: number | null;
+}
+
+export interface JobRatings {
+  readonly job: JobId;
+  readonly ratings: readonly RatingView[];
+  /** When they are signed, together with others: until then another rating takes their place. */
+  readonly signedAtMs: UnixMs;
+}
+
+export interface RatingService {
+  /**
+   * Rates the providers of the accepted result, or the one of a replica: all of them or, if one cannot be, none. Durable
+   * when it resolves. @throws SchedulerError SCHEDULER_NO_RESULT, SCHEDULER_NOT_RATABLE, SCHEDULER_RATED_ALREADY,
+   * SCHEDULER_RATING_LATE, SCHEDULER_RATINGS_FULL
+   */
+  rate(view: JobView, rating: { readonly stars: number; readonly replica: number | null }): Promise<JobRatings>;
+}
+
 export interface ProviderStatus {
   readonly isEnabled: boolean;
   readonly isDraining: boolean;

@@ -8,15 +8,15 @@ import type { Clock } from '../lib/clock.ts';
 import { readSignedPayload } from '../proofs/signed-object.ts';
 import type { ObservationDraft, ObservationSink } from '../reputation/interface.ts';
 import { createCborCodec } from '../storage/codecs.ts';
-import { StorageError } from '../storage/errors.ts';
 import type { Codec, Database, Repository, WriteOperation } from '../storage/interface.ts';
 import type { Logger } from '../telemetry/interface.ts';
 import type { AttemptNotes } from './attempt-notes.ts';
-import { OBSERVATION_FLUSH_MS, OUTBOX_BATCH, OUTBOX_RETRY_MS } from './constants.ts';
+import { OBSERVATION_FLUSH_MS, OUTBOX_BATCH } from './constants.ts';
 import type { AttemptView, JobView } from './interface.ts';
 import type { JobMachineEventOf } from './job-machine-events.ts';
 import { JobStore } from './job-store.ts';
 import { guessObservation, observeProvider, SERVED_OUTCOME } from './observe-attempt.ts';
+import { assertUnreadable, OutboxLoop } from './outbox-loop.ts';
 import { LeaseStore } from './provider/leases/lease-store.ts';
 
 export interface ObservationOutboxModules {
@@ -47,32 +47,28 @@ export const OBSERVATION_OUTBOX_DEFAULTS: ObservationOutboxOptions = { flushMs: 
  */
 export class ObservationOutbox implements AttemptNotes {
   readonly #modules: ObservationOutboxModules;
-  readonly #options: ObservationOutboxOptions;
   readonly #entries: Repository<OutboxEntry>;
   readonly #jobs: JobStore;
   readonly #leases: LeaseStore;
-  #timer: Disposable | undefined;
-  #working: Promise<void> | undefined;
-  #isRunning = false;
+  readonly #loop: OutboxLoop;
 
-  constructor(modules: ObservationOutboxModules, options: ObservationOutboxOptions) {
+  constructor(modules: ObservationOutboxModules, { flushMs }: ObservationOutboxOptions) {
     this.#modules = modules;
-    this.#options = options;
     this.#entries = modules.database.repository('observation-outbox', OUTBOX_ENTRY_CODEC);
     this.#jobs = new JobStore(modules);
     this.#leases = new LeaseStore(modules.database);
+    this.#loop = new OutboxLoop(
+      { ...modules, handOver: () => this.#handOver() },
+      { delayMs: flushMs, failure: 'attempts could not be observed; they are kept and tried again' },
+    );
   }
 
   start(): void {
-    this.#isRunning = true;
-    this.wake();
+    this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#timer?.[Symbol.dispose]();
-    this.#timer = undefined;
-    await this.#working;
+    await this.#loop.stop();
   }
 
   noteEnded(view: JobView): readonly WriteOperation[] {
@@ -91,39 +87,15 @@ export class ObservationOutbox implements AttemptNotes {
 
   /** They are gathered for a while: many have one signature. */
   wake(): void {
-    if (this.#isRunning) this.#timer ??= this.#schedule(this.#options.flushMs);
+    this.#loop.wake();
   }
 
   /** Resolves when what was noted before the call is observed, or could not be for now. */
   async flush(): Promise<void> {
-    await this.#working;
-    if (this.#isRunning) await this.#run();
+    await this.#loop.settle();
   }
 
-  #schedule(delayMs: number): Disposable {
-    return this.#modules.clock.schedule(delayMs, () => {
-      this.#timer = undefined;
-      void this.#run();
-    });
-  }
-
-  #run(): Promise<void> {
-    this.#working ??= this.#work().finally(() => {
-      this.#working = undefined;
-    });
-    return this.#working;
-  }
-
-  async #work(): Promise<void> {
-    try {
-      while (this.#isRunning && (await this.#handOver()) === OUTBOX_BATCH);
-    } catch (error) {
-      this.#modules.logger.warn({ error }, 'attempts could not be observed; they are kept and tried again');
-      if (this.#isRunning) this.#timer ??= this.#schedule(OUTBOX_RETRY_MS);
-    }
-  }
-
-  async #handOver(): Promise<number> {
+  async #handOver(): Promise<boolean> {
     const keys: string[] = [];
     const drafts: ObservationDraft[] = [];
     const onDamaged = (key: string): void => void keys.push(key);
@@ -133,17 +105,15 @@ export class ObservationOutbox implements AttemptNotes {
     }
     if (drafts.length > 0) await this.#modules.sink.record(drafts);
     if (keys.length > 0) await this.#modules.database.write(keys.map((key) => this.#entries.deleteOperation(key)));
-    return keys.length;
+    return keys.length === OUTBOX_BATCH;
   }
 
-  /** What cannot be read any more must not keep the rest waiting. */
   async #observe(key: string, entry: OutboxEntry): Promise<readonly ObservationDraft[]> {
     try {
       if (entry.kind === 'served') return [await this.#observeRequester(entry)];
       return await this.#observeProviders(key.slice(key.indexOf('/') + 1) as JobId);
     } catch (error) {
-      // A disk that fails may be read later; what it gives and is damaged never can.
-      if (error instanceof StorageError && error.code !== 'STORAGE_CORRUPT') throw error;
+      assertUnreadable(error);
       this.#modules.logger.warn({ error, entry: key }, 'an attempt cannot be read and is not observed');
       return [];
     }
@@ -161,6 +131,7 @@ export class ObservationOutbox implements AttemptNotes {
       lease,
       receipt: receipt === null ? null : idOf(receipt),
       outcome: SERVED_OUTCOME,
+      rating: null,
       observedAtMs: entry.atMs,
       evidence: [entry.lease],
     };
@@ -194,6 +165,7 @@ export class ObservationOutbox implements AttemptNotes {
       lease,
       receipt: isDone ? idOf(first) : null,
       outcome,
+      rating: null,
       observedAtMs: view.endedAtMs ?? UnixMs(this.#modules.clock.nowMs()),
       evidence: isDone || acceptance === undefined ? [first] : [first, acceptance],
     };

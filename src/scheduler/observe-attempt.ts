@@ -1,4 +1,4 @@
-import type { ObservedOutcome } from '../domain/observation.ts';
+import { NOTHING_OBSERVED, type ObservedOutcome } from '../domain/observation.ts';
 import type { AttemptView, JobView } from './interface.ts';
 
 /** How an attempt ended, where the view does not say it. */
@@ -8,13 +8,6 @@ export interface AttemptEnd {
   /** It was the provider's fault. */
   readonly isCounted: boolean;
 }
-
-const NOTHING: ObservedOutcome = {
-  completion: 'none',
-  correctness: 'none',
-  timeliness: 'none',
-  availability: 'none',
-};
 
 /** What the requester saw of the provider of an attempt; null where that is nothing: it was refused, cancelled or paused. */
 export function observeProvider(job: JobView, attempt: AttemptView, end: AttemptEnd): ObservedOutcome | null {
@@ -28,9 +21,9 @@ export function observeProvider(job: JobView, attempt: AttemptView, end: Attempt
       };
     case 'lost':
       if (!end.isAccepted) return null;
-      return { ...NOTHING, completion: 'failure', timeliness: 'failure', availability: 'failure' };
+      return { ...NOTHING_OBSERVED, completion: 'failure', timeliness: 'failure', availability: 'failure' };
     case 'failed':
-      return end.isAccepted && end.isCounted ? { ...NOTHING, completion: 'failure' } : null;
+      return end.isAccepted && end.isCounted ? { ...NOTHING_OBSERVED, completion: 'failure' } : null;
     case 'leased':
     case 'queued':
     case 'running':
@@ -52,7 +45,7 @@ function observeCorrectness({ result, quorum }: JobView, { lease }: AttemptView)
 }
 
 /** What a provider saw of the requester of an attempt that gave a result: that its lease was for work that was done. */
-export const SERVED_OUTCOME: ObservedOutcome = { ...NOTHING, completion: 'success' };
+export const SERVED_OUTCOME: ObservedOutcome = { ...NOTHING_OBSERVED, completion: 'success' };
 
 /** Before the store is asked what became of it: whether an attempt may be worth an observation, and of which kind. */
 export function guessObservation(job: JobView, attempt: AttemptView): 'success' | 'failure' | null {

@@ -4,12 +4,12 @@ import type { SignedWire } from '../domain/signed.ts';
 import { sha256 } from '../lib/cid.ts';
 import type { Clock } from '../lib/clock.ts';
 import { readSignedPayload } from '../proofs/signed-object.ts';
-import { StorageError } from '../storage/errors.ts';
 import type { Database, Repository, WriteOperation } from '../storage/interface.ts';
 import type { Logger } from '../telemetry/interface.ts';
-import { OUTBOX_BATCH, OUTBOX_RETRY_MS } from './constants.ts';
+import { OUTBOX_BATCH } from './constants.ts';
 import type { ReceiptAnchors } from './interface.ts';
 import { JobStore } from './job-store.ts';
+import { assertUnreadable, OutboxLoop } from './outbox-loop.ts';
 import { LeaseStore } from './provider/leases/lease-store.ts';
 import type { ReceiptNotes } from './receipt-notes.ts';
 
@@ -39,10 +39,7 @@ export class ReceiptOutbox implements ReceiptNotes {
   readonly #entries: Repository<null>;
   readonly #jobs: JobStore;
   readonly #leases: LeaseStore;
-  #working: Promise<void> | undefined;
-  #isDirty = false;
-  #isRunning = false;
-  #retry: Disposable | undefined;
+  readonly #loop: OutboxLoop;
 
   constructor(modules: ReceiptOutboxModules, options: ReceiptOutboxOptions) {
     this.#modules = modules;
@@ -50,17 +47,18 @@ export class ReceiptOutbox implements ReceiptNotes {
     this.#entries = modules.database.repository('receipt-outbox', NOTHING);
     this.#jobs = new JobStore(modules);
     this.#leases = new LeaseStore(modules.database);
+    this.#loop = new OutboxLoop(
+      { ...modules, handOver: () => this.#handOver() },
+      { delayMs: 0, failure: 'receipts could not be handed to anchoring; they are kept and tried again' },
+    );
   }
 
   start(): void {
-    this.#isRunning = true;
-    this.wake();
+    this.#loop.start();
   }
 
   async stop(): Promise<void> {
-    this.#isRunning = false;
-    this.#retry?.[Symbol.dispose]();
-    await this.#working;
+    await this.#loop.stop();
   }
 
   noteReceived(job: JobId): readonly WriteOperation[] {
@@ -72,39 +70,15 @@ export class ReceiptOutbox implements ReceiptNotes {
   }
 
   wake(): void {
-    this.#isDirty = true;
-    if (!this.#isRunning || this.#working !== undefined) return;
-    this.#working = this.#work().finally(() => {
-      this.#working = undefined;
-      if (this.#isDirty && this.#retry === undefined) this.wake();
-    });
+    this.#loop.wake();
   }
 
   /** Resolves when what was noted before the call has been handed over, or could not be for now. */
   async settle(): Promise<void> {
-    this.wake();
-    while (this.#working !== undefined) await this.#working;
+    await this.#loop.settle();
   }
 
-  async #work(): Promise<void> {
-    this.#retry?.[Symbol.dispose]();
-    this.#retry = undefined;
-    try {
-      while (this.#isRunning && this.#isDirty) {
-        this.#isDirty = false;
-        while (this.#isRunning && (await this.#handOver()) === OUTBOX_BATCH);
-      }
-    } catch (error) {
-      this.#modules.logger.warn({ error }, 'receipts could not be handed to anchoring; they are kept and tried again');
-      if (!this.#isRunning) return;
-      this.#retry = this.#modules.clock.schedule(OUTBOX_RETRY_MS, () => {
-        this.#retry = undefined;
-        this.wake();
-      });
-    }
-  }
-
-  async #handOver(): Promise<number> {
+  async #handOver(): Promise<boolean> {
     const keys: string[] = [];
     const leaves: AnchorLeaf[] = [];
     for await (const [key] of this.#entries.entries({ limit: OUTBOX_BATCH })) {
@@ -113,17 +87,15 @@ export class ReceiptOutbox implements ReceiptNotes {
     }
     if (leaves.length > 0) await this.#modules.anchors.add(leaves);
     if (keys.length > 0) await this.#modules.database.write(keys.map((key) => this.#entries.deleteOperation(key)));
-    return keys.length;
+    return keys.length === OUTBOX_BATCH;
   }
 
-  /** What cannot be read any more must not keep the rest waiting. */
   async #readDigests(key: string): Promise<readonly Uint8Array[]> {
     try {
       const receipts = await this.#readReceipts(key);
       return receipts.map((receipt) => sha256(readSignedPayload(receipt)));
     } catch (error) {
-      // A disk that fails may be read later; what it gives and is damaged never can.
-      if (error instanceof StorageError && error.code !== 'STORAGE_CORRUPT') throw error;
+      assertUnreadable(error);
       this.#modules.logger.error({ error, entry: key }, 'a receipt cannot be read and is not anchored');
       return [];
     }

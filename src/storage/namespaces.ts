@@ -30,6 +30,8 @@ export const NAMESPACES = {
   'observation-wires': 'observation id → its signed form, and the evidence that was shown with it',
   'observation-queue': 'observation id → nothing; an own one that is yet to be published',
   'observation-outbox': 'received / job id or served / lease id → attempts whose other party is yet to be observed',
+  'rating-outbox': 'lease id → rating of its provider that is yet to be signed',
+  'job-ratings': 'lease id → rating of its provider that was signed, from 1 to 5',
   'reputation-standings': 'role / peer id → folded sums of its observations, and their epoch',
   'reputation-snapshots': 'epoch → hash of its sums when it was folded, and of how many observations',
   'receipt-outbox': 'received / job id or provided / lease id → nothing; its receipts are yet to be anchored',

@@ -101,6 +101,7 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       wait: view,
       evidence: async () => ({ job: {} as never, attempts: [], commitmentSet: null, missingReplicas: [] }),
     },
+    ratings: { rate: async () => exampleResult('job.rate') },
     provider: {
       status: () => exampleResult('node.status').provider,
       explainNoWork: async () => exampleResult('node.whyNoWork'),

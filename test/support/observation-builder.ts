@@ -9,6 +9,7 @@ import {
 } from '../../src/domain/ids.ts';
 import { LEASE, LEASE_ACCEPTANCE, type Lease } from '../../src/domain/lease.ts';
 import {
+  NOTHING_OBSERVED,
   OBSERVATION,
   type Observation,
   type ObservationItem,
@@ -93,9 +94,16 @@ export function draftOf(
     lease: receipt.value.lease,
     receipt: receipt.id,
     outcome,
+    rating: null,
     observedAtMs: UnixMs(atMs),
     evidence: [receipt.wire],
   };
+}
+
+/** What the requester's user thinks of the provider. */
+export function ratingOf(attempt: AttemptEvidence, rating: number): ObservationDraft {
+  const { finishedAtMs } = attempt.receipt.value;
+  return { ...draftOf(attempt, NOTHING_OBSERVED), rating, observedAtMs: finishedAtMs };
 }
 
 /** What the provider has to say of the requester. */
@@ -126,7 +134,6 @@ export async function signItem(
     network: 'test',
     observer: observer.peer,
     ...seen,
-    rating: null,
     payment: '0',
     stake: '0',
     anchor: null,
@@ -144,13 +151,15 @@ export interface CountedFields {
   readonly role?: SubjectRole;
   readonly weight?: bigint;
   readonly outcome?: ObservedOutcome;
+  readonly rating?: number | null;
 }
 
 /** One that passed the rules; peers are any text here, since nothing is signed. */
 export function countedOf({ observer, subject, name, ...fields }: CountedFields): CountedObservation {
-  const { epoch = 1_000, role = 'provider', weight = computeWeight(NO_BACKING), outcome = SERVED } = fields;
+  const { epoch = 1_000, role = 'provider', weight = computeWeight(NO_BACKING), rating = null } = fields;
+  const { outcome = rating === null ? SERVED : NOTHING_OBSERVED } = fields;
   return {
-    id: idOf(`${observer} ${subject} ${role} ${epoch} ${name}`) as ObjectId,
+    id: idOf(`${observer} ${subject} ${role} ${epoch} ${name}${rating === null ? '' : ` ${rating}`}`) as ObjectId,
     observer: observer as PeerKey,
     subject: subject as PeerKey,
     role,
@@ -158,7 +167,7 @@ export function countedOf({ observer, subject, name, ...fields }: CountedFields)
     lease: leaseOf(name),
     receipt: null,
     outcome,
-    rating: null,
+    rating,
     observedAtMs: UnixMs(epoch * HOUR_MS),
     epoch,
     weight,

@@ -71,12 +71,12 @@ export function renderObservations(
   const id = (text: string | null): string => (text === null ? 'none' : isFull ? text : shortId(text));
   return output.table(
     ['WHEN', 'OBSERVER', 'JOB', 'RECEIPT', 'OUTCOME', 'WEIGHT', 'NOW', 'WHY'],
-    observations.map(({ observedAtMs, observer, job, receipt, outcome, weight, decayedWeight, reason }) => [
+    observations.map(({ observedAtMs, observer, job, receipt, outcome, rating, weight, decayedWeight, reason }) => [
       formatDateTime(observedAtMs),
       isFull ? observer : shortPeer(observer),
       id(job),
       id(receipt),
-      renderOutcome(outcome),
+      renderOutcome(outcome, rating),
       weight.toFixed(4),
       decayedWeight.toFixed(4),
       reason,
@@ -84,8 +84,9 @@ export function renderObservations(
   );
 }
 
-/** `+completion -timeliness`: what was seen, and how. */
-function renderOutcome(outcome: ObservationView['outcome']): string {
+/** `+completion -timeliness`: what was seen, and how; or `rated 4 of 5`. */
+function renderOutcome(outcome: ObservationView['outcome'], rating: number | null): string {
+  if (rating !== null) return `rated ${rating} of 5`;
   const seen = OBSERVED_DIMENSIONS.filter((dimension) => outcome[dimension] !== 'none');
   return seen.map((dimension) => `${outcome[dimension] === 'success' ? '+' : '-'}${dimension}`).join(' ');
 }

@@ -30,6 +30,8 @@ export const CONSEQUENCES: Readonly<Record<NamespaceName, string>> = {
   'observation-wires': 'the observation counts here, and is not handed on to others',
   'observation-queue': 'the observation is not published by gossip; peers that ask for it still get it',
   'observation-outbox': 'the other party of these attempts is not observed',
+  'rating-outbox': 'the provider of the attempt is not rated, unless it is rated again',
+  'job-ratings': 'that the attempt was rated is known from the observation alone, as long as that counts here',
   'reputation-standings': 'what the peer did more than a week ago is forgotten here',
   'reputation-snapshots': 'the hash of this epoch cannot be compared with others any more',
   'receipt-outbox': 'the receipt is anchored only if it is noted again',

@@ -34,6 +34,7 @@ import { ATTEMPT_ORIGIN_CODEC, ATTEMPT_SIGN_CODEC } from '../../scheduler/provid
 import { SNAPSHOT_DUTY_CODEC } from '../../scheduler/provider/checkpoints/snapshot-duties.ts';
 import { LEASE_RECORD_CODEC } from '../../scheduler/provider/leases/lease-record.ts';
 import { CRASHES_CODEC } from '../../scheduler/provider/leases/poison-jobs.ts';
+import { SIGNED_RATING_CODEC, WAITING_RATING_CODEC } from '../../scheduler/rating-outbox.ts';
 import {
   BATCH_PLACE_CODEC,
   BATCH_RECORD_CODEC,
@@ -199,6 +200,8 @@ export const ENTRY_READERS: Readonly<Record<NamespaceName, EntryReader>> = {
   snapshots: of(REGISTRATION_CODEC, (key) => expect(parseSnapshotKey(key) !== undefined, 'a key of another form')),
   observations: readObservation,
   'observation-wires': of(ITEM_CODEC, ObjectId),
+  'rating-outbox': of(WAITING_RATING_CODEC, LeaseId),
+  'job-ratings': of(SIGNED_RATING_CODEC, LeaseId),
   'observation-queue': (key, bytes) => {
     ObjectId(key);
     expect(bytes.length === 0, 'it holds something');

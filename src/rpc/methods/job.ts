@@ -12,6 +12,7 @@ type JobMethod =
   | 'job.show'
   | 'job.explain'
   | 'job.cancel'
+  | 'job.rate'
   | 'job.pause'
   | 'job.resume'
   | 'job.checkpoints'
@@ -19,7 +20,7 @@ type JobMethod =
   | 'job.writeOutputs';
 
 export function createJobHandlers(modules: HandlerModules): MethodHandlers<JobMethod> {
-  const { requester, blobs } = modules;
+  const { requester, ratings, blobs } = modules;
   return {
     'job.submit': ({ draft }) => requester.submit(draft),
     'job.submitMany': async ({ drafts }) => ({ jobs: await requester.submitMany(drafts) }),
@@ -27,6 +28,7 @@ export function createJobHandlers(modules: HandlerModules): MethodHandlers<JobMe
     'job.show': ({ job }) => requester.show(job),
     'job.explain': ({ job }) => requester.explain(job),
     'job.cancel': ({ job }) => requester.cancel(job),
+    'job.rate': async ({ job, ...rating }) => ratings.rate(await requester.show(job), rating),
     'job.pause': ({ job }) => requester.pause(job),
     'job.resume': ({ job }) => requester.resume(job),
     'job.checkpoints': async ({ job }) => ({ checkpoints: await requester.checkpoints(job) }),

@@ -183,6 +183,20 @@ export const jobEventSchema = z.discriminatedUnion('kind', [
   }),
 ]);
 
+export const jobRatingsSchema = z.strictObject({
+  job: jobIdSchema,
+  ratings: z.array(
+    z.strictObject({
+      lease: leaseIdSchema,
+      replica: wholeNumber('Which replica, from 0.'),
+      provider: peerKeySchema,
+      stars: z.int().min(1).max(5).describe('From 1 to 5.'),
+      replaced: z.int().min(1).max(5).nullable().describe('The rating in whose place it comes.'),
+    }),
+  ),
+  signedAtMs: unixMsSchema.describe('When they are signed: until then another rating takes their place.'),
+});
+
 export const EXAMPLE_JOB_VIEW = {
   job: EXAMPLE_JOB,
   name: 'train digits',

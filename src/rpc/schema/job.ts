@@ -15,6 +15,7 @@ import {
   EXAMPLE_JOB_VIEW,
   jobEventSchema,
   jobExplanationSchema,
+  jobRatingsSchema,
   jobStateSchema,
   jobViewSchema,
 } from './job-views.ts';
@@ -89,6 +90,25 @@ export const JOB_METHODS = {
         desired: 'cancel',
         result: null,
         failure: { code: 'SCHEDULER_CANCELLED', message: 'it was cancelled' },
+      },
+    },
+  },
+  'job.rate': {
+    summary: 'Rates the providers of a job.',
+    description:
+      'Of a job with a result: all providers of the accepted result, or the one of a replica; never this node itself. Durable when it answers. Signed some minutes later, with others: until then another rating takes its place, afterwards it stays. An error more than 6 days after the attempt, and if as many ratings of a provider as count are given for that epoch.',
+    params: z.strictObject({
+      job: jobIdSchema,
+      stars: z.int().min(1).max(5).describe('From 1 (poor) to 5 (very good).'),
+      replica: z.int().min(0).nullable().default(null).describe('Null: every provider of the accepted result.'),
+    }),
+    result: jobRatingsSchema,
+    example: {
+      params: { job: EXAMPLE_JOB, stars: 5, replica: null },
+      result: {
+        job: EXAMPLE_JOB,
+        ratings: [{ lease: EXAMPLE_LEASE, replica: 0, provider: EXAMPLE_PEER, stars: 5, replaced: null }],
+        signedAtMs: 1_790_000_300_000,
       },
     },
   },

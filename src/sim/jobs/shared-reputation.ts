@@ -67,7 +67,7 @@ export class SharedReputation {
     this.#places.set(observer, places);
     const epoch = this.#epochOf(nowMs);
     const kind = outcome.completion === 'failure' ? 'failure' : 'success';
-    const counted = this.#ledger.countCapped({ observer, subject, role: 'provider', epoch });
+    const counted = this.#ledger.countCapped({ observer, subject, role: 'provider', epoch }, 'attempt');
     if (places.take(subject, 'provider', { epoch, kind, counted })) this.publish(seen);
   }
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { NOTHING_OBSERVED } from '../../../src/domain/observation.ts';
 import {
   ANCHORED_WEIGHT,
   addSums,
@@ -18,6 +19,7 @@ import {
   isCapped,
   MAX_WEIGHT,
   NO_BACKING,
+  type Posterior,
   subtractSums,
   sumDecayed,
   UNPAID_WEIGHT,
@@ -154,6 +156,34 @@ describe('the posterior', () => {
     expect(rated(5)).toEqual({ success: WEIGHT_ONE, failure: 0n });
     expect(rated(1)).toEqual({ success: 0n, failure: WEIGHT_ONE });
     expect(rated(3)).toEqual({ success: WEIGHT_ONE / 2n, failure: WEIGHT_ONE / 2n });
+  });
+
+  it('is better for each star, whatever is known; three leave the mean of a newcomer', () => {
+    const evidence = fc.record({ success: fc.bigInt(0n, 1n << 50n), failure: fc.bigInt(0n, 1n << 50n) });
+    const bounded = fc.tuple(evidence, weights, fc.integer({ min: 1, max: 4 }));
+    fc.assert(
+      fc.property(bounded, ([known, weight, stars]) => {
+        const after = (rating: number): Posterior => {
+          const { ratings } = computeContribution({ outcome: NOTHING_OBSERVED, rating }, weight);
+          const total = ratings.success + ratings.failure;
+          expect(total <= weight && total >= weight - 1n).toBe(true);
+          return computePosterior({
+            success: known.success + (ratings.success << 20n),
+            failure: known.failure + (ratings.failure << 20n),
+          });
+        };
+        expect(after(stars + 1).alpha).toBeGreaterThanOrEqual(after(stars).alpha);
+        expect(after(stars + 1).beta).toBeLessThanOrEqual(after(stars).beta);
+        if (weight >= 4n) expect(after(5).mean).toBeGreaterThan(after(1).mean);
+      }),
+    );
+    fc.assert(
+      fc.property(weights, (weight) => {
+        const { ratings, ...others } = computeContribution({ outcome: NOTHING_OBSERVED, rating: 3 }, weight);
+        expect(ratings.success).toBe(ratings.failure);
+        expect(Object.values(others).every(({ success, failure }) => success === 0n && failure === 0n)).toBe(true);
+      }),
+    );
   });
 });
 

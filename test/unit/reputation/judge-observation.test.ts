@@ -17,6 +17,7 @@ import {
   draftOfRequester,
   FAILED,
   HOUR_MS,
+  ratingOf,
   SERVED,
   signAttempt,
   signItem,
@@ -63,6 +64,14 @@ describe('an observation that counts', () => {
 
   it('of a provider that gave none shows the lease and that it was accepted', async () => {
     expect(await judge(await signItem(requester, draftOfLost(attempt)))).toBe('accept');
+  });
+
+  it('rates a provider by its receipt, at the time at which that says the attempt finished', async () => {
+    for (const rating of [1, 5]) {
+      expect(await judge(await signItem(requester, ratingOf(attempt, rating)), { publisher: requester })).toBe(
+        'accept',
+      );
+    }
   });
 
   it('of a requester shows the lease that it signed', async () => {
@@ -131,6 +140,48 @@ describe('an observation that does not', () => {
   ])('%s: it %s', async (code, _, create) => {
     expect(await judge(await create())).toBe(code);
     expect(Object.keys(OBSERVATION_RULES)).toContain(code);
+  });
+
+  describe('because of its rating', () => {
+    const NEXT_WEEK = NOW + 7 * 24 * HOUR_MS;
+    it.each<[string, (rating: ObservationDraft) => ObservationDraft]>([
+      ['says how the attempt went, too', (rating) => ({ ...rating, outcome: SERVED })],
+      ['rates who gave nothing', (rating) => ({ ...draftOfLost(attempt), outcome: rating.outcome, rating: 1 })],
+      ['is later than its receipt', (rating) => ({ ...rating, observedAtMs: UnixMs(rating.observedAtMs + 1) })],
+      ['is earlier than its receipt', (rating) => ({ ...rating, observedAtMs: UnixMs(rating.observedAtMs - 1) })],
+      ['is of another epoch, and so again', (rating) => ({ ...rating, observedAtMs: UnixMs(NEXT_WEEK) })],
+    ])('it %s', async (_, change) => {
+      const item = await signItem(requester, change(ratingOf(attempt, 5)));
+      expect(await judge(item, { nowMs: NEXT_WEEK })).toBe('OBSERVATION_MISRATED');
+    });
+
+    it('it rates the requester', async () => {
+      const { outcome } = ratingOf(attempt, 5);
+      const draft = { ...draftOfRequester(attempt), outcome, rating: 5 };
+      expect(await judge(await signItem(provider, draft))).toBe('OBSERVATION_MISRATED');
+    });
+
+    it('it rates by a receipt of an attempt that failed', async () => {
+      const outcome = { kind: 'attempt-failed' as const, code: 'INTERNAL' as const, detail: '' };
+      const { value } = attempt.receipt;
+      const failed = await signObject(RECEIPT, { ...value, result: { ...value.result, outcome } }, provider);
+      const draft = { ...ratingOf(attempt, 1), receipt: failed.id, evidence: [failed.wire] };
+      expect(await judge(await signItem(requester, draft))).toBe('OBSERVATION_MISRATED');
+    });
+
+    it('it is no rating at all', async () => {
+      for (const rating of [0, 6, 2.5]) {
+        await expect(signItem(requester, ratingOf(attempt, rating))).rejects.toThrow();
+      }
+    });
+
+    it('it shows the receipt of another attempt, or none', async () => {
+      const foreignReceipt = { ...ratingOf(attempt, 1), evidence: [other.receipt.wire] };
+      expect(await judge(await signItem(requester, foreignReceipt))).toBe('OBSERVATION_FOREIGN_EVIDENCE');
+      const bare = { ...ratingOf(attempt, 1), evidence: [] };
+      expect(await judge(await signItem(requester, bare))).toBe('OBSERVATION_UNCHECKED');
+      expect(await judge(await signItem(stranger, ratingOf(attempt, 1)))).toBe('OBSERVATION_FOREIGN_EVIDENCE');
+    });
   });
 
   it('is published by another, though it is genuine', async () => {

@@ -14,6 +14,7 @@ import {
   draftOfLost,
   draftOfRequester,
   HOUR_MS,
+  ratingOf,
   signAttempt,
   signItem,
 } from '../../support/observation-builder.ts';
@@ -94,6 +95,38 @@ describe('own observations', () => {
     await until(() => node.publisher.items.length > 0);
     expect(node.publisher.items).toHaveLength(1);
     expect(await observationsOf(node)).toBe(1);
+  });
+
+  it('are a rating beside what an attempt came to, each once for a lease', async () => {
+    const node = await startNode({ identity: requester });
+    const attempt = await attemptOf('1');
+    expect(await node.reputation.findRating(draftOf(attempt).lease)).toBeNull();
+    for (const rating of [4, 1, 5]) await node.reputation.record([draftOf(attempt), ratingOf(attempt, rating)]);
+    await until(() => node.publisher.items.length > 0);
+    expect(node.publisher.items).toHaveLength(2);
+    expect(await node.reputation.findRating(draftOf(attempt).lease)).toBe(4);
+    const { dimensions } = await node.reputation.show(provider.peer, 'provider');
+    const ratings = dimensions.find(({ dimension }) => dimension === 'ratings');
+    expect(ratings?.alpha).toBeCloseTo(1.0075, 4);
+    expect(ratings?.beta).toBeCloseTo(1.0025, 4);
+    const third = await startNode();
+    for (const item of node.publisher.items) {
+      expect(await third.reputation.take(item, requester.peer)).toEqual({ kind: 'accept' });
+    }
+    expect(await third.reputation.digests()).toEqual(await node.reputation.digests());
+    expect(third.reputation.scoreOf(provider.peer)).toEqual(node.reputation.scoreOf(provider.peer));
+  });
+
+  it('rate as many attempts of one provider and epoch as count, those included that wait', async () => {
+    const node = await startNode({ identity: requester, options: { cappedPerPair: 2 } });
+    const attempt = await attemptOf('1');
+    const { observedAtMs } = ratingOf(attempt, 5);
+    const ask = (...others: number[]) => node.reputation.hasRatingRoom(provider.peer, observedAtMs, others.map(UnixMs));
+    expect([await ask(observedAtMs), await ask(observedAtMs, observedAtMs)]).toEqual([true, false]);
+    await node.reputation.record([draftOf(attempt), ratingOf(attempt, 5)]);
+    expect([await ask(), await ask(observedAtMs), await ask(observedAtMs - HOUR_MS)]).toEqual([true, false, true]);
+    // What attempts came to has places of its own.
+    expect(node.reputation.hasRoom(provider.peer, 'provider', 'failure')).toBe(true);
   });
 
   it('are published until somebody hears them, also after a restart', async () => {

@@ -33,8 +33,9 @@ const some = fc.uniqueArray(
       epoch: fc.integer({ min: 1_000, max: 1_003 }),
       isPaid: fc.boolean(),
       isGood: fc.boolean(),
+      rating: fc.option(fc.integer({ min: 1, max: 5 })),
     })
-    .map(({ observer, subject, name, epoch, isPaid, isGood }) =>
+    .map(({ observer, subject, name, epoch, isPaid, isGood, rating }) =>
       // A lease belongs to one epoch: an observer that signs for two is at fault, and is told of in the ledger's comment.
       countedOf({
         observer,
@@ -42,7 +43,7 @@ const some = fc.uniqueArray(
         name: `${subject} ${epoch} ${name}`,
         epoch,
         weight: isPaid ? WEIGHT_ONE : UNPAID_WEIGHT,
-        outcome: isGood ? SERVED : FAILED,
+        ...(rating === null ? { outcome: isGood ? SERVED : FAILED } : { rating }),
       }),
     ),
   { selector: ({ id }) => id, minLength: 20, maxLength: 120 },
@@ -114,6 +115,34 @@ describe('the set of observations that count', () => {
     expect([...ledger.ofSubject(SUBJECT, 'provider')].map(({ id }) => id)).toEqual(['bafy0']);
     expect(ledger.add(twice[0] as CountedObservation)).toEqual({ kind: 'refused', code: 'OBSERVATION_LEASE_TAKEN' });
     expect(ledger.add(twice[1] as CountedObservation)).toEqual({ kind: 'refused', code: 'OBSERVATION_SEEN' });
+  });
+
+  it('has a rating of the same lease beside it, one and in one dimension alone, under a cap of its own', () => {
+    const { book, ledger } = createLedger({ cappedPerPair: 1 });
+    const add = (name: string, rating: number | null) =>
+      ledger.add(countedOf({ observer: 'a', subject: SUBJECT, name, rating })).kind;
+    expect([add('one', null), add('one', 5)]).toEqual(['added', 'added']);
+    const { ratings, completion } = book.posteriorsOf(SUBJECT, 'provider', 1_000);
+    expect([ratings.weight, completion.weight]).toEqual([0.01, 0.01]);
+    for (let index = 0; index < 20; index += 1) add(`${index}`, 5);
+    for (const rating of [1, 2, 3, 4]) add('one', rating);
+    expect(ledger.size).toBe(2);
+    expect(book.posteriorsOf(SUBJECT, 'provider', 1_000).completion).toEqual(completion);
+    const [pair, epoch] = [{ observer: 'a' as PeerKey, subject: SUBJECT, role: 'provider' as const }, 1_000];
+    expect((['attempt', 'rating'] as const).map((kind) => ledger.countCapped({ ...pair, epoch }, kind))).toEqual([
+      1, 1,
+    ]);
+  });
+
+  it('of two ratings of one lease keeps the one with the lower id, in whatever order they come', () => {
+    const pair = [1, 5].map((rating) => countedOf({ observer: 'a', subject: SUBJECT, name: 'one', rating }));
+    const kept = [pair, pair.toReversed()].map((order) => {
+      const { ledger } = createLedger();
+      for (const observation of order) ledger.add(observation);
+      return [...ledger.ofSubject(SUBJECT, 'provider')].map(({ id }) => id);
+    });
+    expect(kept[0]).toEqual([pair.map(({ id }) => id).sort()[0]]);
+    expect(kept[1]).toEqual(kept[0]);
   });
 
   it('gives up what weighs least, then what is oldest, where there is no room', () => {
