@@ -1,7 +1,7 @@
 /** Bytes of the largest report that is read; those recorded have 2 to 4.3 KiB. */
 export const MAX_REPORT_BYTES = 64 * 1024;
-/** A device's chain has five certificates, a RIM's four. */
-export const MAX_CHAIN_CERTIFICATES = 8;
+/** Of a RIM's signer; those recorded have four. */
+export const MAX_SIGNER_CERTIFICATES = 8;
 /** Bytes of the largest RIM; those recorded have 18 to 26 KiB. */
 export const MAX_RIM_BYTES = 512 * 1024;
 /** One of the driver, one of the VBIOS. */

@@ -21,8 +21,8 @@ export interface NvidiaVerificationRequest extends NvidiaEvidence {
   readonly nonce?: Uint8Array;
   readonly atMs: number;
   readonly crypto: EvidenceCrypto;
-  /** null: none was given, so that `policy` is unchecked. waived: said explicitly, the check is left out. */
-  readonly policy: NvidiaPolicy | 'waived' | null;
+  /** Not given: the check `policy` is unchecked. none: said explicitly, the check is left out. */
+  readonly policy?: NvidiaPolicy | 'none';
 }
 
 /** Everything but `chip`, `model` and `deviceId` is what the device says of itself, signed by it. */

@@ -4,17 +4,17 @@ import type { NvidiaClaims } from './interface.ts';
 import { type NvidiaPolicy, nvidiaPolicySchema } from './policy.ts';
 
 /** Checks `device-type`, and for what the policy states `policy-chip`, `policy-driver`, `policy-vbios`, `policy-mode`. */
-export function judgePolicy(claims: NvidiaClaims, choice: NvidiaPolicy | 'waived' | null): readonly EvidenceCheck[] {
-  if (choice === null) {
+export function judgePolicy(claims: NvidiaClaims, choice: NvidiaPolicy | 'none' | undefined): readonly EvidenceCheck[] {
+  if (choice === undefined) {
     const reason = 'no allow-list was given: which driver and VBIOS may run is not judged';
     return [...judgeRules(claims, nvidiaPolicySchema.parse({})), unchecked('policy', reason)];
   }
-  return judgeRules(claims, choice === 'waived' ? nvidiaPolicySchema.parse({}) : choice);
+  return judgeRules(claims, choice === 'none' ? nvidiaPolicySchema.parse({}) : choice);
 }
 
 /** What the policy accepts by name although nothing checked it; the detail keeps why it was not. */
-export function acceptUnchecked(check: EvidenceCheck, choice: NvidiaPolicy | 'waived' | null): EvidenceCheck {
-  if (check.verdict !== 'unchecked' || choice === null || choice === 'waived') return check;
+export function acceptUnchecked(check: EvidenceCheck, choice: NvidiaPolicy | 'none' | undefined): EvidenceCheck {
+  if (check.verdict !== 'unchecked' || choice === undefined || choice === 'none') return check;
   const names: readonly string[] = choice.acceptUnchecked;
   if (!names.includes(check.name)) return check;
   return { ...check, verdict: 'passed', detail: `not checked, which the policy accepts: ${check.detail}` };

@@ -5,7 +5,7 @@ import type { EvidenceCheck } from '../interface.ts';
 import { type Certificate, parseCertificate } from '../x509/certificate.ts';
 import { verifyChain } from '../x509/chain.ts';
 import { splitPem } from '../x509/pem.ts';
-import { MAX_CHAIN_CERTIFICATES, NONCE_BYTES } from './constants.ts';
+import { NONCE_BYTES } from './constants.ts';
 import { readDeviceClaims } from './device-claims.ts';
 import { readFirmwareId } from './firmware-id.ts';
 import type { NvidiaClaims, NvidiaVerification, NvidiaVerificationRequest } from './interface.ts';
@@ -59,7 +59,7 @@ function parseEvidence(request: NvidiaVerificationRequest): ParsedEvidence | Evi
 }
 
 function parseCertificates(text: string): readonly Certificate[] {
-  return splitPem(text, 'CERTIFICATE').slice(0, MAX_CHAIN_CERTIFICATES).map(parseCertificate);
+  return splitPem(text, 'CERTIFICATE').map(parseCertificate);
 }
 
 async function verifyDevice(

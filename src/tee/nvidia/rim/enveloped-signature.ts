@@ -2,9 +2,9 @@ import type { Element } from '@xmldom/xmldom';
 import { TeeError } from '../../errors.ts';
 import { type Certificate, parseCertificate } from '../../x509/certificate.ts';
 import { decodeBase64 } from '../../x509/pem.ts';
-import { MAX_CHAIN_CERTIFICATES } from '../constants.ts';
+import { MAX_SIGNER_CERTIFICATES } from '../constants.ts';
 import { canonicalizeXml } from './canonical-xml.ts';
-import { listChildElements } from './strict-xml.ts';
+import { isElement, listChildElements } from './strict-xml.ts';
 
 /** What a document's enveloped signature (W3C, XML Signature 1.1) says; nothing of it is verified yet. */
 export interface EnvelopedSignature {
@@ -27,6 +27,7 @@ const ALGORITHMS = {
   SignatureMethod: 'http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha384',
   DigestMethod: 'http://www.w3.org/2001/04/xmldsig-more#sha384',
 } as const;
+const BLANK = /^[ \t\n]*$/;
 const TRANSFORMS = ['http://www.w3.org/2000/09/xmldsig#enveloped-signature', C14N_11];
 
 /**
@@ -60,6 +61,7 @@ function readReference(reference: Element): Uint8Array {
   }
   const [transforms, method, value] = readSequence(reference, ['Transforms', 'DigestMethod', 'DigestValue']);
   assertAlgorithm(method, 'DigestMethod');
+  assertNoText(transforms);
   const found = listChildElements(transforms).map((transform) => transform.getAttribute('Algorithm'));
   if (found.length !== TRANSFORMS.length || found.some((algorithm, index) => algorithm !== TRANSFORMS[index])) {
     throw refuse('the transforms are not the enveloped signature and Canonical XML 1.1');
@@ -69,8 +71,9 @@ function readReference(reference: Element): Uint8Array {
 
 function readCertificates(keyInfo: Element): readonly [Certificate, ...Certificate[]] {
   const [data] = readSequence(keyInfo, ['X509Data']);
+  assertNoText(data);
   const elements = listChildElements(data);
-  if (elements.length > MAX_CHAIN_CERTIFICATES) throw refuse(`more than ${MAX_CHAIN_CERTIFICATES} certificates`);
+  if (elements.length > MAX_SIGNER_CERTIFICATES) throw refuse(`more than ${MAX_SIGNER_CERTIFICATES} certificates`);
   const [signer, ...others] = elements.map((element) => {
     assertName(element, 'X509Certificate');
     return parseCertificate(readBase64(element));
@@ -84,10 +87,17 @@ function readSequence<const Names extends readonly string[]>(
   names: Names,
 ): { readonly [Index in keyof Names]: Element } {
   const elements = listChildElements(parent);
+  assertNoText(parent);
   if (elements.length !== names.length) throw refuse(`${parent.tagName} has ${elements.length} parts`);
   for (const [index, element] of elements.entries()) assertName(element, names[index] ?? '');
   // As many elements as names, by the check above.
   return elements as unknown as { readonly [Index in keyof Names]: Element };
+}
+
+/** Nothing signs what lies between the parts of the signature itself. */
+function assertNoText(parent: Element): void {
+  const text = [...parent.childNodes].filter((child) => !isElement(child));
+  if (text.some(({ nodeValue }) => !BLANK.test(nodeValue ?? ''))) throw refuse(`${parent.tagName} has text`);
 }
 
 function assertName(element: Element, name: string): void {
@@ -111,7 +121,7 @@ function takeOnly(elements: Iterable<Element>, name: string): Element {
 
 function readBase64(element: Element): Uint8Array {
   if (listChildElements(element).length > 0) throw refuse(`${element.tagName} has elements`);
-  const bytes = decodeBase64((element.textContent ?? '').replaceAll(/\s/gu, ''));
+  const bytes = decodeBase64((element.textContent ?? '').replaceAll(/[ \t\n]/g, ''));
   if (bytes === undefined) throw refuse(`${element.tagName} is not base64`);
   return bytes;
 }

@@ -30,7 +30,9 @@ export function judgeMeasurements(claims: Judged, { driver, vbios }: DeviceManif
   if (mismatches.length > 0) return failed('measurements', mismatches.join('; '));
   const missing = listMissing(claims, { driver, vbios });
   if (missing.length > 0) return unchecked('measurements', `no RIM of ${missing.join(' and of ')} was given`);
-  return passed('measurements', describeMatch(claims, { driver, vbios }));
+  const golden = [driver, vbios].reduce((sum, manifest) => sum + listJudged(claims, manifest).length, 0);
+  const total = Object.keys(claims.measurements).length;
+  return passed('measurements', `${golden} golden values agree with the report, which has ${total} measurements`);
 }
 
 interface RoleManifest {
@@ -39,14 +41,19 @@ interface RoleManifest {
 }
 
 function listMismatches(claims: Judged, { role, manifest }: RoleManifest): readonly string[] {
-  if (manifest === undefined) return [];
-  const judged = [...manifest.golden].filter(([index]) => !isMeaningless(claims, index));
-  return judged.flatMap(([index, alternatives]) => {
+  return listJudged(claims, manifest).flatMap(([index, alternatives]) => {
     const measured = Object.hasOwn(claims.measurements, index) ? claims.measurements[index] : undefined;
     if (alternatives.some((golden) => encodeHex(golden) === measured)) return [];
     const found = measured === undefined ? 'is not in the report' : `is ${measured.slice(0, 16)}…`;
-    return [`${role} measurement ${index} ${found}, which is none of ${alternatives.length} golden values`];
+    return [`${role} measurement ${index} ${found}; golden values: ${alternatives.length}`];
   });
+}
+
+function listJudged(
+  claims: Judged,
+  manifest: ReferenceManifest | undefined,
+): readonly [number, readonly Uint8Array[]][] {
+  return [...(manifest?.golden ?? [])].filter(([index]) => !isMeaningless(claims, index));
 }
 
 /** A GPU that has NVDEC0 switched off measures nothing for it (as NVIDIA's verifier has it). */
@@ -59,10 +66,4 @@ function listMissing({ driverVersion, vbiosVersion }: Judged, { driver, vbios }:
     ...(driverVersion !== null && driver === undefined ? [`the driver ${driverVersion}`] : []),
     ...(vbios === undefined ? [`the VBIOS ${vbiosVersion}`] : []),
   ];
-}
-
-function describeMatch({ measurements }: Judged, { driver, vbios }: DeviceManifests): string {
-  const golden = (driver?.golden.size ?? 0) + (vbios?.golden.size ?? 0);
-  const total = Object.keys(measurements).length;
-  return `${golden} golden values of NVIDIA's RIMs agree with the report; of its ${total} measurements the others have none`;
 }
