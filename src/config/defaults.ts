@@ -49,6 +49,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       maxBytes: 8 * MIB,
       maxDurationMs: '10m',
     },
+    neighbours: { asnDatabase: null },
     region: null,
     provide: {
       enabled: true,

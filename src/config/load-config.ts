@@ -85,7 +85,13 @@ function readText(layer: Layer, path: string): string | undefined {
 }
 
 /** Settings that are paths; `network` is one if it has a slash or ends in `.json`. */
-const PATH_SETTINGS = ['log.file', 'keystore.passphraseFile', 'chain.keypairFile', 'network'] as const;
+const PATH_SETTINGS = [
+  'log.file',
+  'keystore.passphraseFile',
+  'chain.keypairFile',
+  'neighbours.asnDatabase',
+  'network',
+] as const;
 
 function resolvePaths(layer: Layer, workingDirectory: string, home: string): Layer {
   const resolved = new Map(layer);

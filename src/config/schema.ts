@@ -116,6 +116,13 @@ export const nodeConfigSchema = z.strictObject({
     maxBytes: size(64 * 1024, 2 ** 40).describe('data of one relayed connection'),
     maxDurationMs: duration(10_000, DAY_MS).describe('life of one relayed connection'),
   }),
+  neighbours: z.strictObject({
+    asnDatabase: z
+      .string()
+      .min(1)
+      .nullable()
+      .describe('MaxMind DB file of autonomous systems, such as GeoLite2-ASN.mmdb, to spread neighbours over them'),
+  }),
   region: z.string().min(1).max(64).nullable().describe('where this node is, as it declares'),
   provide: z.strictObject({
     enabled: z.boolean().describe("take other peers' jobs"),

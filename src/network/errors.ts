@@ -5,6 +5,7 @@ export type NetworkErrorInfo =
   | { readonly code: 'NETWORK_LISTEN_FAILED'; readonly addresses: readonly string[]; readonly reason: string }
   | { readonly code: 'NETWORK_BAD_ADDRESS'; readonly address: string; readonly reason: string }
   | { readonly code: 'NETWORK_BAD_PRE_SHARED_KEY'; readonly sizeBytes: number }
+  | { readonly code: 'NETWORK_BAD_ASN_DATABASE'; readonly path: string; readonly reason: string }
   | { readonly code: 'NETWORK_UNREACHABLE'; readonly target: string; readonly reason: string }
   | {
       readonly code: 'NETWORK_TIMEOUT';
@@ -66,6 +67,12 @@ const NETWORK_ERRORS: ErrorTable<NetworkErrorInfo> = {
     retryable: false,
     message: (info) => `the pre-shared key has ${info.sizeBytes} bytes instead of 32`,
     hint: () => 'Take the network file again from whoever created the network.',
+  },
+  NETWORK_BAD_ASN_DATABASE: {
+    retryable: false,
+    message: (info) => `${info.path} cannot be used as a table of autonomous systems: ${info.reason}`,
+    hint: () =>
+      "Set neighbours.asnDatabase to a MaxMind DB file such as GeoLite2-ASN.mmdb or DB-IP's ASN Lite, or to 'none'.",
   },
   NETWORK_UNREACHABLE: {
     retryable: true,

@@ -35,8 +35,7 @@ import type {
   RequestOptions,
 } from './interface.ts';
 import { createNetworkMetrics, type NetworkMetrics } from './metrics.ts';
-import { NeighbourHost } from './neighbour-host.ts';
-import type { EpochBeacon } from './neighbours/ports.ts';
+import { NeighbourHost, type NeighbourHostModules } from './neighbour-host.ts';
 import { type NetworkOptions, PRESETS } from './options.ts';
 import { BoundedPeerBook } from './peers/bounded-peer-book.ts';
 import { OwnRecord } from './peers/own-record.ts';
@@ -54,14 +53,13 @@ import {
   type RunningParts,
 } from './running-parts.ts';
 
-export interface NetworkModules {
+export interface NetworkModules extends Pick<NeighbourHostModules, 'beacon' | 'autonomousSystems'> {
   readonly identity: Identity;
   readonly database: Database;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
-  readonly beacon: EpochBeacon;
 }
 
 /** The network over js-libp2p. */

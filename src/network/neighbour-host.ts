@@ -16,8 +16,14 @@ import type { NeighbourDirection, Neighbours, PeerTransport } from './interface.
 import { CandidateTable } from './neighbours/candidates/candidate-table.ts';
 import { CROSS_CHECK_PEERS, DENSITY_KEYS } from './neighbours/constants.ts';
 import { createNeighbourMetrics } from './neighbours/metrics.ts';
-import { CANDIDATE_TABLE_DEFAULTS, NEIGHBOUR_DEFAULTS, NO_CAPS } from './neighbours/options.ts';
-import type { EpochBeacon, NeighbourLinks, NodeFacts, OpenedNode } from './neighbours/ports.ts';
+import {
+  CANDIDATE_SAVER_DEFAULTS,
+  CANDIDATE_TABLE_DEFAULTS,
+  NEIGHBOUR_DEFAULTS,
+  NO_CAPS,
+} from './neighbours/options.ts';
+import type { AutonomousSystems, EpochBeacon, NeighbourLinks, NodeFacts, OpenedNode } from './neighbours/ports.ts';
+import { CandidateSaver } from './neighbours/stored/candidate-saver.ts';
 import { LevelNeighbourStore } from './neighbours/stored/level-neighbour-store.ts';
 import { VrfNeighbours } from './neighbours/vrf-neighbours.ts';
 import { type NetworkOptions, PRESETS } from './options.ts';
@@ -32,16 +38,18 @@ export interface NeighbourHostModules {
   readonly identity: Identity;
   readonly database: Database;
   readonly beacon: EpochBeacon;
+  /** Absent: neighbours are not spread over autonomous systems. */
+  readonly autonomousSystems?: AutonomousSystems | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly registry: MetricsRegistry;
-  readonly transport: PeerTransport;
-  readonly book: BoundedPeerBook;
+  readonly transport: Pick<PeerTransport, 'handle' | 'request'>;
+  readonly book: Pick<BoundedPeerBook, 'isConnected' | 'get' | 'list'>;
   readonly penalties: PeerPenalties;
   readonly background: BackgroundTasks;
-  readonly intake: RecordIntake;
-  readonly exchange: RecordExchange;
+  readonly intake: Pick<RecordIntake, 'take'>;
+  readonly exchange: Pick<RecordExchange, 'ask'>;
   readonly ownRecord: () => Signed<NodeRecord> | null;
   readonly running: () => RunningParts | null;
   readonly onPenalty: (peer: PeerKey) => void;
@@ -60,6 +68,7 @@ export class NeighbourHost {
   readonly #options: NetworkOptions;
   readonly #table: CandidateTable;
   readonly #store: LevelNeighbourStore;
+  readonly #saver: CandidateSaver;
   readonly #neighbours: VrfNeighbours;
   #seekNotBeforeMs = Number.NEGATIVE_INFINITY;
 
@@ -69,13 +78,19 @@ export class NeighbourHost {
     this.#modules = modules;
     this.#options = options;
     this.#store = new LevelNeighbourStore(modules);
+    const onUnsaved = (): void => this.#saver.noteChange();
     this.#table = new CandidateTable(
-      { random },
+      { ...modules, onUnsaved },
       {
         ...CANDIDATE_TABLE_DEFAULTS,
         maxPerGroup: policy.candidatesPerGroup,
+        maxPerSystem: policy.candidatesPerSystem,
         usesPrivate: policy.privateAddresses === 'use',
       },
+    );
+    this.#saver = new CandidateSaver(
+      { clock, table: this.#table, store: this.#store, inBackground: (task) => modules.background.run(task) },
+      { ...CANDIDATE_SAVER_DEFAULTS, ...options.neighbours },
     );
     this.#neighbours = new VrfNeighbours(
       {
@@ -89,11 +104,11 @@ export class NeighbourHost {
         openNode: (wire, peer) => this.#openNode(wire, peer),
         store: this.#store,
         metrics: createNeighbourMetrics(registry),
-        onTurn: () => this.#saveCandidates(),
+        onTurn: () => this.#saver.save(),
       },
       {
         ...NEIGHBOUR_DEFAULTS,
-        caps: { ...NO_CAPS, address: policy.neighboursPerGroup },
+        caps: { ...NO_CAPS, address: policy.neighboursPerGroup, asn: policy.neighboursPerSystem },
         ...options.neighbours,
         self: identity.peer,
         vrfPublicKey: identity.vrfPublicKey,
@@ -112,6 +127,7 @@ export class NeighbourHost {
 
   async start(): Promise<void> {
     const { beacon, clock } = this.#modules;
+    this.#saver.start();
     const stored = await this.#store.loadCandidates();
     this.#table.restore(stored, beacon.epochOfRound(beacon.roundAt(clock.nowMs())));
     await this.#neighbours.start();
@@ -119,7 +135,7 @@ export class NeighbourHost {
 
   async stop(): Promise<void> {
     await this.#neighbours.stop();
-    await this.#saveCandidates();
+    await this.#saver.stop();
   }
 
   /** A valid record, and the peer that told it. */
@@ -135,10 +151,6 @@ export class NeighbourHost {
     // A string that is no PeerKey is nobody's.
     const direction = this.#neighbours.isNeighbour(peer as PeerKey);
     return direction === 'outbound' || direction === 'both';
-  }
-
-  async #saveCandidates(): Promise<void> {
-    await this.#store.saveCandidates({ ...this.#table.takeChanges(), beganEpoch: this.#table.beganEpoch });
   }
 
   async #openNode(wire: SignedWire, peer: PeerKey): Promise<OpenedNode> {

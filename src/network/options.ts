@@ -1,7 +1,8 @@
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import { MAX_CONNECTIONS } from './constants.ts';
 import type { GroupCaps } from './discovery/routing-table-filter.ts';
-import type { NeighbourOptions } from './neighbours/options.ts';
+import { MAX_CANDIDATES, NEIGHBOUR_SLOTS } from './neighbours/constants.ts';
+import type { CandidateSaverOptions, NeighbourOptions } from './neighbours/options.ts';
 import type { ReachabilityOptions } from './reachability/options.ts';
 import type { LimitOverrides } from './reqresp/protocols.ts';
 
@@ -29,7 +30,7 @@ export interface NetworkOptions {
   readonly dhtClientMode?: boolean;
   readonly maxConnections?: number;
   /** Waits and numbers of the choice of neighbours where they differ from the defaults. */
-  readonly neighbours?: Partial<NeighbourOptions>;
+  readonly neighbours?: Partial<NeighbourOptions & CandidateSaverOptions>;
   /** NAT and relays; the defaults if absent. */
   readonly reachability?: ReachabilityOptions;
   /** Limits of request protocols where they differ from the table. */
@@ -47,6 +48,9 @@ export interface PresetPolicy {
   /** Most neighbours that this node chooses of one address group (/24 of IPv4, /48 of IPv6), and most candidates. */
   readonly neighboursPerGroup: number;
   readonly candidatesPerGroup: number;
+  /** The same of one autonomous system, where a table says which: of 8 neighbours, and of all candidates. */
+  readonly neighboursPerSystem: number;
+  readonly candidatesPerSystem: number;
   /** Most known peers of one address group, in the book and over restarts. */
   readonly knownPerGroup: number;
   /** Most peers of one address group in the DHT's routing table, and in one of its buckets of 20. */
@@ -60,6 +64,8 @@ export const PRESETS = {
     privateAddresses: 'use',
     neighboursPerGroup: Number.POSITIVE_INFINITY,
     candidatesPerGroup: Number.POSITIVE_INFINITY,
+    neighboursPerSystem: Number.POSITIVE_INFINITY,
+    candidatesPerSystem: Number.POSITIVE_INFINITY,
     knownPerGroup: Number.POSITIVE_INFINITY,
     routedPerGroup: { perBucket: Number.POSITIVE_INFINITY, perTable: Number.POSITIVE_INFINITY },
   },
@@ -69,6 +75,8 @@ export const PRESETS = {
     privateAddresses: 'use',
     neighboursPerGroup: 4,
     candidatesPerGroup: 1024,
+    neighboursPerSystem: Number.POSITIVE_INFINITY,
+    candidatesPerSystem: Number.POSITIVE_INFINITY,
     knownPerGroup: 1024,
     routedPerGroup: { perBucket: Number.POSITIVE_INFINITY, perTable: Number.POSITIVE_INFINITY },
   },
@@ -78,6 +86,9 @@ export const PRESETS = {
     privateAddresses: 'skip',
     neighboursPerGroup: 2,
     candidatesPerGroup: 64,
+    // Half: a few hosters have most servers, and a network of them alone must still find neighbours.
+    neighboursPerSystem: NEIGHBOUR_SLOTS / 2,
+    candidatesPerSystem: MAX_CANDIDATES / 2,
     knownPerGroup: 64,
     // A fifth of a bucket, so that four others of five are asked elsewhere.
     routedPerGroup: { perBucket: 4, perTable: 16 },

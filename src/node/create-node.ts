@@ -10,6 +10,8 @@ import { type Clock, SystemClock } from '../lib/clock.ts';
 import { type Random, SystemRandom } from '../lib/random.ts';
 import { VERSION } from '../lib/version.ts';
 import { Libp2pNetwork, type NetworkModules } from '../network/libp2p-network.ts';
+import { openAutonomousSystems } from '../network/neighbours/candidates/mmdb-autonomous-systems.ts';
+import type { AutonomousSystems } from '../network/neighbours/ports.ts';
 import type { LedgerReputation } from '../reputation/ledger-reputation.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
@@ -85,7 +87,8 @@ export async function createNode(
   await bindIdentity(database, identity.peer, config.home);
   const stores = await openStores({ ...common, database, observer: seams.disk }, config, stack);
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
-  const network = stack.use(createNetwork(loaded, { ...common, database, beacon: chain.beacon }));
+  const autonomousSystems = await openSystems(config);
+  const network = stack.use(createNetwork(loaded, { ...common, database, beacon: chain.beacon, autonomousSystems }));
   const executors: readonly Executor[] = (await probing).map((offers) =>
     stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
   );
@@ -157,6 +160,10 @@ function createNetwork({ config, network }: LoadedConfig, modules: NetworkModule
     software: `fogproof/${VERSION}`,
     reachability: { ...config.nat, relay: config.relay },
   });
+}
+
+async function openSystems({ neighbours }: NodeConfig): Promise<AutonomousSystems | undefined> {
+  return neighbours.asnDatabase === null ? undefined : await openAutonomousSystems(neighbours.asnDatabase);
 }
 
 function decodePreSharedKey({ preSharedKey }: NetworkDefinition): Uint8Array | null {

@@ -56,7 +56,7 @@ export function compareRanks(a: Rank, b: Rank): number {
 /** What several nodes may have in common that one party could hold alone. */
 export interface DiversityGroup {
   readonly kind: 'address' | 'asn' | 'operator';
-  /** Such as `203.0.113.0/24`, `64500`, a wallet. */
+  /** Such as `203.0.113.0/24`, `AS64500`, a wallet. */
   readonly key: string;
 }
 

@@ -17,6 +17,7 @@ import {
   type NeighbourOptions,
 } from '../../src/network/neighbours/options.ts';
 import type {
+  AutonomousSystems,
   EpochBeacon,
   NeighbourLinks,
   NodeFacts,
@@ -118,6 +119,7 @@ export interface RigNodeSetup {
   readonly vrfPublicKey?: Uint8Array;
   readonly stored?: StoredSlots;
   readonly beacon?: EpochBeacon;
+  readonly autonomousSystems?: AutonomousSystems;
   readonly expiresAtMs?: number;
 }
 
@@ -169,7 +171,11 @@ export class NeighbourRig {
     const facts: NodeFacts = { peer, vrfPublicKey, addresses, expiresAtMs };
     const random = new CountingRandom(name);
     const metrics = new RecordingMetrics();
-    const table = new CandidateTable({ random }, { ...CANDIDATE_TABLE_DEFAULTS, ...setup.table, usesPrivate: false });
+    const { autonomousSystems } = setup;
+    const table = new CandidateTable(
+      { random, autonomousSystems },
+      { ...CANDIDATE_TABLE_DEFAULTS, ...setup.table, usesPrivate: false },
+    );
     const penalties = new Map<PeerKey, number>();
     const kept = new Map<PeerKey, NeighbourDirection>();
     const sought: number[] = [];

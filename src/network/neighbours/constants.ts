@@ -1,3 +1,5 @@
+import type { DiversityGroup } from '../../vrf/selection.ts';
+
 /** k: peers that a node chooses (design section 12). */
 export const NEIGHBOUR_SLOTS = 8;
 /** Epochs that a slot lasts: with two, half of the slots turn over each epoch. */
@@ -8,8 +10,12 @@ export const RANK_SLACK = 4;
 export const INBOUND_SLOTS = 4 * NEIGHBOUR_SLOTS;
 /** Share of the inbound slots for peers that are not two epochs old here. */
 export const YOUNG_SHARE = 1 / 4;
-/** Share of the inbound slots that peers of one address group may hold, where groups are capped. */
-export const INBOUND_GROUP_SHARE = 1 / 4;
+/** Share of the inbound slots that peers of one group may hold, where groups of that kind are capped. */
+export const INBOUND_GROUP_SHARES: Readonly<Record<DiversityGroup['kind'], number>> = {
+  address: 1 / 4,
+  asn: 1 / 2,
+  operator: 1 / 4,
+};
 /** Lowest ranks kept of an epoch; when they are used up, all candidates are ranked anew. */
 export const RANKED_KEPT = 128;
 

@@ -14,14 +14,27 @@ export interface CandidateTableOptions {
   readonly maxCandidates: number;
   /** Pairs of one address group; Infinity where addresses say nothing: on one machine. */
   readonly maxPerGroup: number;
+  /** Pairs of one autonomous system. */
+  readonly maxPerSystem: number;
   readonly forgetAfterEpochs: number;
 }
 
 export const CANDIDATE_TABLE_DEFAULTS: CandidateTableOptions = {
   maxCandidates: MAX_CANDIDATES,
   maxPerGroup: Number.POSITIVE_INFINITY,
+  maxPerSystem: Number.POSITIVE_INFINITY,
   forgetAfterEpochs: FORGET_AFTER_EPOCHS,
 };
+
+/** When ages are written between the turns of epochs. */
+export interface CandidateSaverOptions {
+  /** After the first change that is not on disk, ms. */
+  readonly saveAfterMs: number;
+  /** When so many candidates have changed. */
+  readonly saveAfterChanges: number;
+}
+
+export const CANDIDATE_SAVER_DEFAULTS: CandidateSaverOptions = { saveAfterMs: 300_000, saveAfterChanges: 64 };
 
 export interface NeighbourOptions {
   readonly self: PeerKey;

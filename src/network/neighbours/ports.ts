@@ -61,6 +61,12 @@ export interface NeighbourLinks {
   ): Promise<readonly (readonly Uint8Array[])[]>;
 }
 
+/** Which autonomous system announces an address: a table that the operator has. */
+export interface AutonomousSystems {
+  /** Its number; null for what is in none, or is no IP address. Never throws. */
+  find(ip: string): number | null;
+}
+
 /** A pair of peer and VRF key, and since when it is known. */
 export interface KnownCandidate {
   readonly candidate: Candidate;

@@ -1,4 +1,5 @@
 import type { DiversityGroup } from '../../../vrf/selection.ts';
+import type { AutonomousSystems } from '../ports.ts';
 
 /** Not routed on the Internet: two nodes behind two routers have the same. RFC 1918, 6598, 3927, 1122; RFC 4193, 4291. */
 const PRIVATE_IPV4 =
@@ -21,13 +22,33 @@ export function collectAddressGroups(
   return [...keys].map((key) => ({ kind: 'address', key }));
 }
 
+/** Autonomous systems of the same addresses, such as `AS64500`; private ones are in none. */
+export function collectSystemGroups(
+  addresses: readonly string[],
+  systems: AutonomousSystems,
+): readonly DiversityGroup[] {
+  const numbers = new Set<number>();
+  for (const address of addresses) {
+    const host = findAddressGroup(address, false) === null ? null : readHost(address);
+    const number = host === null ? null : systems.find(host.ip);
+    if (number !== null) numbers.add(number);
+  }
+  return [...numbers].map((number) => ({ kind: 'asn', key: `AS${number}` }));
+}
+
 function findAddressGroup(address: string, usesPrivate: boolean): string | null {
-  const [, protocol, host] = address.split('/', 3);
-  if (host === undefined) return null;
-  if (protocol === 'ip4') return groupIpv4(host, usesPrivate);
+  const host = readHost(address);
+  if (host === null) return null;
+  return host.family === 4 ? groupIpv4(host.ip, usesPrivate) : groupIpv6(host.ip, usesPrivate);
+}
+
+function readHost(address: string): { readonly family: 4 | 6; readonly ip: string } | null {
+  const [, protocol, ip] = address.split('/', 3);
+  if (ip === undefined) return null;
+  if (protocol === 'ip4') return { family: 4, ip };
   if (protocol !== 'ip6') return null;
-  const mapped = MAPPED_IPV4.exec(host)?.[1];
-  return mapped === undefined ? groupIpv6(host, usesPrivate) : groupIpv4(mapped, usesPrivate);
+  const mapped = MAPPED_IPV4.exec(ip)?.[1];
+  return mapped === undefined ? { family: 6, ip } : { family: 4, ip: mapped };
 }
 
 function groupIpv4(host: string, usesPrivate: boolean): string | null {

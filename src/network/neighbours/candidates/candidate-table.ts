@@ -6,6 +6,7 @@ import { type Candidate, type DiversityGroup, isEligible } from '../../../vrf/se
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import type { CandidateTableOptions } from '../options.ts';
 import type {
+  AutonomousSystems,
   CandidateChanges,
   CandidateSource,
   Eligibility,
@@ -14,7 +15,7 @@ import type {
   StoredCandidate,
   StoredCandidates,
 } from '../ports.ts';
-import { collectAddressGroups } from './address-groups.ts';
+import { collectAddressGroups, collectSystemGroups } from './address-groups.ts';
 
 interface Entry extends KnownCandidate {
   candidate: Candidate;
@@ -35,11 +36,15 @@ interface Entry extends KnownCandidate {
 const UNKNOWN_GROUP: DiversityGroup = { kind: 'address', key: 'unknown' };
 /** Their share of the table. */
 const UNKNOWN_SHARE = 1 / 4;
-/** Groups of one peer; as many addresses fit a record, and a few connections. */
-const MAX_GROUPS = 32;
+/** Groups of one peer: two for each of the 16 addresses of a record, and of a few connections. */
+const MAX_GROUPS = 64;
 
 export interface CandidateTableModules {
   readonly random: Random;
+  /** Absent: nobody is in an autonomous system. */
+  readonly autonomousSystems?: AutonomousSystems | undefined;
+  /** Something changed that `takeChanges` would tell. */
+  readonly onUnsaved?: () => void;
 }
 
 /**
@@ -49,7 +54,7 @@ export interface CandidateTableModules {
  * displaces its own kind, and keys can be made after a beacon is known but are too young for it.
  */
 export class CandidateTable implements CandidateSource {
-  readonly #random: Random;
+  readonly #modules: CandidateTableModules;
   readonly #options: CandidateTableOptions & { readonly usesPrivate: boolean };
   readonly #entries = new Map<PeerKey, Entry>();
   readonly #young = new Set<PeerKey>();
@@ -61,7 +66,7 @@ export class CandidateTable implements CandidateSource {
 
   /** `usesPrivate`: private addresses are those of one network, and group like others. */
   constructor(modules: CandidateTableModules, options: CandidateTableOptions & { readonly usesPrivate: boolean }) {
-    this.#random = modules.random;
+    this.#modules = modules;
     this.#options = options;
   }
 
@@ -100,13 +105,13 @@ export class CandidateTable implements CandidateSource {
       known.teller = teller;
       this.#young.add(node.peer);
       this.#version++;
-      this.#dirty.add(node.peer);
+      this.#markChanged(node.peer);
     } else if (known.teller === '') {
       // Who told before a restart is not known any more.
       known.teller = teller;
     } else if (teller !== known.teller && !known.isConfirmed) {
       known.isConfirmed = true;
-      this.#dirty.add(node.peer);
+      this.#markChanged(node.peer);
     }
     if (node.expiresAtMs <= known.expiresAtMs) return true;
     // Back after a while: who was not eligible may be now.
@@ -149,6 +154,11 @@ export class CandidateTable implements CandidateSource {
     this.#version++;
   }
 
+  /** How many changed since. */
+  get unsaved(): number {
+    return this.#dirty.size + this.#removed.size;
+  }
+
   /** What changed since the last call. */
   takeChanges(): CandidateChanges {
     const put = [...this.#dirty].flatMap((peer) => this.#describe(peer) ?? []);
@@ -156,6 +166,12 @@ export class CandidateTable implements CandidateSource {
     this.#dirty.clear();
     this.#removed.clear();
     return { put, removed };
+  }
+
+  /** Of a write that failed: they are told again, as they are then. */
+  putBackChanges({ put, removed }: CandidateChanges): void {
+    for (const { peer } of put) if (this.#entries.has(peer)) this.#dirty.add(peer);
+    for (const peer of removed) if (!this.#entries.has(peer)) this.#removed.add(peer);
   }
 
   #describe(peer: PeerKey): StoredCandidate | null {
@@ -184,17 +200,17 @@ export class CandidateTable implements CandidateSource {
     };
     this.#entries.set(peer, entry);
     this.#young.add(peer);
-    this.#dirty.add(peer);
     this.#removed.delete(peer);
+    this.#markChanged(peer);
     this.#enterGroups(entry, groups);
     this.#version++;
     return true;
   }
 
   #makeRoom(groups: readonly DiversityGroup[]): boolean {
-    for (const { key } of groups) {
-      const members = this.#groups.get(key);
-      if (members !== undefined && members.size >= this.#capOf(key) && !this.#evict(members)) return false;
+    for (const group of groups) {
+      const members = this.#groups.get(group.key);
+      if (members !== undefined && members.size >= this.#capOf(group) && !this.#evict(members)) return false;
     }
     return this.#entries.size < this.#options.maxCandidates || this.#evict(this.#young);
   }
@@ -206,7 +222,7 @@ export class CandidateTable implements CandidateSource {
       const entry = this.#entries.get(peer);
       if (entry !== undefined && !entry.isMet && this.#young.has(peer)) pool.push(entry);
     }
-    const [high = 0, low = 0] = this.#random.bytes(2);
+    const [high = 0, low = 0] = this.#modules.random.bytes(2);
     const victim = pool[Math.floor(((high * 256 + low) / 65_536) * pool.length)];
     if (victim === undefined) return false;
     this.#remove(victim);
@@ -220,24 +236,33 @@ export class CandidateTable implements CandidateSource {
     this.#young.delete(peer);
     this.#dirty.delete(peer);
     this.#removed.add(peer);
+    this.#modules.onUnsaved?.();
+  }
+
+  #markChanged(peer: PeerKey): void {
+    this.#dirty.add(peer);
+    this.#modules.onUnsaved?.();
   }
 
   #setValid(entry: Entry, epoch: number, expiresAtMs: number): void {
     entry.expiresAtMs = expiresAtMs;
     if (epoch <= entry.lastValidEpoch) return;
     entry.lastValidEpoch = epoch;
-    this.#dirty.add(entry.candidate.peer);
+    this.#markChanged(entry.candidate.peer);
   }
 
-  #capOf(key: string): number {
-    const { maxPerGroup, maxCandidates } = this.#options;
+  #capOf({ kind, key }: DiversityGroup): number {
+    const { maxPerGroup, maxPerSystem, maxCandidates } = this.#options;
+    if (kind === 'asn') return maxPerSystem;
     return key === UNKNOWN_GROUP.key ? Math.max(maxPerGroup, maxCandidates * UNKNOWN_SHARE) : maxPerGroup;
   }
 
   /** An address through a relay says where the relay is. */
   #collectGroups(addresses: readonly string[]): readonly DiversityGroup[] {
     const direct = addresses.filter((address) => !address.includes('/p2p-circuit'));
-    return collectAddressGroups(direct, this.#options);
+    const groups = collectAddressGroups(direct, this.#options);
+    const { autonomousSystems } = this.#modules;
+    return autonomousSystems === undefined ? groups : [...groups, ...collectSystemGroups(direct, autonomousSystems)];
   }
 
   #groupsOf({ declared, observed }: Pick<Entry, 'declared' | 'observed'>): readonly DiversityGroup[] {
@@ -248,17 +273,16 @@ export class CandidateTable implements CandidateSource {
 
   #enterGroups(entry: Entry, groups: readonly DiversityGroup[]): void {
     const { peer } = entry.candidate;
-    if (this.#options.maxPerGroup !== Number.POSITIVE_INFINITY) {
-      for (const { key } of entry.candidate.groups) {
-        const members = this.#groups.get(key);
-        members?.delete(peer);
-        if (members?.size === 0) this.#groups.delete(key);
-      }
-      for (const { key } of groups) {
-        const members = this.#groups.get(key);
-        if (members === undefined) this.#groups.set(key, new Set([peer]));
-        else members.add(peer);
-      }
+    for (const { key } of entry.candidate.groups) {
+      const members = this.#groups.get(key);
+      members?.delete(peer);
+      if (members?.size === 0) this.#groups.delete(key);
+    }
+    for (const group of groups) {
+      if (this.#capOf(group) === Number.POSITIVE_INFINITY) continue;
+      const members = this.#groups.get(group.key);
+      if (members === undefined) this.#groups.set(group.key, new Set([peer]));
+      else members.add(peer);
     }
     entry.candidate = { ...entry.candidate, groups };
   }

@@ -21,7 +21,7 @@ export const CLAIM_RULES = {
     meaning: 'the key is not known for two epochs, and the slots for such are taken',
   },
   'above-bound': { penalty: 1, isForNow: false, meaning: 'the rank of this node is above the bound' },
-  full: { penalty: 0, isForNow: false, meaning: 'all slots are taken by lower ranks, or those of its address group' },
+  full: { penalty: 0, isForNow: false, meaning: 'all slots are taken by lower ranks, or those of its group' },
   busy: { penalty: 0, isForNow: true, meaning: 'too many proofs are to be checked at once' },
   stopping: { penalty: 0, isForNow: true, meaning: 'the node is stopping' },
 } as const satisfies Record<ClaimRefusal, ClaimRule>;

@@ -1,7 +1,7 @@
 import type { PeerKey } from '../../../domain/ids.ts';
 import type { ClaimRefusal } from '../../../domain/messages.ts';
 import { compareRanks } from '../../../vrf/selection.ts';
-import { INBOUND_GROUP_SHARE, YOUNG_SHARE } from '../constants.ts';
+import { INBOUND_GROUP_SHARES, YOUNG_SHARE } from '../constants.ts';
 import type { NeighbourOptions } from '../options.ts';
 import type { InboundSlot } from '../slots.ts';
 
@@ -75,9 +75,10 @@ export class InboundSlots {
     if (slot.why === 'genesis' && !takesYoung && young >= Math.floor(inboundSlots * YOUNG_SHARE)) {
       return { kind: 'refused', code: 'too-young', detail: `${young} slots for young peers are taken` };
     }
-    if (caps.address === Number.POSITIVE_INFINITY) return null;
     const crowded = slot.groups.find(
-      ({ key }) => this.#countGroup(key) >= Math.floor(inboundSlots * INBOUND_GROUP_SHARE),
+      ({ kind, key }) =>
+        caps[kind] !== Number.POSITIVE_INFINITY &&
+        this.#countGroup(key) >= Math.floor(inboundSlots * INBOUND_GROUP_SHARES[kind]),
     );
     return crowded === undefined
       ? null

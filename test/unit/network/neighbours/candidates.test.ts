@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { collectAddressGroups } from '../../../../src/network/neighbours/candidates/address-groups.ts';
+import {
+  collectAddressGroups,
+  collectSystemGroups,
+} from '../../../../src/network/neighbours/candidates/address-groups.ts';
 import { CandidateTable } from '../../../../src/network/neighbours/candidates/candidate-table.ts';
 import {
   deriveDensityKeys,
@@ -8,7 +11,7 @@ import {
   SizeEstimator,
 } from '../../../../src/network/neighbours/candidates/size-estimator.ts';
 import { CANDIDATE_TABLE_DEFAULTS } from '../../../../src/network/neighbours/options.ts';
-import type { NodeFacts } from '../../../../src/network/neighbours/ports.ts';
+import type { AutonomousSystems, NodeFacts } from '../../../../src/network/neighbours/ports.ts';
 import { CountingRandom, createPeer, createVrfKey } from '../../../support/neighbour-rig.ts';
 
 const EPOCH = 100;
@@ -41,6 +44,54 @@ describe('groups of addresses', () => {
     fc.assert(fc.property(fc.array(fc.string({ maxLength: 60 })), (addresses) => void keysOf(addresses, true)));
     const ip6 = fc.string({ maxLength: 40, unit: fc.constantFrom(':', '0', 'f', '1', '::') });
     fc.assert(fc.property(ip6, (host) => void keysOf([`/ip6/${host}/tcp/1`])));
+  });
+});
+
+describe('groups by autonomous system', () => {
+  const asked: string[] = [];
+  const autonomousSystems: AutonomousSystems = {
+    find: (ip) => {
+      asked.push(ip);
+      return ip.startsWith('203.') || ip.includes(':') ? 64_500 : null;
+    },
+  };
+
+  it('are those of the public addresses, each once', () => {
+    const addresses = ['/ip4/203.0.113.7/tcp/1', '/ip6/2001:db8::1/tcp/1', '/ip4/198.51.100.1/tcp/1'];
+    expect(collectSystemGroups(addresses, autonomousSystems)).toEqual([{ kind: 'asn', key: 'AS64500' }]);
+    asked.length = 0;
+    const others = [
+      '/ip4/10.1.2.3/tcp/1',
+      '/ip6/fd00::1/tcp/1',
+      '/ip4/127.0.0.1/tcp/1',
+      '/dns4/example.org/tcp/1',
+      'x',
+    ];
+    expect(collectSystemGroups(others, autonomousSystems)).toEqual([]);
+    expect(collectSystemGroups(['/ip6/::ffff:203.0.113.7/tcp/1'], autonomousSystems)).toHaveLength(1);
+    expect(asked).toEqual(['203.0.113.7']);
+  });
+
+  it('have at most their share of the table, and crowd out their own kind only', () => {
+    const table = new CandidateTable(
+      { random: new CountingRandom('systems'), autonomousSystems },
+      { ...CANDIDATE_TABLE_DEFAULTS, maxCandidates: 20, maxPerSystem: 10, usesPrivate: false },
+    );
+    const enter = (name: string, address: string): boolean => {
+      const node = { peer: createPeer(name), vrfPublicKey: createVrfKey(name), addresses: [address], expiresAtMs: 1e6 };
+      return table.note({ node, teller: 'one', epoch: EPOCH });
+    };
+    for (let index = 0; index < 8; index += 1) enter(`other ${index}`, `/ip4/198.51.${index}.1/tcp/1`);
+    for (let index = 0; index < 50; index += 1) enter(`system ${index}`, `/ip4/203.0.${index}.1/tcp/1`);
+    expect(table.size).toBe(18);
+    for (let index = 0; index < 8; index += 1) expect(table.get(createPeer(`other ${index}`))).toBeDefined();
+    expect(table.get(createPeer('system 49'))?.candidate.groups).toEqual([
+      { kind: 'address', key: '203.0.49.0/24' },
+      { kind: 'asn', key: 'AS64500' },
+    ]);
+    table.sweep(EPOCH + 2);
+    expect(enter('one more', '/ip4/203.1.0.1/tcp/1')).toBe(false);
+    expect(enter('elsewhere', '/ip4/198.51.99.1/tcp/1')).toBe(true);
   });
 });
 
@@ -157,6 +208,28 @@ describe('the table of candidates', () => {
     expect([...again.eligible({ epoch: EPOCH, nowMs: 0, isGenesis: false })]).toHaveLength(1);
     expect(again.beganEpoch).toBe(EPOCH - 5);
     expect(again.get(createPeer('old'))?.isConfirmed).toBe(false);
+  });
+
+  it('counts what is not on disk, says so, and tells again what could not be written', () => {
+    let told = 0;
+    table = new CandidateTable(
+      { random: new CountingRandom('table'), onUnsaved: () => void (told += 1) },
+      { ...CANDIDATE_TABLE_DEFAULTS, usesPrivate: false },
+    );
+    note('gone', EPOCH - 30);
+    note('here', EPOCH);
+    expect([table.unsaved, told]).toEqual([2, 2]);
+    table.sweep(EPOCH);
+    expect([table.unsaved, told]).toEqual([2, 3]);
+    const changes = table.takeChanges();
+    expect(table.unsaved).toBe(0);
+    table.putBackChanges(changes);
+    expect(table.takeChanges()).toEqual(changes);
+    note('gone', EPOCH);
+    table.putBackChanges(changes);
+    const again = table.takeChanges();
+    expect(again.removed).toEqual([]);
+    expect(again.put.map(({ peer }) => peer).toSorted()).toEqual([createPeer('gone'), createPeer('here')].toSorted());
   });
 
   it('takes a pair for confirmed once a second source told of it', () => {

@@ -9,6 +9,7 @@ import {
   NeighbourRig,
   RIG_NETWORK,
   type RigNode,
+  type RigNodeSetup,
 } from '../../../support/neighbour-rig.ts';
 
 let rig: NeighbourRig;
@@ -191,20 +192,39 @@ describe('a young key', () => {
   });
 });
 
-describe('many of one address group', () => {
-  it('get a quarter of the inbound slots where groups are capped', async () => {
-    const caps = { address: 2, asn: Number.POSITIVE_INFINITY, operator: Number.POSITIVE_INFINITY };
-    const capped = rig.add('capped', { options: { caps } });
+describe('many of one group', () => {
+  const caps = { address: 2, asn: 4, operator: Number.POSITIVE_INFINITY };
+
+  async function claimAll(count: number, setup: RigNodeSetup, addressOf: (index: number) => string): Promise<string[]> {
+    const capped = rig.add('capped', setup);
     rig.introduce(capped, rig.add('older').facts);
     await rig.startAll([capped]);
-    const codes = [];
-    for (let index = 0; index < 10; index += 1) {
-      const claimant = rig.add(`rack ${index}`, { addresses: [`/ip4/203.0.113.${index}/tcp/1`] });
+    const codes: string[] = [];
+    for (let index = 0; index < count; index += 1) {
+      const claimant = rig.add(`rack ${index}`, { addresses: [addressOf(index)] });
       rig.introduce(capped, claimant.facts);
       const answer = await rig.send(claimant.peer, capped.peer, await draw(claimant));
       codes.push(answer.kind === 'refused' ? answer.code : answer.kind);
     }
+    return codes;
+  }
+
+  it('get a quarter of the inbound slots where address groups are capped', async () => {
+    const codes = await claimAll(10, { options: { caps } }, (index) => `/ip4/203.0.113.${index}/tcp/1`);
     expect(codes).toEqual([...Array.from({ length: 8 }, () => 'accepted'), 'full', 'full']);
+  });
+
+  it('get half of them where autonomous systems are', async () => {
+    const setup = { options: { caps }, autonomousSystems: { find: () => 64_500 } };
+    const codes = await claimAll(18, setup, (index) => `/ip4/203.0.${index}.1/tcp/1`);
+    expect(codes).toEqual([...Array.from({ length: 16 }, () => 'accepted'), 'full', 'full']);
+  });
+
+  it('get any number where that kind is not capped', async () => {
+    const setup = { options: { caps: { ...caps, asn: Number.POSITIVE_INFINITY } } };
+    const autonomousSystems = { find: () => 64_500 };
+    const codes = await claimAll(18, { ...setup, autonomousSystems }, (index) => `/ip4/203.0.${index}.1/tcp/1`);
+    expect(new Set(codes)).toEqual(new Set(['accepted']));
   });
 });
 

@@ -185,6 +185,41 @@ describe('diversity', () => {
   });
 });
 
+describe('diversity by autonomous system', () => {
+  const caps = { address: 2, asn: 4, operator: NO_CAP };
+  /** All of 203.0.0.0/16 is one hoster, with as many address groups as it likes. */
+  const autonomousSystems = { find: (ip: string) => (ip.startsWith('203.0.') ? 64_500 : null) };
+  const ofSystem = (node: RigNode): number =>
+    node.neighbours
+      .status()
+      .neighbours.filter(({ groups, direction }) => direction === 'outbound' && groups.includes('asn AS64500')).length;
+
+  it('holds no more of one system than the cap, over epochs', async () => {
+    rig = new NeighbourRig();
+    const node = rig.add('node', { options: { caps }, autonomousSystems });
+    for (let index = 0; index < 40; index += 1) {
+      const address = index < 32 ? `/ip4/203.0.${index}.1/tcp/1` : `/ip4/198.51.${index}.1/tcp/1`;
+      rig.introduce(node, rig.add(`other ${index}`, { addresses: [address] }).facts);
+    }
+    await rig.startAll([node]);
+    expect([ofSystem(node), node.outbound().length]).toEqual([4, 8]);
+    await rig.nextEpoch();
+    expect([ofSystem(node), node.outbound().length]).toEqual([4, 8]);
+  });
+
+  it('counts where the connection leads, whatever the record says', async () => {
+    rig = new NeighbourRig();
+    const node = rig.add('node', { options: { caps }, autonomousSystems });
+    for (let index = 0; index < 12; index += 1) {
+      const other = rig.add(`other ${index}`, { addresses: [`/ip4/203.0.${index}.1/tcp/1`] });
+      rig.introduce(node, { ...other.facts, addresses: [`/ip4/198.51.${index}.1/tcp/1`] });
+    }
+    await rig.startAll([node]);
+    expect([ofSystem(node), node.outbound().length]).toEqual([4, 4]);
+    expect(node.neighbours.status().refusals.map(({ code }) => code)).toContain('crowded');
+  });
+});
+
 describe('a candidate that one source alone told of', () => {
   it('is passed over if the neighbours do not know it, and taken if they do', async () => {
     rig = new NeighbourRig();
@@ -206,6 +241,30 @@ describe('a candidate that one source alone told of', () => {
     expect(node.neighbours.status().refusals).toContainEqual(
       expect.objectContaining({ peer: madeUp.peer, code: 'unknown-to-others' }),
     );
+  });
+});
+
+describe('a candidate that was unknown to others', () => {
+  it('is asked about again later in the epoch, and taken once they know it', async () => {
+    rig = new NeighbourRig();
+    const nodes = rig.addAged(8);
+    await rig.startAll();
+    const node = first(nodes);
+    const late = rig.add('late');
+    rig.introduce(node, late.facts, 10, ['early teller']);
+    const isRefused = (): boolean =>
+      node.neighbours.status().refusals.some(({ peer, code }) => peer === late.peer && code === 'unknown-to-others');
+    const { epoch } = rig;
+    node.neighbours.noteNode(rig.add('another').facts, 'one');
+    await rig.clock.advance(1_000);
+    expect([isRefused(), node.outbound().includes(late.peer)]).toEqual([true, false]);
+    // Its record has arrived there too; nothing tells this node so.
+    for (const other of nodes.slice(1)) rig.introduce(other, late.facts);
+    await rig.clock.advance(1_000);
+    expect(node.outbound()).not.toContain(late.peer);
+    await rig.clock.advance(EPOCH_MS / 2);
+    expect(rig.epoch).toBe(epoch);
+    expect(node.outbound()).toContain(late.peer);
   });
 });
 
