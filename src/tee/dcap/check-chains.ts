@@ -1,0 +1,82 @@
+import { areBytesEqual } from '../../lib/bytes.ts';
+import { describeError } from '../../lib/errors.ts';
+import { failed, unchecked } from '../checks.ts';
+import { TeeError } from '../errors.ts';
+import type { EvidenceCheck, EvidenceCrypto } from '../interface.ts';
+import { type Certificate, parseCertificate } from '../x509/certificate.ts';
+import { verifyChain } from '../x509/chain.ts';
+import { splitPem } from '../x509/pem.ts';
+import type { RevocationList } from '../x509/revocation-list.ts';
+import { getIntelRoot } from './intel-root.ts';
+
+export interface PemChain {
+  readonly leaf: Certificate;
+  readonly intermediates: readonly Certificate[];
+}
+
+/** Lists that could be read, or why they could not; null: no collateral was given. */
+export type RevocationLists = readonly RevocationList[] | string | null;
+
+/**
+ * Leaf first, and Intel's root last: it has to be the pinned one, byte for byte, and is not taken from here.
+ * @throws TeeError TEE_MALFORMED, TEE_TOO_LARGE
+ */
+export function parsePemChain(what: string, pem: string): PemChain {
+  const fail = (reason: string): never => {
+    throw new TeeError({ code: 'TEE_MALFORMED', what, offset: 0, reason });
+  };
+  const certificates = splitPem(pem, 'CERTIFICATE').map(parseCertificate);
+  const [leaf, ...others] = certificates;
+  const last = others.pop();
+  if (leaf === undefined || last === undefined)
+    return fail(`${certificates.length} certificates; at least two are needed`);
+  if (!areBytesEqual(last.der, getIntelRoot().der))
+    return fail(`it ends with ${last.subjectText}, which is not the pinned root`);
+  return { leaf, intermediates: others };
+}
+
+interface ChainContext {
+  /** Of the checks: `<prefix>-chain`, `-validity`, `-revocation`. */
+  readonly prefix: string;
+  readonly lists: RevocationLists;
+  readonly atMs: number;
+  readonly crypto: EvidenceCrypto;
+}
+
+export async function checkChain(
+  chain: PemChain,
+  { prefix, lists, atMs, crypto }: ChainContext,
+): Promise<readonly EvidenceCheck[]> {
+  const isReadable = lists !== null && typeof lists !== 'string';
+  const checks = await verifyChain({
+    ...chain,
+    root: getIntelRoot(),
+    atMs,
+    crypto,
+    revocation: isReadable ? { lists } : 'none',
+  });
+  const named = checks.map((check) => ({ ...check, name: `${prefix}-${check.name}` }));
+  if (isReadable) return named;
+  const name = `${prefix}-revocation`;
+  if (lists === null) return [...named, unchecked(name, 'no revocation lists are given')];
+  return [...named, failed(name, lists)];
+}
+
+/** Runs `parse`; a TeeError becomes the check that failed. */
+export function tryParse<Value>(
+  name: string,
+  parse: () => Value,
+): { readonly value: Value } | { readonly check: EvidenceCheck } {
+  try {
+    return { value: parse() };
+  } catch (error) {
+    if (!(error instanceof TeeError)) throw error;
+    return { check: failed(name, describeError(error)) };
+  }
+}
+
+/** The common name, if the name has exactly one: Intel's names are unique only in it. */
+export function hasCommonName(nameText: string, expected: readonly string[]): boolean {
+  const names = nameText.split(', ').filter((part) => part.startsWith('CN='));
+  return names.length === 1 && expected.some((name) => names[0] === `CN=${name}`);
+}
