@@ -9,10 +9,10 @@ import type { EndRecord } from '../job-records.ts';
 import type { NewJob } from '../job-store.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { AttemptCase } from './attempt-case.ts';
+import { createEndRecord } from './end-record.ts';
 import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
-import { viewJob, viewResult } from './job-view.ts';
-import { listMissingReplicas } from './missing-replicas.ts';
+import { viewJob } from './job-view.ts';
 import type { SearchReport } from './offer-search.ts';
 
 /** One job of a batch for as long as the batch carries it. */
@@ -62,13 +62,18 @@ export class BatchMember {
   }
 
   get view(): JobView {
+    return viewJob(this.job.value, this.ledger.shown, { result: null });
+  }
+
+  /** For when its end is on disk. @throws TypeError for one that goes on */
+  get endView(): JobView {
     const { state } = this.ledger;
-    return isEnded(state) ? this.#describeEnd(state).view : viewJob(this.job.value, state, { result: null });
+    if (!isEnded(state)) throw new TypeError(`the job ${this.id} goes on`);
+    return this.#describeEnd(state).view;
   }
 
   #describeEnd(state: EndedJob): EndRecord {
-    const result = this.#accepted === null ? null : viewResult(this.#accepted, state);
-    const view = viewJob(this.job.value, state, { result });
-    return { view, ...this.#search(), missingReplicas: listMissingReplicas(state) };
+    const accepted = this.#accepted && { receipt: this.#accepted };
+    return createEndRecord(this.job.value, state, { accepted, search: this.#search() });
   }
 }

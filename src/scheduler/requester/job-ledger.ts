@@ -66,17 +66,27 @@ export class JobLedger {
   readonly #modules: JobLedgerModules;
   readonly job: JobId;
   #state: JobMachineState;
+  #shown: JobMachineState;
   #sequence: number;
 
   constructor(modules: JobLedgerModules, options: { readonly state: JobMachineState; readonly sequence: number }) {
     this.#modules = modules;
     this.job = options.state.facts.job;
     this.#state = options.state;
+    this.#shown = options.state;
     this.#sequence = options.sequence;
   }
 
   get state(): JobMachineState {
     return this.#state;
+  }
+
+  /**
+   * What may be told: an end only once it is written, by whoever loads it then. Until that a crash takes it back, and the
+   * job that was said to have ended would go on.
+   */
+  get shown(): JobMachineState {
+    return this.#shown;
   }
 
   get sequence(): number {
@@ -117,6 +127,7 @@ export class JobLedger {
     const sequence = this.#sequence;
     const after = states.at(-1) ?? this.#state;
     this.#state = after;
+    if (!isEnded(after)) this.#shown = after;
     this.#sequence += events.length;
     const end = isEnded(after) ? { end: this.#modules.describeEnd(after) } : {};
     return {

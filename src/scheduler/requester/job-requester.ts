@@ -107,7 +107,7 @@ export class JobRequester implements RequesterService {
         ...this.#parts,
         createLog: ({ id, job }) => this.#createLog(id, job.value),
         onEnded: (members) => {
-          for (const { view } of members) this.#end(view);
+          for (const { endView } of members) this.#end(endView);
         },
         onLeft: (member) => this.#takeOver(member),
         onHalted: (members, error) => {
@@ -257,9 +257,7 @@ export class JobRequester implements RequesterService {
 
   async cancel(job: JobId): Promise<JobView> {
     this.#carrier.release(job);
-    const run = this.#runs.get(job);
-    if (run === undefined) return this.show(job);
-    await run.request('cancel-requested');
+    await this.#runs.get(job)?.request('cancel-requested');
     return this.show(job);
   }
 
@@ -279,9 +277,11 @@ export class JobRequester implements RequesterService {
 
   /** @throws SchedulerError SCHEDULER_JOB_ENDED, SCHEDULER_UNKNOWN_JOB */
   async #findActive(job: JobId): Promise<JobRun | BatchMember> {
+    const found = this.#find(job);
+    if (found instanceof JobRun) await found.settled;
     const run = this.#find(job);
-    const view = run?.view ?? (await this.#archive.loadEnd(job)).view;
-    if (run !== undefined && view.endedAtMs === null) return run;
+    if (run !== undefined) return run;
+    const { view } = await this.#archive.loadEnd(job);
     throw new SchedulerError({ code: 'SCHEDULER_JOB_ENDED', job, state: view.state });
   }
 

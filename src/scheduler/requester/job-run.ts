@@ -14,13 +14,13 @@ import { chooseReplica } from '../job-resume.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import type { ReturnExtras } from './attempt-course.ts';
+import { createEndRecord } from './end-record.ts';
 import { listFirstAsked } from './first-asked.ts';
 import type { LedgerExtras } from './job-ledger.ts';
 import { createJobRunParts, type JobRunModules, type JobRunOptions, type JobRunParts } from './job-run-parts.ts';
-import { type SummarizeCheckpoints, viewJob, viewResult } from './job-view.ts';
+import { type SummarizeCheckpoints, viewJob } from './job-view.ts';
 import { judge } from './judge.ts';
 import { type AcceptedJudgement, describeConclusion } from './judgement.ts';
-import { listMissingReplicas } from './missing-replicas.ts';
 import { describeSearch, OfferSearch, type SearchReport } from './offer-search.ts';
 import { listPausing } from './pause-asks.ts';
 import type { ChainFault } from './result-chains.ts';
@@ -45,6 +45,8 @@ export class JobRun {
   /** The long step under way, so that a decision that still stands does not start it twice. */
   #step: Decision['kind'] | undefined;
   #isFinished = false;
+  /** Resolves once an end that came is on disk; at once where none has. */
+  settled = Promise.resolve();
   /** Our own store failed: what it has not taken stays with the providers. */
   #isFaulty = false;
 
@@ -86,8 +88,7 @@ export class JobRun {
   }
 
   get view(): JobView {
-    if (isEnded(this.state)) return this.#describeEnd(this.state).view;
-    return viewJob(this.job.value, this.state, { result: null, summarize: this.#summarize });
+    return viewJob(this.job.value, this.#parts.ledger.shown, { result: null, summarize: this.#summarize });
   }
 
   start(): void {
@@ -112,6 +113,7 @@ export class JobRun {
     // Nothing is sought, or asked to go on, while the wish is written.
     this.#evaluate();
     await applied;
+    await this.settled;
     this.#evaluate();
   }
 
@@ -354,9 +356,10 @@ export class JobRun {
     }
     // Only the event that ends the job may say so once it is on disk: one before it is written earlier.
     const ended = isEnded(this.state) ? this.state : null;
-    if (ended !== null) this.#release();
-    await applied.persisted;
-    if (ended !== null) this.#finish(ended);
+    if (ended === null) return await applied.persisted;
+    this.#release();
+    this.settled = applied.persisted.then(() => this.#finish(ended));
+    await this.settled;
   }
 
   /** Timers, searches and steps; the attempts are let go of once the end is on disk. */
@@ -378,18 +381,15 @@ export class JobRun {
 
   #halt(error: unknown): void {
     if (this.#isFinished) return;
-    this.#modules.logger.error(
-      { jobId: this.#parts.ledger.job, error, reason: describeError(error) },
-      'a job cannot go on',
-    );
+    const jobId = this.#parts.ledger.job;
+    this.#modules.logger.error({ jobId, error, reason: describeError(error) }, 'a job cannot go on');
     this.stop();
     this.#modules.onHalted(error);
   }
 
   #describeEnd(state: EndedJob): EndRecord {
-    const result = this.#accepted === null ? null : viewResult(this.#accepted.receipt, state, this.#accepted.agreement);
-    const view = viewJob(this.job.value, state, { result, summarize: this.#summarize });
-    return { view, ...this.search, missingReplicas: listMissingReplicas(state) };
+    const summarize = this.#summarize;
+    return createEndRecord(this.job.value, state, { accepted: this.#accepted, search: this.search, summarize });
   }
 
   readonly #summarize: SummarizeCheckpoints = (lease) => this.#parts.book.summarize(lease);
