@@ -10,6 +10,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   blob: 'files by what they hold',
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
+  attest: 'evidence of confidential hardware',
   wasm: 'WebAssembly modules, before they become jobs',
   wallet: 'what this node pays with on the chain',
   anchor: 'receipts pinned on the chain',
@@ -166,11 +167,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./job/result.ts')).jobResult,
   },
   {
-  {
     name: 'job rate',
     summary: 'rate the providers of a job with 1 to 5 stars',
     load: async () => (await import('./job/rate.ts')).jobRate,
   },
+  {
     name: 'job pause',
     summary: 'stop a job at its next checkpoint, to go on later',
     load: async () => (await import('./job/pause.ts')).jobPause,
@@ -250,6 +251,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'bundle show',
     summary: 'show what is in a bundle file',
     load: async () => (await import('./bundle/show.ts')).bundleShow,
+  },
+  {
+    name: 'attest verify',
+    summary: 'check evidence of confidential hardware',
+    load: async () => (await import('./attest/verify.ts')).attestVerify,
   },
   {
     name: 'wasm inspect',

@@ -11,8 +11,8 @@ export interface SevSnpRequest {
   readonly certificates: readonly Uint8Array[];
   /** DER. Of AMD's root; without any, revocation is not judged unless the policy demands it. */
   readonly revocationLists?: readonly Uint8Array[];
-  /** null: none was given, so that `measurement` is unchecked. waived: said explicitly, the check is left out. */
-  readonly policy: SevSnpPolicy | 'waived' | null;
+  /** Not given: `measurement` is unchecked. 'none': left out, by the caller's own word. */
+  readonly policy?: SevSnpPolicy | 'none';
   /** Expected, at most 64 bytes; shorter is padded with zeros. In Azure's form it is the runtime data's user-data. */
   readonly reportData?: Uint8Array;
   readonly atMs: number;

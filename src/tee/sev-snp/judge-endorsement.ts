@@ -116,7 +116,7 @@ async function judgeRevocation(request: SevSnpRequest, endorsement: Endorsement)
 }
 
 function demandRevocation({ policy, revocationLists: given = [] }: SevSnpRequest): readonly EvidenceCheck[] {
-  const isDemanded = policy !== null && policy !== 'waived' && policy.requireRevocationList;
+  const isDemanded = policy !== undefined && policy !== 'none' && policy.requireRevocationList;
   if (given.length > 0) return [unchecked('revocation', 'there is no chain to judge')];
   return isDemanded
     ? [unchecked('revocation', "the policy demands a revocation list of AMD's root; none is given")]

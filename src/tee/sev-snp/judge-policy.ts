@@ -19,11 +19,11 @@ interface Judged {
 const ALIAS_CHECKED_BIT = 5n;
 
 /** Structural defaults hold without a policy too; allow-lists and minima exist only with one. */
-export function judgePolicy(judged: Judged, choice: SevSnpPolicy | 'waived' | null): readonly EvidenceCheck[] {
-  const policy = choice === null || choice === 'waived' ? sevSnpPolicySchema.parse({}) : choice;
+export function judgePolicy(judged: Judged, choice: SevSnpPolicy | 'none' | undefined): readonly EvidenceCheck[] {
+  const policy = choice === undefined || choice === 'none' ? sevSnpPolicySchema.parse({}) : choice;
   const checks = [...judgeGuestPolicy(judged.report, policy), ...judgeLists(judged, policy)];
-  if (choice === 'waived') return checks;
-  if (choice === null)
+  if (choice === 'none') return checks;
+  if (choice === undefined)
     return [...checks, unchecked('measurement', 'no allow-list was given: which code runs is not judged')];
   return [...checks, judgeMeasurement(judged.report, choice), ...judgeTcb(judged, choice)];
 }

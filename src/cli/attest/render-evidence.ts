@@ -1,0 +1,58 @@
+import type { CheckVerdict, EvidenceVerification } from '../../tee/interface.ts';
+import { renderFields } from '../format.ts';
+
+const MARKS: Readonly<Record<CheckVerdict, string>> = { passed: '✓', failed: '✗', unchecked: '?' };
+
+/** Longest value of a claim that is printed; `--json` has it whole. */
+const MAX_VALUE_LENGTH = 200;
+
+export interface JudgedFile {
+  readonly file: string;
+  /** Path, or why there is none. */
+  readonly policy: string;
+}
+
+export function renderEvidence({ file, policy }: JudgedFile, verification: EvidenceVerification<object>): string[] {
+  const { kind, verdict, evaluatedAtMs, checks, claims } = verification;
+  const width = Math.max(0, ...checks.map(({ name }) => name.length));
+  return [
+    ...renderFields([
+      ['file', file],
+      ['kind', kind],
+      ['judged at', new Date(evaluatedAtMs).toISOString()],
+      ['policy', policy],
+      ['verdict', verdict.toUpperCase()],
+    ]),
+    '',
+    ...checks.map(({ name, verdict: found, detail }) => `${MARKS[found]} ${name.padEnd(width)}  ${detail}`),
+    ...(claims === null ? [] : ['', describeWorth(verdict), ...renderClaims(claims)]),
+  ];
+}
+
+function describeWorth(verdict: EvidenceVerification<object>['verdict']): string {
+  return verdict === 'valid' ? 'it says' : 'it says, which is not established';
+}
+
+function renderClaims(claims: object): string[] {
+  return renderFields(listClaims(claims, '').map(([name, value]) => [`  ${name}`, value] as const));
+}
+
+/** One row for each value, and for each group of figures; `policy.debug` for what is nested. */
+function listClaims(claims: object, prefix: string): (readonly [string, string])[] {
+  return Object.entries(claims).flatMap(([key, value]: [string, unknown]) => {
+    const name = `${prefix}${key}`;
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      return [[name, renderValue(value)] as const];
+    const figures: [string, unknown][] = Object.entries(value);
+    if (figures.some(([, figure]) => typeof figure !== 'number')) return listClaims(value, `${name}.`);
+    return [[name, figures.map(([part, figure]) => `${part} ${String(figure)}`).join(', ')] as const];
+  });
+}
+
+function renderValue(value: unknown): string {
+  if (value === null) return 'not said';
+  if (Array.isArray(value)) return value.map(renderValue).join(', ');
+  if (typeof value === 'boolean') return value ? 'yes' : 'no';
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH - 1)}…` : text;
+}
