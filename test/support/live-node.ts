@@ -21,6 +21,7 @@ import { OfferRouter } from '../../src/scheduler/offer-router.ts';
 import { JOB_REQUESTER_DEFAULTS, type JobRequesterOptions } from '../../src/scheduler/options.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
+import type { RatingOutbox } from '../../src/scheduler/rating-outbox.ts';
 import { JobRequester } from '../../src/scheduler/requester/job-requester.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
@@ -66,6 +67,7 @@ export interface LiveNode extends AsyncDisposable {
   readonly metrics: RecordingMetrics;
   /** Idle unless it observes. */
   readonly reputation: LedgerReputation;
+  readonly ratings: RatingOutbox;
   address(): string;
 }
 
@@ -107,7 +109,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   const shared = { networkId: 'test', parameters };
   const transfers = stack.use(new BlobTransfers({ ...common, transport: network, blobs }));
   const watching = stack.use(createReputationParts({ ...common, database, network }, { id: 'test', parameters }));
-  const { reputation } = watching;
+  const { reputation, ratings } = watching;
   const notes = options.observes === true ? { attemptNotes: watching.attemptNotes, reputation } : {};
   const parts = { ...common, ...notes, database, blobs, transfers, grants };
   const offerRouter = new OfferRouter(network);
@@ -169,6 +171,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     blobs,
     metrics: common.metrics,
     reputation,
+    ratings,
     address: () => network.status().listen[0] ?? '',
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

@@ -10,6 +10,7 @@ import {
   createFakeModules,
   EXAMPLE_VIEW,
   exampleLog,
+  exampleResult,
   JOB,
   MemoryBlobs,
   viewWithOutputs,
@@ -27,7 +28,7 @@ deadline: 10m
 `;
 
 /** A daemon whose requester is given by the test, on a socket of its own, and a folder to work in. */
-async function createDaemon(requester: Partial<HandlerModules['requester']> = {}) {
+async function createDaemon(requester: Partial<HandlerModules['requester']> = {}, parts: Partial<HandlerModules> = {}) {
   const folder = await createTemporaryFolder();
   const blobs = new MemoryBlobs();
   const fakes = createFakeModules();
@@ -42,6 +43,7 @@ async function createDaemon(requester: Partial<HandlerModules['requester']> = {}
       },
       ...requester,
     },
+    ...parts,
   });
   const server = await startServer(createMethodTable(modules, { version: '0' }));
   await writeFile(join(folder.path, 'job.yaml'), JOB_FILE);
@@ -319,6 +321,48 @@ describe('job pause, resume, stop and checkpoints', () => {
     expect(json.checkpoints).toEqual(checkpoints);
     await using other = await createDaemon();
     expect((await other.run('job checkpoints latest')).stdout).toContain('no checkpoints');
+  });
+});
+
+describe('job rate', () => {
+  const createRater = async () => {
+    const asked: { readonly stars: number; readonly replica: number | null }[] = [];
+    const example = exampleResult('job.rate');
+    const rate: HandlerModules['ratings']['rate'] = async (_, rating) => {
+      asked.push(rating);
+      return { ...example, ratings: example.ratings.map((one) => ({ ...one, stars: rating.stars, replaced: 2 })) };
+    };
+    return Object.assign(await createDaemon({}, { ratings: { rate } }), { asked });
+  };
+
+  it('shows whom it rated, what that replaces, and until when it can be replaced', async () => {
+    await using daemon = await createRater();
+    const { exitCode, stdout } = await daemon.run('job rate latest 4');
+    expect(exitCode).toBe(0);
+    expect(stdout).toMatch(/4 of 5 +2 of 5/);
+    expect(stdout).toContain('can be replaced until');
+    const json = await daemon.run('job rate latest 5 --replica 1 --json');
+    expect(JSON.parse(json.stdout)).toMatchObject({ job: JOB, ratings: [{ stars: 5, replaced: 2 }] });
+    expect(daemon.asked).toEqual([
+      { stars: 4, replica: null },
+      { stars: 5, replica: 1 },
+    ]);
+  });
+
+  it.each(['0', '6', '4.5', 'good', '-1', '05'])('refuses %s as a rating', async (stars) => {
+    await using daemon = await createRater();
+    const { exitCode, stdout } = await daemon.run(`job rate latest ${stars}`);
+    expect({ exitCode, stdout, asked: daemon.asked }).toEqual({ exitCode: 2, stdout: '', asked: [] });
+  });
+
+  it('says why a job cannot be rated, and what to do', async () => {
+    const info = { code: 'SCHEDULER_RATING_LATE', job: JOB, replica: 0, untilMs: 1_790_000_000_000 } as const;
+    const late = { rate: async () => Promise.reject(new SchedulerError(info)) };
+    await using daemon = await createDaemon({}, { ratings: late });
+    const { exitCode, stderr } = await daemon.run('job rate latest 5');
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toContain('SCHEDULER_RATING_LATE');
+    expect(stderr).toContain('could be rated until 2026-');
   });
 });
 

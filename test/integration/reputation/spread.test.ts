@@ -42,6 +42,35 @@ describe('observations in a network', () => {
     await eventually(async () => third.reputation.scoreOf(provider.peer).lowerBound > 0.025);
   });
 
+  it('with a rating of the provider beside what the attempt came to, which changes the same everywhere', async () => {
+    await using stack = new AsyncDisposableStack();
+    // Long enough an epoch for a rating to be thought over: it is signed after a twelfth of it.
+    const parameters = { beaconRoundMs: 1_000, epochRounds: 48 };
+    const requester = stack.use(await startLiveNode({ observes: true, parameters }));
+    const bootstrap = [requester.address()];
+    const shared = { observes: true, bootstrap, parameters };
+    const provider = stack.use(await startLiveNode({ ...shared, executor: executor() }));
+    const third = stack.use(await startLiveNode(shared));
+    await knowsProviders(requester, 1);
+    const { job } = await requester.requester.submit(await describeLiveDraft(requester));
+    const view = await requester.requester.wait(job, { signal: AbortSignal.timeout(20_000) });
+    await requester.ratings.rate(view, { stars: 1, replica: null });
+    const { ratings } = await requester.ratings.rate(view, { stars: 5, replica: 0 });
+    expect(ratings).toMatchObject([{ provider: provider.peer, stars: 5, replaced: 1 }]);
+    await eventually(async () => (await countOf(third, provider.peer, 'provider')) === 2, 25_000);
+    const told = await third.reputation.explain(provider.peer, 'provider', 10);
+    expect(told.map(({ rating }) => rating).toSorted()).toEqual([5, null]);
+    const again = requester.ratings.rate(view, { stars: 2, replica: null });
+    await expect(again).rejects.toMatchObject({ code: 'SCHEDULER_RATED_ALREADY' });
+    // Within one epoch there is no decay between the two questions.
+    await eventually(async () => {
+      const scores = [third, requester].map(({ reputation }) => reputation.scoreOf(provider.peer));
+      return scores[0]?.lowerBound === scores[1]?.lowerBound;
+    });
+    const report = await third.reputation.show(provider.peer, 'provider');
+    expect(report.dimensions.find(({ dimension }) => dimension === 'ratings')?.mean).toBeGreaterThan(0.5);
+  });
+
   it('that a node missed while it was cut off come by comparing', async () => {
     await using stack = new AsyncDisposableStack();
     // Rounds of comparison come 300 times sooner.

@@ -134,6 +134,43 @@ describe('job.writeOutputs', () => {
   });
 });
 
+describe('job.rate', () => {
+  type Rated = Parameters<ReturnType<typeof createFakeModules>['ratings']['rate']>;
+  const createTable = (view = EXAMPLE_VIEW) => {
+    const calls: Rated[] = [];
+    const { requester } = createFakeModules();
+    const rate = async (...call: Rated) => {
+      calls.push(call);
+      return exampleResult('job.rate');
+    };
+    const modules = createFakeModules({ ratings: { rate }, requester: { ...requester, show: async () => view } });
+    const method = createMethodTable(modules, { version: '0' }).get('job.rate');
+    return {
+      calls,
+      call: async (params: object): Promise<unknown> => method?.invoke({ job: JOB, ...params }, context),
+    };
+  };
+
+  it('rates every provider of the job, or the one of a replica', async () => {
+    const { calls, call } = createTable();
+    expect(await call({ stars: 5 })).toEqual(METHOD_SCHEMAS['job.rate'].example.result);
+    await call({ stars: 1, replica: 2 });
+    expect(calls).toEqual([
+      [EXAMPLE_VIEW, { stars: 5, replica: null }],
+      [EXAMPLE_VIEW, { stars: 1, replica: 2 }],
+    ]);
+  });
+
+  it('takes whole stars from 1 to 5, and nothing else', async () => {
+    const { calls, call } = createTable();
+    for (const params of [{}, { stars: 0 }, { stars: 6 }, { stars: 4.5 }, { stars: '5' }, { stars: 5, replica: -1 }]) {
+      await expect(call(params)).rejects.toMatchObject({ code: 'RPC_BAD_PARAMS' });
+    }
+    await expect(call({ stars: 5, comment: 'well done' })).rejects.toMatchObject({ code: 'RPC_BAD_PARAMS' });
+    expect(calls).toEqual([]);
+  });
+});
+
 describe('blob.add', () => {
   it('takes regular files only', async () => {
     await using folder = await createTemporaryFolder();

@@ -28,6 +28,8 @@ describe('what is known of a peer', () => {
       outcome: { ...observation.outcome, completion: 'failure' as const },
     }));
     expect(renderObservations(lost, { output, isFull: true })[1]).toContain('none | -completion');
+    const rated = observations.map((observation) => ({ ...observation, rating: 4 }));
+    expect(renderObservations(rated, { output, isFull: false })[1]).toContain('| rated 4 of 5 |');
     expect(renderObservations([], { output, isFull: false })).toHaveLength(1);
   });
 
