@@ -36,30 +36,24 @@ export function parsePemChain(what: string, pem: string): PemChain {
 }
 
 interface ChainContext {
-  /** Of the checks: `<prefix>-chain`, `-validity`, `-revocation`. */
-  readonly prefix: string;
   readonly lists: RevocationLists;
   readonly atMs: number;
   readonly crypto: EvidenceCrypto;
 }
 
+/** Checks `chain`, `validity` and `revocation`. */
 export async function checkChain(
   chain: PemChain,
-  { prefix, lists, atMs, crypto }: ChainContext,
+  { lists, atMs, crypto }: ChainContext,
 ): Promise<readonly EvidenceCheck[]> {
-  const isReadable = lists !== null && typeof lists !== 'string';
-  const checks = await verifyChain({
-    ...chain,
-    root: getIntelRoot(),
-    atMs,
-    crypto,
-    revocation: isReadable ? { lists } : 'none',
-  });
-  const named = checks.map((check) => ({ ...check, name: `${prefix}-${check.name}` }));
-  if (isReadable) return named;
-  const name = `${prefix}-revocation`;
-  if (lists === null) return [...named, unchecked(name, 'no revocation lists are given')];
-  return [...named, failed(name, lists)];
+  const root = getIntelRoot();
+  if (lists !== null && typeof lists !== 'string') {
+    return verifyChain({ ...chain, root, atMs, crypto, revocation: { lists } });
+  }
+  const checks = await verifyChain({ ...chain, root, atMs, crypto, revocation: 'none' });
+  const missing =
+    lists === null ? unchecked('revocation', 'no revocation lists are given') : failed('revocation', lists);
+  return [...checks, missing];
 }
 
 /** Runs `parse`; a TeeError becomes the check that failed. */

@@ -22,11 +22,21 @@ interface SignedDocument<Schema extends z.ZodType> {
   readonly text: string;
   /** r || s, hex. */
   readonly signature: string;
-  readonly issuerChain: string;
   readonly schema: Schema;
 }
 
 interface DocumentContext {
+  /** Of its own issuer chain. */
+  readonly issuer: CheckedIssuer;
+  readonly atMs: number;
+  readonly crypto: EvidenceCrypto;
+}
+
+type CheckedIssuer =
+  | { readonly chain: PemChain; readonly checks: readonly EvidenceCheck[] }
+  | { readonly failure: string };
+
+interface IssuerContext {
   readonly lists: RevocationLists;
   readonly atMs: number;
   readonly crypto: EvidenceCrypto;
@@ -43,19 +53,28 @@ interface Dated {
   readonly nextUpdate: number;
 }
 
+/** The issuer of a document, checked for itself: both documents have the same as a rule. */
+export async function checkIssuer(pem: string, context: IssuerContext): Promise<CheckedIssuer> {
+  const chain = tryParse('chain', () => parsePemChain('the chain of its issuer', pem));
+  if ('check' in chain) return { failure: chain.check.detail };
+  return { chain: chain.value, checks: await checkChain(chain.value, context) };
+}
+
 /** Parsed only once its signature held. */
 export async function checkDocument<Schema extends z.ZodType<Dated>>(
   document: SignedDocument<Schema>,
   context: DocumentContext,
 ): Promise<CheckedDocument<z.output<Schema>>> {
   const { prefix, text, schema } = document;
-  const chain = tryParse(`${prefix}-chain`, () => parsePemChain(`the issuer chain of ${prefix}`, document.issuerChain));
-  if ('check' in chain)
-    return { checks: [chain.check, unchecked(`${prefix}-signature`, 'there is no chain')], value: null };
+  const { issuer } = context;
+  if ('failure' in issuer) {
+    const checks = [failed(`${prefix}-chain`, issuer.failure), unchecked(prefix, 'it has no issuer')];
+    return { checks, value: null };
+  }
   const proofs = [
-    ...(await checkChain(chain.value, { ...context, prefix })),
-    checkSigner(prefix, chain.value),
-    await checkSignature(document, chain.value, context.crypto),
+    ...issuer.checks.map((check) => ({ ...check, name: `${prefix}-${check.name}` })),
+    checkSigner(prefix, issuer.chain),
+    await checkSignature(document, issuer.chain, context.crypto),
   ];
   const needed = [`${prefix}-chain`, `${prefix}-signer`, `${prefix}-signature`];
   if (proofs.some(({ name, verdict }) => needed.includes(name) && verdict !== 'passed')) {

@@ -1,4 +1,4 @@
-/** Quotes of Intel's quoting enclaves: version 3 of SGX, versions 4 and 5 of TDX. Every byte is accounted for. */
+/** Quotes of Intel's quoting enclaves: version 3 of SGX, versions 4 and 5 of TDX. */
 import { encodeHex } from '../../lib/bytes.ts';
 import { TeeError } from '../errors.ts';
 import { ByteCursor } from './byte-cursor.ts';
@@ -32,6 +32,8 @@ export interface Quote {
   /** x || y. */
   readonly attestationKey: Uint8Array;
   readonly qe: QuotingEnclave;
+  /** What follows it: zeros up to the size of a buffer, or something that nobody signed. */
+  readonly padding: Uint8Array;
 }
 
 export interface QuotingEnclave {
@@ -45,7 +47,7 @@ export interface QuotingEnclave {
 }
 
 /**
- * What is announced must be there in full and nothing else but zeros behind it.
+ * What is announced must be there in full; nothing but padding may follow.
  * @throws TeeError TEE_MALFORMED, TEE_TOO_LARGE
  */
 export function parseQuote(bytes: Uint8Array): Quote {
@@ -58,13 +60,10 @@ export function parseQuote(bytes: Uint8Array): Quote {
   const body = readBody(cursor, version, teeType);
   const signed = cursor.before();
   const signatureData = new ByteCursor("the quote's signature data", cursor.take(cursor.u32()));
-  cursor.expect(
-    cursor.rest().every((byte) => byte === 0),
-    'what follows its signature data is not zero',
-  );
+  const padding = cursor.rest();
   const signature = signatureData.take(SIGNATURE_BYTES);
   const attestationKey = signatureData.take(PUBLIC_KEY_BYTES);
-  return { version, body, signed, signature, attestationKey, qe: readQuotingEnclave(signatureData, version) };
+  return { version, body, signed, signature, attestationKey, padding, qe: readQuotingEnclave(signatureData, version) };
 }
 
 function readHeader(cursor: ByteCursor): { readonly version: Quote['version']; readonly teeType: number } {

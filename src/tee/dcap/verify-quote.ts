@@ -12,7 +12,7 @@ import {
   type RevocationLists,
   tryParse,
 } from './check-chains.ts';
-import { type CheckedDocument, checkDocument } from './check-documents.ts';
+import { type CheckedDocument, checkDocument, checkIssuer } from './check-documents.ts';
 import { checkDebug, checkPolicy, checkReportData } from './check-policy.ts';
 import { checkAttestationKey, checkQeReportSignature, checkQuoteSignature } from './check-signatures.ts';
 import { checkModule, checkQeIdentity, checkTcbInfo, checkTcbStatus } from './check-tcb.ts';
@@ -37,7 +37,7 @@ export async function verifyQuote(request: QuoteRequest): Promise<EvidenceVerifi
   const { tcbInfo, qeIdentity } = documents;
   const tcb = evaluate(quote, { tcbInfo, qeIdentity, platform: certificate.platform, kind: request.kind });
   const checks = [
-    passed('format', `a quote of version ${quote.version}, every byte of it accounted for`),
+    checkFormat(quote),
     decide('kind', {
       holds: quote.body.kind === request.kind,
       detail: `it is of ${quote.body.kind}, expected ${request.kind}`,
@@ -61,6 +61,12 @@ export async function verifyQuote(request: QuoteRequest): Promise<EvidenceVerifi
     platform: certificate.platform,
     tcb,
   });
+}
+
+function checkFormat({ version, padding }: Quote): EvidenceCheck {
+  const holds = padding.every((byte) => byte === 0);
+  const behind = padding.length === 0 ? 'nothing' : `${padding.length} bytes, ${holds ? 'all' : 'not all'} zero`;
+  return decide('format', { holds, detail: `a quote of version ${version} and behind it ${behind}` });
 }
 
 function conclude(
@@ -93,7 +99,10 @@ async function checkPlatformCertificate(
     checks: [
       await checkQeReportSignature(quote, chain.value.leaf, crypto),
       'check' in extension ? extension.check : checkPckNames(chain.value, extension.value),
-      ...(await checkChain(chain.value, { prefix: 'pck', lists, atMs, crypto })),
+      ...(await checkChain(chain.value, { lists, atMs, crypto })).map((check) => ({
+        ...check,
+        name: `pck-${check.name}`,
+      })),
     ],
     platform,
   };
@@ -154,26 +163,26 @@ async function checkDocuments(
     const checks = ['tcb-info', 'qe-identity'].map((name) => unchecked(name, 'there is no collateral to read'));
     return { checks, tcbInfo: null, qeIdentity: null };
   }
-  const context = { lists, atMs, crypto };
+  const { tcb_info_issuer_chain: tcbChain, qe_identity_issuer_chain: qeChain } = collateral;
+  const tcbIssuer = await checkIssuer(tcbChain, { lists, atMs, crypto });
+  const qeIssuer = qeChain === tcbChain ? tcbIssuer : await checkIssuer(qeChain, { lists, atMs, crypto });
   const tcbInfo: CheckedDocument<TcbInfo> = await checkDocument(
     {
       prefix: 'tcb-info',
       text: collateral.tcb_info,
       signature: collateral.tcb_info_signature,
-      issuerChain: collateral.tcb_info_issuer_chain,
       schema: tcbInfoSchema,
     },
-    context,
+    { issuer: tcbIssuer, atMs, crypto },
   );
   const qeIdentity: CheckedDocument<QeIdentity> = await checkDocument(
     {
       prefix: 'qe-identity',
       text: collateral.qe_identity,
       signature: collateral.qe_identity_signature,
-      issuerChain: collateral.qe_identity_issuer_chain,
       schema: qeIdentitySchema,
     },
-    context,
+    { issuer: qeIssuer, atMs, crypto },
   );
   return { checks: [...tcbInfo.checks, ...qeIdentity.checks], tcbInfo: tcbInfo.value, qeIdentity: qeIdentity.value };
 }
