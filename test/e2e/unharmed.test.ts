@@ -149,6 +149,28 @@ describe('daemons that nothing kills', () => {
     expect((await provider.client.call('node.status', {})).pid).toBe(provider.status.pid);
   });
 
+  it('names the neighbours that were chosen, and checks again why', async () => {
+    const { peer } = provider.status;
+    await mesh.until('the first choice', 30_000, async () => {
+      const { neighbours } = await requester.client.call('neighbours.list', {});
+      return neighbours.some((view) => view.peer === peer && view.direction === 'outbound');
+    });
+    const stranger = '12D3KooWRawPbxPtP1eZaJpumGnyWX2DcUyd3RQnydr3eAto4Az7';
+    const [listed, checked, refused] = await Promise.all([
+      mesh.expect<{ isGenesis: boolean; neighbours: unknown[] }>(requester, ['neighbours']),
+      mesh.run(requester, ['neighbours', 'verify', peer]),
+      mesh.run(requester, ['neighbours', 'verify', stranger]),
+    ]);
+    expect(listed.isGenesis).toBe(true);
+    expect(listed.neighbours).toContainEqual(
+      expect.objectContaining({ peer, direction: 'outbound', why: 'genesis', isConnected: true }),
+    );
+    expect({ exitCode: checked.exitCode, stderr: checked.stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(checked.stdout).toContain(`${peer}, outbound: valid`);
+    expect({ exitCode: refused.exitCode, stderr: refused.stderr }).toEqual({ exitCode: 1, stderr: '' });
+    expect(refused.stdout).toContain(`${stranger} is no neighbour`);
+  });
+
   it('stops in order on SIGTERM and leaves no process', async () => {
     const node = await mesh.addNode('berta');
     const exited = once(node.process, 'exit');
