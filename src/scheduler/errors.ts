@@ -153,7 +153,7 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
   },
   SCHEDULER_NOT_RATABLE: {
     retryable: false,
-    message: (info) => `job ${info.job} cannot be rated so: ${info.reason}`,
+    message: (info) => `job ${info.job} cannot be rated: ${info.reason}`,
     hint: (info) =>
       `The providers of its accepted result are rated, other nodes than this one; \`fogproof job show ${info.job}\` names them.`,
   },

@@ -59,7 +59,7 @@ describe('observations in a network', () => {
     expect(ratings).toMatchObject([{ provider: provider.peer, stars: 5, replaced: 1 }]);
     await eventually(async () => (await countOf(third, provider.peer, 'provider')) === 2, 25_000);
     const told = await third.reputation.explain(provider.peer, 'provider', 10);
-    expect(told.map(({ rating }) => rating).toSorted()).toEqual([5, null]);
+    expect(new Set(told.map(({ rating }) => rating))).toEqual(new Set([5, null]));
     const again = requester.ratings.rate(view, { stars: 2, replica: null });
     await expect(again).rejects.toMatchObject({ code: 'SCHEDULER_RATED_ALREADY' });
     // Within one epoch there is no decay between the two questions.
