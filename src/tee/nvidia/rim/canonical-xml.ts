@@ -73,11 +73,12 @@ function compareAttributes(a: Attr, b: Attr): number {
   return compareText(a.namespaceURI ?? '', b.namespaceURI ?? '') || compareText(a.localName ?? '', b.localName ?? '');
 }
 
-/** By code point, not by UTF-16 unit or by language. */
+/** By code point, which is the order of the bytes of UTF-8; not by UTF-16 unit or by language. */
 function compareText(a: string, b: string): number {
-  const [left, right] = [[...a], [...b]];
-  for (let index = 0; index < Math.min(left.length, right.length); index++) {
-    const difference = (left[index]?.codePointAt(0) ?? 0) - (right[index]?.codePointAt(0) ?? 0);
+  const [left, right] = [encodeUtf8(a), encodeUtf8(b)];
+  const length = Math.min(left.length, right.length);
+  for (let index = 0; index < length; index++) {
+    const difference = (left[index] ?? 0) - (right[index] ?? 0);
     if (difference !== 0) return difference;
   }
   return left.length - right.length;
