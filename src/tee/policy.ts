@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { sgxPolicySchema, tdxPolicySchema } from './dcap/policy.ts';
 import { TeeError } from './errors.ts';
 import { nvidiaPolicySchema } from './nvidia/policy.ts';
 import { sevSnpPolicySchema } from './sev-snp/policy.ts';
@@ -7,6 +8,8 @@ import { sevSnpPolicySchema } from './sev-snp/policy.ts';
 export const evidencePolicySchema = z
   .strictObject({
     'sev-snp': sevSnpPolicySchema.exactOptional(),
+    tdx: tdxPolicySchema.exactOptional(),
+    sgx: sgxPolicySchema.exactOptional(),
     nvidia: nvidiaPolicySchema.exactOptional(),
   })
   .refine((policy) => Object.keys(policy).length > 0, 'it has no section: name at least one kind of evidence');

@@ -1,9 +1,9 @@
-import { concatBytes, decodeUtf8, encodeUtf8 } from '../lib/bytes.ts';
+import { verifyQuote } from './dcap/verify-quote.ts';
 import { TeeError } from './errors.ts';
 import type { EvidenceCrypto, EvidenceKind, EvidenceVerification } from './interface.ts';
 import type { EvidencePolicy } from './policy.ts';
 import { verifySevSnp } from './sev-snp/verify-sev-snp.ts';
-import { splitDerOrPem } from './split-der-or-pem.ts';
+import { readPemText, splitDerOrPem } from './split-der-or-pem.ts';
 import { verifyGpus } from './verify-gpus.ts';
 
 /** Contents of files, as the vendors' tools write them. */
@@ -50,6 +50,16 @@ export const EVIDENCE_VERIFIERS = {
         ...choosePolicy('sev-snp', policy),
       }),
   },
+  tdx: {
+    inputs: ['collateral', 'reportData'],
+    verify: (request) =>
+      verifyQuote({ kind: 'tdx', policy: chooseSection('tdx', request.policy), ...readQuote(request) }),
+  },
+  sgx: {
+    inputs: ['collateral', 'reportData'],
+    verify: (request) =>
+      verifyQuote({ kind: 'sgx', policy: chooseSection('sgx', request.policy), ...readQuote(request) }),
+  },
   nvidia: {
     inputs: ['certificates', 'rims', 'nonce'],
     verify: ({ evidence, certificates = [], rims = [], policy, ...rest }) =>
@@ -61,31 +71,51 @@ export const EVIDENCE_VERIFIERS = {
         ...choosePolicy('nvidia', policy),
       }),
   },
-} as const satisfies Partial<Record<EvidenceKind, EvidenceVerifier>>;
-
-export type VerifiableKind = keyof typeof EVIDENCE_VERIFIERS;
+} as const satisfies Record<EvidenceKind, EvidenceVerifier>;
 
 /**
  * Judges the evidence by the rules of its kind. What is wrong with the evidence is in the verdict.
  * @throws TeeError for a certificate file or collateral that cannot be read, and a policy without a section of the kind
  */
-export function verifyEvidence(kind: VerifiableKind, request: EvidenceRequest): Promise<EvidenceVerification<object>> {
+export async function verifyEvidence(
+  kind: EvidenceKind,
+  request: EvidenceRequest,
+): Promise<EvidenceVerification<object>> {
   const verifier: EvidenceVerifier = EVIDENCE_VERIFIERS[kind];
   return verifier.verify(request);
 }
 
-/** A policy that does not speak of a kind accepts none of it: an error, lest it look like no policy. */
+function readQuote({ evidence, collateral, atMs, crypto, reportData }: EvidenceRequest) {
+  const given = { quote: evidence, collateral: collateral ?? null, atMs, crypto };
+  return { ...given, ...(reportData === undefined ? {} : { reportData }) };
+}
+
 function choosePolicy<Kind extends keyof EvidencePolicy>(
   kind: Kind,
   policy: EvidencePolicy | 'none' | undefined,
 ): { readonly policy?: NonNullable<EvidencePolicy[Kind]> | 'none' } {
-  if (policy === undefined) return {};
-  if (policy === 'none') return { policy };
+  return policy === undefined ? {} : { policy: policy === 'none' ? policy : findSection(kind, policy) };
+}
+
+/** As `verifyQuote` has it. */
+function chooseSection<Kind extends keyof EvidencePolicy>(
+  kind: Kind,
+  policy: EvidencePolicy | 'none' | undefined,
+): NonNullable<EvidencePolicy[Kind]> | 'waived' | null {
+  if (policy === undefined) return null;
+  return policy === 'none' ? 'waived' : findSection(kind, policy);
+}
+
+/** A policy that does not speak of a kind accepts none of it: an error, lest it look like no policy. */
+function findSection<Kind extends keyof EvidencePolicy>(
+  kind: Kind,
+  policy: EvidencePolicy,
+): NonNullable<EvidencePolicy[Kind]> {
   const section = policy[kind];
-  if (section !== undefined) return { policy: section };
+  if (section !== undefined) return section;
   throw new TeeError({ code: 'TEE_POLICY_INVALID', issues: [`it has no section '${kind}'`] });
 }
 
 function joinTexts(files: readonly Uint8Array[]): string {
-  return decodeUtf8(concatBytes(...files.flatMap((file) => [file, encodeUtf8('\n')])));
+  return files.map(readPemText).join('\n');
 }

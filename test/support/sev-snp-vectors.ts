@@ -35,7 +35,7 @@ export function buildSnpRequest(stem: string, changes: Partial<SevSnpRequest> = 
   return {
     evidence: readSnpFile(`${stem}.report.bin`),
     certificates: [readSnpFile(`${stem}.${isVlek ? 'vlek' : 'vcek'}.der`)],
-    policy: 'waived',
+    policy: 'none',
     atMs: isVlek ? VLEK_AT_MS : SNP_AT_MS,
     crypto: new NodeEvidenceCrypto(),
     ...changes,

@@ -51,7 +51,7 @@ function listClaims(claims: object, prefix: string): (readonly [string, string])
 
 function renderValue(value: unknown): string {
   if (value === null) return 'not said';
-  if (Array.isArray(value)) return value.map(renderValue).join(', ');
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(renderValue).join(', ');
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
   return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH - 1)}…` : text;

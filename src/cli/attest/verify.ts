@@ -2,14 +2,13 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { UsageError } from '../../lib/errors.ts';
 import { NodeEvidenceCrypto } from '../../tee/crypto/node-evidence-crypto.ts';
-import type { EvidenceVerdict } from '../../tee/interface.ts';
+import type { EvidenceKind, EvidenceVerdict } from '../../tee/interface.ts';
 import type { EvidencePolicy } from '../../tee/policy.ts';
 import {
   EVIDENCE_VERIFIERS,
   type EvidenceExpectation,
   type EvidenceFiles,
   type EvidenceInput,
-  type VerifiableKind,
   verifyEvidence,
 } from '../../tee/verify-evidence.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
@@ -34,24 +33,28 @@ const MAX_FILES = 16;
 const NONCE_BYTES = 32;
 const REPORT_DATA_BYTES = 64;
 
-const KINDS = Object.keys(EVIDENCE_VERIFIERS) as VerifiableKind[];
+const KINDS = Object.keys(EVIDENCE_VERIFIERS) as EvidenceKind[];
 
 const options = z.strictObject({
   kind: z.enum(KINDS).describe('what made the evidence').meta({ placeholder: 'KIND' }),
   evidence: z
     .string()
-    .describe("report or quote, binary; sev-snp: also Azure's HCL form")
+    .describe("report or quote, binary; sev-snp: also Azure's HCL form; nvidia: also the JSON of nvattest")
     .meta({ placeholder: 'FILE' }),
   certificate: z
     .array(z.string())
     .max(MAX_FILES)
     .default([])
-    .describe('certificates of the key that signed, DER or PEM; roots among them count for nothing')
+    .describe(
+      'certificates of the key that signed, DER or PEM; roots among them count for nothing, and quotes of tdx and sgx bring theirs',
+    )
     .meta({ placeholder: 'FILE' }),
   collateral: z
     .string()
     .exactOptional()
-    .describe("what the vendor says of its platforms; sev-snp: the revocation list of AMD's root")
+    .describe(
+      "what the vendor says of its platforms; tdx, sgx: JSON of a PCCS; sev-snp: the revocation list of AMD's root",
+    )
     .meta({ placeholder: 'FILE' }),
   rim: z
     .array(z.string())
@@ -91,6 +94,10 @@ export const attestVerify = defineCommand({
     {
       line: 'fogproof attest verify --kind sev-snp --evidence report.bin --certificate vlek.der --at 2025-06-01 --no-policy',
       does: 'Only whether it was genuine then, and all that it says.',
+    },
+    {
+      line: 'fogproof attest verify --kind tdx --evidence quote.bin --collateral collateral.json --policy policy.yaml',
+      does: "Check a TDX quote against Intel's root, with what Intel says of its platforms.",
     },
     {
       line: 'fogproof attest verify --kind nvidia --evidence gpu.bin --certificate chain.pem --rim driver.xml --rim vbios.xml --nonce HEX --policy policy.yaml --json',

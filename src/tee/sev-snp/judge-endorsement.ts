@@ -2,12 +2,12 @@ import { areBytesEqual, encodeHex } from '../../lib/bytes.ts';
 import { decide, failed, unchecked } from '../checks.ts';
 import { TeeError } from '../errors.ts';
 import type { EvidenceCheck } from '../interface.ts';
-import { type Certificate, parseCertificate } from '../x509/certificate.ts';
+import { parseCertificate } from '../x509/certificate.ts';
 import { verifyChain } from '../x509/chain.ts';
-import { parseRevocationList, type RevocationList } from '../x509/revocation-list.ts';
-import { MAX_CERTIFICATES, MAX_REVOCATION_LISTS } from './constants.ts';
+import { MAX_CERTIFICATES } from './constants.ts';
 import { type Endorsement, isEndorsement, parseEndorsement } from './endorsement.ts';
 import type { SevSnpRequest } from './interface.ts';
+import { type Issuers, judgeMissingChain, judgeRevocation } from './judge-revocation.ts';
 import { findPinnedCertificate } from './pinned-certificates.ts';
 import { nameProduct, type Product } from './products.ts';
 import { isZero, type SevSnpReport } from './report.ts';
@@ -32,9 +32,9 @@ export async function judgeEndorsement(
   if (found === undefined || 'verdict' in found) {
     const first = found ?? unchecked('certificate', describeMissing(report, cpuProduct));
     const rest = NAMES.map((name) => unchecked(name, 'there is no certificate to judge it by'));
-    return { endorsement: undefined, checks: [first, ...rest, ...demandRevocation(request)], revocationJudged: false };
+    return { endorsement: undefined, checks: [first, ...rest, ...judgeMissingChain(request)], revocationJudged: false };
   }
-  const revocation = await judgeRevocation(request, found);
+  const revocation = await judgeRevocation(request, findIssuers(found));
   const checks = [
     decide('certificate', { holds: true, detail: describeEndorsement(found) }),
     ...(await judgeChain(request, found)),
@@ -96,43 +96,9 @@ async function judgeChain(
   return verifyChain({ leaf: endorsement.certificate, intermediates: [issuer], root, atMs, crypto });
 }
 
-function findIssuers({ product, kind }: Endorsement): { readonly issuer: Certificate; readonly root: Certificate } {
+function findIssuers({ product, kind }: Endorsement): Issuers {
   const issuer = findPinnedCertificate(product, kind === 'vcek' ? 'ask' : 'asvk');
   return { issuer, root: findPinnedCertificate(product, 'ark') };
-}
-
-/**
- * AMD's root lists the signing authorities that it revoked. VCEKs and VLEKs have serial number 0: they cannot be
- * listed, and are overtaken by a higher TCB instead.
- */
-async function judgeRevocation(request: SevSnpRequest, endorsement: Endorsement): Promise<readonly EvidenceCheck[]> {
-  const { revocationLists: given = [], atMs, crypto } = request;
-  if (given.length === 0) return demandRevocation(request);
-  const lists = parseLists(given);
-  if ('verdict' in lists) return [lists];
-  const { issuer, root } = findIssuers(endorsement);
-  const checks = await verifyChain({ leaf: issuer, intermediates: [], root, atMs, crypto, revocation: { lists } });
-  return checks.filter(({ name }) => name === 'revocation');
-}
-
-function demandRevocation({ policy, revocationLists: given = [] }: SevSnpRequest): readonly EvidenceCheck[] {
-  const isDemanded = policy !== undefined && policy !== 'none' && policy.requireRevocationList;
-  if (given.length > 0) return [unchecked('revocation', 'there is no chain to judge')];
-  return isDemanded
-    ? [unchecked('revocation', "the policy demands a revocation list of AMD's root; none is given")]
-    : [];
-}
-
-function parseLists(given: readonly Uint8Array[]): readonly RevocationList[] | EvidenceCheck {
-  if (given.length > MAX_REVOCATION_LISTS) {
-    return failed('revocation', `${given.length} lists are given; at most ${MAX_REVOCATION_LISTS} are read`);
-  }
-  try {
-    return given.map((der) => parseRevocationList(der));
-  } catch (error) {
-    if (error instanceof TeeError) return failed('revocation', error.message);
-    throw error;
-  }
 }
 
 function judgeSigningKey({ signingKey, isChipKeyMasked }: SevSnpReport, { kind }: Endorsement): EvidenceCheck {
