@@ -172,7 +172,7 @@ export class ChurnSoak implements AsyncDisposable {
   }
 
   async #sampleAll(): Promise<void> {
-    for (const node of [...this.#nodes.values()]) {
+    for (const node of this.#nodes.values()) {
       const { exitCode, signalCode } = node.process;
       // Whom nobody ended: a rejection that nothing handles ends a daemon with exit code 1.
       if (exitCode !== null || signalCode !== null) {
