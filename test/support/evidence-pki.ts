@@ -1,4 +1,4 @@
-/** A throw-away PKI of X.509 certificates and revocation lists with P-256 keys. */
+/** A throw-away PKI of X.509 certificates and revocation lists, signed with P-256 keys. */
 import { generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
 import { concatBytes } from '../../src/lib/bytes.ts';
 import { type Certificate, parseCertificate } from '../../src/tee/x509/certificate.ts';
@@ -71,6 +71,8 @@ export interface CertificateSpec {
   readonly isAuthority?: boolean;
   readonly pathLength?: number;
   readonly extensions?: readonly ExtensionSpec[];
+  /** Of its own key; only one of P-256 may issue here. */
+  readonly curve?: 'P-256' | 'P-384';
 }
 
 export interface Party {
@@ -116,7 +118,7 @@ export function issue(
   spec: CertificateSpec,
   issuer?: { readonly name: Uint8Array; readonly privateKey: KeyObject },
 ): Party {
-  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: spec.curve ?? 'P-256' });
   const spki = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }));
   const name = commonName(spec.name);
   const tbs = encodeTbs(spec, issuer?.name ?? name, spki);
