@@ -100,8 +100,9 @@ describe('loadConfig', () => {
   });
 
   it('resolves paths of the file from the data folder and others from the working folder', async () => {
-    await writeConfig('log: { file: logs/a.log }\n');
+    await writeConfig('log: { file: logs/a.log }\nneighbours: { asnDatabase: asn.mmdb }\n');
     const { config } = await load({ FOGPROOF_KEYSTORE_PASSPHRASE_FILE: 'secret' });
+    expect(config.neighbours.asnDatabase).toBe(join(home, 'asn.mmdb'));
     expect(config.log.file).toBe(join(home, 'logs/a.log'));
     expect(config.keystore.passphraseFile).toBe(join(folder, 'secret'));
     expect((await load({ FOGPROOF_LOG_FILE: 'none' })).config.log.file).toBeNull();

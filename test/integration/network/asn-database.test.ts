@@ -6,6 +6,7 @@ import {
   MAX_ASN_DATABASE_BYTES,
   openAutonomousSystems,
 } from '../../../src/network/neighbours/candidates/mmdb-autonomous-systems.ts';
+import { HistoryRun } from '../../support/history-run.ts';
 
 const FILE = join(import.meta.dirname, '../../vectors/maxmind-asn/GeoLite2-ASN-Test.mmdb');
 
@@ -37,5 +38,12 @@ describe('a file of autonomous systems', () => {
       await expect(refusal).rejects.toThrow(reason);
       await expect(refusal).rejects.toHaveProperty('hint', expect.stringContaining('neighbours.asnDatabase'));
     }
+  });
+
+  it('keeps a daemon from starting that is to use one which is not there', async () => {
+    await using run = await HistoryRun.open();
+    const overrides = { 'provide.enabled': false, 'neighbours.asnDatabase': join(folder, 'missing.mmdb') };
+    await expect(run.start('node', overrides)).rejects.toMatchObject({ code: 'NETWORK_BAD_ASN_DATABASE' });
+    await run.start('other', { ...overrides, 'neighbours.asnDatabase': FILE });
   });
 });
