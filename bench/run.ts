@@ -10,6 +10,7 @@ import { benchBlobs } from './blobs.ts';
 import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchDht } from './dht.ts';
+import { benchEvidence } from './evidence.ts';
 import { benchGossip } from './gossip.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchMesh } from './mesh.ts';
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   dht: benchDht,
   blobs: benchBlobs,
   daemon: benchDaemon,
+  evidence: benchEvidence,
   attack: benchAttack,
   mesh: benchMesh,
 };

@@ -1,5 +1,5 @@
 import type { QuoteRequest } from '../../src/tee/dcap/interface.ts';
-import { parseQuote } from '../../src/tee/dcap/quote.ts';
+import { parseQuote } from '../../src/tee/dcap/quote/quote.ts';
 import { verifyQuote } from '../../src/tee/dcap/verify-quote.ts';
 import { readIntelEvidence } from '../../test/support/intel-vectors.ts';
 import type { FuzzTarget } from './interface.ts';

@@ -46,7 +46,7 @@ export const INTEL_VECTORS: readonly IntelVector[] = [
   }),
   vector('sgx/sgx-v3-phala', JUNE, { status: 'ConfigurationAndSWHardeningNeeded', failed: ['tcb'] }),
   vector('sgx/sgx-v3-automata-onchain-test', AUGUST, { status: 'SWHardeningNeeded', failed: ['tcb'] }),
-  vector('sgx/negative/sgx-v3-occlum-debug', AUGUST, { status: 'OutOfDate', failed: ['tcb', 'debug'] }),
+  vector('sgx/negative/sgx-v3-occlum-debug', AUGUST, { status: 'OutOfDate', failed: ['tcb', 'policy-debug'] }),
   vector('sgx/negative/sgx-v3-tamper-mrenclave', JUNE, {
     status: 'ConfigurationAndSWHardeningNeeded',
     failed: ['quote-signature', 'tcb'],

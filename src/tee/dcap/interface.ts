@@ -1,9 +1,9 @@
 import type { EvidenceCrypto } from '../interface.ts';
-import type { EnclaveReport } from './enclave-report.ts';
-import type { TcbEvaluation } from './evaluate-tcb.ts';
-import type { PlatformTcb } from './pck-extension.ts';
 import type { SgxPolicy, TdxPolicy } from './policy.ts';
-import type { TdReport } from './td-report.ts';
+import type { EnclaveReport } from './quote/enclave-report.ts';
+import type { PlatformTcb } from './quote/pck-extension.ts';
+import type { TdReport } from './quote/td-report.ts';
+import type { TcbEvaluation } from './tcb/evaluate-tcb.ts';
 
 interface CommonRequest {
   readonly quote: Uint8Array;
@@ -60,8 +60,8 @@ export const QUOTE_CHECKS = [
   'qe-identity',
   'tdx-module',
   'tcb',
-  'debug',
-  'migration',
+  'policy-debug',
+  'policy-migration',
   'report-data',
   'measurement',
   'policy-evaluation-data-number',

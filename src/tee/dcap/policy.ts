@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { hexOf } from './tcb-info.ts';
-import { ACCEPTABLE_STATUSES } from './tcb-status.ts';
+import { hexOf } from './collateral/tcb-info.ts';
+import { ACCEPTABLE_STATUSES } from './tcb/tcb-status.ts';
 
 const MAX_ALLOWED = 256;
 
@@ -12,7 +12,7 @@ const tcbFields = {
   /** `UpToDate` alone by default. `Revoked` and `NotSupported` cannot be accepted. */
   acceptedTcbStatuses: z.array(z.enum(ACCEPTABLE_STATUSES)).min(1).optional(),
   /** Lowest tcbEvaluationDataNumber of TCB info and QE identity: refuses collateral of before a TCB recovery. */
-  minEvaluationDataNumber: z.int().min(0).optional(),
+  minimumEvaluationDataNumber: z.int().min(0).optional(),
 };
 
 /** Measurements are lists of what is allowed, in hex. What is not named is not judged, but for debug, which is refused. */
@@ -40,7 +40,7 @@ export const sgxPolicySchema = z.strictObject({
   /** Names whose enclaves are allowed only together with `isvProdId`. */
   mrSigner: listOf(32),
   isvProdId: z.int().min(0).max(0xffff).optional(),
-  minIsvSvn: z.int().min(0).max(0xffff).optional(),
+  minimumIsvSvn: z.int().min(0).max(0xffff).optional(),
 });
 
 export type TdxPolicy = z.infer<typeof tdxPolicySchema>;

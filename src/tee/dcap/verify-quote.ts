@@ -11,19 +11,19 @@ import {
   parsePemChain,
   type RevocationLists,
   tryParse,
-} from './check-chains.ts';
-import { type CheckedDocument, checkDocument, checkIssuer } from './check-documents.ts';
-import { checkDebug, checkPolicy, checkReportData } from './check-policy.ts';
-import { checkAttestationKey, checkQeReportSignature, checkQuoteSignature } from './check-signatures.ts';
-import { checkModule, checkQeIdentity, checkTcbInfo, checkTcbStatus } from './check-tcb.ts';
-import { type Collateral, parseCollateral, parseRevocationListText } from './collateral.ts';
+} from './checks/check-chains.ts';
+import { type CheckedDocument, checkDocument, checkIssuer } from './checks/check-documents.ts';
+import { checkDebug, checkPolicy, checkReportData } from './checks/check-policy.ts';
+import { checkAttestationKey, checkQeReportSignature, checkQuoteSignature } from './checks/check-signatures.ts';
+import { checkModule, checkQeIdentity, checkTcbInfo, checkTcbStatus } from './checks/check-tcb.ts';
+import { type Collateral, parseCollateral, parseRevocationListText } from './collateral/collateral.ts';
+import { type QeIdentity, qeIdentitySchema } from './collateral/qe-identity.ts';
+import { type TcbInfo, tcbInfoSchema } from './collateral/tcb-info.ts';
 import { NAMES } from './constants.ts';
-import { evaluateTcb, type TcbEvaluation } from './evaluate-tcb.ts';
 import type { QuoteClaims, QuoteRequest } from './interface.ts';
-import { type PlatformTcb, parsePckExtension } from './pck-extension.ts';
-import { type QeIdentity, qeIdentitySchema } from './qe-identity.ts';
-import { parseQuote, type Quote } from './quote.ts';
-import { type TcbInfo, tcbInfoSchema } from './tcb-info.ts';
+import { type PlatformTcb, parsePckExtension } from './quote/pck-extension.ts';
+import { parseQuote, type Quote } from './quote/quote.ts';
+import { evaluateTcb, type TcbEvaluation } from './tcb/evaluate-tcb.ts';
 
 /** Never throws for what it is given: bytes that cannot be parsed are a check that failed. */
 export async function verifyQuote(request: QuoteRequest): Promise<EvidenceVerification<QuoteClaims>> {

@@ -1,11 +1,16 @@
 /** Against Intel's TcbLevelCheck.cpp, TdxModuleCheck.cpp and TDRelaunchCheck.cpp, case by case. */
 import { describe, expect, it } from 'vitest';
-import { evaluateTcb } from '../../../../src/tee/dcap/evaluate-tcb.ts';
-import { type QeIdentity, qeIdentitySchema } from '../../../../src/tee/dcap/qe-identity.ts';
-import { parseQuote } from '../../../../src/tee/dcap/quote.ts';
-import { tcbInfoSchema } from '../../../../src/tee/dcap/tcb-info.ts';
-import { convergeStatus, LEVEL_STATUSES, TCB_STATUSES, type TcbStatus } from '../../../../src/tee/dcap/tcb-status.ts';
-import type { TdReport } from '../../../../src/tee/dcap/td-report.ts';
+import { type QeIdentity, qeIdentitySchema } from '../../../../src/tee/dcap/collateral/qe-identity.ts';
+import { tcbInfoSchema } from '../../../../src/tee/dcap/collateral/tcb-info.ts';
+import { parseQuote } from '../../../../src/tee/dcap/quote/quote.ts';
+import type { TdReport } from '../../../../src/tee/dcap/quote/td-report.ts';
+import { evaluateTcb } from '../../../../src/tee/dcap/tcb/evaluate-tcb.ts';
+import {
+  convergeStatus,
+  LEVEL_STATUSES,
+  TCB_STATUSES,
+  type TcbStatus,
+} from '../../../../src/tee/dcap/tcb/tcb-status.ts';
 import { readIntelEvidence } from '../../../support/intel-vectors.ts';
 
 const { quote: bytes, collateral } = readIntelEvidence('tdx/tdx-v4-phala');

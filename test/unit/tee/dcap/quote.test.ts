@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NodeEvidenceCrypto } from '../../../../src/tee/crypto/node-evidence-crypto.ts';
-import { parseCollateral } from '../../../../src/tee/dcap/collateral.ts';
+import { parseCollateral } from '../../../../src/tee/dcap/collateral/collateral.ts';
 import { sgxPolicySchema, tdxPolicySchema } from '../../../../src/tee/dcap/policy.ts';
-import { parseQuote } from '../../../../src/tee/dcap/quote.ts';
+import { parseQuote } from '../../../../src/tee/dcap/quote/quote.ts';
 import { verifyQuote } from '../../../../src/tee/dcap/verify-quote.ts';
 import { TeeError } from '../../../../src/tee/errors.ts';
 import { readIntelEvidence } from '../../../support/intel-vectors.ts';

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { NodeEvidenceCrypto } from '../../../../src/tee/crypto/node-evidence-crypto.ts';
 import { getIntelRoot } from '../../../../src/tee/dcap/intel-root.ts';
 import type { QuoteRequest } from '../../../../src/tee/dcap/interface.ts';
-import { parseQuote } from '../../../../src/tee/dcap/quote.ts';
+import { parseQuote } from '../../../../src/tee/dcap/quote/quote.ts';
 import { verifyQuote } from '../../../../src/tee/dcap/verify-quote.ts';
 import type { EvidenceCrypto } from '../../../../src/tee/interface.ts';
 import { parseCertificate } from '../../../../src/tee/x509/certificate.ts';
@@ -333,21 +333,23 @@ describe('a policy', () => {
       judgeSgx({ policy: { ...accepted, ...policy } });
     const { mrEnclave, mrSigner, isvProdId, isvSvn } = enclave;
     expect(await judgePolicy({ mrEnclave: [mrEnclave] })).toMatchObject({ verdict: 'valid' });
-    expect(await judgePolicy({ mrSigner: [mrSigner], isvProdId, minIsvSvn: isvSvn })).toMatchObject({
+    expect(await judgePolicy({ mrSigner: [mrSigner], isvProdId, minimumIsvSvn: isvSvn })).toMatchObject({
       verdict: 'valid',
     });
     expect(await judgePolicy({ mrSigner: [mrSigner] })).toMatchObject({ verdict: 'unchecked' });
     expect((await judgePolicy({ mrEnclave: ['00'.repeat(32)] })).failed).toEqual(['measurement']);
     expect((await judgePolicy({ mrSigner: ['00'.repeat(32)], isvProdId })).failed).toEqual(['measurement']);
     expect((await judgePolicy({ mrSigner: [mrSigner], isvProdId: isvProdId + 1 })).failed).toEqual(['measurement']);
-    expect((await judgePolicy({ mrEnclave: [mrEnclave], minIsvSvn: isvSvn + 1 })).failed).toEqual(['policy-isv-svn']);
+    expect((await judgePolicy({ mrEnclave: [mrEnclave], minimumIsvSvn: isvSvn + 1 })).failed).toEqual([
+      'policy-isv-svn',
+    ]);
   });
 
   it('cannot allow debug', async () => {
     const quote = editBytes(tdx.quote, 48 + 120, 1);
-    expect((await judgeTdx({ quote })).failed).toEqual(['debug']);
-    expect((await judgeTdx({ quote, policy: { mrTd: [body.mrTd] } })).failed).toEqual(['debug']);
-    expect((await judgeSgx({ quote: editBytes(sgx.quote, 48 + 48, 0x07) })).failed).toEqual(['debug']);
+    expect((await judgeTdx({ quote })).failed).toEqual(['policy-debug']);
+    expect((await judgeTdx({ quote, policy: { mrTd: [body.mrTd] } })).failed).toEqual(['policy-debug']);
+    expect((await judgeSgx({ quote: editBytes(sgx.quote, 48 + 48, 0x07) })).failed).toEqual(['policy-debug']);
   });
 
   it('may demand SEPT_VE_DISABLE, and allow migration, which is refused without it', async () => {
@@ -358,7 +360,7 @@ describe('a policy', () => {
       'policy-sept-ve-disable',
     ]);
     const migratable = editBytes(tdx.quote, 48 + 123, 0x30);
-    expect((await judgeTdx({ quote: migratable })).failed).toEqual(['migration']);
+    expect((await judgeTdx({ quote: migratable })).failed).toEqual(['policy-migration']);
     expect(await judgeTdx({ quote: migratable, policy: { mrTd, allowMigration: true } })).toMatchObject({
       verdict: 'valid',
     });
@@ -368,8 +370,8 @@ describe('a policy', () => {
     expect((await judgeSgx({ policy: 'waived' })).failed).toEqual(['tcb']);
     expect((await judgeSgx()).failed).toEqual([]);
     const mrTd = [body.mrTd];
-    expect(await judgeTdx({ policy: { mrTd, minEvaluationDataNumber: 17 } })).toMatchObject({ verdict: 'valid' });
-    expect((await judgeTdx({ policy: { mrTd, minEvaluationDataNumber: 18 } })).failed).toEqual([
+    expect(await judgeTdx({ policy: { mrTd, minimumEvaluationDataNumber: 17 } })).toMatchObject({ verdict: 'valid' });
+    expect((await judgeTdx({ policy: { mrTd, minimumEvaluationDataNumber: 18 } })).failed).toEqual([
       'policy-evaluation-data-number',
     ]);
   });

@@ -1,7 +1,7 @@
 /** Identity of Intel's quoting enclaves, version 2 (API version 4). */
 import { z } from 'zod';
-import { MAX_LIST_ENTRIES } from './constants.ts';
-import type { EnclaveReport } from './enclave-report.ts';
+import { MAX_LIST_ENTRIES } from '../constants.ts';
+import type { EnclaveReport } from '../quote/enclave-report.ts';
 import { hexOf, isvLevelSchema, timeSchema } from './tcb-info.ts';
 
 export const qeIdentitySchema = z.object({

@@ -1,7 +1,7 @@
 /** TCB info of Intel's provisioning certification service, version 3 (API version 4). */
 import { z } from 'zod';
-import { MAX_LIST_ENTRIES, SVN_COMPONENTS } from './constants.ts';
-import { LEVEL_STATUSES } from './tcb-status.ts';
+import { MAX_LIST_ENTRIES, SVN_COMPONENTS } from '../constants.ts';
+import { LEVEL_STATUSES } from '../tcb/tcb-status.ts';
 
 /** Bytes in hex, made lower case. */
 export function hexOf(bytes: number) {

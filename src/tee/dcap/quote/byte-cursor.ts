@@ -1,4 +1,4 @@
-import { TeeError } from '../errors.ts';
+import { TeeError } from '../../errors.ts';
 
 /** Reads one field after the other; a field that is not there in full is a TeeError. */
 export class ByteCursor {

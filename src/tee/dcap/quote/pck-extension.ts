@@ -1,10 +1,10 @@
 /** Intel's extension of PCK certificates (SGX PCK Certificate and CRL Profile Specification, section 1.3.5). */
-import { encodeHex } from '../../lib/bytes.ts';
-import { TeeError } from '../errors.ts';
-import type { Certificate } from '../x509/certificate.ts';
-import { TAG } from '../x509/constants.ts';
-import { type DerElement, DerReader, readObjectIdentifier, readSmallInteger } from '../x509/der.ts';
-import { SVN_COMPONENTS } from './constants.ts';
+import { encodeHex } from '../../../lib/bytes.ts';
+import { TeeError } from '../../errors.ts';
+import type { Certificate } from '../../x509/certificate.ts';
+import { TAG } from '../../x509/constants.ts';
+import { type DerElement, DerReader, readObjectIdentifier, readSmallInteger } from '../../x509/der.ts';
+import { SVN_COMPONENTS } from '../constants.ts';
 
 /** What Intel certifies of the platform whose PCK it is. */
 export interface PlatformTcb {

@@ -3,9 +3,9 @@
  * `tdxModuleIdentities` tell of it, by its own version number TEE_TCB_SVN[0] (Intel's TdxModuleCheck.cpp, QuoteVerifier.cpp).
  */
 
-import { maskHex } from './qe-identity.ts';
-import type { IsvLevel, ModuleIdentity, TdxTcbInfo } from './tcb-info.ts';
-import type { TdReport } from './td-report.ts';
+import { maskHex } from '../collateral/qe-identity.ts';
+import type { IsvLevel, ModuleIdentity, TdxTcbInfo } from '../collateral/tcb-info.ts';
+import type { TdReport } from '../quote/td-report.ts';
 
 export function findModuleIdentity(tcbInfo: TdxTcbInfo, version: number): ModuleIdentity | undefined {
   const id = `TDX_${version.toString(16).padStart(2, '0').toUpperCase()}`;

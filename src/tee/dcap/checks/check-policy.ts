@@ -1,17 +1,17 @@
-import { encodeHex } from '../../lib/bytes.ts';
-import { decide, failed, passed, unchecked } from '../checks.ts';
-import type { EvidenceCheck } from '../interface.ts';
-import type { EnclaveReport } from './enclave-report.ts';
-import type { TcbEvaluation } from './evaluate-tcb.ts';
-import type { QuoteRequest } from './interface.ts';
-import type { SgxPolicy, TdxPolicy } from './policy.ts';
-import type { TdReport } from './td-report.ts';
+import { encodeHex } from '../../../lib/bytes.ts';
+import { decide, failed, passed, unchecked } from '../../checks.ts';
+import type { EvidenceCheck } from '../../interface.ts';
+import type { QuoteRequest } from '../interface.ts';
+import type { SgxPolicy, TdxPolicy } from '../policy.ts';
+import type { EnclaveReport } from '../quote/enclave-report.ts';
+import type { TdReport } from '../quote/td-report.ts';
+import type { TcbEvaluation } from '../tcb/evaluate-tcb.ts';
 
 const REPORT_DATA_BYTES = 64;
 
 export function checkDebug({ isDebug }: TdReport | EnclaveReport): EvidenceCheck {
   const detail = isDebug ? 'its owner can read its memory: debug is on' : 'debug is off';
-  return decide('debug', { holds: !isDebug, detail });
+  return decide('policy-debug', { holds: !isDebug, detail });
 }
 
 export function checkReportData(body: TdReport | EnclaveReport, expected: Uint8Array): EvidenceCheck {
@@ -38,7 +38,7 @@ export function checkPolicy(
     body.kind === 'tdx'
       ? checkTdxSettings(body, request.kind === 'tdx' ? toPolicy(request.policy) : {})
       : checkSgxSettings(body, request.kind === 'sgx' ? toPolicy(request.policy) : {});
-  return [...measured, ...checkEvaluationNumber(stated?.minEvaluationDataNumber, tcb), ...own];
+  return [...measured, ...checkEvaluationNumber(stated?.minimumEvaluationDataNumber, tcb), ...own];
 }
 
 function toPolicy<Policy extends object>(policy: Policy | 'waived' | null): Partial<Policy> {
@@ -109,7 +109,7 @@ function checkEvaluationNumber(min: number | undefined, tcb: TcbEvaluation | nul
 
 function checkTdxSettings(body: TdReport, policy: Partial<TdxPolicy>): readonly EvidenceCheck[] {
   const isMigrationRefused = body.isMigratable && policy.allowMigration !== true;
-  const migration = decide('migration', {
+  const migration = decide('policy-migration', {
     holds: !isMigrationRefused,
     detail: body.isMigratable
       ? `a service TD may move it to another machine, which is ${isMigrationRefused ? 'not ' : ''}allowed`
@@ -120,8 +120,8 @@ function checkTdxSettings(body: TdReport, policy: Partial<TdxPolicy>): readonly 
   return [migration, decide('policy-sept-ve-disable', { holds: body.hasSeptVeDisable, detail })];
 }
 
-function checkSgxSettings(body: EnclaveReport, { minIsvSvn }: Partial<SgxPolicy>): readonly EvidenceCheck[] {
-  if (minIsvSvn === undefined) return [];
-  const detail = `ISVSVN is ${body.isvSvn}, at least ${minIsvSvn} is needed`;
-  return [decide('policy-isv-svn', { holds: body.isvSvn >= minIsvSvn, detail })];
+function checkSgxSettings(body: EnclaveReport, { minimumIsvSvn }: Partial<SgxPolicy>): readonly EvidenceCheck[] {
+  if (minimumIsvSvn === undefined) return [];
+  const detail = `ISVSVN is ${body.isvSvn}, at least ${minimumIsvSvn} is needed`;
+  return [decide('policy-isv-svn', { holds: body.isvSvn >= minimumIsvSvn, detail })];
 }

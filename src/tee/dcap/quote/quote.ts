@@ -1,7 +1,6 @@
 /** Quotes of Intel's quoting enclaves: version 3 of SGX, versions 4 and 5 of TDX. */
-import { encodeHex } from '../../lib/bytes.ts';
-import { TeeError } from '../errors.ts';
-import { ByteCursor } from './byte-cursor.ts';
+import { encodeHex } from '../../../lib/bytes.ts';
+import { TeeError } from '../../errors.ts';
 import {
   ATTESTATION_KEY_TYPE,
   BODY_TD_REPORT_10,
@@ -18,7 +17,8 @@ import {
   TD_REPORT_15_BYTES,
   TEE_TYPE_SGX,
   TEE_TYPE_TDX,
-} from './constants.ts';
+} from '../constants.ts';
+import { ByteCursor } from './byte-cursor.ts';
 import { type EnclaveReport, readEnclaveReport } from './enclave-report.ts';
 import { readTdReport, type TdReport } from './td-report.ts';
 

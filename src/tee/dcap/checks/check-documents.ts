@@ -1,8 +1,12 @@
 /** TCB info and QE identity: JSON that Intel's TCB signing key signed, verified over the very bytes. */
 import type { z } from 'zod';
-import { areBytesEqual, encodeUtf8 } from '../../lib/bytes.ts';
-import { decide, failed, passed, unchecked } from '../checks.ts';
-import type { EvidenceCheck, EvidenceCrypto } from '../interface.ts';
+import { areBytesEqual, encodeUtf8 } from '../../../lib/bytes.ts';
+import { decide, failed, passed, unchecked } from '../../checks.ts';
+import type { EvidenceCheck, EvidenceCrypto } from '../../interface.ts';
+import { parseJson } from '../collateral/collateral.ts';
+import { NAMES } from '../constants.ts';
+import { decodeHex } from '../hex.ts';
+import { getIntelRoot } from '../intel-root.ts';
 import {
   checkChain,
   hasCommonName,
@@ -11,10 +15,6 @@ import {
   type RevocationLists,
   tryParse,
 } from './check-chains.ts';
-import { parseJson } from './collateral.ts';
-import { NAMES } from './constants.ts';
-import { decodeHex } from './hex.ts';
-import { getIntelRoot } from './intel-root.ts';
 
 interface SignedDocument<Schema extends z.ZodType> {
   /** `tcb-info` or `qe-identity`. */

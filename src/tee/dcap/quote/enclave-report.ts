@@ -1,4 +1,4 @@
-import { encodeHex } from '../../lib/bytes.ts';
+import { encodeHex } from '../../../lib/bytes.ts';
 
 /** SGX REPORT body, 384 bytes; of an application's enclave or of the quoting enclave. Hex unless it is a number. */
 export interface EnclaveReport {

@@ -1,12 +1,12 @@
 /** What has to be known besides a quote, as the JSON bundle of a provisioning certificate caching service (PCCS). */
 import { z } from 'zod';
-import { decodeUtf8 } from '../../lib/bytes.ts';
-import { describeError } from '../../lib/errors.ts';
-import { TeeError } from '../errors.ts';
-import { splitPem } from '../x509/pem.ts';
-import { parseRevocationList, type RevocationList } from '../x509/revocation-list.ts';
-import { MAX_COLLATERAL_BYTES } from './constants.ts';
-import { decodeHex } from './hex.ts';
+import { decodeUtf8 } from '../../../lib/bytes.ts';
+import { describeError } from '../../../lib/errors.ts';
+import { TeeError } from '../../errors.ts';
+import { splitPem } from '../../x509/pem.ts';
+import { parseRevocationList, type RevocationList } from '../../x509/revocation-list.ts';
+import { MAX_COLLATERAL_BYTES } from '../constants.ts';
+import { decodeHex } from '../hex.ts';
 
 const MAX_TEXT = 1024 * 1024;
 

@@ -1,13 +1,13 @@
-import { areBytesEqual } from '../../lib/bytes.ts';
-import { describeError } from '../../lib/errors.ts';
-import { failed, unchecked } from '../checks.ts';
-import { TeeError } from '../errors.ts';
-import type { EvidenceCheck, EvidenceCrypto } from '../interface.ts';
-import { type Certificate, parseCertificate } from '../x509/certificate.ts';
-import { verifyChain } from '../x509/chain.ts';
-import { splitPem } from '../x509/pem.ts';
-import type { RevocationList } from '../x509/revocation-list.ts';
-import { getIntelRoot } from './intel-root.ts';
+import { areBytesEqual } from '../../../lib/bytes.ts';
+import { describeError } from '../../../lib/errors.ts';
+import { failed, unchecked } from '../../checks.ts';
+import { TeeError } from '../../errors.ts';
+import type { EvidenceCheck, EvidenceCrypto } from '../../interface.ts';
+import { type Certificate, parseCertificate } from '../../x509/certificate.ts';
+import { verifyChain } from '../../x509/chain.ts';
+import { splitPem } from '../../x509/pem.ts';
+import type { RevocationList } from '../../x509/revocation-list.ts';
+import { getIntelRoot } from '../intel-root.ts';
 
 export interface PemChain {
   readonly leaf: Certificate;
@@ -25,14 +25,15 @@ export function parsePemChain(what: string, pem: string): PemChain {
   const fail = (reason: string): never => {
     throw new TeeError({ code: 'TEE_MALFORMED', what, offset: 0, reason });
   };
-  const certificates = splitPem(pem, 'CERTIFICATE').map(parseCertificate);
-  const [leaf, ...others] = certificates;
-  const last = others.pop();
-  if (leaf === undefined || last === undefined)
-    return fail(`${certificates.length} certificates; at least two are needed`);
-  if (!areBytesEqual(last.der, getIntelRoot().der))
-    return fail(`it ends with ${last.subjectText}, which is not the pinned root`);
-  return { leaf, intermediates: others };
+  const blocks = splitPem(pem, 'CERTIFICATE');
+  const last = blocks.pop();
+  if (last === undefined || blocks.length === 0) return fail('at least two certificates are needed');
+  if (!areBytesEqual(last, getIntelRoot().der)) {
+    return fail(`it ends with ${parseCertificate(last).subjectText}, which is not the pinned root`);
+  }
+  const [leaf, ...intermediates] = blocks.map(parseCertificate);
+  if (leaf === undefined) return fail('it has no leaf');
+  return { leaf, intermediates };
 }
 
 interface ChainContext {

@@ -1,10 +1,10 @@
-import { areBytesEqual, concatBytes } from '../../lib/bytes.ts';
-import { decide } from '../checks.ts';
-import type { EvidenceCheck, EvidenceCrypto } from '../interface.ts';
-import type { Certificate } from '../x509/certificate.ts';
-import { P256_KEY_PREFIX } from './constants.ts';
-import { decodeHex } from './hex.ts';
-import type { Quote } from './quote.ts';
+import { areBytesEqual, concatBytes } from '../../../lib/bytes.ts';
+import { decide } from '../../checks.ts';
+import type { EvidenceCheck, EvidenceCrypto } from '../../interface.ts';
+import type { Certificate } from '../../x509/certificate.ts';
+import { P256_KEY_PREFIX } from '../constants.ts';
+import { decodeHex } from '../hex.ts';
+import type { Quote } from '../quote/quote.ts';
 
 const QE_REPORT_DATA_OFFSET = 320;
 

@@ -1,5 +1,5 @@
-import { encodeHex } from '../../lib/bytes.ts';
-import { TD_REPORT_15_BYTES } from './constants.ts';
+import { encodeHex } from '../../../lib/bytes.ts';
+import { TD_REPORT_15_BYTES } from '../constants.ts';
 
 /** TD report body of a quote: 584 bytes (1.0) or 648 (1.5). Hex. */
 export interface TdReport {

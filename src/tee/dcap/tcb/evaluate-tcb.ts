@@ -1,10 +1,11 @@
 /** What Intel says of a platform: its TcbLevelCheck.cpp and TDRelaunchCheck.cpp, on documents that were verified before. */
-import type { PlatformTcb } from './pck-extension.ts';
-import type { QeIdentity } from './qe-identity.ts';
-import type { Quote } from './quote.ts';
-import type { TcbInfo, TcbLevel, TdxTcbInfo } from './tcb-info.ts';
+
+import type { QeIdentity } from '../collateral/qe-identity.ts';
+import type { TcbInfo, TcbLevel, TdxTcbInfo } from '../collateral/tcb-info.ts';
+import type { PlatformTcb } from '../quote/pck-extension.ts';
+import type { Quote } from '../quote/quote.ts';
+import type { TdReport } from '../quote/td-report.ts';
 import { convergeStatus, needsConfiguration, type TcbStatus } from './tcb-status.ts';
-import type { TdReport } from './td-report.ts';
 import { findModuleIdentity, findModuleLevel } from './tdx-module.ts';
 
 export interface TcbEvaluation {

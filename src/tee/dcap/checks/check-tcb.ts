@@ -1,13 +1,13 @@
-import { decide, failed, passed, unchecked } from '../checks.ts';
-import type { EvidenceCheck } from '../interface.ts';
-import type { EnclaveReport } from './enclave-report.ts';
-import { parseSvn, type TcbEvaluation } from './evaluate-tcb.ts';
-import type { QuoteRequest } from './interface.ts';
-import type { PlatformTcb } from './pck-extension.ts';
-import { listQeDefects, type QeIdentity } from './qe-identity.ts';
-import type { TcbInfo } from './tcb-info.ts';
-import type { TdReport } from './td-report.ts';
-import { listModuleDefects } from './tdx-module.ts';
+import { decide, failed, passed, unchecked } from '../../checks.ts';
+import type { EvidenceCheck } from '../../interface.ts';
+import { listQeDefects, type QeIdentity } from '../collateral/qe-identity.ts';
+import type { TcbInfo } from '../collateral/tcb-info.ts';
+import type { QuoteRequest } from '../interface.ts';
+import type { EnclaveReport } from '../quote/enclave-report.ts';
+import type { PlatformTcb } from '../quote/pck-extension.ts';
+import type { TdReport } from '../quote/td-report.ts';
+import { parseSvn, type TcbEvaluation } from '../tcb/evaluate-tcb.ts';
+import { listModuleDefects } from '../tcb/tdx-module.ts';
 
 /** That the TCB info is of this kind of evidence and of this platform. */
 export function checkTcbInfo(
