@@ -8,8 +8,10 @@ import { listSgxTargets, listTdxTargets } from './fuzz-evidence/intel.ts';
 import type { FuzzTarget } from './fuzz-evidence/interface.ts';
 import { MemoCrypto } from './fuzz-evidence/memo-crypto.ts';
 import { fuzz } from './fuzz-evidence/run.ts';
+import { listSevSnpTargets } from './fuzz-evidence/sev-snp.ts';
 
 const KINDS: Readonly<Record<string, () => readonly FuzzTarget[]>> = {
+  'sev-snp': listSevSnpTargets,
   tdx: listTdxTargets,
   sgx: listSgxTargets,
 };

@@ -50,9 +50,9 @@ function listClaims(claims: object, prefix: string): (readonly [string, string])
 }
 
 function renderValue(value: unknown): string {
-  if (value === null) return 'not said';
+  if (value === null || value === undefined) return 'not said';
   if (Array.isArray(value)) return value.length === 0 ? 'none' : value.map(renderValue).join(', ');
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
   return text.length > MAX_VALUE_LENGTH ? `${text.slice(0, MAX_VALUE_LENGTH - 1)}…` : text;
 }
