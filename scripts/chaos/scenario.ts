@@ -323,6 +323,8 @@ export class Scenario implements AsyncDisposable {
         for (const problem of judgement.problems) this.#find(`${job}: ${problem} [${ended.explanation}]`);
       }
     }
+    // One that is stopped while it starts leaves what its killed life left: that is ended once it is up.
+    for (const node of this.#fleet.nodes) await this.#fleet.untilUp(node, UP_TIMEOUT_MS);
     const killed = await this.#fleet.stop();
     for (const name of killed) this.#find(`${name} did not stop in order`);
     for (const node of this.#fleet.nodes) tally.addPoints(node.provides ? 'provider' : 'requester', node.readPoints());
