@@ -2,7 +2,11 @@
 import { NodeEvidenceCrypto } from '../src/tee/crypto/node-evidence-crypto.ts';
 import { verifyQuote } from '../src/tee/dcap/verify-quote.ts';
 import type { EvidenceCrypto, EvidenceVerification, SignatureScheme, SignedParts } from '../src/tee/interface.ts';
+import { verifyGpuEvidence } from '../src/tee/nvidia/verify-gpu-evidence.ts';
+import { verifySevSnp } from '../src/tee/sev-snp/verify-sev-snp.ts';
 import { readIntelEvidence } from '../test/support/intel-vectors.ts';
+import { buildNvidiaRequest, buildSwitchRequest } from '../test/support/nvidia-vectors.ts';
+import { buildSnpRequest } from '../test/support/sev-snp-vectors.ts';
 import { atMost, type BenchRow, type Bound, percentile } from './rows.ts';
 
 const SAMPLES = 100;
@@ -29,7 +33,16 @@ function listTasks(): readonly EvidenceTask[] {
   const atMs = Date.parse('2025-06-26T00:00:00Z');
   const tdx = readIntelEvidence('tdx/tdx-v4-phala');
   const sgx = readIntelEvidence('sgx/sgx-v3-phala');
+  const gpu = buildNvidiaRequest('hopper-evidence-0');
+  const nvswitch = buildSwitchRequest();
+  const snp = buildSnpRequest('genoa-v3-azure');
   return [
+    {
+      name: 'SNP report',
+      goal: atMost(1),
+      floor: atMost(3),
+      verify: (crypto) => verifySevSnp({ ...snp, crypto }),
+    },
     {
       name: 'TDX quote with collateral',
       goal: atMost(5),
@@ -39,6 +52,11 @@ function listTasks(): readonly EvidenceTask[] {
     {
       name: 'SGX quote with collateral',
       verify: (crypto) => verifyQuote({ ...sgx, kind: 'sgx', policy: 'waived', atMs, crypto }),
+    },
+    { name: 'GPU report', verify: (crypto) => verifyGpuEvidence({ ...gpu, crypto }) },
+    {
+      name: 'NVSwitch report with its manifest',
+      verify: (crypto) => verifyGpuEvidence({ ...nvswitch, crypto }),
     },
   ];
 }

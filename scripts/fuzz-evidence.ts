@@ -7,6 +7,7 @@ import { NodeEvidenceCrypto } from '../src/tee/crypto/node-evidence-crypto.ts';
 import { listSgxTargets, listTdxTargets } from './fuzz-evidence/intel.ts';
 import type { FuzzTarget } from './fuzz-evidence/interface.ts';
 import { MemoCrypto } from './fuzz-evidence/memo-crypto.ts';
+import { listNvidiaTargets } from './fuzz-evidence/nvidia.ts';
 import { fuzz } from './fuzz-evidence/run.ts';
 import { listSevSnpTargets } from './fuzz-evidence/sev-snp.ts';
 
@@ -14,6 +15,7 @@ const KINDS: Readonly<Record<string, () => readonly FuzzTarget[]>> = {
   'sev-snp': listSevSnpTargets,
   tdx: listTdxTargets,
   sgx: listSgxTargets,
+  nvidia: listNvidiaTargets,
 };
 
 const HELP = `Usage: npm run fuzz:evidence -- [KIND...] [--sample N] [--seed S]
