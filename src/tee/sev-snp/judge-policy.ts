@@ -1,7 +1,7 @@
 import { encodeHex } from '../../lib/bytes.ts';
 import { decide, failed, unchecked } from '../checks.ts';
 import type { EvidenceCheck } from '../interface.ts';
-import { MAX_VMPL } from './constants.ts';
+import { HOST_VMPL, MAX_VMPL } from './constants.ts';
 import type { Endorsement } from './endorsement.ts';
 import { type SevSnpPolicy, sevSnpPolicySchema } from './policy.ts';
 import { nameProduct, type Product } from './products.ts';
@@ -45,7 +45,7 @@ function judgeGuestPolicy({ policy: guest, vmpl }: SevSnpReport, policy: SevSnpP
     }),
     decide('policy-vmpl', {
       holds: vmpls.includes(vmpl),
-      detail: `asked for ${vmpl > MAX_VMPL ? 'by the host, not by the guest' : `at VMPL ${vmpl}`}; accepted: ${vmpls.join(', ')}`,
+      detail: `asked for ${vmpl === HOST_VMPL ? 'by the host, not by the guest' : `at VMPL ${vmpl}`}; accepted: ${vmpls.join(', ')}`,
     }),
   ];
 }
