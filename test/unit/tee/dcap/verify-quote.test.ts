@@ -35,6 +35,9 @@ if (pck === undefined || platformAuthority === undefined) throw new TypeError('t
 
 type Json = Record<string, unknown>;
 
+const bundleOfTdx = JSON.parse(new TextDecoder().decode(tdx.collateral ?? undefined)) as Record<string, string>;
+const signersPem = bundleOfTdx['tcb_info_issuer_chain'] ?? '';
+
 /** The bundle with members replaced; functions change the signed JSON inside. */
 function editCollateral(edits: Record<string, string | ((json: Json) => void)>, evidence = tdx): Uint8Array {
   const bundle = JSON.parse(new TextDecoder().decode(evidence.collateral ?? undefined)) as Record<string, string>;
@@ -152,8 +155,7 @@ describe('the certificates of a quote', () => {
   });
 
   it('must be of a platform', async () => {
-    const { tcb_info_issuer_chain: signers = '' } = JSON.parse(new TextDecoder().decode(tdx.collateral ?? undefined));
-    const { failed, claims } = await judgeTdx({ quote: withChain(signers) });
+    const { failed, claims } = await judgeTdx({ quote: withChain(signersPem) });
     expect(failed).toContain('pck-certificate');
     expect(claims?.tcb).toBeNull();
     expect((await judgeTdx({ quote: withChain(pemOf(pck.der, getIntelRoot().der)) })).failed).toContain('pck-chain');
@@ -202,8 +204,7 @@ describe('collateral', () => {
     expect((await judgeTdx({ collateral: editCollateral({ root_ca_crl: revokedAuthority }) })).failed).toEqual([
       'pck-revocation',
     ]);
-    const { tcb_info_issuer_chain: signers = '' } = JSON.parse(new TextDecoder().decode(tdx.collateral ?? undefined));
-    const [signer] = splitPem(signers, 'CERTIFICATE').map(parseCertificate);
+    const [signer] = splitPem(signersPem, 'CERTIFICATE').map(parseCertificate);
     const revokedSigner = list(root.subject, { revoked: [signer?.serialNumber ?? new Uint8Array()] });
     expect((await judgeTdx({ collateral: editCollateral({ root_ca_crl: revokedSigner }) })).failed).toEqual([
       'tcb-info-revocation',
