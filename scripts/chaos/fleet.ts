@@ -55,7 +55,9 @@ export async function createTemplate(
     return stdout;
   };
   const create = 'network create chaos --preset local --no-join --output chaos.json --lease 3s --renewal 500ms';
-  await run(stage.actor('founder'), create.split(' '));
+  // Epochs of a minute: neighbours turn, and attempts are observed every five seconds.
+  const rounds = '--beacon-round 2s --epoch-rounds 30';
+  await run(stage.actor('founder'), `${create} ${rounds}`.split(' '));
   const peers: Record<string, string> = {};
   for (const name of names) {
     const line = 'init --network chaos.json --no-backup --plain'.split(' ');

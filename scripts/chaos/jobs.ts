@@ -20,6 +20,9 @@ export interface JobKind {
   /** Its snapshots are held by a third node. */
   readonly hasHolder: boolean;
   readonly treatment: Treatment;
+  readonly retries: number;
+  /** Ends at its deadline, this long after it was drafted, ms; null has a result long before it. */
+  readonly endsAfterMs: number | null;
 }
 
 const PLAIN: Omit<JobKind, 'name' | 'module'> = {
@@ -30,6 +33,8 @@ const PLAIN: Omit<JobKind, 'name' | 'module'> = {
   hasBlob: false,
   hasHolder: false,
   treatment: 'leave',
+  retries: 32,
+  endsAfterMs: null,
 };
 
 export const JOB_KINDS: readonly JobKind[] = [
@@ -43,6 +48,8 @@ export const JOB_KINDS: readonly JobKind[] = [
   { ...PLAIN, name: 'failing', module: 'failing' },
   { ...PLAIN, name: 'blob', module: 'reader', hasBlob: true },
   { ...PLAIN, name: 'held by a third', module: 'stepper', everySteps: 4, hasHolder: true },
+  { ...PLAIN, name: 'without retries', module: 'stepper', retries: 0 },
+  { ...PLAIN, name: 'endless', module: 'endless', endsAfterMs: 5_000 },
 ];
 
 /** Larger than what rides with a message or is kept in the database, bytes. */
@@ -91,7 +98,7 @@ function reader(): Uint8Array {
   return assembleWat(wat.replace('"memory") 1)', `"memory") ${pages})`));
 }
 
-export type ModuleName = 'quick' | 'stepper' | 'failing' | 'reader';
+export type ModuleName = 'quick' | 'stepper' | 'failing' | 'reader' | 'endless';
 
 export function buildModules(): Readonly<Record<ModuleName, Uint8Array>> {
   return {
@@ -99,6 +106,7 @@ export function buildModules(): Readonly<Record<ModuleName, Uint8Array>> {
     stepper: worker({ steps: STEPS, turns: TURNS }),
     failing: worker({ steps: 3, turns: 1_000, last: 'unreachable' }),
     reader: reader(),
+    endless: worker({ steps: 2 ** 30, turns: 20 * TURNS }),
   };
 }
 
@@ -117,9 +125,10 @@ export function draftJob(
   },
 ): JobDraft {
   const { module, input, holder } = given;
+  const lastsMs = kind.endsAfterMs ?? (kind.replicas > 1 ? REPLICAS_DEADLINE_MS : DEADLINE_MS);
   return {
     name: kind.name,
-    deadlineMs: UnixMs(given.nowMs + (kind.replicas > 1 ? REPLICAS_DEADLINE_MS : DEADLINE_MS)),
+    deadlineMs: UnixMs(given.nowMs + lastsMs),
     capabilityClass: 'cpu',
     workload: {
       kind: 'wasm',
@@ -133,14 +142,14 @@ export function draftJob(
     inputs: input === null ? [] : [{ path: '/input', ...input }],
     resources: {
       memoryBytes: 8 * 1024 * 1024,
-      fuel: 10_000_000_000,
+      fuel: 10_000_000_000_000,
       wallTimeMs: 600_000,
       outputBytes: 4 * 1024 * 1024,
       logBytes: 65_536,
     },
     isolation: 'process',
     replication: { replicas: kind.replicas, quorum: kind.quorum, diversity: 'peer' },
-    retries: 32,
+    retries: kind.retries,
     market: 'direct',
     priceCeiling: '0',
     ...(kind.everySteps === null

@@ -29,7 +29,10 @@ export function judgeJob(
   options: { readonly hasLostProvider: boolean },
 ): Judgement {
   if (kind.treatment === 'cancel' && view.state === 'cancelled') return { kind: 'right' };
+  if (kind.endsAfterMs !== null) return judgeExpiry(kind, view.state);
   const code = view.failure?.code ?? '';
+  if (kind.retries === 0 && code === 'SCHEDULER_RETRIES_EXHAUSTED')
+    return { kind: 'excused', reason: `${kind.name}: ${code}` };
   const isStarved = view.state === 'expired' || (view.state === 'failed' && EXCUSES_OF_REPLICAS.has(code));
   if (kind.replicas > 1 && isStarved) return { kind: 'excused', reason: `${kind.name}: ${code}` };
   // What does not step logs anew in each attempt; of several replicas each logs.
@@ -46,6 +49,11 @@ export function judgeJob(
     return { kind: 'wrong', problems: problems.map((problem) => `${kind.name} ended as ${view.state}: ${problem}`) };
   }
   return hasWholeStory && isShort ? { kind: 'short' } : { kind: 'right' };
+}
+
+function judgeExpiry({ name }: JobKind, state: string): Judgement {
+  if (state === 'expired') return { kind: 'right' };
+  return { kind: 'wrong', problems: [`${name} ended as ${state} instead of expired`] };
 }
 
 /** All of them, in the same order, with gaps in between. */

@@ -20,6 +20,8 @@ const UP_TIMEOUT_MS = 120_000;
 /** Longest that jobs may take to end once all faults are over: those of several replicas may have to expire. */
 const DRAIN_TIMEOUT_MS = 420_000;
 const CONCURRENT_JOBS = 4;
+/** Written once, when a data folder is used for the first time: armed before that. */
+const FIRST_POINT = 'meta';
 const POLL_MS = 50;
 const LIST_POLL_MS = 500;
 /** How long no daemon may come to any point that it is armed with, before the rest is left for another scenario. */
@@ -99,6 +101,7 @@ export class Scenario implements AsyncDisposable {
     const fleet = this.#fleet;
     fleet.onDeath = (death) => this.#onDeath(death);
     fleet.restartAfterMs = () => (this.#draw(3) === 0 ? 3_500 + this.#draw(1_500) : this.#draw(400));
+    this.#armFirstStart();
     fleet.start();
     for (const node of fleet.nodes) await fleet.untilUp(node, UP_TIMEOUT_MS);
     await fleet.untilConnected(UP_TIMEOUT_MS);
@@ -219,7 +222,7 @@ export class Scenario implements AsyncDisposable {
   /** Each of the points once: all nodes of a role are armed with all that are open, and die at the first that they come to. */
   async #passAll(arms: readonly Arm[], role: Role): Promise<void> {
     const open = this.#open[role];
-    for (const arm of arms) open.add(formatArm(arm));
+    for (const arm of arms) if (arm.point !== FIRST_POINT) open.add(formatArm(arm));
     this.#armNodes(role);
     let left = open.size;
     let deadlineMs = performance.now() + ARM_TIMEOUT_MS;
@@ -230,6 +233,14 @@ export class Scenario implements AsyncDisposable {
     }
     open.clear();
     this.#armNodes(role);
+  }
+
+  #armFirstStart(): void {
+    for (const role of ['requester', 'provider'] as const) {
+      const arms = this.#plan.arms[role].filter(({ point }) => point === FIRST_POINT);
+      for (const arm of arms) this.#open[role].add(formatArm(arm));
+      if (arms.length > 0) this.#armNodes(role);
+    }
   }
 
   #armNodes(role: Role): void {

@@ -52,6 +52,8 @@ export const CLOSE_GATHER = { leases: 512, delayMs: 50 } as const;
 export const DEADLINE_RECHECK_MS = 250;
 /** How often one past its deadline looks whether what was kept for it has been collected, ms. */
 export const COLLECT_RECHECK_MS = 1_000;
+/** A deadline that is far off is looked at again after this, ms. */
+export const DEADLINE_LOOK_MS = 60_000;
 /** Beyond its deadline what was kept for a job is sought this long at most after the node is back, ms. */
 export const COLLECT_PATIENCE_MS = 24 * 3_600_000;
 /**

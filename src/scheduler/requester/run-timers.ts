@@ -1,5 +1,5 @@
 import type { Clock } from '../../lib/clock.ts';
-import { COLLECT_RECHECK_MS, DEADLINE_RECHECK_MS } from '../constants.ts';
+import { COLLECT_RECHECK_MS, DEADLINE_LOOK_MS, DEADLINE_RECHECK_MS } from '../constants.ts';
 
 export interface RunTimersOptions {
   readonly deadlineMs: number;
@@ -33,7 +33,9 @@ export class RunTimers {
     const delayMs = deadlineMs - this.#clock.nowMs();
     if (delayMs <= 0 && !isJudging() && !isCollecting()) return onDeadline();
     const recheckMs = isJudging() ? DEADLINE_RECHECK_MS : COLLECT_RECHECK_MS;
-    this.#deadline = this.#clock.schedule(delayMs <= 0 ? recheckMs : delayMs, () => this.watchDeadline());
+    // A wall clock that is set right meanwhile moves the deadline: it is looked at again before long.
+    const waitMs = delayMs <= 0 ? recheckMs : Math.min(delayMs, DEADLINE_LOOK_MS);
+    this.#deadline = this.#clock.schedule(waitMs, () => this.watchDeadline());
   }
 
   watchGrace(isNeeded: boolean): void {

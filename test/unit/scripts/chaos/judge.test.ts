@@ -31,6 +31,16 @@ describe('judgeJob', () => {
     expect(judge('cancelled', { result: 'null' }, 'cancelled')).toBe('right');
   });
 
+  it('takes what has no end only as expired, and what has no retries also as given up', () => {
+    expect(judge('endless', { result: '{"code":"JOB_DEADLINE"}' }, 'expired')).toBe('right');
+    expect(judge('endless', {}, 'completed')).toBe('wrong');
+    const exhausted = { state: 'failed', failure: { code: 'SCHEDULER_RETRIES_EXHAUSTED', message: '' } };
+    const ended = { view: exhausted, outcome: { ...EXPECTED, result: '{}' }, explanation: '' } as unknown as EndedJob;
+    expect(judgeJob(kindOf('without retries'), EXPECTED, ended, { hasLostProvider: true }).kind).toBe('excused');
+    expect(judgeJob(kindOf('single'), EXPECTED, ended, { hasLostProvider: true }).kind).toBe('wrong');
+    expect(judge('without retries', { result: '{}' })).toBe('wrong');
+  });
+
   it.each([
     ['another result', { result: '{"outputs":[1]}' }],
     ['another state root', { roots: new Map([[4, 'bb']]) }],
