@@ -31,13 +31,16 @@ const EXPLAINED: Readonly<Record<string, string>> = {
   'tdx/negative/tdx-v4-collateral-crl-missing': 'it takes an empty revocation list for one that revokes nothing',
 };
 
+/** Brought by whoever runs this; no dependency of ours. */
+const LIBRARY = '@phala/dcap-qvl';
+
 function isVerify(value: unknown): value is Verify {
   return typeof value === 'function';
 }
 
 function loadLibrary(folder: string): Verify {
   const require = createRequire(join(resolve(folder), 'index.js'));
-  const library: unknown = require('@phala/dcap-qvl');
+  const library: unknown = require(LIBRARY);
   const verify: unknown =
     typeof library === 'object' && library !== null && 'verify' in library ? library.verify : undefined;
   if (!isVerify(verify)) throw new TypeError('the library has no function `verify`');

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { NodeEvidenceCrypto } from '../../src/tee/crypto/node-evidence-crypto.ts';
 import { WebEvidenceCrypto } from '../../src/tee/crypto/web-evidence-crypto.ts';
 import { getIntelRoot } from '../../src/tee/dcap/intel-root.ts';
+import { QUOTE_CHECKS } from '../../src/tee/dcap/interface.ts';
 import { verifyQuote } from '../../src/tee/dcap/verify-quote.ts';
 import { INTEL_VECTORS, readIntelEvidence } from '../support/intel-vectors.ts';
 
@@ -45,6 +46,9 @@ describe("Intel's quotes", () => {
   it.each(INTEL_VECTORS)('$stem: $verdict, $status', async ({ stem, at, verdict, status, failed }) => {
     const result = await verify(stem, at);
     expect(result.checks.filter((check) => check.verdict === 'failed').map(({ name }) => name)).toEqual(failed);
+    const names = result.checks.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    expect(QUOTE_CHECKS).toEqual(expect.arrayContaining(names));
     expect(result.verdict).toBe(verdict);
     expect(result.claims?.tcb?.status ?? null).toBe(status);
   });

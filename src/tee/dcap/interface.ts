@@ -32,7 +32,7 @@ export interface QuoteClaims {
   readonly tcb: TcbEvaluation | null;
 }
 
-/** Names of the checks, in the order in which they are given. Not all are part of every verification. */
+/** Names of the checks. Not all are part of every verification. */
 export const QUOTE_CHECKS = [
   'format',
   'kind',
@@ -50,13 +50,13 @@ export const QUOTE_CHECKS = [
   'tcb-info-signer',
   'tcb-info-signature',
   'tcb-info-dates',
-  'tcb-info',
   'qe-identity-chain',
   'qe-identity-validity',
   'qe-identity-revocation',
   'qe-identity-signer',
   'qe-identity-signature',
   'qe-identity-dates',
+  'tcb-info',
   'qe-identity',
   'tdx-module',
   'tcb',
@@ -68,5 +68,3 @@ export const QUOTE_CHECKS = [
   'policy-sept-ve-disable',
   'policy-isv-svn',
 ] as const;
-
-export type QuoteCheckName = (typeof QUOTE_CHECKS)[number];

@@ -121,7 +121,9 @@ describeIf(TOOLCHAIN, 'npm run programs:build', () => {
       const copy = join(folder, 'elsewhere/deeper/programs');
       cpSync(PROGRAMS, copy, { recursive: true, filter: (path) => path !== TARGET });
       expect(build('--out', join(folder, 'here'))).toMatchObject({ status: 0 });
-      expect(build('--programs-dir', copy, '--target-dir', TARGET, '--out', join(folder, 'there'))).toMatchObject({ status: 0 });
+      expect(build('--programs-dir', copy, '--target-dir', TARGET, '--out', join(folder, 'there'))).toMatchObject({
+        status: 0,
+      });
       expect(readHashes(join(folder, 'there'))).toEqual(readHashes(join(folder, 'here')));
     },
     COLD_BUILD_MS,

@@ -27,8 +27,6 @@ export const LEVEL_STATUSES = [
   'Revoked',
 ] as const satisfies readonly TcbStatus[];
 
-export type LevelStatus = (typeof LEVEL_STATUSES)[number];
-
 /** What a policy may accept. */
 export const ACCEPTABLE_STATUSES = [
   'UpToDate',

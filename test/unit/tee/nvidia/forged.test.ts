@@ -70,7 +70,9 @@ describe('forged evidence', () => {
     const found = await verifyGpuEvidence(request);
     expect(found.verdict).toBe('invalid');
     expect(listNotPassed(found)).toEqual(['chain', 'validity']);
-    expect(found.checks.find(({ name }) => name === 'chain')?.detail).toContain('is not of CN=NVIDIA Device Identity CA');
+    expect(found.checks.find(({ name }) => name === 'chain')?.detail).toContain(
+      'is not of CN=NVIDIA Device Identity CA',
+    );
   });
 });
 
