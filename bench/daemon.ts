@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RpcClient } from '../src/rpc/client.ts';
 import type { JobDraft } from '../src/scheduler/interface.ts';
 import { Mesh, type MeshNode } from '../test/support/mesh.ts';
+import { readRss } from './process-figures.ts';
 import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 import { prepareDraft, runJobs } from './trivial-jobs.ts';
 
@@ -35,12 +36,6 @@ async function measureBareNode(): Promise<{ startMs: number; rssBytes: number }>
   const rssBytes = await readRss(idle.pid ?? 0);
   idle.kill();
   return { startMs: percentile(startsMs, 0.5), rssBytes };
-}
-
-async function readRss(pid: number): Promise<number> {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
-  if (kibibytes === undefined) throw new Error(`no VmRSS of process ${pid}`);
-  return Number(kibibytes) * 1024;
 }
 
 async function listChildren(pid: number): Promise<readonly number[]> {

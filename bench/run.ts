@@ -12,6 +12,7 @@ import { benchDaemon } from './daemon.ts';
 import { benchDht } from './dht.ts';
 import { benchEvidence } from './evidence.ts';
 import { benchGossip } from './gossip.ts';
+import { benchIdle } from './idle.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchMesh } from './mesh.ts';
 import { benchNetwork } from './network.ts';
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   daemon: benchDaemon,
   evidence: benchEvidence,
   attack: benchAttack,
+  idle: benchIdle,
   mesh: benchMesh,
 };
 
