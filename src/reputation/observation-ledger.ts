@@ -46,9 +46,10 @@ export interface LedgerWatcher {
 /**
  * The set of observations that count, within its bounds. What stays of any number of observations does not depend on the
  * order in which they come: of one observer's observations of one lease, and of the unpaid ones of a pair of peers in one
- * epoch, those with the lowest ids, ratings and others each for themselves; where there is no room, what weighs least, then what is older, then what has the higher
- * id goes. (Two observations of one lease in different epochs are the one exception: signing both is a fault of its observer,
- * and which of them counts may differ.)
+ * epoch, those with the lowest ids, ratings and others each for themselves; where there is no room, what weighs least, then
+ * what is older, then what has the higher id goes. (Two observations of one lease in different epochs, or of different
+ * weights, are the exception: a lease has one time and one payment, so that signing both is a fault of its observer, and
+ * which of them counts may differ.)
  */
 export class ObservationLedger {
   readonly #options: LedgerOptions;
