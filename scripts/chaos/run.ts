@@ -226,7 +226,8 @@ class Series {
     }
     for (const problem of findings) tally.find({ seed: plan.seed, problem });
     const total = this.#tally;
-    if (findings.length === 0) total.settle(plan.seed);
+    // Only the same plan says that what it found is gone: a seed stands for another with each profile.
+    if (findings.length === 0 && this.#options.replay !== undefined) total.settle(plan.seed);
     total.merge(tally.toRecord());
     total.seconds = this.#secondsBefore + (performance.now() - this.#startMs) / 1000;
     const counts = `${tally.kills} kills, ${tally.jobs} jobs, ${findings.length} findings`;
