@@ -1,12 +1,11 @@
 /** X.509 version 3 certificates (RFC 5280, section 4.1), as far as vendors' evidence needs them. */
 import { areBytesEqual } from '../../lib/bytes.ts';
-import { TeeError } from '../errors.ts';
 import type { SignatureScheme } from '../interface.ts';
 import { MAX_CERTIFICATE_BYTES, OID, TAG } from './constants.ts';
-import { DerReader, readBitString, readBoolean, readIntegerBytes, readSmallInteger, readTime } from './der.ts';
+import { DerReader, readBoolean, readIntegerBytes, readSmallInteger, readTime } from './der.ts';
 import { type Extension, listCritical, readExtensions } from './extensions.ts';
 import { formatName } from './name.ts';
-import { decodeSignature, parseScheme } from './signature.ts';
+import { openSignedForm } from './signed-form.ts';
 
 export interface Certificate {
   readonly der: Uint8Array;
@@ -43,26 +42,8 @@ const CRL_SIGN = 6;
 
 /** @throws TeeError TEE_MALFORMED, TEE_TOO_LARGE */
 export function parseCertificate(der: Uint8Array): Certificate {
-  const what = 'a certificate';
-  if (der.length > MAX_CERTIFICATE_BYTES) {
-    throw new TeeError({ code: 'TEE_TOO_LARGE', what, sizeBytes: der.length, limitBytes: MAX_CERTIFICATE_BYTES });
-  }
-  const file = new DerReader(what, der);
-  const outer = file.enter(TAG.sequence);
-  file.assertEnd();
-  const tbs = outer.read(TAG.sequence);
-  const algorithm = outer.read(TAG.sequence);
-  const bits = readBitString(outer);
-  outer.assertEnd();
-  const scheme = parseScheme(algorithm.whole);
-  const fields = readFields(outer.open(tbs), algorithm.whole);
-  return {
-    der,
-    tbs: tbs.whole,
-    scheme,
-    signature: decodeSignature("a certificate's signature", scheme, bits),
-    ...fields,
-  };
+  const { form, body, algorithm } = openSignedForm('a certificate', der, MAX_CERTIFICATE_BYTES);
+  return { ...form, ...readFields(body, algorithm) };
 }
 
 function readFields(

@@ -1,14 +1,13 @@
 /** X.509 certificate revocation lists (RFC 5280, section 5.1). */
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { failed, passed } from '../checks.ts';
-import { TeeError } from '../errors.ts';
 import type { EvidenceCheck, EvidenceCrypto, SignatureScheme } from '../interface.ts';
 import type { Certificate } from './certificate.ts';
 import { MAX_REVOCATION_LIST_BYTES, TAG } from './constants.ts';
-import { DerReader, formatSerial, readBitString, readIntegerBytes, readSmallInteger, readTime } from './der.ts';
+import { DerReader, formatSerial, readIntegerBytes, readSmallInteger, readTime } from './der.ts';
 import { listCritical, readExtensions } from './extensions.ts';
 import { formatName } from './name.ts';
-import { decodeSignature, parseScheme } from './signature.ts';
+import { openSignedForm } from './signed-form.ts';
 
 export interface RevocationList {
   readonly der: Uint8Array;
@@ -33,25 +32,8 @@ interface RevocationContext {
 
 /** @throws TeeError TEE_MALFORMED, TEE_TOO_LARGE */
 export function parseRevocationList(der: Uint8Array): RevocationList {
-  const what = 'a revocation list';
-  if (der.length > MAX_REVOCATION_LIST_BYTES) {
-    throw new TeeError({ code: 'TEE_TOO_LARGE', what, sizeBytes: der.length, limitBytes: MAX_REVOCATION_LIST_BYTES });
-  }
-  const file = new DerReader(what, der);
-  const outer = file.enter(TAG.sequence);
-  file.assertEnd();
-  const tbs = outer.read(TAG.sequence);
-  const algorithm = outer.read(TAG.sequence);
-  const bits = readBitString(outer);
-  outer.assertEnd();
-  const scheme = parseScheme(algorithm.whole);
-  return {
-    der,
-    tbs: tbs.whole,
-    scheme,
-    signature: decodeSignature("a revocation list's signature", scheme, bits),
-    ...readList(outer.open(tbs), algorithm.whole),
-  };
+  const { form, body, algorithm } = openSignedForm('a revocation list', der, MAX_REVOCATION_LIST_BYTES);
+  return { ...form, ...readList(body, algorithm) };
 }
 
 function readList(
