@@ -1,9 +1,12 @@
 import { multiaddr } from '@multiformats/multiaddr';
+import { LRUCache } from 'lru-cache';
 import type { PeerKey } from '../../domain/ids.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { encodeHex } from '../../lib/bytes.ts';
 import { ACCEPT, type Verdict } from '../../lib/verdict.ts';
-import { CLOCK_SKEW_MS, MAX_RECORD_TTL_MS } from '../constants.ts';
+import { findVrfKeyFault } from '../../vrf/ecvrf.ts';
+import { CLOCK_SKEW_MS, MAX_KNOWN_PEERS, MAX_RECORD_TTL_MS } from '../constants.ts';
 
 /** How a node record is judged, whichever way it came. `penalty` counts against who passed it on. */
 export const RECORD_RULES = {
@@ -14,6 +17,7 @@ export const RECORD_RULES = {
   NETWORK_RECORD_OTHER_NETWORK: { kind: 'reject', penalty: 20, meaning: 'it belongs to another network' },
   NETWORK_RECORD_BAD_LIFETIME: { kind: 'reject', penalty: 10, meaning: 'it lives no time, or more than a day' },
   NETWORK_RECORD_BAD_ADDRESS: { kind: 'reject', penalty: 10, meaning: 'one of its addresses is no multiaddr' },
+  NETWORK_RECORD_BAD_VRF_KEY: { kind: 'reject', penalty: 10, meaning: 'its VRF key is no key (RFC 9381, 5.4.5)' },
   NETWORK_RECORD_EXPIRED: { kind: 'ignore', penalty: 0, meaning: 'it expired more than 30 s ago' },
   NETWORK_RECORD_NOT_YET: { kind: 'ignore', penalty: 0, meaning: 'it was issued more than 30 s in the future' },
   NETWORK_RECORD_STALE: { kind: 'ignore', penalty: 0, meaning: 'its sequence is not above the one known' },
@@ -56,7 +60,18 @@ export function judgeRecord(record: Signed<NodeRecord>, context: RecordContext):
   if (value.expiresAtMs + CLOCK_SKEW_MS < context.nowMs) return createVerdict('NETWORK_RECORD_EXPIRED');
   if (value.issuedAtMs - CLOCK_SKEW_MS > context.nowMs) return createVerdict('NETWORK_RECORD_NOT_YET');
   if (value.sequence <= context.knownSequence) return createVerdict('NETWORK_RECORD_STALE');
-  return ACCEPT;
+  return isVrfKey(value.vrfPublicKey) ? ACCEPT : createVerdict('NETWORK_RECORD_BAD_VRF_KEY');
+}
+
+/** Peers announce the same key again and again; to decode a point takes longer than all other rules. */
+const goodVrfKeys = new LRUCache<string, true>({ max: MAX_KNOWN_PEERS });
+
+function isVrfKey(bytes: Uint8Array): boolean {
+  const key = encodeHex(bytes);
+  if (goodVrfKeys.has(key)) return true;
+  if (findVrfKeyFault(bytes) !== null) return false;
+  goodVrfKeys.set(key, true);
+  return true;
 }
 
 /** A multiaddr that names no other peer. */

@@ -33,6 +33,11 @@ const forgeries: readonly (readonly [name: string, code: string, forge: Forgery]
     'NETWORK_RECORD_BAD_ADDRESS',
     (victim, rogue) => signNodeRecord(rogue, Date.now(), { addresses: [`/ip4/127.0.0.1/tcp/1/p2p/${victim.peer}`] }),
   ],
+  [
+    'with a VRF key that gives everybody the same output',
+    'NETWORK_RECORD_BAD_VRF_KEY',
+    (_, rogue) => signNodeRecord(rogue, Date.now(), { vrfPublicKey: Uint8Array.of(1, ...new Uint8Array(31)) }),
+  ],
 ];
 
 it('on a production network no record leads a node to services of its own machine, but its operator may', async () => {

@@ -49,6 +49,9 @@ describe('a node record', () => {
       'NETWORK_RECORD_BAD_ADDRESS',
       { addresses: ['/ip4/1.2.3.4/tcp/1/p2p/12D3KooWB1b3qZxWJanuhtseF3DmPggHCtG36KZ9ixkqHtdKH9fh'] },
     ],
+    ['NETWORK_RECORD_BAD_VRF_KEY', { vrfPublicKey: new Uint8Array(32).fill(0xff) }],
+    // The identity: of small order, so that its output would be the same for every input.
+    ['NETWORK_RECORD_BAD_VRF_KEY', { vrfPublicKey: Uint8Array.of(1, ...new Uint8Array(31)) }],
     ['NETWORK_RECORD_EXPIRED', { issuedAtMs: UnixMs(nowMs - 90_000), expiresAtMs: UnixMs(nowMs - 30_001) }],
     ['NETWORK_RECORD_NOT_YET', { issuedAtMs: UnixMs(nowMs + 30_001), expiresAtMs: UnixMs(nowMs + 90_000) }],
   ])('is refused with %s', async (code, changes) => {
