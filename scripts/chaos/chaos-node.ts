@@ -45,6 +45,7 @@ export class ChaosNode {
   /** Of its present life; undefined until it answers on its socket. */
   client: RpcClient | undefined;
   life = 0;
+  #ageMs = 0;
   readonly #setup: ChaosNodeSetup;
   #daemon: RunningDaemon | undefined;
   #control: Control = NO_CONTROL;
@@ -150,9 +151,20 @@ export class ChaosNode {
     }
   }
 
+  /** How far its clock is ahead for good, ms: to whatever else is done to its clock this is added. */
+  get ageMs(): number {
+    return this.#ageMs;
+  }
+
+  age(byMs: number): void {
+    this.#ageMs += byMs;
+    this.control({});
+  }
+
   control(change: Partial<Control>): void {
     this.#control = { ...this.#control, ...change };
-    writeControl(this.folder, this.#control);
+    const clockOffsetMs = this.#control.clockOffsetMs + this.#ageMs;
+    writeControl(this.folder, { ...this.#control, clockOffsetMs });
   }
 
   /** Stops it in order. @returns whether it ended by itself in time */

@@ -1,11 +1,13 @@
 import { closeSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import type { JobId } from '../../src/domain/ids.ts';
+import type { BlobId, JobId } from '../../src/domain/ids.ts';
 
 /** A job that a client was told to be accepted. */
 export interface Acknowledged {
   readonly job: JobId;
   readonly kind: string;
   readonly requester: string;
+  /** What it has to make of an input of its own; null if it has none. */
+  readonly output: BlobId | null;
 }
 
 /** What clients wrote down, on disk before they went on: nothing of it may be lost. */

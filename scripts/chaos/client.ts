@@ -1,6 +1,6 @@
 /** Clients of the requesters: they submit, pause, cancel and wait, and repeat what a fault took from under them. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { JobId, PeerKey } from '../../src/domain/ids.ts';
+import type { BlobId, JobId, PeerKey } from '../../src/domain/ids.ts';
 import { isDaemonError } from '../../src/lib/errors.ts';
 import type { RpcClient } from '../../src/rpc/client.ts';
 import type { JsonForm } from '../../src/rpc/json-form.ts';
@@ -21,7 +21,11 @@ export interface ClientModules {
   readonly journal: ClientJournal;
   /** Files of the modules, and of the large input. */
   readonly files: Readonly<Record<ModuleName | 'input', string>>;
+  /** What is to be made of the large input; null where it is that of all. */
+  readonly output: BlobId | null;
   readonly holder: PeerKey;
+  /** Of jobs of several replicas, ms. */
+  readonly replicasLastMs: number;
   readonly onView?: (view: ShownJob, node: ChaosNode) => void;
   readonly signal: AbortSignal;
 }
@@ -34,17 +38,17 @@ export interface EndedJob {
 
 /** Submits once, as a single job or a batch; resolves with what is written down. */
 export async function submit(kind: JobKind, modules: ClientModules): Promise<readonly JobId[]> {
-  const { node, journal, files, holder } = modules;
+  const { node, journal, files, holder, replicasLastMs, output } = modules;
   return await retry(modules, async (client) => {
     const module = await client.call('blob.add', { path: files[kind.module] });
     const input = kind.hasBlob ? await client.call('blob.add', { path: files.input }) : null;
-    const draft = draftJob(kind, { module, input, holder, nowMs: Date.now() });
+    const draft = draftJob(kind, { module, input, holder, replicasLastMs, nowMs: Date.now() + node.ageMs });
     const drafts = Array.from({ length: kind.count }, () => draft);
     const jobs =
       drafts.length > 1
         ? (await client.call('job.submitMany', { drafts })).jobs
         : [(await client.call('job.submit', { draft })).job];
-    for (const job of jobs) journal.write({ job, kind: kind.name, requester: node.name });
+    for (const job of jobs) journal.write({ job, kind: kind.name, requester: node.name, output });
     return jobs;
   });
 }

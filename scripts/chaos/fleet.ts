@@ -28,6 +28,11 @@ export interface Template {
   readonly peers: Readonly<Record<string, string>>;
 }
 
+export interface FleetSettings {
+  readonly requester: Readonly<Record<string, unknown>>;
+  readonly provider: Readonly<Record<string, unknown>>;
+}
+
 export interface FleetOptions {
   readonly from: 'dist' | 'src';
   /** New folder for everything that the nodes write. */
@@ -37,6 +42,8 @@ export interface FleetOptions {
   readonly providers: readonly string[];
   /** The node whose disk can be filled; undefined is none. */
   readonly onSmallDisk?: string;
+  /** Of each daemon, by path, in place of what is set for all. */
+  readonly settings?: FleetSettings;
   readonly draw: () => number;
   readonly signal: AbortSignal;
 }
@@ -229,6 +236,7 @@ async function createNode(
   { parts, stack }: { readonly parts: FleetParts; readonly stack: AsyncDisposableStack },
 ): Promise<ChaosNode> {
   const { links, nodes, stage, disk } = parts;
+  const provides = options.providers.includes(name);
   const port = await findFreePort();
   const findSource = (from: number): string | undefined => {
     const pid = findSocketOwner(
@@ -251,10 +259,11 @@ async function createNode(
     proxy,
     peer: options.template.peers[name] ?? '',
     settings: {
-      'provide.enabled': options.providers.includes(name),
+      'provide.enabled': provides,
       'blobs.maxBytes': 128 * MIB,
       'snapshots.maxBytes': 64 * MIB,
       'snapshots.hold.for': 'anyone',
+      ...options.settings?.[provides ? 'provider' : 'requester'],
     },
   });
 }

@@ -58,11 +58,6 @@ const STEPS = 24;
 /** Turns of the inner loop of a step: some 15 ms. */
 const TURNS = 6_000_000;
 const DEADLINE_MS = 2 * 3_600_000;
-/**
- * Of jobs of several replicas: when providers die, too few may be left that may still take one, and such a job then waits
- * until its deadline.
- */
-const REPLICAS_DEADLINE_MS = 300_000;
 
 const WORK = `(local $i i32) (local $x i32)
   (global.set $n (i32.add (global.get $n) (i32.const 1)))
@@ -90,7 +85,7 @@ function worker(options: { readonly steps: number; readonly turns: number; reado
 function reader(): Uint8Array {
   const pages = Math.ceil(BLOB_BYTES / 65_536) + 1;
   const wat = steppingWat({
-    step: `(drop (call $input_read (i32.const 0) (i32.const 0) (i32.const 65536) (i32.const ${BLOB_BYTES})))
+    step: `(drop (call $input_read (i32.const 0) (i32.const 65536) (i32.const 0) (i32.const ${BLOB_BYTES})))
       (i32.store (i32.const 65536) (i32.xor (i32.load (i32.const 65536)) (i32.const -1)))
       (call $output_write (i32.const 65536) (i32.const ${BLOB_BYTES}))
       (i32.const 1)`,
@@ -121,11 +116,12 @@ export function draftJob(
     readonly module: StoredBlob;
     readonly input: StoredBlob | null;
     readonly holder: PeerKey;
+    readonly replicasLastMs: number;
     readonly nowMs: number;
   },
 ): JobDraft {
   const { module, input, holder } = given;
-  const lastsMs = kind.endsAfterMs ?? (kind.replicas > 1 ? REPLICAS_DEADLINE_MS : DEADLINE_MS);
+  const lastsMs = kind.endsAfterMs ?? (kind.replicas > 1 ? given.replicasLastMs : DEADLINE_MS);
   return {
     name: kind.name,
     deadlineMs: UnixMs(given.nowMs + lastsMs),

@@ -1,6 +1,7 @@
 /** What a seed stands for: the nodes, the jobs and the faults of one scenario, in order. */
 import { seededRandom } from '../crash-anchoring/leaves.ts';
-import { type Arm, SIDES } from './crash-points.ts';
+import type { Arm } from './crash-points.ts';
+import { armPoint, type PointCare } from './point-care.ts';
 
 export const FAULT_KINDS = {
   kill: 'killed (SIGKILL to its process group)',
@@ -49,10 +50,16 @@ export interface Plan {
   /** Number of the node with a small disk. */
   readonly smallDisk: number;
   readonly faults: readonly PlannedFault[];
-  /** Crash points of requesters and of providers, each to be come to once. */
+  /** Crash points of requesters and of providers, each to be come to as often as it is in here. */
   readonly arms: { readonly requester: readonly Arm[]; readonly provider: readonly Arm[] };
   /** Numbers of job kinds, in the order in which they are submitted; then from the beginning. */
   readonly jobs: readonly number[];
+  /** How long jobs of several replicas may last, ms: when providers die, too few may be left that may still take one. */
+  readonly replicasLastMs: number;
+  /** Each large input is another one, and there is little room for blobs. */
+  readonly hasOwnInputs: boolean;
+  /** How much later all daemons start again after the first jobs, ms; 0 if they do not. */
+  readonly agesByMs: number;
 }
 
 export interface PlanOptions {
@@ -61,11 +68,17 @@ export interface PlanOptions {
   readonly jobKinds: number;
   /** For `points`: those to be come to. */
   readonly arms?: Plan['arms'];
+  readonly care?: PointCare;
+  /** Of the faults that the seed stands for only so many are done. */
+  readonly mostFaults?: number;
+  readonly replicasLastMs?: number;
 }
 
 type Draw = (below: number) => number;
 
 const FAULTS: Record<Exclude<Profile, 'points'>, number> = { mixed: 12, kills: 60 };
+/** More than are done before all points were come to. */
+const UNREST = 80;
 /** How often each kind is drawn in a mixed scenario. */
 const WEIGHTS: Record<FaultKind, number> = {
   kill: 8,
@@ -94,25 +107,60 @@ const BAG: readonly FaultKind[] = (Object.keys(WEIGHTS) as FaultKind[]).flatMap(
 const SHORTEST_MS = 2_000;
 const MOST_FREEZE_MS = 20_000;
 const JOBS = 64;
+const REPLICAS_LAST_MS = 300_000;
+/** More than observations are kept one by one. */
+const AGE_MS = 8 * 24 * 3_600_000;
 
 /** The same for the same options, for ever. */
-export function createPlan({ seed, profile, jobKinds, arms }: PlanOptions): Plan {
+export function createPlan(options: PlanOptions): Plan {
+  const { seed, profile, arms, care } = options;
   const draw = seededRandom(seed);
   // Points are armed one by one in each node: the more nodes, the sooner it is done.
   const requesters = profile === 'points' ? 2 : 1 + draw(2);
   const providers = 3 + draw(2);
   const smallDisk = draw(requesters + providers);
-  const jobs = Array.from({ length: JOBS }, (_, index) => (index < jobKinds ? index : draw(jobKinds)));
-  const faults = profile === 'points' ? [] : Array.from({ length: FAULTS[profile] }, () => drawFault(profile, draw));
+  const jobs = Array.from({ length: JOBS }, (_, index) => drawJob(index, options, draw));
+  const unrest = care?.unrest ?? [];
+  const faults =
+    profile === 'points'
+      ? Array.from({ length: unrest.length === 0 ? 0 : UNREST }, () =>
+          drawUnrest(unrest, { requesters, providers }, draw),
+        )
+      : Array.from({ length: FAULTS[profile] }, () => drawFault(profile, draw));
   return {
     seed,
     profile,
     requesters,
     providers,
     smallDisk,
-    faults,
+    faults: faults.slice(0, options.mostFaults),
     arms: arms ?? { requester: [], provider: [] },
     jobs: shuffle(jobs, draw),
+    replicasLastMs: options.replicasLastMs ?? REPLICAS_LAST_MS,
+    hasOwnInputs: profile === 'points',
+    agesByMs: care?.isAged === true ? AGE_MS : 0,
+  };
+}
+
+function drawJob(index: number, { jobKinds, care }: PlanOptions, draw: Draw): number {
+  if (index < jobKinds) return index;
+  const favoured = care?.favoured ?? [];
+  if (favoured.length > 0 && draw(2) === 0) return favoured[draw(favoured.length)] ?? 0;
+  return draw(jobKinds);
+}
+
+function drawUnrest(
+  kinds: readonly FaultKind[],
+  { requesters, providers }: Pick<Plan, 'requesters' | 'providers'>,
+  draw: Draw,
+): PlannedFault {
+  return {
+    kind: kinds[draw(kinds.length)] ?? 'freeze',
+    target: requesters + draw(providers),
+    other: draw(1_000),
+    waitMs: draw(2_500),
+    holdMs: 800 + draw(7_200),
+    strength: draw(1_001) / 1_000,
   };
 }
 
@@ -141,10 +189,10 @@ function shuffle(numbers: readonly number[], draw: Draw): readonly number[] {
   return mixed;
 }
 
-/** The arms of a scenario by points: each side of the points given, in a random order, at one of its first passes. */
+/** The arms of a scenario by points: each side of the points given, in a random order. */
 export function drawArms(points: readonly string[], seed: number): readonly Arm[] {
   const draw = seededRandom(seed);
-  const all = points.flatMap((point) => SIDES.map((side): Arm => ({ point, side, nth: 1 + draw(3) })));
+  const all = points.flatMap((point) => armPoint(point, draw));
   return shuffle(
     all.map((_, index) => index),
     draw,

@@ -5,9 +5,11 @@ import { checkHistories } from '../check-histories/check-histories.ts';
 import type { HistoryOptions } from '../check-histories/interface.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import { createTemplate } from './fleet.ts';
-import { BLOB_BYTES, buildModules, JOB_KINDS, type ModuleName } from './jobs.ts';
+import { computeOutput, createInput } from './inputs.ts';
+import { buildModules, JOB_KINDS, type ModuleName } from './jobs.ts';
 import { judgeJob } from './judge.ts';
-import { createPlan, drawArms, type Plan, type Profile } from './plan.ts';
+import { createPlan, drawArms, type Plan, type PlanOptions, type Profile } from './plan.ts';
+import { careFor, mostDeathsAt } from './point-care.ts';
 import { Scenario, type ScenarioModules } from './scenario.ts';
 import { Tally } from './tally.ts';
 
@@ -24,6 +26,8 @@ export interface ChaosOptions {
     /** Each side of each known point so often, or tried in vain in as many scenarios. */
     readonly timesEachPoint?: number;
   };
+  /** Makes each scenario short. */
+  readonly share?: Pick<PlanOptions, 'mostFaults' | 'replicasLastMs'>;
   /** Scenarios at a time: most of one is waiting. */
   readonly atOnce: number;
   /** What runs before this one have done and seen: this one goes on from there. */
@@ -38,10 +42,11 @@ export interface ChaosOptions {
 
 const NAMES = ['rita', 'rolf', 'ada', 'berta', 'clara', 'dora'] as const;
 const PEACE_SEED = 0;
+const COMMON_INPUT_SEED = 0;
 /** Points of one scenario and role: more would make its data folders, and a replay, long. */
 const ARMS_OF_SCENARIO = 60;
 /** Scenarios in which a point may not be come to, before no more are spent on it. */
-const POINT_SCENARIOS = 4;
+const POINT_SCENARIOS = 8;
 
 /** What is the same whenever a job runs that takes this module and these checkpoints. */
 const SAME_AS: Readonly<Record<string, string>> = {
@@ -60,8 +65,10 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
     const { from, signal, say } = options;
     say(`making identities in ${root}`);
     const template = await createTemplate(join(root, 'template'), NAMES, { from, signal });
-    const files = await writeFiles(join(root, 'files'));
-    const modules = { template, files, from, say, signal, checkHistories: listViolations };
+    const input = createInput(COMMON_INPUT_SEED);
+    const files = await writeFiles(join(root, 'files'), input);
+    const commonOutput = computeOutput(input);
+    const modules = { template, files, commonOutput, from, say, signal, checkHistories: listViolations };
     const expected = await runInPeace(join(root, 'peace'), tally, modules);
     await new Series(options, { root, tally, modules: { ...modules, expected } }).run();
   } finally {
@@ -72,9 +79,8 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
   return tally;
 }
 
-async function writeFiles(folder: string): Promise<Readonly<Record<ModuleName | 'input', string>>> {
+async function writeFiles(folder: string, input: Uint8Array): Promise<Readonly<Record<ModuleName | 'input', string>>> {
   await mkdir(folder);
-  const input = new Uint8Array(BLOB_BYTES).map((_, index) => (index * 31 + (index >> 8)) & 0xff);
   const files: Record<string, string> = {};
   for (const [name, bytes] of Object.entries({ ...buildModules(), input })) {
     files[name] = join(folder, name);
@@ -104,6 +110,7 @@ async function runInPeace(
     ...createPlan({ seed: PEACE_SEED, profile: 'points', jobKinds: JOB_KINDS.length }),
     requesters: 1,
     providers: 4,
+    hasOwnInputs: false,
   };
   const own = new Tally();
   await using scenario = await Scenario.open(plan, folder, { ...modules, tally: own, expected: new Map() });
@@ -116,6 +123,11 @@ async function runInPeace(
     const outcome = found.get(SAME_AS[name] ?? name);
     if (outcome === undefined) throw new Error(`no job of the kind ${name} ended`);
     expected.set(name, outcome);
+  }
+  for (const { name } of JOB_KINDS.filter(({ hasBlob }) => hasBlob)) {
+    // What is expected of other inputs is worked out in the same way.
+    if (expected.get(name)?.result.includes(modules.commonOutput) !== true)
+      throw new Error(`undisturbed already: ${name} did not make ${modules.commonOutput}`);
   }
   for (const { kind, ended } of scenario.ended.values()) {
     const right = expected.get(kind.name);
@@ -188,11 +200,14 @@ class Series {
   }
 
   #createPlan(seed: number, profile: Profile): Plan {
+    const given = { seed, profile, jobKinds: JOB_KINDS.length, ...this.#options.share };
+    if (profile !== 'points') return createPlan(given);
     const arms = {
       requester: this.#chooseArms('requester', seed),
       provider: this.#chooseArms('provider', seed + 1),
     };
-    return createPlan({ seed, profile, jobKinds: JOB_KINDS.length, ...(profile === 'points' ? { arms } : {}) });
+    const care = careFor([...arms.requester, ...arms.provider].map(({ point }) => point));
+    return createPlan({ ...given, arms, care });
   }
 
   #chooseArms(role: 'requester' | 'provider', seed: number) {
@@ -205,7 +220,11 @@ class Series {
     for (const point of new Set(arms.map((arm) => arm.point))) {
       this.#armed.set(`${role} ${point}`, (this.#armed.get(`${role} ${point}`) ?? 0) + 1);
     }
-    return arms;
+    return arms.flatMap((arm) => {
+      const count = this.#tally.points(role).find((known) => known.point === arm.point);
+      const missing = (this.#options.until.timesEachPoint ?? 1) - (count?.[arm.side] ?? 0);
+      return Array.from({ length: Math.max(1, Math.min(missing, mostDeathsAt(arm.point))) }, () => arm);
+    });
   }
 
   async #runOne(plan: Plan): Promise<void> {

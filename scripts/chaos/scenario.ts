@@ -1,46 +1,65 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type JobId, PeerKey } from '../../src/domain/ids.ts';
+import { type BlobId, type JobId, PeerKey } from '../../src/domain/ids.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
+import { Arming } from './arming.ts';
 import type { ChaosNode, Death } from './chaos-node.ts';
 import { type ClientModules, type EndedJob, follow, type ShownJob, submit } from './client.ts';
 import { ClientJournal } from './client-journal.ts';
-import { type Arm, formatArm } from './crash-points.ts';
 import { inject } from './faults.ts';
-import { Fleet, type Template } from './fleet.ts';
+import { Fleet, type FleetSettings, type Template } from './fleet.ts';
+import { OwnInputs } from './inputs.ts';
 import { JOB_KINDS, type JobKind, type ModuleName } from './jobs.ts';
 import { judgeJob } from './judge.ts';
 import type { Plan, PlannedFault } from './plan.ts';
 import { findUnended } from './quarantine.ts';
-import type { Role, Tally } from './tally.ts';
+import type { Tally } from './tally.ts';
 
 const UP_TIMEOUT_MS = 120_000;
 /** Longest that jobs may take to end once all faults are over: those of several replicas may have to expire. */
 const DRAIN_TIMEOUT_MS = 420_000;
 const CONCURRENT_JOBS = 4;
-/** Written once, when a data folder is used for the first time: armed before that. */
-const FIRST_POINT = 'meta';
 const POLL_MS = 50;
 const LIST_POLL_MS = 500;
-/** How long no daemon may come to any point that it is armed with, before the rest is left for another scenario. */
-const ARM_TIMEOUT_MS = 45_000;
+/** With inputs of their own: room for few of them, and results that go soon. */
+const MIB = 2 ** 20;
+const LITTLE_ROOM: FleetSettings = {
+  requester: { 'blobs.maxBytes': 40 * MIB },
+  provider: { 'blobs.maxBytes': 40 * MIB, 'results.keepForMs': 60_000 },
+};
+/** Jobs before time passes, and how long they may take and their observations need, ms. */
+const FIRST_JOBS = 8;
+const FIRST_JOBS_TIMEOUT_MS = 120_000;
+const OBSERVED_AFTER_MS = 8_000;
+/** Faults at a time while points are open. */
+const UNREST_AT_ONCE = 2;
 const LIVE_STATES: ReadonlySet<string> = new Set(['leased', 'queued', 'running', 'unreachable', 'committed']);
 
 export interface ScenarioModules {
   readonly template: Template;
   readonly files: Readonly<Record<ModuleName | 'input', string>>;
+  /** What is to be made of the large input in `files`. */
+  readonly commonOutput: BlobId;
   readonly from: 'dist' | 'src';
   readonly tally: Tally;
   /** By name of the job's kind. */
   readonly expected: ReadonlyMap<string, Outcome>;
   readonly checkHistories: (
     folders: readonly string[],
-    options: { readonly acknowledged: readonly string[]; readonly haveClocksJumped: boolean },
+    options: { readonly acknowledged: readonly string[]; readonly haveClocksJumped: boolean; readonly nowMs: number },
   ) => Promise<readonly string[]>;
   readonly say: (line: string) => void;
   readonly signal: AbortSignal;
+}
+
+interface ScenarioParts {
+  readonly plan: Plan;
+  readonly modules: ScenarioModules;
+  readonly fleet: Fleet;
+  readonly journal: ClientJournal;
+  readonly inputs: OwnInputs;
 }
 
 /** One life of a network under one plan: jobs and faults, then peace, then the reckoning. */
@@ -49,6 +68,8 @@ export class Scenario implements AsyncDisposable {
   readonly #modules: ScenarioModules;
   readonly #fleet: Fleet;
   readonly #journal: ClientJournal;
+  readonly #inputs: OwnInputs;
+  readonly #arming: Arming;
   readonly #draw: (below: number) => number;
   readonly #findings: string[] = [];
   readonly #ended = new Map<string, { readonly kind: JobKind; readonly ended: EndedJob }>();
@@ -58,17 +79,17 @@ export class Scenario implements AsyncDisposable {
   /** Quarantined by every provider, and cancelled for that. */
   readonly #released = new Set<string>();
   readonly #draining = new AbortController();
-  /** Armed points that no daemon has died at. */
-  readonly #open: Readonly<Record<Role, Set<string>>> = { requester: new Set(), provider: new Set() };
   #submitted = 0;
   #isOver = false;
   #isDiskFull = false;
 
-  private constructor(parts: { plan: Plan; modules: ScenarioModules; fleet: Fleet; journal: ClientJournal }) {
+  private constructor(parts: ScenarioParts) {
     this.#plan = parts.plan;
     this.#modules = parts.modules;
     this.#fleet = parts.fleet;
     this.#journal = parts.journal;
+    this.#inputs = parts.inputs;
+    this.#arming = new Arming({ fleet: parts.fleet, signal: parts.modules.signal }, parts.plan.arms);
     this.#draw = seededRandom(parts.plan.seed + 1);
   }
 
@@ -84,11 +105,14 @@ export class Scenario implements AsyncDisposable {
       requesters,
       providers,
       ...(plan.profile === 'mixed' && small !== undefined ? { onSmallDisk: small } : {}),
+      ...(plan.hasOwnInputs ? { settings: LITTLE_ROOM } : {}),
       draw: () => draw(2 ** 30) / 2 ** 30,
       signal: modules.signal,
     });
     await writeFile(join(folder, 'plan.json'), JSON.stringify(plan, null, 2));
-    return new Scenario({ plan, modules, fleet, journal: new ClientJournal(join(folder, 'acknowledged.jsonl')) });
+    const journal = new ClientJournal(join(folder, 'acknowledged.jsonl'));
+    const inputs = new OwnInputs(join(folder, 'inputs'), plan.seed);
+    return new Scenario({ plan, modules, fleet, journal, inputs });
   }
 
   /** What ended how, by job; for a run without faults. */
@@ -101,10 +125,11 @@ export class Scenario implements AsyncDisposable {
     const fleet = this.#fleet;
     fleet.onDeath = (death) => this.#onDeath(death);
     fleet.restartAfterMs = () => (this.#draw(3) === 0 ? 3_500 + this.#draw(1_500) : this.#draw(400));
-    this.#armFirstStart();
+    this.#arming.armFirstStart();
     fleet.start();
     for (const node of fleet.nodes) await fleet.untilUp(node, UP_TIMEOUT_MS);
     await fleet.untilConnected(UP_TIMEOUT_MS);
+    if (this.#plan.agesByMs > 0) await this.#age();
     const submitting = this.#keepSubmitting();
     // Awaited below, unless the faults fail first.
     submitting.catch(() => undefined);
@@ -122,13 +147,30 @@ export class Scenario implements AsyncDisposable {
     const { jobs } = this.#plan;
     const isPeaceful = this.#isPeaceful;
     while (isPeaceful ? this.#submitted < JOB_KINDS.length : !this.#isOver) {
-      const kind = JOB_KINDS[isPeaceful ? this.#submitted : (jobs[this.#submitted % jobs.length] ?? 0)];
-      this.#submitted += 1;
-      const requester = this.#fleet.requesters[this.#submitted % this.#fleet.requesters.length];
-      if (kind !== undefined && requester !== undefined) this.#begin(kind, requester);
+      this.#submitNext(JOB_KINDS[isPeaceful ? this.#submitted : (jobs[this.#submitted % jobs.length] ?? 0)]);
       while (this.#flows.size >= (isPeaceful ? 2 : CONCURRENT_JOBS) && !this.#isEndingEarly)
         await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
     }
+  }
+
+  #submitNext(kind: JobKind | undefined): void {
+    this.#submitted += 1;
+    const requester = this.#fleet.requesters[this.#submitted % this.#fleet.requesters.length];
+    if (kind !== undefined && requester !== undefined) this.#begin(kind, requester);
+  }
+
+  /** Some jobs, and all stop in order; when they start again, armed, it is much later. */
+  async #age(): Promise<void> {
+    const { signal } = this.#modules;
+    const [plainest] = JOB_KINDS;
+    for (let count = 0; count < FIRST_JOBS; count += 1) this.#submitNext(plainest);
+    const deadlineMs = performance.now() + FIRST_JOBS_TIMEOUT_MS;
+    while (this.#flows.size > 0 && performance.now() < deadlineMs) await sleep(POLL_MS, undefined, { signal });
+    await sleep(OBSERVED_AFTER_MS, undefined, { signal });
+    for (const node of this.#fleet.nodes) this.#fleet.holdDown(node);
+    const stopped = await Promise.all(this.#fleet.nodes.map(async (node) => ((await node.stop()) ? [] : [node.name])));
+    for (const name of stopped.flat()) this.#find(`${name} did not stop in order`);
+    for (const node of this.#fleet.nodes) node.age(this.#plan.agesByMs);
   }
 
   get #isPeaceful(): boolean {
@@ -151,7 +193,10 @@ export class Scenario implements AsyncDisposable {
   }
 
   async #runJob(kind: JobKind, node: ChaosNode): Promise<void> {
-    const modules = this.#describeClient(node);
+    const input = kind.hasBlob && this.#plan.hasOwnInputs ? await this.#inputs.create() : null;
+    const common = this.#describeClient(node);
+    const files = input === null ? common.files : { ...common.files, input: input.path };
+    const modules = { ...common, files, output: input?.output ?? null };
     const jobs = await submit(kind, modules);
     await Promise.all(jobs.map((job) => this.#follow(job, kind, modules)));
   }
@@ -163,6 +208,8 @@ export class Scenario implements AsyncDisposable {
       node,
       journal: this.#journal,
       files,
+      output: null,
+      replicasLastMs: this.#plan.replicasLastMs,
       holder: PeerKey(holder?.peer ?? ''),
       signal: AbortSignal.any([signal, this.#draining.signal]),
       onView: (view: ShownJob) => void this.#views.set(view.job, { view, requester: node.name }),
@@ -177,17 +224,28 @@ export class Scenario implements AsyncDisposable {
   }
 
   async #disturb(): Promise<void> {
-    const { faults, arms } = this.#plan;
-    await Promise.all([
-      this.#injectAll(faults),
-      this.#passAll(arms.requester, 'requester'),
-      this.#passAll(arms.provider, 'provider'),
-    ]);
+    const { faults, profile } = this.#plan;
+    let areAllPassed = false;
+    const passing = this.#arming.passAll().finally(() => {
+      areAllPassed = true;
+    });
+    for (const node of this.#fleet.nodes) this.#fleet.release(node);
+    const isPoints = profile === 'points';
+    const series = isPoints ? UNREST_AT_ONCE : 1;
+    const isOver = (): boolean => isPoints && areAllPassed;
+    const injecting = Array.from({ length: series }, (_, first) =>
+      this.#injectAll(
+        faults.filter((_fault, index) => index % series === first),
+        isOver,
+      ),
+    );
+    await Promise.all([passing, ...injecting]);
   }
 
-  async #injectAll(faults: readonly PlannedFault[]): Promise<void> {
+  async #injectAll(faults: readonly PlannedFault[], isOver: () => boolean): Promise<void> {
     const { fleet, signal } = { fleet: this.#fleet, signal: this.#modules.signal };
     for (const fault of faults) {
+      if (isOver()) return;
       await this.#untilBusy();
       await sleep(fault.waitMs, undefined, { signal });
       const { nodes } = fleet;
@@ -219,35 +277,6 @@ export class Scenario implements AsyncDisposable {
     while (this.#views.size === 0) await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
   }
 
-  /** Each of the points once: all nodes of a role are armed with all that are open, and die at the first that they come to. */
-  async #passAll(arms: readonly Arm[], role: Role): Promise<void> {
-    const open = this.#open[role];
-    for (const arm of arms) if (arm.point !== FIRST_POINT) open.add(formatArm(arm));
-    this.#armNodes(role);
-    let left = open.size;
-    let deadlineMs = performance.now() + ARM_TIMEOUT_MS;
-    while (open.size > 0 && performance.now() < deadlineMs) {
-      await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
-      if (open.size < left) deadlineMs = performance.now() + ARM_TIMEOUT_MS;
-      left = open.size;
-    }
-    open.clear();
-    this.#armNodes(role);
-  }
-
-  #armFirstStart(): void {
-    for (const role of ['requester', 'provider'] as const) {
-      const arms = this.#plan.arms[role].filter(({ point }) => point === FIRST_POINT);
-      for (const arm of arms) this.#open[role].add(formatArm(arm));
-      if (arms.length > 0) this.#armNodes(role);
-    }
-  }
-
-  #armNodes(role: Role): void {
-    const nodes = role === 'requester' ? this.#fleet.requesters : this.#fleet.providers;
-    for (const node of nodes) node.control({ arms: [...this.#open[role]] });
-  }
-
   #onDeath(death: Death): void {
     const { tally } = this.#modules;
     const node = this.#fleet.node(death.name);
@@ -255,11 +284,7 @@ export class Scenario implements AsyncDisposable {
       tally.countKill(death.point !== null || (death.wasUp && this.#isBusyPeer(node)));
       const role = node.provides ? 'provider' : 'requester';
       tally.countDeath(role, death);
-      // It would die there again and again.
-      if (death.point !== null) {
-        this.#open[role].delete(death.point);
-        this.#armNodes(role);
-      }
+      if (death.point !== null) this.#arming.countDeath(role, death.point);
     } else if (death.exitCode !== 0 && !this.#isDiskFull) {
       this.#find(`${death.name} ended by itself with ${death.signal ?? death.exitCode}; see ${death.logFile}`);
     }
@@ -320,8 +345,9 @@ export class Scenario implements AsyncDisposable {
 
   async #reckon(): Promise<void> {
     const { tally, expected, checkHistories } = this.#modules;
+    const outputs = new Map(this.#journal.acknowledged.map(({ job, output }) => [job as string, output]));
     for (const [job, { kind, ended }] of this.#ended) {
-      const right = expected.get(kind.name);
+      const right = this.#adapt(expected.get(kind.name), outputs.get(job) ?? null);
       if (right === undefined) continue;
       if (this.#released.has(job) && ended.view.state === 'cancelled') {
         tally.excuse(`${kind.name}: QUARANTINED`);
@@ -341,10 +367,18 @@ export class Scenario implements AsyncDisposable {
     for (const node of this.#fleet.nodes) tally.addPoints(node.provides ? 'provider' : 'requester', node.readPoints());
     const folders = this.#fleet.nodes.map(({ home }) => home);
     const acknowledged = this.#journal.acknowledged.map(({ job }) => job);
+    const nowMs = Date.now() + this.#plan.agesByMs;
     const haveClocksJumped = this.#plan.faults.some(({ kind }) => kind.startsWith('clock'));
-    for (const violation of await checkHistories(folders, { acknowledged, haveClocksJumped })) this.#find(violation);
+    for (const violation of await checkHistories(folders, { acknowledged, haveClocksJumped, nowMs }))
+      this.#find(violation);
     tally.checks += 1;
     tally.scenarios += 1;
+  }
+
+  /** To an input of the job's own. */
+  #adapt(right: Outcome | undefined, output: BlobId | null): Outcome | undefined {
+    if (right === undefined || output === null) return right;
+    return { ...right, result: right.result.replaceAll(this.#modules.commonOutput, output) };
   }
 
   #hasLostProvider({ view }: EndedJob): boolean {

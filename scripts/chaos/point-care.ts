@@ -1,0 +1,52 @@
+/** What a scenario by points does so that jobs come to the points that they come to by themselves too seldom. */
+import { type Arm, SIDES } from './crash-points.ts';
+import { JOB_KINDS, type JobKind } from './jobs.ts';
+import type { FaultKind } from './plan.ts';
+
+export interface PointCare {
+  /** Numbers of the kinds of job that come to open points; half of the jobs are of these. */
+  readonly favoured: readonly number[];
+  /** What is done to providers, time and again, while the points are open. */
+  readonly unrest: readonly FaultKind[];
+  /** First there are jobs, then all daemons start again when what was observed of them is folded away. */
+  readonly isAged: boolean;
+}
+
+/** What a node's life comes to once, or once in an epoch: whoever waits for a second time waits in vain. */
+const SELDOM =
+  /^(meta|observation-|observations|neighbour-|blob|reputation-|disk\/blobs|job-objects=late|job-history=(job-failed|reattached|replica-abandoned|deadline-passed))/;
+/** Leases run out, and some of the providers come back before the job has ended; or the clock was set under the lease. */
+const UNREST: readonly (readonly [RegExp, readonly FaultKind[]])[] = [
+  [
+    /=(late|job-failed|reattached|replica-abandoned|unreachable|returned)$/,
+    ['freeze', 'isolate', 'isolate', 'cut pair'],
+  ],
+  [/=late$/, ['clock forward', 'clock back', 'clock forward', 'clock back']],
+];
+const AGED = /^(observations=delete|observation-wires=delete|reputation-)/;
+/** Kinds of job by the points that they are for. */
+const FAVOURED: readonly (readonly [RegExp, (kind: JobKind) => boolean])[] = [
+  [/^(blob|disk\/blobs)/, ({ hasBlob }) => hasBlob],
+  [/=job-failed$/, ({ retries }) => retries === 0],
+  [/=deadline-passed$/, ({ endsAfterMs }) => endsAfterMs !== null],
+  [/=(late|replica-abandoned)$/, ({ replicas }) => replicas > 1],
+  [/=reattached$/, ({ treatment, everySteps }) => treatment === 'leave' && everySteps !== null],
+];
+
+export function careFor(points: readonly string[]): PointCare {
+  const wanted = FAVOURED.filter(([of]) => points.some((point) => of.test(point)));
+  const favoured = JOB_KINDS.flatMap((kind, index) => (wanted.some(([, isFor]) => isFor(kind)) ? [index] : []));
+  return {
+    favoured,
+    unrest: UNREST.flatMap(([of, kinds]) => (points.some((point) => of.test(point)) ? kinds : [])),
+    isAged: points.some((point) => AGED.test(point)),
+  };
+}
+
+/** Both sides of a point, each at one of its first passes. */
+export function armPoint(point: string, draw: (below: number) => number): readonly Arm[] {
+  return SIDES.map((side): Arm => ({ point, side, nth: SELDOM.test(point) ? 1 : 1 + draw(3) }));
+}
+
+/** How often in one scenario a daemon is to die at it at most. */
+export const mostDeathsAt = (point: string): number => (SELDOM.test(point) ? 3 : 1);
