@@ -53,7 +53,9 @@ async function main(): Promise<void> {
   const clock = new ShiftedClock();
   const points = new CrashPoints({
     die: (at) => {
-      if (folder !== undefined) appendNote(folder, { died: formatArm(at), pid: process.pid });
+      if (folder !== undefined) {
+        for (const arm of at) appendNote(folder, { died: formatArm(arm), pid: process.pid });
+      }
       dieAtOnce();
     },
     onPoint: (point) => {

@@ -8,7 +8,7 @@ const ROLES: readonly Role[] = ['requester', 'provider'];
 /** Written once, when a data folder is used for the first time: armed before that. */
 const FIRST_POINT = 'meta';
 /** How long no daemon may come to any point that it is armed with, before the rest is left for another scenario. */
-const PATIENCE_MS = 75_000;
+const PATIENCE_MS = 120_000;
 const POLL_MS = 50;
 
 /** Arms the nodes with the points of a plan: all of a role with all that are open, and they die at the first they come to. */
@@ -46,11 +46,14 @@ export class Arming {
   }
 
   /** A daemon died there. */
-  countDeath(role: Role, point: string): void {
-    const left = (this.#open[role].get(point) ?? 0) - 1;
-    if (left > 0) this.#open[role].set(point, left);
-    else this.#open[role].delete(point);
-    this.#armNodes(role);
+  countDeath(role: Role, points: readonly string[]): void {
+    const open = this.#open[role];
+    for (const point of points) {
+      const left = (open.get(point) ?? 0) - 1;
+      if (left > 0) open.set(point, left);
+      else open.delete(point);
+    }
+    if (points.length > 0) this.#armNodes(role);
   }
 
   get #left(): number {

@@ -30,8 +30,8 @@ export interface Death {
   readonly life: number;
   readonly signal: NodeJS.Signals | null;
   readonly exitCode: number | null;
-  /** The point at which it killed itself. */
-  readonly point: string | null;
+  /** The points at which it killed itself: all that it was armed with and that one commit passes. */
+  readonly points: readonly string[];
   readonly wasUp: boolean;
   readonly logFile: string;
 }
@@ -117,13 +117,15 @@ export class ChaosNode {
   }
 
   async #end(daemon: RunningDaemon, life: number): Promise<Death> {
+    const notesBefore = readNotes(this.folder).length;
     const [exitCode, signal] = (await once(daemon.process, 'exit')) as [number | null, NodeJS.Signals | null];
     const client = this.client;
     this.client = undefined;
     await client?.[Symbol.asyncDispose]();
-    const died = readNotes(this.folder).findLast((note) => 'died' in note && note.pid === daemon.process.pid);
-    const point = died !== undefined && 'died' in died ? died.died : null;
-    return { name: this.name, life, signal, exitCode, point, wasUp: client !== undefined, logFile: daemon.logFile };
+    const points = readNotes(this.folder)
+      .slice(notesBefore)
+      .flatMap((note) => ('died' in note && note.pid === daemon.process.pid ? [note.died] : []));
+    return { name: this.name, life, signal, exitCode, points, wasUp: client !== undefined, logFile: daemon.logFile };
   }
 
   /** SIGKILL to it and its children. @returns whether there was anything to kill */

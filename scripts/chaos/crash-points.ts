@@ -24,8 +24,8 @@ export function parseArm(text: string): Arm {
 }
 
 export interface CrashPointModules {
-  /** Ends the process; does not return where it is real. */
-  readonly die: (at: Arm) => void;
+  /** Ends the process at all of these, which one commit passes; does not return where it is real. */
+  readonly die: (at: readonly Arm[]) => void;
   /** Told of each point the first time that this process comes to it. */
   readonly onPoint: (name: string) => void;
   readonly sleep: (ms: number) => Promise<void>;
@@ -72,11 +72,13 @@ export class CrashPoints {
       this.#known.add(name);
       this.#modules.onPoint(name);
     }
+    const reached: Arm[] = [];
     for (const armed of this.#arms) {
       const { point, nth } = armed.arm;
       if (armed.arm.side !== side || (point !== '*' && !names.includes(point))) continue;
       armed.passed += 1;
-      if (armed.passed === nth) this.#modules.die({ ...armed.arm, point: point === '*' ? (names[0] ?? point) : point });
+      if (armed.passed === nth) reached.push({ ...armed.arm, point: point === '*' ? (names[0] ?? point) : point });
     }
+    if (reached.length > 0) this.#modules.die(reached);
   }
 }

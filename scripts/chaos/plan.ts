@@ -107,7 +107,7 @@ const BAG: readonly FaultKind[] = (Object.keys(WEIGHTS) as FaultKind[]).flatMap(
 const SHORTEST_MS = 2_000;
 const MOST_FREEZE_MS = 20_000;
 const JOBS = 64;
-const REPLICAS_LAST_MS = 300_000;
+const REPLICAS_LAST_MS: Record<Profile, number> = { mixed: 300_000, kills: 300_000, points: 90_000 };
 /** More than observations are kept one by one. */
 const AGE_MS = 8 * 24 * 3_600_000;
 
@@ -136,7 +136,7 @@ export function createPlan(options: PlanOptions): Plan {
     faults: faults.slice(0, options.mostFaults),
     arms: arms ?? { requester: [], provider: [] },
     jobs: shuffle(jobs, draw),
-    replicasLastMs: options.replicasLastMs ?? REPLICAS_LAST_MS,
+    replicasLastMs: options.replicasLastMs ?? REPLICAS_LAST_MS[profile],
     hasOwnInputs: profile === 'points',
     agesByMs: care?.isAged === true ? AGE_MS : 0,
   };

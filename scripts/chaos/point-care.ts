@@ -35,7 +35,10 @@ const FAVOURED: readonly (readonly [RegExp, (kind: JobKind) => boolean])[] = [
 
 export function careFor(points: readonly string[]): PointCare {
   const wanted = FAVOURED.filter(([of]) => points.some((point) => of.test(point)));
-  const favoured = JOB_KINDS.flatMap((kind, index) => (wanted.some(([, isFor]) => isFor(kind)) ? [index] : []));
+  const favoured = JOB_KINDS.flatMap((kind, index) =>
+    // It takes many until blobs make room for others.
+    wanted.some(([, isFor]) => isFor(kind)) ? Array.from({ length: kind.hasBlob ? 3 : 1 }, () => index) : [],
+  );
   return {
     favoured,
     unrest: UNREST.flatMap(([of, kinds]) => (points.some((point) => of.test(point)) ? kinds : [])),

@@ -10,7 +10,8 @@ import { buildModules, JOB_KINDS, type ModuleName } from './jobs.ts';
 import { judgeJob } from './judge.ts';
 import { createPlan, drawArms, type Plan, type PlanOptions, type Profile } from './plan.ts';
 import { careFor, mostDeathsAt } from './point-care.ts';
-import { Scenario, type ScenarioModules } from './scenario.ts';
+import { Scenario } from './scenario.ts';
+import type { ScenarioModules } from './scenario-modules.ts';
 import { Tally } from './tally.ts';
 
 export interface ChaosOptions {

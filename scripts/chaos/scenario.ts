@@ -9,25 +9,27 @@ import type { ChaosNode, Death } from './chaos-node.ts';
 import { type ClientModules, type EndedJob, follow, type ShownJob, submit } from './client.ts';
 import { ClientJournal } from './client-journal.ts';
 import { inject } from './faults.ts';
-import { Fleet, type FleetSettings, type Template } from './fleet.ts';
+import { Fleet, type FleetSettings } from './fleet.ts';
 import { OwnInputs } from './inputs.ts';
-import { JOB_KINDS, type JobKind, type ModuleName } from './jobs.ts';
+import { JOB_KINDS, type JobKind } from './jobs.ts';
 import { judgeJob } from './judge.ts';
-import type { Plan, PlannedFault } from './plan.ts';
+import type { Plan, PlannedFault, Profile } from './plan.ts';
 import { findUnended } from './quarantine.ts';
-import type { Tally } from './tally.ts';
+import type { ScenarioModules } from './scenario-modules.ts';
 
 const UP_TIMEOUT_MS = 120_000;
 /** Longest that jobs may take to end once all faults are over: those of several replicas may have to expire. */
 const DRAIN_TIMEOUT_MS = 420_000;
-const CONCURRENT_JOBS = 4;
+const CONCURRENT_JOBS: Record<Profile, number> = { mixed: 4, kills: 4, points: 8 };
 const POLL_MS = 50;
 const LIST_POLL_MS = 500;
-/** With inputs of their own: room for few of them, and results that go soon. */
+const RELEASE_POLL_MS = 3_000;
+/** With inputs of their own: room for few of them, and results that go soon; of running jobs there must be room for all. */
+const MOST_OWN_INPUTS = 3;
 const MIB = 2 ** 20;
 const LITTLE_ROOM: FleetSettings = {
-  requester: { 'blobs.maxBytes': 40 * MIB },
-  provider: { 'blobs.maxBytes': 40 * MIB, 'results.keepForMs': 60_000 },
+  requester: { 'blobs.maxBytes': 24 * MIB },
+  provider: { 'blobs.maxBytes': 32 * MIB, 'results.keepForMs': 60_000 },
 };
 /** Jobs before time passes, and how long they may take and their observations need, ms. */
 const FIRST_JOBS = 8;
@@ -36,23 +38,6 @@ const OBSERVED_AFTER_MS = 8_000;
 /** Faults at a time while points are open. */
 const UNREST_AT_ONCE = 2;
 const LIVE_STATES: ReadonlySet<string> = new Set(['leased', 'queued', 'running', 'unreachable', 'committed']);
-
-export interface ScenarioModules {
-  readonly template: Template;
-  readonly files: Readonly<Record<ModuleName | 'input', string>>;
-  /** What is to be made of the large input in `files`. */
-  readonly commonOutput: BlobId;
-  readonly from: 'dist' | 'src';
-  readonly tally: Tally;
-  /** By name of the job's kind. */
-  readonly expected: ReadonlyMap<string, Outcome>;
-  readonly checkHistories: (
-    folders: readonly string[],
-    options: { readonly acknowledged: readonly string[]; readonly haveClocksJumped: boolean; readonly nowMs: number },
-  ) => Promise<readonly string[]>;
-  readonly say: (line: string) => void;
-  readonly signal: AbortSignal;
-}
 
 interface ScenarioParts {
   readonly plan: Plan;
@@ -80,6 +65,8 @@ export class Scenario implements AsyncDisposable {
   readonly #released = new Set<string>();
   readonly #draining = new AbortController();
   #submitted = 0;
+  /** Jobs under way that have one. */
+  #ownInputs = 0;
   #isOver = false;
   #isDiskFull = false;
 
@@ -144,11 +131,11 @@ export class Scenario implements AsyncDisposable {
   }
 
   async #keepSubmitting(): Promise<void> {
-    const { jobs } = this.#plan;
+    const { jobs, profile } = this.#plan;
     const isPeaceful = this.#isPeaceful;
     while (isPeaceful ? this.#submitted < JOB_KINDS.length : !this.#isOver) {
       this.#submitNext(JOB_KINDS[isPeaceful ? this.#submitted : (jobs[this.#submitted % jobs.length] ?? 0)]);
-      while (this.#flows.size >= (isPeaceful ? 2 : CONCURRENT_JOBS) && !this.#isEndingEarly)
+      while (this.#flows.size >= (isPeaceful ? 2 : CONCURRENT_JOBS[profile]) && !this.#isEndingEarly)
         await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
     }
   }
@@ -193,12 +180,16 @@ export class Scenario implements AsyncDisposable {
   }
 
   async #runJob(kind: JobKind, node: ChaosNode): Promise<void> {
-    const input = kind.hasBlob && this.#plan.hasOwnInputs ? await this.#inputs.create() : null;
+    const hasOwnInput = kind.hasBlob && this.#plan.hasOwnInputs;
+    if (hasOwnInput && this.#ownInputs >= MOST_OWN_INPUTS) return;
+    this.#ownInputs += hasOwnInput ? 1 : 0;
+    const input = hasOwnInput ? await this.#inputs.create() : null;
     const common = this.#describeClient(node);
     const files = input === null ? common.files : { ...common.files, input: input.path };
     const modules = { ...common, files, output: input?.output ?? null };
     const jobs = await submit(kind, modules);
     await Promise.all(jobs.map((job) => this.#follow(job, kind, modules)));
+    this.#ownInputs -= hasOwnInput ? 1 : 0;
   }
 
   #describeClient(node: ChaosNode): ClientModules {
@@ -239,7 +230,16 @@ export class Scenario implements AsyncDisposable {
         isOver,
       ),
     );
-    await Promise.all([passing, ...injecting]);
+    await Promise.all([passing, this.#releaseUntil(isOver), ...injecting]);
+  }
+
+  /** So many die at points that jobs which every provider refuses for good would take all places. */
+  async #releaseUntil(isOver: () => boolean): Promise<void> {
+    if (this.#plan.profile !== 'points') return;
+    while (!isOver()) {
+      await this.#hasNoneLeft();
+      await sleep(RELEASE_POLL_MS, undefined, { signal: this.#modules.signal });
+    }
   }
 
   async #injectAll(faults: readonly PlannedFault[], isOver: () => boolean): Promise<void> {
@@ -281,10 +281,10 @@ export class Scenario implements AsyncDisposable {
     const { tally } = this.#modules;
     const node = this.#fleet.node(death.name);
     if (death.signal === 'SIGKILL') {
-      tally.countKill(death.point !== null || (death.wasUp && this.#isBusyPeer(node)));
+      tally.countKill(death.points.length > 0 || (death.wasUp && this.#isBusyPeer(node)));
       const role = node.provides ? 'provider' : 'requester';
       tally.countDeath(role, death);
-      if (death.point !== null) this.#arming.countDeath(role, death.point);
+      this.#arming.countDeath(role, death.points);
     } else if (death.exitCode !== 0 && !this.#isDiskFull) {
       this.#find(`${death.name} ended by itself with ${death.signal ?? death.exitCode}; see ${death.logFile}`);
     }

@@ -149,9 +149,7 @@ export class Tally {
 
   /** A daemon killed itself where it was armed. */
   countDeath(role: Role, death: Death): void {
-    if (death.point === null) return;
-    const { point, side } = parseArm(death.point);
-    this.#point(role, point)[side] += 1;
+    for (const { point, side } of death.points.map(parseArm)) this.#point(role, point)[side] += 1;
   }
 
   countJob(kind: string): void {

@@ -29,11 +29,11 @@ describe('Fleet', () => {
     node.crashAt = '*:after:1';
     fleet.start();
     await fleet.untilUp(node, TIMEOUT_MS);
-    expect(fleet.deaths).toMatchObject([{ life: 1, signal: 'SIGKILL', point: 'meta:after:1', wasUp: false }]);
+    expect(fleet.deaths).toMatchObject([{ life: 1, signal: 'SIGKILL', points: ['meta:after:1'], wasUp: false }]);
     expect(node.life).toBe(2);
     expect(node.readPoints()).toContain('meta');
     expect(await tryStartSecond(fleet, node)).toBeNull();
     expect(await fleet.stop()).toEqual([]);
-    expect(fleet.deaths.at(-1)).toMatchObject({ life: 2, exitCode: 0, point: null });
+    expect(fleet.deaths.at(-1)).toMatchObject({ life: 2, exitCode: 0, points: [] });
   });
 });

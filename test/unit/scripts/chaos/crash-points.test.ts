@@ -74,7 +74,7 @@ function watch(): { points: CrashPoints; deaths: Arm[]; seen: string[]; slept: n
   const seen: string[] = [];
   const slept: number[] = [];
   const points = new CrashPoints({
-    die: (arm) => deaths.push(arm),
+    die: (arms) => deaths.push(...arms),
     onPoint: (name) => seen.push(name),
     sleep: async (ms) => void slept.push(ms),
   });
@@ -97,6 +97,14 @@ describe('CrashPoints', () => {
     await points.writes.after(CONCLUDED, {});
     await commit(points, CONCLUDED);
     expect(deaths.map(formatArm)).toEqual(['jobs=end:after:2']);
+  });
+
+  it('dies at all points at once that a commit passes', async () => {
+    const { points, deaths } = watch();
+    const arms = ['jobs=end:after:1', 'jobs=new:after:1', 'job-objects=receipt:after:1'].map(parseArm);
+    points.arm(arms);
+    await commit(points, CONCLUDED);
+    expect(deaths.map(formatArm)).toEqual(['jobs=end:after:1', 'job-objects=receipt:after:1']);
   });
 
   it('dies at the nth change of any kind, and says which it was', async () => {

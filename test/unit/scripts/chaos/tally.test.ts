@@ -15,7 +15,7 @@ function fill(): Tally {
     life: 1,
     signal: 'SIGKILL',
     exitCode: null,
-    point: 'jobs=new:after:2',
+    points: ['jobs=new:after:2'],
     wasUp: true,
     logFile: 'ada.log',
   });
