@@ -85,6 +85,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     using deadline = createDeadline(STOP_TIMEOUT_MS);
     const isToldOfAll = (): boolean => this.#isQuiet() && this.#answers.size === 0;
     await this.#waitForQuiet(deadline.signal, isToldOfAll).catch(ignoreAbort);
+    await this.#parts.concluder.catchUp();
     for (const handler of this.#handlers) handler[Symbol.dispose]();
     this.#parts.pulse[Symbol.dispose]();
     this.#parts.keeper[Symbol.dispose]();

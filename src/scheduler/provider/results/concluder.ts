@@ -1,5 +1,5 @@
 import { COMMITMENT, type Commitment } from '../../../domain/commitment.ts';
-import { UnixMs } from '../../../domain/ids.ts';
+import { type LeaseId, UnixMs } from '../../../domain/ids.ts';
 import type { AttemptEvent, InlineBlob } from '../../../domain/messages.ts';
 import { encodeObject } from '../../../domain/object-type.ts';
 import { RECEIPT, type Receipt } from '../../../domain/receipt.ts';
@@ -46,6 +46,9 @@ export interface ConcludedAttempt {
   readonly conclusion: Conclusion;
 }
 
+/** Records that wait for a journal that takes them; a restart ends the others. */
+const MAX_UNWRITTEN = 1_024;
+
 /** Bytes of a salt (domain/receipt.ts). */
 const SALT_BYTES = 32;
 
@@ -54,6 +57,8 @@ export class Concluder {
   readonly #modules: ConcluderModules;
   readonly #networkId: string;
   readonly #tally = { completed: 0, failed: 0 };
+  /** Of attempts whose requesters were told that they ended, while the journal took nothing. The oldest goes first. */
+  readonly #unwritten = new Map<LeaseId, LeaseRecord>();
 
   constructor(modules: ConcluderModules, options: { readonly networkId: string }) {
     this.#modules = modules;
@@ -127,6 +132,18 @@ export class Concluder {
     await store.write(entries, this.#note(group));
     this.#modules.attemptNotes?.wake();
     this.#publish(group, receipts, entries);
+    await this.catchUp();
+  }
+
+  /** Writes what the journal refused, now that it may take it. Never rejects. */
+  async catchUp(): Promise<void> {
+    const entries = [...this.#unwritten];
+    try {
+      await this.#modules.store.write(entries);
+      for (const [lease] of entries) this.#unwritten.delete(lease);
+    } catch (error) {
+      this.#modules.logger.warn({ error, attempts: entries.length }, 'ended attempts could still not be journalled');
+    }
   }
 
   /** Requesters whose jobs came to a result are to be observed. */
@@ -193,7 +210,7 @@ export class Concluder {
 
   /**
    * The journal refused. The record on disk still says that the attempt is live, and a restart would end it as failed:
-   * the requester is told the same now, so that it need not wait for the lease to run out.
+   * the requester is told the same now, so that it need not wait for the lease to run out, and the record follows.
    */
   async #giveUp(group: readonly ConcludedAttempt[], cause: unknown): Promise<void> {
     this.#modules.logger.error({ error: cause, attempts: group.length }, 'results could not be journalled');
@@ -216,8 +233,14 @@ export class Concluder {
     const concluded = { attempt, conclusion };
     const receipt = await signObject(RECEIPT, this.#createReceipt(concluded, null), this.#modules.identity);
     const record = describeEnded(concluded, UnixMs(this.#modules.clock.nowMs()));
+    const entry: LeaseEntry = [attempt.id, { ...record, phase: 'ended', receipt: receipt.wire }];
     await this.#forgetOrigin(attempt);
-    this.#publish([concluded], [receipt], [[attempt.id, { ...record, phase: 'ended', receipt: receipt.wire }]]);
+    this.#publish([concluded], [receipt], [entry]);
+    this.#unwritten.set(...entry);
+    for (const oldest of this.#unwritten.keys()) {
+      if (this.#unwritten.size <= MAX_UNWRITTEN) break;
+      this.#unwritten.delete(oldest);
+    }
   }
 
   /** Its record still says that it runs: the next process must not go on with what its requester was told has ended. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { RECEIPT } from '../../../../src/domain/receipt.ts';
 import { openSigned } from '../../../../src/proofs/signed-object.ts';
+import { LEASE_RECORD_CODEC } from '../../../../src/scheduler/provider/leases/lease-record.ts';
+import { StorageError } from '../../../../src/storage/errors.ts';
 import { settle } from '../../../support/provider-clock.ts';
 import { ScriptedExecutor } from '../../../support/provider-executor.ts';
 import { type AnswerLog, blobIdOf, leaseIdOf, ProviderRig, type TestRequester } from '../../../support/provider-rig.ts';
@@ -144,6 +146,44 @@ describe('stopping', () => {
     expect(rig.executor.running).toBe(0);
     expect(rig.clock.pending).toBe(0);
     await rig.provider.stop();
+  });
+});
+
+describe('a journal that takes nothing for a while', () => {
+  async function endUnwritten() {
+    const scene = await leaseHeld();
+    const { rig, requester, lease } = scene;
+    rig.database.onWrite = () => {
+      throw new StorageError({ code: 'STORAGE_FULL', path: 'db' });
+    };
+    const log = requester.send({ op: 'attach', leases: [{ lease: leaseIdOf(lease), fromSequence: 0 }] });
+    rig.executor.held[0]?.finish();
+    await log.done;
+    expect(await outcomeOf(log)).toMatchObject({ code: 'INTERNAL', detail: 'the provider could not store the result' });
+    rig.database.onWrite = undefined;
+    return { ...scene, told: log.events.at(-1)?.event };
+  }
+
+  const readRecord = (rig: ProviderRig, lease: Parameters<typeof leaseIdOf>[0]) => {
+    return LEASE_RECORD_CODEC.decode(rig.database.rows('leases').get(leaseIdOf(lease)) ?? new Uint8Array());
+  };
+
+  it('has when the provider has stopped what its requester was told', async () => {
+    const { rig, lease, told } = await endUnwritten();
+    expect(readRecord(rig, lease).phase).toBe('running');
+    await rig.provider.stop();
+    expect(told).toMatchObject({ kind: 'receipt', receipt: readRecord(rig, lease).receipt });
+    expect(readRecord(rig, lease).phase).toBe('ended');
+  });
+
+  it('has it as soon as it takes something again', async () => {
+    const { rig, requester, lease } = await endUnwritten();
+    const log = requester.lease(await requester.prepare());
+    await log.until(() => rig.executor.held.length > 1);
+    rig.executor.held[1]?.finish();
+    await log.done;
+    await settle();
+    expect(readRecord(rig, lease).phase).toBe('ended');
   });
 });
 
