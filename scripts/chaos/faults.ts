@@ -4,6 +4,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ChaosNode } from './chaos-node.ts';
+import type { ShownJob } from './client.ts';
 import type { Fleet } from './fleet.ts';
 import { GOOD_LINK, type LinkRules } from './link-rules.ts';
 import type { FaultKind, PlannedFault } from './plan.ts';
@@ -13,6 +14,11 @@ const UP_TIMEOUT_MS = 90_000;
 const KIB = 1024;
 const MINUTE_MS = 60_000;
 const ROGUE = new URL('rogue.ts', import.meta.url).pathname;
+/** Until there is a job to be overtaken, until it is, and for what comes too late, ms. */
+const OVERTAKEN_FROM_MS = 20_000;
+const OVERTAKEN_WITHIN_MS = 30_000;
+const LATE_WITHIN_MS = 5_000;
+const POLL_MS = 50;
 const LOOP_TURNS = 10;
 const LOOP_MOST_MS = 2_000;
 
@@ -21,6 +27,8 @@ export interface FaultScene {
   readonly fault: PlannedFault;
   readonly target: ChaosNode;
   readonly other: ChaosNode;
+  /** What was last seen of the jobs under way. */
+  readonly views: () => readonly ShownJob[];
   readonly signal: AbortSignal;
   readonly onFinding: (problem: string) => void;
 }
@@ -44,6 +52,51 @@ function onLinks(rules: (strength: number) => LinkRules, scope: 'all' | 'pair'):
     }
   };
 }
+
+async function waitFor<Found>(
+  find: () => Found | undefined,
+  { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+): Promise<Found | undefined> {
+  const deadlineMs = performance.now() + timeoutMs;
+  for (;;) {
+    const found = find();
+    if (found !== undefined || performance.now() > deadlineMs) return found;
+    await sleep(POLL_MS, undefined, { signal });
+  }
+}
+
+/**
+ * Of the two providers of a job one is cut off and the other stands still, until a third has committed in place of the
+ * first: what the first sends when it is back is too late, and the job is still open, since the second is not back yet.
+ */
+const overtake: Inject = async ({ fleet, views, signal }) => {
+  const isRunning = ({ state }: ShownJob['attempts'][number]): boolean => state === 'running';
+  const job = await waitFor(() => views().find(({ attempts }) => attempts.filter(isRunning).length === 2), {
+    timeoutMs: OVERTAKEN_FROM_MS,
+    signal,
+  });
+  const peers = job?.attempts.filter(isRunning).map(({ provider }) => provider) ?? [];
+  const [cut, ...still] = peers.flatMap((peer) => fleet.providers.find((node) => node.peer === peer) ?? []);
+  if (job === undefined || cut === undefined) return;
+  const [third, ...others] = fleet.providers.filter(({ peer }) => !peers.some((known) => known === peer));
+  const frozen = [...still, ...others];
+  const rest = fleet.nodes.filter((node) => node !== cut);
+  for (const node of rest) fleet.links.set(cut.name, node.name, { ...GOOD_LINK, isCut: true });
+  for (const node of frozen) node.freeze();
+  try {
+    const isOvertaken = (): true | undefined => {
+      const now = views().find((view) => view.job === job.job);
+      const has = now?.attempts.some(({ provider, state }) => provider === third?.peer && state === 'committed');
+      return now === undefined || has === true ? true : undefined;
+    };
+    await waitFor(isOvertaken, { timeoutMs: OVERTAKEN_WITHIN_MS, signal });
+    for (const node of rest) fleet.links.set(cut.name, node.name, GOOD_LINK);
+    await sleep(LATE_WITHIN_MS, undefined, { signal });
+  } finally {
+    for (const node of rest) fleet.links.set(cut.name, node.name, GOOD_LINK);
+    for (const node of frozen) node.thaw();
+  }
+};
 
 function withControl(change: (strength: number) => Parameters<ChaosNode['control']>[0]): Inject {
   return async (scene) => {
@@ -113,8 +166,14 @@ const INJECTIONS: Record<FaultKind, Inject> = {
     child.once('error', () => undefined);
     await once(child, 'exit');
   },
+  overtake,
 };
 
 export async function inject(scene: FaultScene): Promise<void> {
   await INJECTIONS[scene.fault.kind](scene);
+}
+
+/** From the beginning again, and again. */
+export function* endlessly<Item>(items: readonly Item[]): Generator<Item> {
+  while (items.length > 0) yield* items;
 }

@@ -22,6 +22,7 @@ export const FAULT_KINDS = {
   'clock back': 'wall clock set back by minutes',
   'second daemon': 'a second daemon on the same data folder',
   rogue: 'a peer that sends garbage',
+  overtake: 'cut off until another provider had committed in its place',
 } as const;
 export type FaultKind = keyof typeof FAULT_KINDS;
 
@@ -99,6 +100,8 @@ const WEIGHTS: Record<FaultKind, number> = {
   'clock back': 2,
   'second daemon': 1,
   rogue: 1,
+  // It is for jobs of two replicas, and only for what comes too late.
+  overtake: 0,
 };
 const KILLS: readonly FaultKind[] = ['kill', 'kill', 'kill', 'kill', 'kill in recovery', 'kill all'];
 const BAG: readonly FaultKind[] = (Object.keys(WEIGHTS) as FaultKind[]).flatMap((kind) =>

@@ -14,14 +14,14 @@ export interface PointCare {
 
 /** What a node's life comes to once, or once in an epoch: whoever waits for a second time waits in vain. */
 const SELDOM =
-  /^(meta|observation-|observations|neighbour-|blob|reputation-|disk\/blobs|job-objects=late|job-history=(job-failed|reattached|replica-abandoned|deadline-passed))/;
+  /^(meta|known-peers=delete|observation-|observations|neighbour-|blob|reputation-|disk\/blobs|job-objects=late|job-history=(job-failed|reattached|replica-abandoned|deadline-passed))/;
 /** Leases run out, and some of the providers come back before the job has ended; or the clock was set under the lease. */
 const UNREST: readonly (readonly [RegExp, readonly FaultKind[]])[] = [
   [
     /=(late|job-failed|reattached|replica-abandoned|unreachable|returned)$/,
     ['freeze', 'isolate', 'isolate', 'cut pair'],
   ],
-  [/=late$/, ['clock forward', 'clock back', 'clock forward', 'clock back']],
+  [/=late$/, ['overtake', 'overtake', 'overtake', 'clock forward', 'clock back']],
 ];
 const AGED = /^(observations=delete|observation-wires=delete|reputation-)/;
 /** Kinds of job by the points that they are for. */

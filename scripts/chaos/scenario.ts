@@ -8,7 +8,7 @@ import { Arming } from './arming.ts';
 import type { ChaosNode, Death } from './chaos-node.ts';
 import { type ClientModules, type EndedJob, follow, type ShownJob, submit } from './client.ts';
 import { ClientJournal } from './client-journal.ts';
-import { inject } from './faults.ts';
+import { endlessly, inject } from './faults.ts';
 import { Fleet, type FleetSettings } from './fleet.ts';
 import { OwnInputs } from './inputs.ts';
 import { JOB_KINDS, type JobKind } from './jobs.ts';
@@ -226,7 +226,7 @@ export class Scenario implements AsyncDisposable {
     const isOver = (): boolean => isPoints && areAllPassed;
     const injecting = Array.from({ length: series }, (_, first) =>
       this.#injectAll(
-        faults.filter((_fault, index) => index % series === first),
+        isPoints ? endlessly(faults.filter((_fault, index) => index % series === first)) : faults,
         isOver,
       ),
     );
@@ -242,7 +242,7 @@ export class Scenario implements AsyncDisposable {
     }
   }
 
-  async #injectAll(faults: readonly PlannedFault[], isOver: () => boolean): Promise<void> {
+  async #injectAll(faults: Iterable<PlannedFault>, isOver: () => boolean): Promise<void> {
     const { fleet, signal } = { fleet: this.#fleet, signal: this.#modules.signal };
     for (const fault of faults) {
       if (isOver()) return;
@@ -257,7 +257,8 @@ export class Scenario implements AsyncDisposable {
       if (fault.kind !== 'kill' || fault.strength > 0.1) await fleet.untilUp(target, UP_TIMEOUT_MS);
       const isEffective = this.#isBusy(target);
       this.#isDiskFull = fault.kind === 'full disk';
-      await inject({ fleet, fault, target, other, signal, onFinding: (problem) => this.#find(problem) });
+      const views = (): readonly ShownJob[] => [...this.#views.values()].map(({ view }) => view);
+      await inject({ fleet, fault, target, other, views, signal, onFinding: (problem) => this.#find(problem) });
       this.#modules.tally.countFault(fault.kind, isEffective);
     }
   }
