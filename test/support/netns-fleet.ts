@@ -2,6 +2,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { PeerKey } from '../../src/domain/ids.ts';
 import type { NetworkOptions } from '../../src/network/options.ts';
+import { COMPILE_CACHE } from './compile-cache.ts';
 import type { NamespaceHost, Topology } from './netns.ts';
 import type { NetnsCommand, NetnsNodeSetup, NetnsPeer, NetnsReport, NetnsState } from './netns-node.ts';
 
@@ -30,6 +31,7 @@ export class NetnsNode {
     };
     this.#child = topology.spawn(host, [process.execPath, PROGRAM, JSON.stringify(setup)], {
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      env: { ...process.env, NODE_COMPILE_CACHE: COMPILE_CACHE },
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => this.#log.push(text));

@@ -49,7 +49,10 @@ export class Tiers implements AsyncDisposable {
         } = await executor.execute(createTask({ isolation, ...parts }), sink, {});
         runs.push({ tier, events: sink.events, states: sink.checkpoints.map(describeCheckpoint), result });
       } finally {
-        process.env = before;
+        for (const name of Object.keys(environment)) {
+          if (before[name] === undefined) delete process.env[name];
+          else process.env[name] = before[name];
+        }
       }
     }
     return runs;
