@@ -22,7 +22,10 @@ import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../s
 import type { MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { NoopMetricsRegistry } from '../../src/telemetry/noop-metrics.ts';
+import { findChildProgram } from './child-program.ts';
 import type { Need } from './needs.ts';
+
+const CHILD_PROGRAM = findChildProgram();
 
 // Tests do not read them; the executor only compares them.
 export const ALICE = '12D3KooWAlice' as PeerKey;
@@ -32,12 +35,13 @@ export async function createTestExecutor(
   options: Partial<WasmExecutorOptions> = {},
   metrics: MetricsRegistry = new NoopMetricsRegistry(),
 ): Promise<WasmExecutor> {
-  return await createWasmExecutor({ clock: new SystemClock(), logger: new NoopLogger(), metrics }, options);
+  const modules = { clock: new SystemClock(), logger: new NoopLogger(), metrics };
+  return await createWasmExecutor(modules, options, CHILD_PROGRAM);
 }
 
 /** What this host can isolate, found once for a file of tests. */
 export async function findOffers(): Promise<ReadonlyMap<IsolationLevel, IsolationOffer>> {
-  const { offers } = await probeIsolation(new SystemClock(), DEFAULT_WASM_EXECUTOR_OPTIONS);
+  const { offers } = await probeIsolation(new SystemClock(), DEFAULT_WASM_EXECUTOR_OPTIONS, CHILD_PROGRAM);
   return new Map(offers.map((offer) => [offer.isolation, offer]));
 }
 

@@ -5,7 +5,7 @@ import { describeError } from '../../lib/errors.ts';
 import { SandboxChild } from '../executors/wasm/sandbox-child.ts';
 import { type CgroupFactory, detectCgroups } from '../limits/cgroup.ts';
 import type { WasmExecutorOptions } from '../options.ts';
-import { createWasmChildProgram } from './child-program.ts';
+import { type ChildProgram, createWasmChildProgram } from './child-program.ts';
 import { findExecutable } from './find-executable.ts';
 import { createBubblewrapPlan, createProcessPlan, type HostTools, type LaunchPlan } from './launch-plan.ts';
 import { createChildFilter } from './seccomp/allow-list.ts';
@@ -36,10 +36,14 @@ export function findHostTools(): HostTools {
 type ProbeOptions = Pick<WasmExecutorOptions, 'maxMemoryBytes' | 'engineFlags'>;
 
 /** Starts a real child at each level, strongest form first, and looks at it from outside. */
-export async function probeIsolation(clock: Clock, options: ProbeOptions): Promise<IsolationProbe> {
+export async function probeIsolation(
+  clock: Clock,
+  options: ProbeOptions,
+  program: ChildProgram = createWasmChildProgram(),
+): Promise<IsolationProbe> {
   const cgroups = detectCgroups();
   const tools = findHostTools();
-  const planOptions = { ...options, tools, program: createWasmChildProgram() };
+  const planOptions = { ...options, tools, program };
   const probes = await Promise.all([
     tryPlans(clock, 'process', createProcessPlans(planOptions), { cgroups, ...options }),
     tryPlans(clock, 'bubblewrap', createBubblewrapPlans(planOptions), { cgroups, ...options }),

@@ -8,6 +8,7 @@ import type { Logger, MetricsRegistry } from '../../../telemetry/interface.ts';
 import { INSTRUMENTER } from '../../../wasm/constants.ts';
 import { SandboxError } from '../../errors.ts';
 import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor } from '../../interface.ts';
+import type { ChildProgram } from '../../isolation/child-program.ts';
 import { type IsolationOffer, probeIsolation } from '../../isolation/probe-isolation.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../options.ts';
@@ -213,9 +214,10 @@ export class WasmExecutor implements Executor {
 export async function createWasmExecutor(
   modules: WasmExecutorModules,
   options: Partial<WasmExecutorOptions> = {},
+  program?: ChildProgram,
 ): Promise<WasmExecutor> {
   const whole = { ...DEFAULT_WASM_EXECUTOR_OPTIONS, ...options };
-  const probe = await probeIsolation(modules.clock, whole);
+  const probe = await probeIsolation(modules.clock, whole, program);
   for (const failure of probe.failures) {
     modules.logger.warn(
       { isolation: failure.isolation, reason: failure.reason },
