@@ -33,6 +33,12 @@ export interface ScriptedChainOptions {
   readonly startTime?: number;
 }
 
+interface QueuedTransaction {
+  readonly signature: TransactionSignature;
+  readonly transaction: VersionedTransaction;
+  readonly dueHeight: number;
+}
+
 interface Outcome {
   readonly error: unknown;
   readonly logs: readonly string[];
@@ -47,7 +53,7 @@ export class ScriptedChain {
   readonly blocks: ScriptedBlock[] = [];
   readonly balances = new Map<string, bigint>();
   /** Transactions that were accepted and are in no block yet. */
-  #queue: { readonly transaction: VersionedTransaction; readonly dueHeight: number }[] = [];
+  #queue: QueuedTransaction[] = [];
   readonly #name: string;
   readonly #startTime: number;
   /** For tests that lose what is sent. */
@@ -125,9 +131,9 @@ export class ScriptedChain {
     const [bytes] = transaction.signatures;
     if (payer === undefined || bytes === undefined) throw new Error('no signature');
     if (!isSignatureValid(bytes, transaction.message.serialize(), payer.toBytes())) throw new Error('bad signature');
-    const isQueued = this.#queue.some((queued) => readSignature(queued.transaction) === signature);
+    const isQueued = this.#queue.some((queued) => queued.signature === signature);
     if (!isQueued && this.find(signature) === undefined && this.accepts(transaction)) {
-      this.#queue.push({ transaction, dueHeight: this.head.height + 1 + this.delay() });
+      this.#queue.push({ signature, transaction, dueHeight: this.head.height + 1 + this.delay() });
     }
     return signature;
   }
@@ -146,12 +152,12 @@ export class ScriptedChain {
     this.#queue = this.#queue.filter(({ dueHeight }) => dueHeight > height);
     const transactions: ScriptedTransaction[] = [];
     this.blocks.push({ slot, height, blockHash, time, transactions });
-    for (const { transaction } of due) {
+    for (const { signature, transaction } of due) {
       if (!this.isValidHash(transaction.message.recentBlockhash)) continue;
       const { error, logs, balances } = this.#execute(transaction);
       if (typeof error === 'string') continue;
       for (const [address, lamports] of balances) this.balances.set(address, lamports);
-      transactions.push({ signature: readSignature(transaction), transaction, slot, error, logs });
+      transactions.push({ signature, transaction, slot, error, logs });
     }
   }
 
