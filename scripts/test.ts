@@ -15,8 +15,8 @@ const ROOT = join(import.meta.dirname, '..');
 
 const GROUPS: readonly { readonly title: string; readonly projects: readonly string[] }[] = [
   { title: 'unit and vectors', projects: ['unit', 'vectors'] },
-  { title: 'contract and integration', projects: ['contract', 'integration', 'programs'] },
-  { title: 'end to end', projects: ['e2e'] },
+  // In one run: while daemons wait for leases and slots, the others compute.
+  { title: 'contract, integration and end to end', projects: ['contract', 'integration', 'programs', 'e2e'] },
 ];
 
 const HELP = `Usage: npm test [-- OPTION...]
@@ -105,7 +105,7 @@ function parseReport(file: string): TestReport {
 function printSummary(results: readonly GroupResult[], seconds: number): void {
   printTitle('summary');
   for (const { title, seconds: taken, report } of results) {
-    console.log(`${title.padEnd(26)} ${formatCounts(report).padEnd(40)} ${taken.toFixed(1)} s`);
+    console.log(`${title.padEnd(38)} ${formatCounts(report).padEnd(40)} ${taken.toFixed(1)} s`);
   }
   printSkipped(results.flatMap(({ report }) => report.skipped));
   for (const name of results.flatMap(({ report }) => report.failed)) console.log(pc.red(`failed: ${name}`));

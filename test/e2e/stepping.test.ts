@@ -20,7 +20,7 @@ describe('stepping jobs', () => {
   const providers = new Map<string, MeshNode>();
 
   beforeAll(async () => {
-    mesh = await Mesh.open({ lease: '8s', renewal: '500ms' }, AbortSignal.timeout(170_000));
+    mesh = await Mesh.open({ lease: '8s', renewal: '500ms' }, AbortSignal.timeout(420_000));
     requester = await mesh.addNode('requester', ['--no-provide']);
     for (const name of ['ada', 'berta']) providers.set(name, await mesh.addNode(name));
     await mesh.untilProviders(requester, 2);
@@ -119,7 +119,7 @@ describe('stepping jobs', () => {
       ...['job', 'replay', bundle, '--from', from ?? '', '--to', to ?? ''],
     ]);
     expect(replay.verdict).toBe('equal');
-  }, 160_000);
+  }, 300_000);
 
   it('are sealed for a third party that holds their snapshots, and go on from there', async () => {
     const actor = await mesh.createIdentity('holder');
@@ -134,5 +134,5 @@ describe('stepping jobs', () => {
     await restart(victim);
     expect(ended.attempts.at(-1)?.resumedFrom?.step).toBeGreaterThan(0);
     expect(await readFile(holder.logFile, 'utf8')).not.toContain('error');
-  }, 60_000);
+  }, 120_000);
 });

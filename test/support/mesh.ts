@@ -10,7 +10,7 @@ import { connectSocket } from '../../src/rpc/socket-client.ts';
 import type { JobView } from '../../src/scheduler/interface.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const READY_TIMEOUT_MS = 20_000;
+const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 20;
 
 export interface MeshNode extends RunningDaemon {
