@@ -111,8 +111,8 @@ const SHORTEST_MS = 2_000;
 const MOST_FREEZE_MS = 20_000;
 const JOBS = 64;
 const REPLICAS_LAST_MS: Record<Profile, number> = { mixed: 300_000, kills: 300_000, points: 90_000 };
-/** More than observations are kept one by one. */
-const AGE_MS = 8 * 24 * 3_600_000;
+/** More than observations are kept one by one (7 days), and peers that do not answer (14). */
+const AGE_MS = 15 * 24 * 3_600_000;
 
 /** The same for the same options, for ever. */
 export function createPlan(options: PlanOptions): Plan {

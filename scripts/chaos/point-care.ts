@@ -8,7 +8,7 @@ export interface PointCare {
   readonly favoured: readonly number[];
   /** What is done to providers, time and again, while the points are open. */
   readonly unrest: readonly FaultKind[];
-  /** First there are jobs, then all daemons start again when what was observed of them is folded away. */
+  /** First there are jobs, then all daemons start again when what was observed of them is folded and peers are forgotten. */
   readonly isAged: boolean;
 }
 
@@ -23,7 +23,7 @@ const UNREST: readonly (readonly [RegExp, readonly FaultKind[]])[] = [
   ],
   [/=late$/, ['overtake', 'overtake', 'overtake', 'clock forward', 'clock back']],
 ];
-const AGED = /^(observations=delete|observation-wires=delete|reputation-)/;
+const AGED = /^(known-peers=delete|observations=delete|observation-wires=delete|reputation-)/;
 /** Kinds of job by the points that they are for. */
 const FAVOURED: readonly (readonly [RegExp, (kind: JobKind) => boolean])[] = [
   [/^(blob|disk\/blobs)/, ({ hasBlob }) => hasBlob],

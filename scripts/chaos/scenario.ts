@@ -17,7 +17,7 @@ import type { Plan, PlannedFault, Profile } from './plan.ts';
 import { findUnended } from './quarantine.ts';
 import type { ScenarioModules } from './scenario-modules.ts';
 
-const UP_TIMEOUT_MS = 120_000;
+const UP_TIMEOUT_MS = 300_000;
 /** Longest that jobs may take to end once all faults are over: those of several replicas may have to expire. */
 const DRAIN_TIMEOUT_MS = 420_000;
 const CONCURRENT_JOBS: Record<Profile, number> = { mixed: 4, kills: 4, points: 8 };
