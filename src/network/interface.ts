@@ -235,13 +235,21 @@ export interface NetworkStatus {
 /** The claims of the own record that may change while running; the network adds addresses, sequence and times. */
 export type NodeRecordContent = Pick<NodeRecord, 'role' | 'claims' | 'capabilities' | 'executors' | 'pricesPerHour'>;
 
+export interface NetworkStartOptions extends AbortOptions {
+  /**
+   * Peers are dialled once this has resolved, at once if it is absent. Handshakes with those of before take more processor
+   * time than all else of a start.
+   */
+  readonly dialAfter?: Promise<void>;
+}
+
 export interface Network extends PeerTransport, AsyncDisposable {
   readonly peers: PeerBook;
   readonly announcements: JobAnnouncements;
   readonly observations: ObservationChannel;
   readonly content: ContentRouting;
   readonly neighbours: Neighbours;
-  start(options: AbortOptions): Promise<void>;
+  start(options: NetworkStartOptions): Promise<void>;
   /** Dials a peer by multiaddr. @throws NetworkError NETWORK_UNREACHABLE */
   connect(address: string, options?: AbortOptions): Promise<PeerKey>;
   /** Publishes a new own record (sequence raised) to the DHT and by gossip. */

@@ -25,6 +25,7 @@ import type {
   JobAnnouncements,
   Neighbours,
   Network,
+  NetworkStartOptions,
   NetworkStatus,
   NodeRecordContent,
   ObservationChannel,
@@ -151,7 +152,7 @@ export class Libp2pNetwork implements Network {
     return this.#watch.detected;
   }
 
-  async start({ signal }: AbortOptions = {}): Promise<void> {
+  async start({ signal, dialAfter }: NetworkStartOptions = {}): Promise<void> {
     if (this.#running !== null) return;
     signal?.throwIfAborted();
     await this.#ownRecord.load();
@@ -167,7 +168,7 @@ export class Libp2pNetwork implements Network {
     const running = this.#assemble(host);
     this.#running = running;
     try {
-      await this.#begin(running);
+      await this.#begin(running, dialAfter);
       signal?.throwIfAborted();
     } catch (error) {
       await this.stop();
@@ -367,12 +368,13 @@ export class Libp2pNetwork implements Network {
       observations: this.#observations,
       dialPolicy: this.#dialPolicy,
       onAddresses: () => this.#background.run(() => this.#publisher.publish()),
+      onContact: () => this.#publisher.noteContact(),
     };
     return createRunningParts(host, lasting, this.#options);
   }
 
-  async #begin(running: RunningParts): Promise<void> {
-    const { host, gossip, discovery, directory, controller, takers } = running;
+  async #begin(running: RunningParts, dialAfter: Promise<void> | undefined): Promise<void> {
+    const { host, gossip, discovery, directory, contacts, controller, takers } = running;
     this.#transport.start();
     this.#events.listen(running);
     await serveProtocols(host, this.#transport, this.#options);
@@ -386,10 +388,10 @@ export class Libp2pNetwork implements Network {
     this.#announcements.attach({ pubsub, seekTakers: (capabilityClass) => takers.seek(capabilityClass) });
     this.#observations.attach(pubsub, controller.signal);
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
-    discovery.start();
     await running.reachability.start();
-    await this.#publisher.start({ gossip, directory, signal: controller.signal });
+    await this.#publisher.start({ gossip, directory, contacts, signal: controller.signal });
     await this.#neighbours.start();
+    discovery.start(dialAfter);
   }
 
   #ownAddresses(): readonly string[] {

@@ -11,6 +11,7 @@ import { DhtDirectory } from './discovery/dht-directory.ts';
 import { Dialer } from './discovery/dialer.ts';
 import { Discovery } from './discovery/discovery.ts';
 import type { IdentityWatch } from './discovery/identity-watch.ts';
+import { KnownContacts } from './discovery/known-contacts.ts';
 import type { RecordExchange } from './discovery/record-exchange.ts';
 import { RoutingTableFilter } from './discovery/routing-table-filter.ts';
 import { TakerSearch } from './discovery/taker-search.ts';
@@ -51,6 +52,8 @@ export interface LastingParts {
   readonly dialPolicy: DialPolicy;
   /** What is told of this node's addresses is another than before. */
   readonly onAddresses: () => void;
+  /** The DHT has a peer more. */
+  readonly onContact: () => void;
   /** Penalties were added: it is disconnected if they are too many. */
   readonly onPenalty: (peer: PeerKey) => void;
 }
@@ -77,6 +80,7 @@ export interface RunningParts {
   readonly dialer: Dialer;
   readonly bulk: BulkConnections;
   readonly directory: DhtDirectory;
+  readonly contacts: KnownContacts;
   readonly bootstrap: Bootstrap;
   readonly discovery: Discovery;
   readonly gossip: RecordGossip;
@@ -133,7 +137,7 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     { pubsub: host.services.pubsub, directory, discovery, clock, logger, signal },
     { networkId: options.networkId },
   );
-  filterRoutes(host, lasting, options);
+  const contacts = filterRoutes(host, lasting, options);
   const reachability = new ReachabilityWatch(
     {
       ...lasting,
@@ -144,28 +148,34 @@ export function createRunningParts(host: Host, lasting: LastingParts, options: N
     },
     options,
   );
-  const { announcements, observations } = lasting;
   return {
     host,
     controller,
     dialer,
     bulk,
     directory,
+    contacts,
     bootstrap,
     discovery,
     gossip,
-    announcements,
-    observations,
+    announcements: lasting.announcements,
+    observations: lasting.observations,
     takers,
     reachability,
   };
 }
 
-function filterRoutes(host: Host, { metrics }: Pick<LastingParts, 'metrics'>, { preset }: NetworkOptions): void {
+/** Who gets into the routing table, and what the DHT need not learn again. */
+function filterRoutes(host: Host, lasting: LastingParts, { preset }: NetworkOptions): KnownContacts {
+  const { dht } = host.services;
   const addressesOf = async (peer: PeerId): Promise<readonly Multiaddr[]> => {
     const observed = host.getConnections(peer).map(({ remoteAddr }) => remoteAddr);
     return observed.length > 0 ? observed : (await host.peerStore.get(peer)).addresses.map((told) => told.multiaddr);
   };
-  const onRefused = (): void => metrics.routesRefused.increment();
-  new RoutingTableFilter({ dht: host.services.dht, addressesOf, onRefused }, PRESETS[preset].routedPerGroup).attach();
+  const onRefused = (): void => lasting.metrics.routesRefused.increment();
+  new RoutingTableFilter({ dht, addressesOf, onRefused }, PRESETS[preset].routedPerGroup).attach();
+  const isConnected = (peer: PeerId): boolean => host.getConnections(peer).length > 0;
+  const contacts = new KnownContacts({ dht, self: host.peerId, isConnected, onContact: lasting.onContact });
+  contacts.attach();
+  return contacts;
 }

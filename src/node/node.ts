@@ -85,12 +85,14 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     this.#modules.eventLoop.start();
     this.#watchIdentity();
     await Promise.all([blobs.start(), sharedBlobs.load()]);
-    await Promise.all([network.start({ signal }), chain.start(signal)]);
+    const ready = Promise.withResolvers<void>();
+    await Promise.all([network.start({ signal, dialAfter: ready.promise }), chain.start(signal)]);
     sharedBlobs.start();
     this.#modules.reputationParts.start();
     await Promise.all([requester.start(signal), provider.start(signal)]);
     await this.#socket?.start({ signal });
     signal.throwIfAborted();
+    ready.resolve();
     this.#readyAfterMs = Math.round(performance.now());
     logger.info({ readyAfterMs: this.#readyAfterMs, listen: network.status().listen }, 'node is ready');
     await this.#describe(signal);

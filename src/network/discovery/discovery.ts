@@ -2,6 +2,7 @@ import type { IdentifyResult, PeerInfo as LibraryPeerInfo } from '@libp2p/interf
 import { LRUCache } from 'lru-cache';
 import { CAPABILITY_CLASSES } from '../../domain/capability.ts';
 import { PeerKey } from '../../domain/ids.ts';
+import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
@@ -25,6 +26,7 @@ import type { DhtDirectory } from './dht-directory.ts';
 import type { Dialer } from './dialer.ts';
 import type { IdentityWatch } from './identity-watch.ts';
 import type { RecordExchange } from './record-exchange.ts';
+import { SearchPace } from './search-pace.ts';
 
 export interface DiscoveryModules {
   readonly book: BoundedPeerBook;
@@ -70,6 +72,7 @@ export class Discovery {
   readonly #options: DiscoveryOptions;
   readonly #failures = new LRUCache<PeerKey, Failure>({ max: MAX_KNOWN_PEERS });
   readonly #timers = new Set<Disposable>();
+  readonly #searchPace = new SearchPace();
   #round = 0;
 
   constructor(modules: DiscoveryModules, options: DiscoveryOptions) {
@@ -77,7 +80,17 @@ export class Discovery {
     this.#options = options;
   }
 
-  start(): void {
+  /** With `after`, once that has resolved; a network that is stopped meanwhile dials nobody. */
+  start(after?: Promise<void>): void {
+    const { background, signal } = this.#modules;
+    if (after === undefined) return this.#begin();
+    background.run(async () => {
+      await raceSignal(after, signal);
+      this.#begin();
+    });
+  }
+
+  #begin(): void {
     this.#modules.bootstrap.start();
     this.#modules.background.run(() => this.#dialRemembered());
     this.#repeat(UPKEEP_INTERVAL_MS, UPKEEP_INTERVAL_MS, () => this.#upkeep());
@@ -200,19 +213,25 @@ export class Discovery {
 
   async #searchDht(): Promise<void> {
     const { book, directory } = this.#modules;
-    if (this.#connectionCount() === 0 || book.providers().length >= ENOUGH_PROVIDERS) return;
+    const connections = this.#connectionCount();
+    const known = book.providers().length;
+    if (connections === 0 || known >= ENOUGH_PROVIDERS) return;
+    if (!this.#searchPace.isDue(known) && connections >= MIN_CONNECTIONS) return;
+    let newcomers = 0;
     for (const name of CAPABILITY_CLASSES) {
       for (const info of await directory.findProviders(name)) {
         const peer = this.#noteFound(info, 'dht');
-        if (peer !== null && book.recordOf(peer) === null) {
-          await this.#dial(
-            peer,
-            info.multiaddrs.map((address) => address.toString()),
-            'dht',
-          );
-        }
+        if (peer === null || book.recordOf(peer) !== null) continue;
+        await this.#dial(
+          peer,
+          info.multiaddrs.map((address) => address.toString()),
+          'dht',
+        );
+        // The DHT names some for two days after they have gone.
+        if (book.isConnected(peer)) newcomers += 1;
       }
     }
+    this.#searchPace.noteSearched(newcomers);
   }
 
   #repeat(firstMs: number, laterMs: number, task: () => Promise<void>): void {

@@ -1,23 +1,8 @@
 import type { PeerId } from '@libp2p/interface';
 import type { KadDHT } from '@libp2p/kad-dht';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import type { AbortOptions } from '../../lib/abort.ts';
 import { collectAddressGroups } from '../neighbours/candidates/address-groups.ts';
-
-/** What the routing table of @libp2p/kad-dht 16 has beyond its interface, as far as it is used here. */
-interface Contact {
-  readonly peerId: PeerId;
-  readonly kadId: Uint8Array;
-}
-interface Bucket {
-  readonly peers?: readonly Contact[];
-}
-interface BucketTree {
-  verify: (contact: Contact, options?: AbortOptions) => Promise<boolean>;
-  onAdd?: (contact: Contact, bucket: Bucket, options?: AbortOptions) => Promise<void>;
-  remove(kadId: Uint8Array, options?: AbortOptions): Promise<void>;
-  toIterable(): Iterable<Contact>;
-}
+import { type DhtContact, findDhtTree } from './dht-tree.ts';
 
 export interface GroupCaps {
   /** Most peers of one address group (/24 of IPv4, /48 of IPv6) in one bucket, and in the whole table. */
@@ -41,7 +26,7 @@ export interface RoutingTableFilterModules {
 export class RoutingTableFilter {
   readonly #modules: RoutingTableFilterModules;
   readonly #caps: GroupCaps;
-  readonly #groups = new WeakMap<Contact, readonly string[]>();
+  readonly #groups = new WeakMap<DhtContact, readonly string[]>();
 
   constructor(modules: RoutingTableFilterModules, caps: GroupCaps) {
     this.#modules = modules;
@@ -51,7 +36,7 @@ export class RoutingTableFilter {
   /** @throws TypeError if the library's table has another shape: better no start than a filter that filters nothing */
   attach(): void {
     if (!Number.isFinite(this.#caps.perTable) && !Number.isFinite(this.#caps.perBucket)) return;
-    const tree = findTree(this.#modules.dht);
+    const tree = findDhtTree(this.#modules.dht);
     const { verify, onAdd } = tree;
     tree.verify = async (contact, options) => {
       await this.#learn(contact);
@@ -70,7 +55,7 @@ export class RoutingTableFilter {
     };
   }
 
-  async #learn(contact: Contact): Promise<void> {
+  async #learn(contact: DhtContact): Promise<void> {
     const addresses = await this.#modules.addressesOf(contact.peerId);
     const groups = collectAddressGroups(addresses.map(String), { usesPrivate: true });
     this.#groups.set(
@@ -80,7 +65,7 @@ export class RoutingTableFilter {
   }
 
   /** Whether as many others as may be share one of its groups. */
-  #isCrowded(contact: Contact, others: Iterable<Contact>, cap: number): boolean {
+  #isCrowded(contact: DhtContact, others: Iterable<DhtContact>, cap: number): boolean {
     const counts = new Map((this.#groups.get(contact) ?? []).map((group) => [group, 0]));
     if (counts.size === 0) return false;
     for (const other of others) {
@@ -94,13 +79,4 @@ export class RoutingTableFilter {
     }
     return false;
   }
-}
-
-function findTree(dht: KadDHT): BucketTree {
-  const { routingTable } = dht as { readonly routingTable?: { readonly kb?: Partial<BucketTree> } };
-  const tree = routingTable?.kb;
-  const isKnown =
-    typeof tree?.verify === 'function' && typeof tree.remove === 'function' && typeof tree.toIterable === 'function';
-  if (!isKnown) throw new TypeError('the routing table of @libp2p/kad-dht has another shape than version 16');
-  return tree as BucketTree;
 }

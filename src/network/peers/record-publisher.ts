@@ -4,12 +4,13 @@ import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { RECORD_REFRESH_SHARE } from '../constants.ts';
 import type { DhtDirectory } from '../discovery/dht-directory.ts';
+import type { KnownContacts } from '../discovery/known-contacts.ts';
 import type { RecordGossip } from '../gossip/record-gossip.ts';
 import type { NodeRecordContent } from '../interface.ts';
 import type { OwnRecord } from './own-record.ts';
 
 export interface RecordPublisherModules {
-  readonly ownRecord: OwnRecord;
+  readonly ownRecord: Pick<OwnRecord, 'issue' | 'raiseSequence'>;
   readonly clock: Clock;
   readonly ownAddresses: () => readonly string[];
   readonly inBackground: (task: () => Promise<void>) => void;
@@ -17,8 +18,10 @@ export interface RecordPublisherModules {
 
 /** Where a record goes; only there while the network runs. */
 export interface RecordOutlets {
-  readonly gossip: RecordGossip;
-  readonly directory: DhtDirectory;
+  readonly gossip: Pick<RecordGossip, 'publish'>;
+  readonly directory: Pick<DhtDirectory, 'putRecord' | 'provide'>;
+  /** To whom the DHT could give a record. */
+  readonly contacts: Pick<KnownContacts, 'size'>;
   readonly signal: AbortSignal;
 }
 
@@ -29,6 +32,8 @@ export class RecordPublisher {
   #content: NodeRecordContent | null = null;
   #outlets: RecordOutlets | null = null;
   #refreshTimer: Disposable | null = null;
+  /** What the DHT could not be told while it had no peers. */
+  #untold: Signed<NodeRecord> | null = null;
 
   constructor(modules: RecordPublisherModules, options: { readonly recordTtlMs: number }) {
     this.#modules = modules;
@@ -42,6 +47,7 @@ export class RecordPublisher {
 
   stop(): void {
     this.#outlets = null;
+    this.#untold = null;
     this.#refreshTimer?.[Symbol.dispose]();
     this.#refreshTimer = null;
   }
@@ -49,6 +55,12 @@ export class RecordPublisher {
   async update(content: NodeRecordContent): Promise<void> {
     this.#content = content;
     await this.publish();
+  }
+
+  /** The DHT has a peer more. */
+  noteContact(): void {
+    const record = this.#untold;
+    if (record !== null) this.#tellDirectory(record);
   }
 
   /** Another daemon like us has published: ours must stand above its record. */
@@ -70,9 +82,19 @@ export class RecordPublisher {
       inBackground(() => this.publish());
     });
     await raceSignal(outlets.gossip.publish(record.wire), outlets.signal);
-    inBackground(async () => {
-      await outlets.directory.putRecord(record.signer, record.wire);
-      await outlets.directory.provide(content.role.provides ? content.capabilities : []);
+    this.#tellDirectory(record);
+  }
+
+  #tellDirectory(record: Signed<NodeRecord>): void {
+    const outlets = this.#outlets;
+    if (outlets === null) return;
+    const { directory, contacts } = outlets;
+    this.#untold = contacts.size > 0 ? null : record;
+    if (this.#untold !== null) return;
+    const { role, capabilities } = record.value;
+    this.#modules.inBackground(async () => {
+      await directory.putRecord(record.signer, record.wire);
+      await directory.provide(role.provides ? capabilities : []);
     });
   }
 }

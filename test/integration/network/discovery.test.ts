@@ -284,3 +284,20 @@ describe('two daemons with one identity', () => {
     expect(again.network.status().duplicateIdentity).toBeNull();
   });
 });
+
+describe('a node that is starting', () => {
+  it('dials nobody until it may, and nobody at all if it is stopped before', async () => {
+    const other = await startWithRecord();
+    const options = { bootstrap: [other.address()] };
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const node = await createTestNode({ options });
+    const stopped = await createTestNode({ options });
+    nodes.push(node, stopped);
+    await Promise.all([node, stopped].map(({ network }) => network.start({ dialAfter: promise })));
+    await stopped.network.stop();
+    expect(node.network.status().bootstrap).toEqual([]);
+    resolve();
+    await until(node, () => node.network.peers.get(other.identity.peer)?.isConnected === true);
+    expect(other.network.peers.get(stopped.identity.peer)?.isConnected ?? false).toBe(false);
+  });
+});
