@@ -12,13 +12,14 @@ import { describeChurn, renderChurn } from './soak/churn-report.ts';
 import { describeSoak, renderSoak } from './soak/report.ts';
 import { Soak, type SoakOptions } from './soak/run.ts';
 
-const HELP = `Usage: npm run soak [-- [--churn [--daemons N]] [--minutes N] [--seed S] [--report FILE]]
+const HELP = `Usage: npm run soak [-- [--churn [--daemons N] [--keep FOLDER]] [--minutes N] [--seed S] [--report FILE]]
 
   --churn        many daemons under a light load, of which some come and go
   --daemons N    of these; 20 by default, ${LEAST_DAEMONS} at least
   --minutes N    how long the load lasts; 10 by default
   --seed S       of moments and choices; chosen anew by default
-  --report FILE  also writes the result as Markdown`;
+  --report FILE  also writes the result as Markdown
+  --keep FOLDER  with --churn: keeps the homes and the logs of all daemons, in a new or empty folder`;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
       minutes: { type: 'string', default: '10' },
       seed: { type: 'string' },
       report: { type: 'string' },
+      keep: { type: 'string' },
       churn: { type: 'boolean', default: false },
       daemons: { type: 'string', default: '20' },
       help: { type: 'boolean', default: false },
@@ -49,7 +51,7 @@ async function main(): Promise<void> {
   const options = { seconds: minutes * 60, seed, onProgress: (line: string) => console.log(line) };
   const written = { minutes, machine };
   const { text, markdown, problems } = values.churn
-    ? await runChurn({ ...options, daemons }, written)
+    ? await runChurn({ ...options, daemons, keep: values.keep }, written)
     : await runSteady(options, written);
   console.log(text);
   if (values.report !== undefined) await writeFile(values.report, markdown);

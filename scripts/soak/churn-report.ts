@@ -1,4 +1,5 @@
 import { type ChurnReport, DISTURBANCES, type Disturbance } from './churn.ts';
+import { MOST_OTHERWISE_BUSY } from './machine.ts';
 import { FIGURE_TITLES, formatFigure, listProblemLines, renderHistories, renderJudgements } from './report.ts';
 import { FIGURES } from './sample.ts';
 import { median } from './statistics.ts';
@@ -77,11 +78,24 @@ function listFacts(report: ChurnReport): readonly (readonly [string, string])[] 
         .map(([state, count]) => `${count} ${state}`)
         .join(', '),
     ],
+    ['from process start to ready, of those started under load: median, longest', describeStarts(report)],
+    ['processor time of a steady daemon, % of a core', report.processorPercents.map(formatFigure).join(', ')],
+    ['of the machine something else took, 100 % being all cores', describeOthers(report)],
     ['neighbours that a steady daemon had chosen, median over time', report.neighbours.map(formatFigure).join(', ')],
     ['samples', String(report.samples.length)],
     ['invariants of the histories that hold', `${holding} of ${histories.invariants.length}`],
     ['problems', report.problems.length === 0 ? 'none' : String(report.problems.length)],
   ];
+}
+
+function describeStarts({ startsMs }: ChurnReport): string {
+  if (startsMs.length === 0) return 'none was started';
+  return `${Math.round(median(startsMs))} ms, ${Math.round(Math.max(...startsMs))} ms`;
+}
+
+function describeOthers({ otherwiseBusy }: ChurnReport): string {
+  const percent = `${Math.round(100 * otherwiseBusy)} %`;
+  return otherwiseBusy > MOST_OTHERWISE_BUSY ? `${percent}: delays are not judged` : percent;
 }
 
 function listWorst({ judgements }: ChurnReport): ChurnReport['judgements'] {

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobId } from '../../src/domain/ids.ts';
 import { Mesh, type MeshNode } from '../../test/support/mesh.ts';
@@ -7,6 +8,7 @@ import { seededRandom } from '../crash-anchoring/leaves.ts';
 import { type Bound, CHURN_BOUNDS, type Judgement, judgeFigure, judgeRest, type RestSample } from './judge.ts';
 import { findLeftovers, listViolations } from './leftovers.ts';
 import { Load, type Pauses } from './load.ts';
+import { computeOtherwiseBusy, MOST_OTHERWISE_BUSY, readMachineTimes } from './machine.ts';
 import { type Sample, takeRest, takeSample } from './sample.ts';
 import { median } from './statistics.ts';
 
@@ -15,6 +17,8 @@ export interface ChurnOptions {
   readonly seed: number;
   /** Of all daemons, requesters included; 6 at least. */
   readonly daemons: number;
+  /** A new or empty folder that keeps homes and logs; a temporary one if absent. */
+  readonly keep?: string | undefined;
   readonly onProgress?: (line: string) => void;
 }
 
@@ -36,6 +40,12 @@ export interface ChurnReport {
   readonly byState: Readonly<Record<string, number>>;
   readonly judgements: readonly Judgement[];
   readonly samples: readonly Sample[];
+  /** From process start to ready, of every start under load, ms. */
+  readonly startsMs: readonly number[];
+  /** Processor time of those that ran all the time, per cent of a core, each. */
+  readonly processorPercents: readonly number[];
+  /** Share of the machine that something else took; above a quarter no delay is judged. */
+  readonly otherwiseBusy: number;
   /** Neighbours that a daemon had chosen: the median over time of those that ran all the time, each. */
   readonly neighbours: readonly number[];
   readonly histories: HistoryReport;
@@ -56,9 +66,13 @@ const LEASE = { lease: '8s', renewal: '2s' };
 const SAMPLE_INTERVAL_MS = 5_000;
 const DISTURBANCE_INTERVAL_MS = 15_000;
 const DOWN_MS = 10_000;
+/** The soak does not need a machine of its own: beside other work a start takes many times its processor time. */
+const READY_TIMEOUT_MS = 120_000;
 /** Until twenty daemons have met after their start, and after the load, ms. */
 const REST_MS = 15_000;
 const SAMPLED_SHARE = 0.5;
+/** Of the log of a daemon that could not be disturbed, in the report. */
+const LOG_LINES = 5;
 /** Of ten disturbances. */
 const DRAWN: readonly Disturbance[] = [
   ...Array<Disturbance>(5).fill('restarted'),
@@ -78,10 +92,14 @@ export class ChurnSoak implements AsyncDisposable {
   readonly #steady = new Set<string>();
   readonly #samples: Sample[] = [];
   readonly #counts: Record<Disturbance, number> = { restarted: 0, killed: 0, replaced: 0 };
+  /** From process start to ready, of every start under load, ms. */
+  readonly #startsMs: number[] = [];
   readonly #problems: string[] = [];
   #loads: readonly Load[] = [];
   #identities = 0;
+  #rounds = 0;
   #beganAt = 0;
+  #machineBefore = readMachineTimes();
 
   private constructor(mesh: Mesh, options: ChurnOptions) {
     this.#mesh = mesh;
@@ -90,7 +108,10 @@ export class ChurnSoak implements AsyncDisposable {
   }
 
   static async open(options: ChurnOptions): Promise<ChurnSoak> {
-    const mesh = await Mesh.open({ ...LEASE, flags: EPOCH }, new AbortController().signal);
+    const mesh = await Mesh.open(
+      { ...LEASE, flags: EPOCH, readyTimeoutMs: READY_TIMEOUT_MS, keep: options.keep },
+      new AbortController().signal,
+    );
     return new ChurnSoak(mesh, options);
   }
 
@@ -109,6 +130,7 @@ export class ChurnSoak implements AsyncDisposable {
     );
     const before = await this.#rest();
     this.#beganAt = performance.now();
+    this.#machineBefore = readMachineTimes();
     for (const load of this.#loads) load.start();
     await this.#disturbUntil(performance.now() + this.#options.seconds * 1_000);
     await Promise.all(this.#loads.map((load) => load.stop()));
@@ -156,15 +178,18 @@ export class ChurnSoak implements AsyncDisposable {
 
   async #disturbUntil(endAt: number): Promise<void> {
     let nextAt = performance.now() + DISTURBANCE_INTERVAL_MS;
-    let disturbing: Promise<void> = Promise.resolve();
+    let disturbing: Promise<void> | null = null;
     while (performance.now() < endAt) {
       const startedAt = performance.now();
       await this.#sampleAll();
-      if (performance.now() >= nextAt && performance.now() + DISTURBANCE_INTERVAL_MS < endAt) {
-        nextAt = Math.max(nextAt, performance.now()) + DISTURBANCE_INTERVAL_MS;
-        await disturbing;
-        disturbing = this.#disturb();
+      const isDue = performance.now() >= nextAt && performance.now() + DISTURBANCE_INTERVAL_MS < endAt;
+      // One at a time: beside other work a start takes longer than the interval.
+      if (isDue && disturbing === null) {
+        nextAt = performance.now() + DISTURBANCE_INTERVAL_MS;
         this.#options.onProgress?.(this.#describe());
+        disturbing = this.#disturb().finally(() => {
+          disturbing = null;
+        });
       }
       await sleep(Math.max(0, SAMPLE_INTERVAL_MS - (performance.now() - startedAt)));
     }
@@ -181,6 +206,7 @@ export class ChurnSoak implements AsyncDisposable {
       }
     }
     const taken = await Promise.all([...this.#nodes.values()].map((node) => takeSample(node, this.#seconds)));
+    this.#rounds += 1;
     this.#samples.push(...taken.filter((sample) => sample !== undefined));
   }
 
@@ -198,17 +224,36 @@ export class ChurnSoak implements AsyncDisposable {
     const kind = DRAWN[this.#draw(DRAWN.length)];
     if (node === undefined || kind === undefined) return;
     this.#nodes.delete(node.name);
-    if (kind === 'killed') await this.#mesh.kill(node);
-    else await this.#stop(node);
-    this.#counts[kind] += 1;
-    await sleep(this.#draw(DOWN_MS));
-    if (kind === 'replaced') await this.#add(this.#nextName());
-    else this.#nodes.set(node.name, await this.#mesh.startNode(node));
+    const name = kind === 'replaced' ? this.#nextName() : node.name;
+    try {
+      if (kind === 'killed') await this.#mesh.kill(node);
+      else await this.#stop(node);
+      this.#counts[kind] += 1;
+      await sleep(this.#draw(DOWN_MS));
+      if (kind === 'replaced') await this.#add(name);
+      else this.#nodes.set(name, await this.#mesh.startNode(node));
+      this.#startsMs.push(this.#nodes.get(name)?.status.readyAfterMs ?? Number.NaN);
+    } catch (error) {
+      this.#problems.push(`at ${Math.round(this.#seconds)} s ${name} (${kind}): ${await this.#explain(name, error)}`);
+    }
+  }
+
+  /** What went wrong, and what the daemon said last. */
+  async #explain(name: string, error: unknown): Promise<string> {
+    const log = await readFile(this.#mesh.stage.path(`${name}.log`), 'utf8').catch(() => '');
+    const last = log.trim().split('\n').slice(-LOG_LINES).join(' | ');
+    return `${error instanceof Error ? error.message : String(error)}; its log ends with: ${last}`;
   }
 
   async #stop(node: MeshNode): Promise<void> {
-    const exitCode = await this.#mesh.stop(node);
-    if (exitCode !== 0) this.#problems.push(`${node.name} stopped with exit code ${exitCode}`);
+    try {
+      const exitCode = await this.#mesh.stop(node);
+      if (exitCode !== 0) this.#problems.push(`${node.name} stopped with exit code ${exitCode}`);
+    } catch (error) {
+      this.#problems.push(`${node.name} could not be stopped: ${await this.#explain(node.name, error)}`);
+      const { exitCode, signalCode } = node.process;
+      if (exitCode === null && signalCode === null) await this.#mesh.kill(node);
+    }
   }
 
   async #conclude(rest: {
@@ -216,6 +261,10 @@ export class ChurnSoak implements AsyncDisposable {
     readonly after: readonly RestSample[];
   }): Promise<ChurnReport> {
     const seconds = this.#seconds;
+    const otherwiseBusy = computeOtherwiseBusy(
+      { before: this.#machineBefore, after: readMachineTimes() },
+      this.#samples,
+    );
     for (const node of this.#nodes.values()) await this.#stop(node);
     const leftovers = await findLeftovers(
       this.#mesh,
@@ -224,7 +273,7 @@ export class ChurnSoak implements AsyncDisposable {
     const acknowledged: JobId[] = this.#loads.flatMap((load) => load.acknowledged);
     const histories = await checkHistories([...this.#homes.values()], { acknowledged });
     const steady = [...this.#steady];
-    const judgements = steady.flatMap((name) => this.#judge(name));
+    const judgements = steady.flatMap((name) => this.#judge(name, otherwiseBusy));
     return {
       seed: this.#options.seed,
       seconds,
@@ -235,6 +284,9 @@ export class ChurnSoak implements AsyncDisposable {
       byState: this.#countStates(),
       judgements,
       samples: this.#samples,
+      startsMs: this.#startsMs,
+      otherwiseBusy,
+      processorPercents: steady.map((name) => this.#measureProcessor(name)),
       neighbours: steady.map((name) => median(this.#samples.filter(({ node }) => node === name).map(neighboursOf))),
       histories,
       problems: [
@@ -249,8 +301,16 @@ export class ChurnSoak implements AsyncDisposable {
     };
   }
 
-  #judge(name: string): readonly Judgement[] {
-    return CHURN_BOUNDS.map((bound: Bound) => judgeFigure(this.#samples, name, bound));
+  #judge(name: string, otherwiseBusy: number): readonly Judgement[] {
+    const bounds = otherwiseBusy > MOST_OTHERWISE_BUSY ? CHURN_BOUNDS.map(withoutDelay) : CHURN_BOUNDS;
+    return bounds.map((bound: Bound) => judgeFigure(this.#samples, name, bound));
+  }
+
+  #measureProcessor(name: string): number {
+    const samples = this.#samples.filter(({ node }) => node === name);
+    const [first, last] = [samples[0], samples.at(-1)];
+    if (first === undefined || last === undefined) return Number.NaN;
+    return (100 * (last.processorSeconds - first.processorSeconds)) / (last.atSeconds - first.atSeconds);
   }
 
   #countStates(): Readonly<Record<string, number>> {
@@ -262,12 +322,18 @@ export class ChurnSoak implements AsyncDisposable {
   }
 
   #listUnsampled(): readonly string[] {
-    const wanted = (this.#options.seconds * 1_000) / SAMPLE_INTERVAL_MS;
+    const wanted = this.#rounds;
     return [...this.#steady].flatMap((name) => {
       const count = this.#samples.filter(({ node }) => node === name).length;
       return count >= Math.floor(wanted * SAMPLED_SHARE) ? [] : [`${name} answered only ${count} of ${wanted} times`];
     });
   }
+}
+
+/** Shown, and not judged: it would be the delay of whatever else runs. */
+function withoutDelay(bound: Bound): Bound {
+  const { figure, title, unit, medianAtMost } = bound;
+  return medianAtMost === undefined ? bound : { figure, title, unit };
 }
 
 const neighboursOf = ({ neighbours }: Sample): number => neighbours;

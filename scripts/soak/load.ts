@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { addFiles } from '../../src/cli/job/submit-plan.ts';
 import { loadJobFile } from '../../src/cli/job-file/load-job-file.ts';
-import type { JobId } from '../../src/domain/ids.ts';
+import { type JobId, UnixMs } from '../../src/domain/ids.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { JobDraft, JobView } from '../../src/scheduler/interface.ts';
 import type { Mesh, MeshNode } from '../../test/support/mesh.ts';
@@ -55,6 +55,8 @@ export class Load {
   #ending = new AbortController();
   #loops: readonly Promise<void>[] = [];
   #drafts: { readonly hello: JobDraft; readonly short: JobDraft; readonly long: JobDraft } | undefined;
+  /** From now to its deadline, of each draft when it was made, ms: jobs of one draft are submitted over hours. */
+  readonly #livesMs = new WeakMap<JobDraft, number>();
   #number = 0;
 
   constructor(mesh: Mesh, requester: MeshNode, draw: (below: number) => number, pausesMs: Pauses = PAUSES_MS) {
@@ -113,8 +115,12 @@ export class Load {
     return this.#requester.client;
   }
 
+  #renew(draft: JobDraft): JobDraft {
+    return { ...draft, deadlineMs: UnixMs(Date.now() + (this.#livesMs.get(draft) ?? 0)) };
+  }
+
   async #submit(draft: JobDraft): Promise<JobId> {
-    const { job } = await this.#client.call('job.submit', { draft });
+    const { job } = await this.#client.call('job.submit', { draft: this.#renew(draft) });
     this.acknowledged.push(job);
     return job;
   }
@@ -132,7 +138,7 @@ export class Load {
   }
 
   async #runBatch(draft: JobDraft): Promise<void> {
-    const drafts = Array.from({ length: BATCH_JOBS }, () => draft);
+    const drafts = Array<JobDraft>(BATCH_JOBS).fill(this.#renew(draft));
     const { jobs } = await this.#client.call('job.submitMany', { drafts });
     this.acknowledged.push(...jobs);
     await Promise.all(jobs.map((job) => this.#expect(job, 'completed')));
@@ -196,7 +202,9 @@ export class Load {
 
   async #draft(file: string): Promise<JobDraft> {
     const plan = await loadJobFile(file, { nowMs: Date.now(), random: new SystemRandom() });
-    return await addFiles(this.#client, plan, AbortSignal.timeout(30_000));
+    const draft = await addFiles(this.#client, plan, AbortSignal.timeout(30_000));
+    this.#livesMs.set(draft, draft.deadlineMs - Date.now());
+    return draft;
   }
 }
 

@@ -1,5 +1,6 @@
 import { readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readProcessorSeconds } from '../../bench/process-figures.ts';
 import type { MeshNode } from '../../test/support/mesh.ts';
 import { OPEN_FILE_BOUNDS, type RestSample } from './judge.ts';
 
@@ -22,6 +23,8 @@ export interface Sample {
   readonly loopDelayP99Ms: number;
   readonly databaseBytes: number;
   readonly blobBytes: number;
+  /** Since its process began. */
+  readonly processorSeconds: number;
   /** Neighbours that it chose by its VRF and has. */
   readonly neighbours: number;
 }
@@ -64,6 +67,7 @@ export async function takeSample(node: MeshNode, atSeconds: number): Promise<Sam
       loopDelayP99Ms: readMetric(text, 'fogproof_event_loop_delay_seconds{quantile="0.99"}') * 1_000,
       databaseBytes: await measureFolder(join(node.home, 'db')),
       blobBytes: readMetric(text, 'fogproof_blob_bytes'),
+      processorSeconds: await readProcessorSeconds(pid),
       neighbours: readMetric(text, 'fogproof_neighbours{direction="outbound"}'),
     };
   } catch {

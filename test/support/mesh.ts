@@ -26,6 +26,10 @@ export interface MeshOptions {
   readonly flags?: readonly string[];
   /** With a local chain of its own. */
   readonly hasChain?: boolean;
+  /** A new or empty folder that keeps homes and logs; a temporary one if absent. */
+  readonly keep?: string | undefined;
+  /** How long a daemon may take until it answers, ms. */
+  readonly readyTimeoutMs?: number;
 }
 
 export interface MeshChain extends RunningDaemon {
@@ -36,19 +40,21 @@ export interface MeshChain extends RunningDaemon {
 export class Mesh implements AsyncDisposable {
   readonly stage: Stage;
   readonly #signal: AbortSignal;
+  readonly #readyTimeoutMs: number;
   readonly #nodes = new Set<MeshNode>();
   #bootstrap: string | undefined;
   #chain: MeshChain | undefined;
 
-  private constructor(stage: Stage, signal: AbortSignal) {
+  private constructor(stage: Stage, options: { readonly signal: AbortSignal; readonly readyTimeoutMs: number }) {
     this.stage = stage;
-    this.#signal = signal;
+    this.#signal = options.signal;
+    this.#readyTimeoutMs = options.readyTimeoutMs;
   }
 
   static async open(options: MeshOptions, signal: AbortSignal): Promise<Mesh> {
-    const stage = await Stage.open({ launcher: LAUNCHER });
-    const mesh = new Mesh(stage, signal);
-    const { lease = '4s', renewal = '1s' } = options;
+    const stage = await Stage.open({ launcher: LAUNCHER, keep: options.keep });
+    const { lease = '4s', renewal = '1s', readyTimeoutMs = READY_TIMEOUT_MS } = options;
+    const mesh = new Mesh(stage, { signal, readyTimeoutMs });
     const create = `network create e2e --preset local --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
     const chain = options.hasChain === true ? await mesh.startChain(0) : undefined;
     const endpoints = chain === undefined ? [] : ['--rpc-url', chain.status.url];
@@ -114,7 +120,12 @@ export class Mesh implements AsyncDisposable {
     const bootstrap = this.#bootstrap === undefined ? [] : ['--bootstrap', this.#bootstrap];
     const line = ['node', 'start', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0', ...bootstrap, ...flags];
     const daemon = this.stage.startDaemon(actor, line);
-    const client = await this.#connect(daemon);
+    const client = await this.#connect(daemon).catch((error: unknown) => {
+      // It may become ready later, when nobody looks after it any more.
+      if (daemon.process.pid !== undefined && daemon.process.exitCode === null)
+        process.kill(-daemon.process.pid, 'SIGKILL');
+      throw error;
+    });
     const node = { ...daemon, client, status: await client.call('node.status', {}) };
     this.#bootstrap ??= node.status.network.listen[0];
     this.#nodes.add(node);
@@ -123,7 +134,7 @@ export class Mesh implements AsyncDisposable {
 
   async #connect(daemon: RunningDaemon): Promise<RpcClient> {
     let client: RpcClient | undefined;
-    await this.until(`${daemon.name} is ready`, READY_TIMEOUT_MS, async () => {
+    await this.until(`${daemon.name} is ready`, this.#readyTimeoutMs, async () => {
       if (daemon.process.exitCode !== null) {
         throw new Error(`${daemon.name} ended at once:\n${await readFile(daemon.logFile, 'utf8')}`);
       }
@@ -166,7 +177,7 @@ export class Mesh implements AsyncDisposable {
   }
 
   async untilProviders(node: MeshNode, count: number): Promise<void> {
-    await this.until(`${node.name} knows ${count} providers`, READY_TIMEOUT_MS, async () => {
+    await this.until(`${node.name} knows ${count} providers`, this.#readyTimeoutMs, async () => {
       const { peers } = await node.client.call('peers.list', {});
       return peers.filter(({ record, isConnected }) => isConnected && record?.provides === true).length >= count;
     });

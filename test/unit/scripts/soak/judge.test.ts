@@ -21,6 +21,7 @@ function createSamples(seconds: number, change: (atSeconds: number) => Partial<S
     loopDelayP99Ms: 5,
     databaseBytes: 0,
     blobBytes: 0,
+    processorSeconds: atSeconds / 100,
     neighbours: 3,
     ...change(atSeconds),
   }));
