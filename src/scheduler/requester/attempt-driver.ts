@@ -252,6 +252,8 @@ export class AttemptDriver {
         return this.#commit(event.commitment);
       case 'checkpoint':
         return this.#takeCheckpoint(event.checkpoint);
+      case 'sealed':
+        return this.#blame('UNEXPECTED_ANSWER', 'it sealed events of a job that is not confidential');
       case 'held':
         return this.#options.checkpoints?.confirm(event.index);
       case 'receipt':

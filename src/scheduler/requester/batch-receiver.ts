@@ -296,6 +296,8 @@ export class BatchReceiver {
         return this.#receiveOne(member, event.receipt, event.inlineBlobs);
       case 'committed':
         return this.#fail(member, 'UNEXPECTED_ANSWER', 'it committed to what is not committed to', true);
+      case 'sealed':
+        return this.#fail(member, 'UNEXPECTED_ANSWER', 'it sealed events of a job that is not confidential', true);
       case 'phase':
       case 'checkpoint':
       case 'held':

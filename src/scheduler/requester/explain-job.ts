@@ -35,6 +35,9 @@ const REMEDIES = {
   OWN_JOB: 'connect to other providers: this node does not take its own jobs',
   NOT_PAUSABLE: 'give the job `checkpoints`, and submit it alone rather than in a batch',
   SNAPSHOT_NOT_HELD: 'nothing to do: the job goes on from an older snapshot or begins anew',
+  NO_EVIDENCE: 'connect to providers inside the confidential hardware that the policy accepts, or accept more kinds',
+  EVIDENCE_FAILED: "the provider's operator may run `fogproof attest --self-test`",
+  RELEASE_INVALID: 'nothing to do: another provider is sought',
   HOLD_REFUSED: 'name another holder, or none: then this node holds the snapshots itself',
 } as const satisfies Record<RefusalCode, string>;
 

@@ -187,6 +187,8 @@ function estimateContentBytes(event: AttemptEvent): number {
       return event.text.length * 3;
     case 'metric':
       return event.name.length * 3 + event.value.length;
+    case 'sealed':
+      return event.bytes.length;
     case 'progress':
       return estimateWireBytes(event.progress);
     case 'checkpoint':
