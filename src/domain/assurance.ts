@@ -2,7 +2,7 @@
  * The kinds of assurance of the design, section 7. This version produces and checks these. `replicated` is said of
  * byte-identical results alone; of training rounds compared as numbers it is `replicated-within-tolerance`.
  */
-export const ASSURANCE_KINDS = ['signed', 'replicated', 'replicated-within-tolerance', 'anchored'] as const;
+export const ASSURANCE_KINDS = ['signed', 'replicated', 'replicated-within-tolerance', 'attested', 'anchored'] as const;
 export type AssuranceKind = (typeof ASSURANCE_KINDS)[number];
 
 /** Outcome of checking one assurance. `unchecked` names what was missing and is never a pass. */
