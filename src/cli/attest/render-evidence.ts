@@ -1,6 +1,7 @@
 import type { CheckVerdict, EvidenceVerification } from '../../tee/interface.ts';
 import { renderFields } from '../format.ts';
 
+const SIMULATED = 'SIMULATED, no hardware: for tests';
 const MARKS: Readonly<Record<CheckVerdict, string>> = { passed: '✓', failed: '✗', unchecked: '?' };
 
 /** Longest value of a claim that is printed; `--json` has it whole. */
@@ -18,10 +19,10 @@ export function renderEvidence({ file, policy }: JudgedFile, verification: Evide
   return [
     ...renderFields([
       ['file', file],
-      ['kind', kind],
+      ['kind', kind === 'simulated' ? SIMULATED : kind],
       ['judged at', new Date(evaluatedAtMs).toISOString()],
       ['policy', policy],
-      ['verdict', verdict.toUpperCase()],
+      ['verdict', kind === 'simulated' ? `${verdict.toUpperCase()}, ${SIMULATED}` : verdict.toUpperCase()],
     ]),
     '',
     ...checks.map(({ name, verdict: found, detail }) => `${MARKS[found]} ${name.padEnd(width)}  ${detail}`),
