@@ -19,6 +19,8 @@ export interface AssuranceReport {
   readonly assumes: readonly string[];
   readonly doesNotClaim: readonly string[];
   readonly verdict: VerificationVerdict;
+  /** It rests, wholly or in part, on evidence that no hardware made: SIMULATED, for tests. */
+  readonly isSimulated?: true;
   /** Each single check with its outcome, in the order made. */
   readonly checks: readonly { readonly name: string; readonly verdict: VerificationVerdict }[];
 }
