@@ -57,21 +57,23 @@ export interface AnchorSource {
   batchOf(receiptDigest: Uint8Array): Promise<number | undefined>;
 }
 
-/** What evidence of confidential hardware has to be about. */
-export interface EvidenceExpectation {
-  readonly network: string;
-  readonly job: JobId;
-  readonly lease: LeaseId;
-  readonly requester: PeerKey;
-  readonly provider: PeerKey;
-  readonly isolation: IsolationLevel;
-  readonly instrumenter: string;
-}
-
-/** By which policies (JSON) evidence is judged, and as of when. */
-export interface EvidenceTerms {
-  readonly policies: readonly string[];
+/** Evidence of confidential hardware that one attempt showed, and what it has to be about. */
+export interface EvidenceQuestion {
+  /** Canonical `fogproof/attempt-evidence@1`. */
+  readonly evidence: Uint8Array;
+  /** JSON of the job's policy: evidence of a kind without a section is not accepted. */
+  readonly policy: string;
+  /** As of when it is judged. */
   readonly atMs: number;
+  readonly expectation: {
+    readonly network: string;
+    readonly job: JobId;
+    readonly lease: LeaseId;
+    readonly requester: PeerKey;
+    readonly provider: PeerKey;
+    readonly isolation: IsolationLevel;
+    readonly instrumenter: string;
+  };
 }
 
 export interface EvidenceJudgement {
@@ -81,18 +83,17 @@ export interface EvidenceJudgement {
     readonly verdict: 'passed' | 'failed' | 'unchecked';
     readonly detail: string;
   }[];
-  /** Which code the evidence names, in hex; null if it could not be read. Worth something if every check passed. */
-  readonly measurement: string | null;
+  /** Which code the evidence names, in hex: `measurement`, `MRTD`, `MRENCLAVE`. Worth something if every check passed. */
+  readonly measurements: readonly { readonly name: string; readonly value: string }[];
 }
 
 /** Judges evidence of confidential hardware; `tee` provides it. Without one, `attested` is `unchecked`. */
 export interface EvidenceJudge {
   /**
-   * Roots, signatures, revocation, TCB, policies, and that it was made for this attempt.
-   * @param evidence canonical `fogproof/attempt-evidence@1`; whatever the bytes are, they are judged
-   * @throws DaemonError for a policy that is none
+   * Roots, signatures, revocation, TCB, policy, and that it was made for this attempt. Whatever evidence and policy are,
+   * it answers.
    */
-  judge(evidence: Uint8Array, expectation: EvidenceExpectation, terms: EvidenceTerms): Promise<EvidenceJudgement>;
+  judge(question: EvidenceQuestion): Promise<EvidenceJudgement>;
 }
 
 /** Which blobs go into the file besides the signed objects. */

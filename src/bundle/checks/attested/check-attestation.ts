@@ -145,7 +145,7 @@ function listSandboxRules({ sandbox }: RuntimeData, { sandbox: stated, result }:
 
 function checkExpiry(name: string, { expiresAtMs }: RuntimeData, evaluatedAtMs: UnixMs): Check {
   const code: CheckCode = 'WRONG_TIME';
-  return checkRules(name, code, [[evaluatedAtMs <= expiresAtMs, 'its keys had expired when the evidence was judged']]);
+  return checkRules(name, code, [[evaluatedAtMs < expiresAtMs, 'its keys had expired when the evidence was judged']]);
 }
 
 function checkResultSignature(

@@ -4,7 +4,7 @@ import type { Job } from '../../../domain/job.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { encodeHex } from '../../../lib/bytes.ts';
 import { computeInputsDigest } from '../../../proofs/attested-statement.ts';
-import { combineChecks, shortPeer } from '../check.ts';
+import { combineChecks, listNames, shortPeer } from '../check.ts';
 import type { JudgedAttempt } from './judge-attempt.ts';
 
 /** Begins every line about evidence that no hardware made. */
@@ -15,13 +15,6 @@ export const KIND_NAMES: Readonly<Record<TeeKind, string>> = {
   tdx: 'Intel TDX',
   sgx: 'Intel SGX',
   simulated: 'a SIMULATED environment',
-};
-
-const CODE_NAMES: Readonly<Record<TeeKind, string>> = {
-  'sev-snp': 'launch measurement',
-  tdx: 'MRTD',
-  sgx: 'MRENCLAVE',
-  simulated: 'made-up measurement',
 };
 
 /** One line for each attempt that states evidence, or should. */
@@ -48,14 +41,14 @@ function describeAttempt(job: Job, judged: JudgedAttempt): string {
 
 function describeClaim(
   job: Job,
-  { attempt: { attestation }, terms, evaluatedAtMs, measurement }: JudgedAttempt,
+  { attempt: { attestation }, terms, evaluatedAtMs, measurements }: JudgedAttempt,
 ): string {
   if (attestation.kind !== 'opened') return '';
   const { kind, gpus } = attestation.evidence;
   const { sandbox } = attestation.runtimeData;
   const { value: receipt } = terms.receipt;
   const code =
-    measurement === null ? 'code whose measurement is not read here' : `code with ${CODE_NAMES[kind]} ${measurement}`;
+    measurements.length === 0 ? 'code whose measurement is not read here' : `code with ${listCode(measurements)}`;
   const asOf =
     evaluatedAtMs === null ? 'at a time that is not known' : `as of ${new Date(evaluatedAtMs).toISOString()}`;
   return (
@@ -64,6 +57,10 @@ function describeClaim(
     `made a key for this attempt, and with it signed the result with output root ${receipt.outputRoot} ` +
     `for ${describeInputs(job)} (its own sandbox: isolation '${sandbox.isolation}', ${sandbox.instrumenter}).`
   );
+}
+
+function listCode(measurements: JudgedAttempt['measurements']): string {
+  return listNames(measurements.map(({ name, value }) => `${name} ${value}`));
 }
 
 function describeInputs({ confidential }: Job): string {

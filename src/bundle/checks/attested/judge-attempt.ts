@@ -1,7 +1,6 @@
 import { JobId, LeaseId, type UnixMs } from '../../../domain/ids.ts';
 import type { Job } from '../../../domain/job.ts';
 import type { Signed } from '../../../domain/signed.ts';
-import { isDaemonError } from '../../../lib/errors.ts';
 import type { EvidenceJudge, EvidenceJudgement } from '../../interface.ts';
 import type { OpenedAttempt } from '../../open-evidence.ts';
 import { type Check, checkRules, uncheckedCheck, VALID, valueOf } from '../check.ts';
@@ -13,8 +12,8 @@ export interface JudgedAttempt {
   readonly checks: readonly Check[];
   /** By the requester's clock; null where its release is missing or refused. */
   readonly evaluatedAtMs: UnixMs | null;
-  /** Which code the evidence names, in hex. */
-  readonly measurement: string | null;
+  /** Which code the evidence names. */
+  readonly measurements: EvidenceJudgement['measurements'];
 }
 
 /** Nothing of an attempt whose lease or receipt is refused: `signed` says that it is. */
@@ -32,7 +31,7 @@ export async function judgeAttempt(
       attempt,
       terms,
       evaluatedAtMs,
-      measurement: judgement?.measurement ?? null,
+      measurements: judgement?.measurements ?? [],
       checks: [
         checkClaim(attempt, terms),
         ...checkRelease(attempt, terms),
@@ -67,17 +66,16 @@ async function judgeEvidence(
     isolation: receipt.value.sandbox.isolation,
     instrumenter: receipt.value.result.instrumenter,
   };
-  try {
-    const terms = { policies: [confidential.policy], atMs: evaluatedAtMs };
-    return await judge.judge(attestation.bytes, expectation, terms);
-  } catch (error) {
-    if (!isDaemonError(error)) throw error;
-    return { checks: [{ name: 'policy', verdict: 'failed', detail: error.message }], measurement: null };
-  }
+  return await judge.judge({
+    evidence: attestation.bytes,
+    policy: confidential.policy,
+    atMs: evaluatedAtMs,
+    expectation,
+  });
 }
 
 function lacking(detail: string): EvidenceJudgement {
-  return { checks: [{ name: 'judged', verdict: 'unchecked', detail }], measurement: null };
+  return { checks: [{ name: 'judged', verdict: 'unchecked', detail }], measurements: [] };
 }
 
 function readJudgement(attempt: OpenedAttempt, { checks }: EvidenceJudgement): readonly Check[] {
