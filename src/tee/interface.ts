@@ -191,10 +191,14 @@ export interface AttemptExpectation {
   readonly instrumenter?: string;
 }
 
-/** Names of the checks that are made besides those of the evidence's kind; those of GPUs begin with `gpu/`. */
+/**
+ * Names of the checks that are made besides those of the evidence's kind. `binding` is that kind's `report-data`: the
+ * report carries the digest of the runtime data. Those of GPUs begin with `gpu/`, but for `gpu-nonce`.
+ */
 export const ATTEMPT_CHECKS = [
   'evidence-format',
   'evidence-kind',
+  'evidence-files',
   'runtime-data',
   'binding',
   'network',
