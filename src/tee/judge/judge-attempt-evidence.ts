@@ -11,7 +11,7 @@ import type { EvidencePolicy } from '../policy.ts';
 import { computeReportData } from '../release/report-data.ts';
 import { judgeRuntimeData } from './judge-runtime-data.ts';
 import { judgeUnderPolicies } from './judge-under-policies.ts';
-import { readMeasurement } from './read-measurement.ts';
+import { listMeasurements } from './list-measurements.ts';
 
 export interface AttemptEvidenceRequest {
   /** Canonical `fogproof/attempt-evidence@1`, from anybody. */
@@ -49,7 +49,7 @@ export async function judgeAttemptEvidence(request: AttemptEvidenceRequest): Pro
     checks,
     runtimeData: runtimeData.value,
     kind,
-    measurement: readMeasurement(kind, judged.claims),
+    measurement: judged.claims === null ? null : (listMeasurements(kind, judged.claims)[0]?.value ?? null),
     claims: judged.claims,
   };
 }
