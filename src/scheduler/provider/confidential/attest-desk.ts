@@ -137,10 +137,8 @@ export class AttestDesk {
     } catch (error) {
       if (isAbortError(error)) return refuse('LEASE_MISMATCH', 'the attempt has ended');
       this.#modules.logger.warn({ error, lease: session.attempt.id }, 'no evidence could be shown for a lease');
-      return refuse(
-        'EVIDENCE_FAILED',
-        isDaemonError(error) ? `${error.code}: ${error.message}` : 'an unexpected error',
-      );
+      // Messages name files of this machine.
+      return refuse('EVIDENCE_FAILED', isDaemonError(error) ? error.code : 'an unexpected error of the provider');
     } finally {
       this.#inFlight -= 1;
     }
