@@ -3,7 +3,7 @@
  * confidential hardware. docs/confidential.md has the steps and what each of them binds.
  */
 import { z } from 'zod';
-import { isolationLevelSchema, teeKindSchema } from './capability.ts';
+import { isolationLevelSchema, TEE_KINDS, type TeeKind, teeKindSchema } from './capability.ts';
 import { blobLink, boundedBytesSchema, bytesSchema, jobLink, leaseLink, peerKeySchema, unixMsSchema } from './ids.ts';
 import { MAX_JOB_INPUTS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
@@ -105,6 +105,25 @@ export const releaseSchema = z.strictObject({
 });
 export type Release = z.output<typeof releaseSchema>;
 export const RELEASE: ObjectType<Release> = { type: 'fogproof/release@1', schema: releaseSchema, maxBytes: 20 * 1024 };
+
+/**
+ * Which evidence a job's policy has sections for: of environments, and of GPUs. Everything else of a policy is for who judges
+ * by it (tee/policy.ts); a text that is no policy names no kind.
+ */
+export function listPolicyKinds(policy: string): { readonly kinds: readonly TeeKind[]; readonly gpus: boolean } {
+  const sections = readSections(policy);
+  return { kinds: TEE_KINDS.filter((kind) => sections.has(kind)), gpus: sections.has('nvidia') };
+}
+
+function readSections(policy: string): ReadonlySet<string> {
+  try {
+    const value: unknown = JSON.parse(policy);
+    const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return new Set(isMap ? Object.keys(value) : []);
+  } catch {
+    return new Set();
+  }
+}
 
 // attest/1: one request, one response
 export const attestRequestSchema = z.discriminatedUnion('op', [

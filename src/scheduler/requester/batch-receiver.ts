@@ -366,7 +366,7 @@ function describeExpectation({ job, attempt, ledger }: BatchMember): ReceiptExpe
   const current = attempt === null ? undefined : findAttempt(ledger.state, attempt.id);
   if (attempt === null || current === undefined) return undefined;
   const { instrumenter } = current;
-  return { job, lease: attempt.lease, instrumenter, committed: null, course: courseOf(attempt) };
+  return { job, lease: attempt.lease, instrumenter, committed: null, course: courseOf(attempt), attested: null };
 }
 
 /** Bytes that hash to what they are said to be. */
