@@ -6,6 +6,12 @@ export type TeeErrorInfo =
   | { readonly code: 'TEE_POLICY_INVALID'; readonly issues: readonly string[] }
   | { readonly code: 'TEE_PRODUCE_FAILED'; readonly what: string; readonly reason: string }
   | { readonly code: 'TEE_BUSY'; readonly what: string; readonly reason: string }
+  | {
+      readonly code: 'TEE_COLLATERAL_UNAVAILABLE';
+      readonly what: string;
+      readonly url: string | null;
+      readonly reason: string;
+    }
   | { readonly code: 'TEE_KEY_FILE_INVALID'; readonly path: string; readonly reason: string }
   | { readonly code: 'TEE_NOT_OPENED'; readonly what: string; readonly reason: string }
   | { readonly code: 'TEE_NOT_SEALED'; readonly what: string; readonly reason: string }
@@ -36,6 +42,12 @@ const TEE_ERRORS: ErrorTable<TeeErrorInfo> = {
     retryable: true,
     message: (info) => `${info.what} gives no evidence at the moment: ${info.reason}`,
     hint: () => 'Try again; if it goes on, see whether another program asks it all the time.',
+  },
+  TEE_COLLATERAL_UNAVAILABLE: {
+    retryable: true,
+    message: (info) => `${info.what} is missing${info.url === null ? '' : ` (${info.url})`}: ${info.reason}`,
+    hint: () =>
+      'See that this machine reaches the address, or set attest.collateralUrl to a caching service that it reaches.',
   },
   TEE_KEY_FILE_INVALID: {
     retryable: false,

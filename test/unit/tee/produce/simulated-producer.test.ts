@@ -12,7 +12,7 @@ import {
 } from '../../../../src/tee/produce/simulated/key-file.ts';
 import { SimulatedProducer } from '../../../../src/tee/produce/simulated/simulated-producer.ts';
 import { verifyEvidence } from '../../../../src/tee/verify-evidence.ts';
-import { makeSimulatedTee } from '../../../support/simulated-tee.ts';
+import { makeSimulatedTee } from '../../../support/simulated-tee-file.ts';
 
 const reportData = new Uint8Array(64).fill(9);
 const signal = new AbortController().signal;
