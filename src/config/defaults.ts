@@ -70,6 +70,14 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
         maxCpuPressurePercent: 100,
       },
     },
+    attest: {
+      tee: 'auto',
+      policyFile: null,
+      simulatedKeyFile: null,
+      collateralUrl: null,
+      nvidiaCommand: [],
+      offline: false,
+    },
     request: { maxActiveJobs: 100_000 },
     blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },
     snapshots: {
