@@ -7,7 +7,7 @@ import { createChallenge } from './release/challenge.ts';
 import { sealSecrets } from './release/released-secrets.ts';
 import { computeGpuNonce, computeReportData } from './release/report-data.ts';
 import { eraseSecrets } from './sealing/erase-secrets.ts';
-import { NumberedEventSealer, openEvent } from './sealing/events.ts';
+import { EventOpener, NumberedEventSealer } from './sealing/events.ts';
 import { FreshInputSealer, openInput } from './sealing/inputs.ts';
 import { keyMetricsHash } from './sealing/metrics-hash.ts';
 import { openOutput, sealOutput } from './sealing/outputs.ts';
@@ -27,6 +27,7 @@ export function createConfidentiality(
   { crypto, random }: ConfidentialityModules,
   { simulatedRoot }: ConfidentialityOptions,
 ): Confidentiality {
+  const events = new EventOpener();
   return {
     readPolicy,
     createInputSealer: () => new FreshInputSealer({ random }),
@@ -36,7 +37,7 @@ export function createConfidentiality(
       return judgeAttemptEvidence({ evidence, expectation, policies, atMs, crypto, simulatedRoot });
     },
     sealSecrets,
-    openEvent,
+    openEvent: (event, key) => events.open(event, key),
     openOutput,
     createAttemptKeys: () => WebCryptoAttemptKeys.create(),
     computeReportData: (runtimeData) => computeReportData(crypto, runtimeData),
@@ -45,6 +46,9 @@ export function createConfidentiality(
     sealOutput,
     createEventSealer: (contentKey, lease) => new NumberedEventSealer({ contentKey, lease }),
     keyMetricsHash,
-    erase: eraseSecrets,
+    erase: (secrets) => {
+      events.forget(secrets.contentKey);
+      eraseSecrets(secrets);
+    },
   };
 }

@@ -240,8 +240,8 @@ export interface ReadPolicy {
 }
 
 /**
- * What requester and provider of confidential jobs need of keys, sealing and judging (docs/confidential.md). It keeps no
- * state. An array that comes in is not changed but by `erase`; one that goes out is the caller's.
+ * What requester and provider of confidential jobs need of keys, sealing and judging (docs/confidential.md). An array
+ * that comes in is not changed but by `erase`; one that goes out is the caller's.
  */
 export interface Confidentiality {
   /** @throws TeeError TEE_POLICY_INVALID, also for a policy without a section of a TEE kind */

@@ -52,27 +52,46 @@ export class NumberedEventSealer implements EventSealer {
   }
 }
 
-/** @throws TeeError TEE_NOT_OPENED */
-export async function openEvent({ index, bytes }: SealedEvent, key: EventKey): Promise<PlainEvent> {
-  const what = `the sealed event ${index}`;
-  const event = attemptEventSchema.safeParse(await decryptEvent({ index, bytes }, key, what));
-  if (event.success && (event.data.kind === 'log' || event.data.kind === 'metric')) return event.data;
-  throw new TeeError({ code: 'TEE_NOT_OPENED', what, reason: 'what is in it is neither a log line nor a metric' });
-}
+/**
+ * Opens the events of many leases. To derive a key takes ten times as long as to open a line with it, so keys are held as
+ * long as the array of the content key is, or until it is forgotten.
+ */
+export class EventOpener {
+  readonly #keys = new WeakMap<Uint8Array, Map<LeaseId, Promise<SecretKey>>>();
 
-async function decryptEvent(
-  { index, bytes }: Pick<SealedEvent, 'index' | 'bytes'>,
-  key: EventKey,
-  what: string,
-): Promise<unknown> {
-  const cipher = { name: 'AES-GCM', iv: encodeNonce(index) };
-  const secret = await deriveEventKey(key);
-  try {
-    const plain = new Uint8Array(await subtle.decrypt(cipher, secret, new Uint8Array(bytes)));
-    return decodeCanonical(plain, { maxBytes: MAX_SEALED_EVENT_BYTES });
-  } catch (cause) {
-    const reason = 'it is altered, of another lease or number, or sealed with another key';
-    throw new TeeError({ code: 'TEE_NOT_OPENED', what, reason }, { cause });
+  /** @throws TeeError TEE_NOT_OPENED */
+  async open({ index, bytes }: SealedEvent, key: EventKey): Promise<PlainEvent> {
+    const what = `the sealed event ${index}`;
+    const event = attemptEventSchema.safeParse(await this.#decrypt({ index, bytes, what }, key));
+    if (event.success && (event.data.kind === 'log' || event.data.kind === 'metric')) return event.data;
+    throw new TeeError({ code: 'TEE_NOT_OPENED', what, reason: 'what is in it is neither a log line nor a metric' });
+  }
+
+  forget(contentKey: Uint8Array): void {
+    this.#keys.delete(contentKey);
+  }
+
+  async #decrypt(
+    { index, bytes, what }: Omit<SealedEvent, 'kind'> & { what: string },
+    key: EventKey,
+  ): Promise<unknown> {
+    const cipher = { name: 'AES-GCM', iv: encodeNonce(index) };
+    const secret = await this.#holdKey(key);
+    try {
+      const plain = new Uint8Array(await subtle.decrypt(cipher, secret, new Uint8Array(bytes)));
+      return decodeCanonical(plain, { maxBytes: MAX_SEALED_EVENT_BYTES });
+    } catch (cause) {
+      const reason = 'it is altered, of another lease or number, or sealed with another key';
+      throw new TeeError({ code: 'TEE_NOT_OPENED', what, reason }, { cause });
+    }
+  }
+
+  #holdKey({ contentKey, lease }: EventKey): Promise<SecretKey> {
+    const ofJob = this.#keys.get(contentKey) ?? new Map<LeaseId, Promise<SecretKey>>();
+    this.#keys.set(contentKey, ofJob);
+    const held = ofJob.get(lease) ?? deriveEventKey({ contentKey, lease });
+    ofJob.set(lease, held);
+    return held;
   }
 }
 
