@@ -34,8 +34,9 @@ export class WebCryptoAttemptKeys implements AttemptKeys {
   }
 
   async sign(statement: AttestedStatement): Promise<Uint8Array> {
+    const { privateKey } = this.#hold().signing;
     const message = new Uint8Array(encodeAttestedStatement(statement));
-    return new Uint8Array(await subtle.sign('Ed25519', this.#hold().signing.privateKey, message));
+    return new Uint8Array(await subtle.sign('Ed25519', privateKey, message));
   }
 
   [Symbol.dispose](): void {
