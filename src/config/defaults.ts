@@ -75,7 +75,8 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       policyFile: null,
       simulatedKeyFile: null,
       collateralUrl: null,
-      nvidiaCommand: [],
+      // As NVIDIA's documentation of its attestation CLI has it (docs.nvidia.com/attestation, "Command Reference").
+      nvidiaCommand: ['nvattest', 'collect-evidence', '--device', 'gpu', '--nonce', '{nonce}', '--format', 'json'],
       offline: false,
     },
     request: { maxActiveJobs: 100_000 },
