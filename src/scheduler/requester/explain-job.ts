@@ -1,3 +1,5 @@
+import type { TeeKind } from '../../domain/capability.ts';
+import { listPolicyKinds } from '../../domain/confidential.ts';
 import type { Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import { REFUSALS, type RefusalCode } from '../../domain/refusal.ts';
@@ -102,6 +104,7 @@ function listHints(request: ExplainRequest): string[] {
   const fitting = records.filter((record) => findMisfit(record, job) === null);
   if (view.desired === 'pause') return hintPaused(view);
   return [
+    ...hintEvidence(request, fitting),
     ...hintProviders(records, fitting, job),
     ...hintReplicas(view, fitting),
     ...hintAnnounced(announced),
@@ -123,6 +126,22 @@ function hintProviders(records: readonly NodeRecord[], fitting: readonly NodeRec
   if (fitting.length > 0) return [];
   const misfits = Map.groupBy(records, (record) => findMisfit(record, job) ?? '');
   return [...misfits].map(([reason, group]) => `${group.length} of ${records.length} known providers: ${reason}`);
+}
+
+/** Nothing of a confidential job leaves this node but the question, as long as nobody can show the evidence. */
+function hintEvidence({ view, job, asked }: ExplainRequest, fitting: readonly NodeRecord[]): string[] {
+  if (job.confidential === undefined || view.attempts.length > 0) return [];
+  const { kinds, gpus } = listPolicyKinds(job.confidential.policy);
+  const named = `${kinds.map(nameTee).join(' or ')}${gpus ? ' with NVIDIA GPUs' : ''}`;
+  const areAllWithout = asked.every(({ answer }) => answer.kind === 'refused' && answer.refusal.code === 'NO_EVIDENCE');
+  if (fitting.length > 0 && !areAllWithout) return [];
+  return [
+    `no trusted execution environment of the kind ${named} is known on this network: nothing of the job was sent`,
+  ];
+}
+
+function nameTee(kind: TeeKind): string {
+  return kind === 'simulated' ? 'SIMULATED' : kind;
 }
 
 function hintReplicas(view: JobView, fitting: readonly NodeRecord[]): string[] {

@@ -80,26 +80,40 @@ export class AttestClient {
     return answer.value.kind === 'released' ? valid(null) : describeOther(answer.value);
   }
 
-  /** Asks again while the provider cannot be reached, as long as it waits. */
+  /** Asks again while the provider cannot be reached or is busy, as long as it waits. */
   async #ask(
     peer: PeerKey,
     request: AttestRequest,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<Checked<AttestResponse>> {
-    const { transport, clock } = this.#modules;
+    const { clock } = this.#modules;
     const untilMs = clock.monotonicMs() + ATTEST_PATIENCE_MS;
     const { first, longest } = REATTACH_BACKOFF_MS;
     for (let backoffMs: number = first; ; backoffMs = Math.min(2 * backoffMs, longest)) {
       signal.throwIfAborted();
-      try {
-        return valid(await transport.request(peer, 'attest', request, { signal }));
-      } catch (error) {
-        signal.throwIfAborted();
-        if (clock.monotonicMs() + backoffMs >= untilMs) return invalid('UNREACHABLE', describeError(error));
-      }
-      await sleep(clock, backoffMs, signal);
+      const answer = await this.#askOnce(peer, request, signal);
+      const waitMs = chooseWait(answer, backoffMs);
+      if (waitMs === null || clock.monotonicMs() + waitMs >= untilMs) return answer;
+      await sleep(clock, waitMs, signal);
     }
   }
+
+  async #askOnce(peer: PeerKey, request: AttestRequest, signal: AbortSignal): Promise<Checked<AttestResponse>> {
+    try {
+      return valid(await this.#modules.transport.request(peer, 'attest', request, { signal }));
+    } catch (error) {
+      signal.throwIfAborted();
+      return invalid('UNREACHABLE', describeError(error));
+    }
+  }
+}
+
+/** Null where asking again gives nothing else. */
+function chooseWait(answer: Checked<AttestResponse>, backoffMs: number): number | null {
+  if (answer.kind === 'invalid') return backoffMs;
+  const { value } = answer;
+  if (value.kind !== 'refused' || value.refusal.code !== 'AT_CAPACITY') return null;
+  return value.refusal.retryAfterMs ?? backoffMs;
 }
 
 function describeOther(response: AttestResponse): Checked<never> {

@@ -43,8 +43,16 @@ export interface AttemptLink {
   readonly onFailure: (code: string, reason: string) => void;
 }
 
-/** What providers say of themselves; all else is what they are caught at. */
-const ADMITTED: readonly string[] = ['UNREACHABLE', 'NO_EVIDENCE', 'EVIDENCE_FAILED', 'RATE_LIMITED', 'DRAINING'];
+/** What providers say of themselves, or what comes over them; all else is what they are caught at. */
+const ADMITTED: readonly string[] = [
+  'UNREACHABLE',
+  'NO_EVIDENCE',
+  'EVIDENCE_FAILED',
+  'AT_CAPACITY',
+  'RATE_LIMITED',
+  'DRAINING',
+  'LEASE_MISMATCH',
+];
 
 /**
  * The confidential side of one job: has each attempt show evidence, releases the secrets to it on valid evidence alone, and
