@@ -27,6 +27,10 @@ export class TestTee implements EvidenceProducer {
     return createConfidentiality(modules, { simulatedRoot: computeSimulatedRoot(this.#key) });
   }
 
+  get root(): Uint8Array {
+    return computeSimulatedRoot(this.#key);
+  }
+
   /** Accepts this environment alone. */
   get policy(): string {
     return JSON.stringify({ simulated: { measurements: [Buffer.from(this.#key.measurement).toString('hex')] } });
