@@ -153,11 +153,11 @@ export class CarBundleExporter implements BundleExporter {
   }
 
   async *#writeStatement(material: BundleMaterial, assessment: Assessment): AsyncIterable<Uint8Array> {
-    const { accepted, receipts, verification } = assessment;
+    const { accepted, receipts, attested, verification } = assessment;
     if (accepted === undefined) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
     const { identity, clock } = this.#modules;
     const statedAtMs = clock.nowMs();
-    const payload = encodeStatement({ job: material.job, accepted, receipts, verification, statedAtMs });
+    const payload = encodeStatement({ job: material.job, accepted, receipts, attested, verification, statedAtMs });
     const signature = await identity.sign(computePae(IN_TOTO_PAYLOAD_TYPE, payload));
     const signatures = [{ keyId: identity.peer, signature }];
     yield new TextEncoder().encode(encodeDsse({ payloadType: IN_TOTO_PAYLOAD_TYPE, payload, signatures }));

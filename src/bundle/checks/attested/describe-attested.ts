@@ -8,7 +8,8 @@ import { combineChecks, listNames, shortPeer } from '../check.ts';
 import type { JudgedAttempt } from './judge-attempt.ts';
 
 /** Begins every line about evidence that no hardware made. */
-export const SIMULATED_WARNING = 'SIMULATED, no hardware: ';
+export const SIMULATED_WARNING = 'SIMULATED, no hardware';
+export const SIMULATED_MARK = `${SIMULATED_WARNING}: `;
 
 export const KIND_NAMES: Readonly<Record<TeeKind, string>> = {
   'sev-snp': 'AMD SEV-SNP',
@@ -31,7 +32,7 @@ function describeAttempt(job: Job, judged: JudgedAttempt): string {
   const provider = `provider ${shortPeer(terms.lease.value.provider)}`;
   if (terms.receipt.value.attestation === undefined) return `Of ${label}, by ${provider}, there is no evidence.`;
   if (attestation.kind !== 'opened') return `The evidence of ${label}, by ${provider}, cannot be read from this file.`;
-  const mark = attestation.evidence.kind === 'simulated' ? SIMULATED_WARNING : '';
+  const mark = attestation.evidence.kind === 'simulated' ? SIMULATED_MARK : '';
   const verdict = combineChecks(checks).kind;
   if (verdict === 'invalid') return `${mark}The evidence of ${label}, by ${provider}, does not pass its checks.`;
   const lead = verdict === 'valid' ? '' : 'the file says, and not all of it is checked, that ';

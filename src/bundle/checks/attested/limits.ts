@@ -1,6 +1,6 @@
 /** What evidence of each kind assumes, and what it does not show. Always printed with it. */
 import type { TeeKind } from '../../../domain/capability.ts';
-import { KIND_NAMES, SIMULATED_WARNING } from './describe-attested.ts';
+import { KIND_NAMES, SIMULATED_MARK } from './describe-attested.ts';
 import type { JudgedAttempt } from './judge-attempt.ts';
 
 type HardwareKind = Exclude<TeeKind, 'simulated'>;
@@ -35,11 +35,11 @@ const isHardware = (kind: TeeKind): kind is HardwareKind => kind !== 'simulated'
 /** @param attempts those whose receipts name evidence */
 export function listAssumptions(attempts: readonly JudgedAttempt[]): readonly string[] {
   const kinds = listKinds(attempts);
-  const mark = kinds.length > 0 && !kinds.some(isHardware) ? SIMULATED_WARNING : '';
+  const mark = kinds.length > 0 && !kinds.some(isHardware) ? SIMULATED_MARK : '';
   return [
     ...(kinds.includes('simulated')
       ? [
-          `${SIMULATED_WARNING}that nobody but the simulated environment holds the network's simulated key; it is a file, and whoever has it can make all of this`,
+          `${SIMULATED_MARK}that nobody but the simulated environment holds the network's simulated key; it is a file, and whoever has it can make all of this`,
         ]
       : []),
     ...kinds.filter(isHardware).map((kind) => VENDORS[kind]),
@@ -57,11 +57,11 @@ export function listAssumptions(attempts: readonly JudgedAttempt[]): readonly st
 export function listLimits(attempts: readonly JudgedAttempt[]): readonly string[] {
   const kinds = listKinds(attempts);
   const hardware = kinds.filter(isHardware);
-  const mark = kinds.length > 0 && hardware.length === 0 ? SIMULATED_WARNING : '';
+  const mark = kinds.length > 0 && hardware.length === 0 ? SIMULATED_MARK : '';
   return [
     ...(kinds.includes('simulated')
       ? [
-          `${SIMULATED_WARNING}anything of any hardware: it is for tests, and whoever ran it could read and change everything`,
+          `${SIMULATED_MARK}anything of any hardware: it is for tests, and whoever ran it could read and change everything`,
         ]
       : []),
     ...hardware.map(describeInterposers),
