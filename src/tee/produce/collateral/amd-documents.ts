@@ -1,9 +1,13 @@
 /** What AMD's key distribution service gives (AMD 57230, revision 0.51, section 4.1). */
-import type { EvidenceCrypto } from '../../interface.ts';
-import { parseEndorsement } from '../../sev-snp/endorsement.ts';
-import { computeRevocationListUrl } from '../../sev-snp/key-distribution.ts';
+import { areBytesEqual } from '../../../lib/bytes.ts';
+import { decide } from '../../checks.ts';
+import type { EvidenceCheck, EvidenceCrypto } from '../../interface.ts';
+import { type Endorsement, parseEndorsement } from '../../sev-snp/endorsement.ts';
+import { computeRevocationListUrl, computeVcekUrl } from '../../sev-snp/key-distribution.ts';
 import { findPinnedCertificate } from '../../sev-snp/pinned-certificates.ts';
 import type { Product } from '../../sev-snp/products.ts';
+import type { SevSnpReport } from '../../sev-snp/report.ts';
+import { areTcbsEqual, decodeTcb } from '../../sev-snp/tcb.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import { verifyChain } from '../../x509/chain.ts';
 import { parseRevocationList, verifyRevocationList } from '../../x509/revocation-list.ts';
@@ -11,9 +15,11 @@ import { REFRESH_AFTER_MS } from '../constants.ts';
 import { assertPassed } from './assert-passed.ts';
 import type { DocumentRequest } from './document-source.ts';
 
-/** DER. It is of one chip at one TCB, both in the address, and does not change. */
-export function requestVcek(url: string, crypto: EvidenceCrypto): DocumentRequest<Uint8Array> {
+/** DER. It is of one chip at one TCB, both in the address, and does not change. Undefined if the report names no address. */
+export function requestVcek(report: SevSnpReport, crypto: EvidenceCrypto): DocumentRequest<Uint8Array> | undefined {
   const what = 'the VCEK certificate';
+  const url = report.signingKey === 'vcek' ? computeVcekUrl(report) : undefined;
+  if (url === undefined) return undefined;
   return {
     what,
     url,
@@ -21,13 +27,25 @@ export function requestVcek(url: string, crypto: EvidenceCrypto): DocumentReques
     refreshAfterMs: null,
     open: async ({ body }, atMs) => {
       const leaf = parseCertificate(body);
-      const { product } = parseEndorsement(leaf);
+      const endorsement = parseEndorsement(leaf);
+      const { product } = endorsement;
       const issuer = findPinnedCertificate(product, 'ask');
       const root = findPinnedCertificate(product, 'ark');
-      assertPassed(what, await verifyChain({ leaf, intermediates: [issuer], root, atMs, crypto }));
+      const chain = await verifyChain({ leaf, intermediates: [issuer], root, atMs, crypto });
+      assertPassed(what, [...chain, checkChip(report, endorsement)]);
       return body;
     },
   };
+}
+
+/** The requester judges the same of it; what would fail there is not kept. */
+function checkChip({ chipId, reportedTcb }: SevSnpReport, endorsement: Endorsement): EvidenceCheck {
+  const { product, tcb } = endorsement;
+  const hardwareId = endorsement.kind === 'vcek' ? endorsement.hardwareId : new Uint8Array();
+  const reported = decodeTcb(product, reportedTcb);
+  const isOfChip = hardwareId.length > 0 && areBytesEqual(chipId.subarray(0, hardwareId.length), hardwareId);
+  const holds = isOfChip && reported !== undefined && areTcbsEqual(reported, tcb);
+  return decide('chip', { holds, detail: `it is ${holds ? '' : 'not '}of the chip and TCB that the report names` });
 }
 
 /** DER, of the root of a product. */

@@ -7,7 +7,6 @@ import { parseQuote } from '../../dcap/quote/quote.ts';
 import { TeeError } from '../../errors.ts';
 import type { EvidenceCrypto } from '../../interface.ts';
 import { parseEndorsement } from '../../sev-snp/endorsement.ts';
-import { computeVcekUrl } from '../../sev-snp/key-distribution.ts';
 import { parseReport, type SevSnpReport } from '../../sev-snp/report.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import { readCertificateTable } from '../hardware/certificate-table.ts';
@@ -57,8 +56,8 @@ export class VendorEndorser implements Endorser {
   }
 
   async #fetchVcek(report: SevSnpReport, signal: AbortSignal): Promise<Uint8Array> {
-    const url = report.signingKey === 'vcek' ? computeVcekUrl(report) : undefined;
-    if (url === undefined) {
+    const request = requestVcek(report, this.#modules.crypto);
+    if (request === undefined) {
       const what = 'the certificate of the key that signed the report';
       const reason =
         report.signingKey === 'vlek'
@@ -66,7 +65,7 @@ export class VendorEndorser implements Endorser {
           : 'the host gives none, and the report does not say from where at AMD to fetch it';
       throw new TeeError({ code: 'TEE_COLLATERAL_UNAVAILABLE', what, url: null, reason });
     }
-    return this.#modules.documents.obtain(requestVcek(url, this.#modules.crypto), signal);
+    return this.#modules.documents.obtain(request, signal);
   }
 
   /** Most policies do without it (docs/attestation.md): its absence is not the end. */

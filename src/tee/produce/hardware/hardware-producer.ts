@@ -2,7 +2,7 @@ import { createDeadline, raceSignal } from '../../../lib/abort.ts';
 import { TeeError } from '../../errors.ts';
 import type { EvidenceOrder, EvidenceProducer, ProducedEvidence } from '../../interface.ts';
 import { MAX_WAITING, PRODUCE_TIMEOUT_MS, REPORT_DATA_BYTES } from '../constants.ts';
-import type { Endorser, GpuCollector, GpuEvidence, HardwareKind, ReportSource } from '../interface.ts';
+import type { Endorser, GpuCollector, HardwareKind, ReportSource } from '../interface.ts';
 import { SerialQueue } from '../serial-queue.ts';
 import { assertCarries } from './assert-carries.ts';
 
@@ -33,21 +33,25 @@ export class HardwareProducer implements EvidenceProducer {
     const { what } = this.#modules.source;
     if (order.reportData.length !== REPORT_DATA_BYTES) throw new TypeError('report data has 64 bytes');
     using deadline = createDeadline(this.#timeoutMs, order.signal);
+    const stopped = new AbortController();
+    const signal = AbortSignal.any([deadline.signal, stopped.signal]);
     try {
-      return await raceSignal(this.#make(order, deadline.signal), deadline.signal);
+      return await raceSignal(this.#make(order, signal), deadline.signal);
     } catch (error) {
       order.signal.throwIfAborted();
       if (!deadline.signal.aborted) throw error;
       const reason = `nothing came within ${this.#timeoutMs / 1_000} s`;
       throw new TeeError({ code: 'TEE_BUSY', what, reason }, { cause: error });
+    } finally {
+      // One part has failed: the command of the GPUs and fetches that go on would be for nobody.
+      stopped.abort();
     }
   }
 
   async #make({ reportData, gpuNonce }: EvidenceOrder, signal: AbortSignal): Promise<ProducedEvidence> {
-    const [endorsed, gpus] = await Promise.all([
-      this.#endorse(reportData, signal),
-      gpuNonce === null ? null : this.#collect(gpuNonce, signal),
-    ]);
+    // Before the hardware is asked: what cannot be answered in full is not begun.
+    const gpuEvidence = gpuNonce === null ? null : this.#requireGpus().collect(gpuNonce, { signal });
+    const [endorsed, gpus] = await Promise.all([this.#endorse(reportData, signal), gpuEvidence]);
     return { kind: this.kind, ...endorsed, gpus };
   }
 
@@ -63,9 +67,9 @@ export class HardwareProducer implements EvidenceProducer {
     return { report: raw.report, ...(await endorser.endorse(this.kind, raw, { signal })) };
   }
 
-  async #collect(nonce: Uint8Array, signal: AbortSignal): Promise<GpuEvidence> {
+  #requireGpus(): GpuCollector {
     const { gpus } = this.#modules;
-    if (gpus !== null) return gpus.collect(nonce, { signal });
+    if (gpus !== null) return gpus;
     const reason = 'it has no GPUs that can show evidence';
     throw new TeeError({ code: 'TEE_PRODUCE_FAILED', what: 'this machine', reason });
   }

@@ -1,18 +1,18 @@
 import { chmod, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { ATTEMPT_EVIDENCE } from '../../../../src/domain/confidential.ts';
-import { decodeObject, encodeObject } from '../../../../src/domain/object-type.ts';
-import { SystemClock } from '../../../../src/lib/clock.ts';
-import { SystemRandom } from '../../../../src/lib/random.ts';
-import { NodeEvidenceCrypto } from '../../../../src/tee/crypto/node-evidence-crypto.ts';
+import { ATTEMPT_EVIDENCE } from '../../../src/domain/confidential.ts';
+import { decodeObject, encodeObject } from '../../../src/domain/object-type.ts';
+import { SystemClock } from '../../../src/lib/clock.ts';
+import { SystemRandom } from '../../../src/lib/random.ts';
+import { NodeEvidenceCrypto } from '../../../src/tee/crypto/node-evidence-crypto.ts';
 import {
   createSimulatedKey,
   encodeSimulatedKey,
   parseSimulatedKey,
-} from '../../../../src/tee/produce/simulated/key-file.ts';
-import { SimulatedProducer } from '../../../../src/tee/produce/simulated/simulated-producer.ts';
-import { verifyEvidence } from '../../../../src/tee/verify-evidence.ts';
-import { makeSimulatedTee } from '../../../support/simulated-tee-file.ts';
+} from '../../../src/tee/produce/simulated/key-file.ts';
+import { SimulatedProducer } from '../../../src/tee/produce/simulated/simulated-producer.ts';
+import { verifyEvidence } from '../../../src/tee/verify-evidence.ts';
+import { makeSimulatedTee } from '../../support/simulated-tee-file.ts';
 
 const reportData = new Uint8Array(64).fill(9);
 const signal = new AbortController().signal;
