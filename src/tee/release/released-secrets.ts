@@ -21,14 +21,9 @@ const WHAT = 'the release';
 export async function sealSecrets(
   sealing: SecretsSealing,
 ): Promise<Pick<Release, 'encapsulatedKey' | 'sealedSecrets'>> {
-  const { contentKey, salts } = sealing.secrets;
-  const plain = encodeObject(RELEASED_SECRETS, {
-    type: 'fogproof/released-secrets@1',
-    contentKey,
-    salts: [...salts],
-  });
+  const plain = encodeSecrets(sealing.secrets);
   try {
-    const context = computeContext(sealing);
+    const context = computeReleaseContext(sealing);
     const { encapsulatedKey, sealed } = await sealHpke({ recipientKey: sealing.encryptionKey, plain, ...context });
     return { encapsulatedKey, sealedSecrets: sealed };
   } catch (cause) {
@@ -52,7 +47,7 @@ export async function openSecrets(keys: KeyPair, opening: ReleaseOpening): Promi
 async function decryptSecrets(keys: KeyPair, opening: ReleaseOpening): Promise<Uint8Array> {
   const { encapsulatedKey, sealedSecrets } = opening.release;
   try {
-    return await openHpke(keys, { encapsulatedKey, sealed: sealedSecrets }, computeContext(opening));
+    return await openHpke(keys, { encapsulatedKey, sealed: sealedSecrets }, computeReleaseContext(opening));
   } catch (cause) {
     const reason = 'it was altered, or sealed to another key, for other evidence or for another job';
     throw new TeeError({ code: 'TEE_NOT_OPENED', what: WHAT, reason }, { cause });
@@ -73,6 +68,10 @@ function readSecrets(plain: Uint8Array): JobSecrets {
   throw new TeeError({ code: 'TEE_NOT_OPENED', what: WHAT, reason });
 }
 
-function computeContext({ evidence, job }: { readonly evidence: Uint8Array; readonly job: JobId }): HpkeContext {
+export function encodeSecrets({ contentKey, salts }: JobSecrets): Uint8Array {
+  return encodeObject(RELEASED_SECRETS, { type: 'fogproof/released-secrets@1', contentKey, salts: [...salts] });
+}
+
+export function computeReleaseContext({ evidence, job }: Pick<ReleaseOpening, 'evidence' | 'job'>): HpkeContext {
   return { info: encodeLabelled(INFO, sha256(evidence)), associatedData: CID.parse(job).bytes };
 }
