@@ -5,7 +5,6 @@
  */
 import { CID } from 'multiformats/cid';
 import { RELEASED_SECRETS, type Release } from '../../domain/confidential.ts';
-import type { JobId } from '../../domain/ids.ts';
 import { decodeObject, encodeObject } from '../../domain/object-type.ts';
 import { sha256 } from '../../lib/cid.ts';
 import { TeeError } from '../errors.ts';
