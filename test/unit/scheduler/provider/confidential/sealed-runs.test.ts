@@ -8,7 +8,6 @@ import { verifyAttestedStatement } from '../../../../../src/proofs/attested-stat
 import { computeOutputRoot } from '../../../../../src/proofs/commitment.ts';
 import { openSigned, signObject } from '../../../../../src/proofs/signed-object.ts';
 import { SandboxError } from '../../../../../src/sandbox/errors.ts';
-import type { LogFields, Logger } from '../../../../../src/telemetry/interface.ts';
 import {
   type ConfidentialLease,
   type PlainInput,
@@ -16,6 +15,7 @@ import {
   type SealedJob,
   startConfidential,
 } from '../../../../support/confidential-work.ts';
+import { RecordingLogger } from '../../../../support/network.ts';
 import type { Behaviour, HeldExecution } from '../../../../support/provider-executor.ts';
 import { blobIdOf, ProviderRig, type ProviderRigOptions } from '../../../../support/provider-rig.ts';
 
@@ -42,21 +42,6 @@ async function run({ behaviour, options = {}, change = {}, tamper = (job) => job
   const leased = await scene.side.lease(job);
   const evidence = await leased.unlock();
   return { ...scene, job, leased, evidence, executed: executed.promise };
-}
-
-/** Everything that is logged, errors with their causes, as text. */
-class ListingLogger implements Logger {
-  readonly lines: string[] = [];
-  debug = (fields: LogFields, message: string): void => this.#add(fields, message);
-  info = (fields: LogFields, message: string): void => this.#add(fields, message);
-  warn = (fields: LogFields, message: string): void => this.#add(fields, message);
-  error = (fields: LogFields, message: string): void => this.#add(fields, message);
-  fatal = (fields: LogFields, message: string): void => this.#add(fields, message);
-  child = (): Logger => this;
-
-  #add(fields: LogFields, message: string): void {
-    this.lines.push(`${message} ${inspect(fields, { depth: 10 })}`);
-  }
 }
 
 /** As it was when the program had it, since it is zeroed later. */
@@ -142,7 +127,7 @@ describe('a confidential attempt', () => {
   });
 
   it('says nothing of what a crash or an error quotes, in the receipt or in the log', async () => {
-    const logger = new ListingLogger();
+    const logger = new RecordingLogger();
     const crash = { kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail: 'it read the secret' } as const;
     const ends: readonly [Behaviour, object][] = [
       [(execution) => execution.finish({ outcome: crash }), { code: 'EXECUTOR_CRASHED', detail: '' }],
@@ -162,7 +147,7 @@ describe('a confidential attempt', () => {
       expect(receipt.attestation).toBeUndefined();
     }
     expect(logger.lines.length).toBeGreaterThan(0);
-    expect(logger.lines.filter((line) => line.includes('secret'))).toEqual([]);
+    expect(inspect(logger.lines, { depth: 10 })).not.toContain('secret');
   });
 
   it('ends where an input is not the one that was committed to, or was altered', async () => {
