@@ -14,18 +14,6 @@ import { COLLECT_TIMEOUT_MS, MAX_COLLECTED_BYTES } from '../constants.ts';
 import type { GpuCollector, GpuEvidence } from '../interface.ts';
 import { runCommand } from './run-command.ts';
 
-/** As NVIDIA's documentation of its attestation CLI has it (docs.nvidia.com/attestation, "Command Reference"). */
-export const DEFAULT_NVIDIA_COMMAND: readonly string[] = [
-  'nvattest',
-  'collect-evidence',
-  '--device',
-  'gpu',
-  '--nonce',
-  '{nonce}',
-  '--format',
-  'json',
-];
-
 const PLACE_OF_NONCE = '{nonce}';
 
 export interface CommandGpuCollectorModules {
