@@ -1,6 +1,4 @@
-import type { Confidentiality, PlainEvent, SealedEvent } from '../../../tee/interface.ts';
-
-type EventSealer = ReturnType<Confidentiality['createEventSealer']>;
+import type { EventSealer, PlainEvent, SealedEvent } from '../../../tee/interface.ts';
 
 /** Seals logs and metrics one by one, and hands them on in their order. */
 export class SealedEvents {
