@@ -62,12 +62,6 @@ const RELEASE_LIES: readonly AttestationLie[] = [
     code: 'WRONG_RELEASE',
   },
   {
-    what: 'release.evaluatedAtMs before the lease',
-    lies: { release: (v) => ({ ...v, evaluatedAtMs: at(-40_000) }) },
-    check: 'release times',
-    code: 'WRONG_TIME',
-  },
-  {
     what: 'release.evaluatedAtMs before the acceptance',
     lies: { release: (v) => ({ ...v, evaluatedAtMs: at(60_000 - 31_000) }) },
     others: { acceptance: (v) => ({ ...v, acceptedAtMs: at(60_000) }) },

@@ -48,7 +48,13 @@ async function walkImports(entry: string): Promise<{ files: Set<string>; package
   return { files, packages };
 }
 
-const ENTRIES = ['bundle/verify.ts', 'bundle/verify-in-toto.ts', 'tee/verify-evidence.ts', 'tee/confidentiality.ts'];
+const ENTRIES = [
+  'bundle/verify.ts',
+  'bundle/verify-in-toto.ts',
+  'tee/verify-evidence.ts',
+  'tee/judge/attempt-evidence-judge.ts',
+  'tee/confidentiality.ts',
+];
 
 describe.each(ENTRIES)('%s', (entry) => {
   it('imports nothing of Node and only packages that run in a browser', async () => {

@@ -113,7 +113,7 @@ function listPartyRules(found: Parties, { job, lease }: AttemptTerms): readonly 
   ];
 }
 
-/** Between lease and result, by the clocks of both parties. */
+/** Between what the provider has signed of its own times: the requester alone cannot date it back. */
 function listTimeRules(
   evaluatedAtMs: UnixMs,
   attempt: OpenedAttempt,
@@ -121,7 +121,6 @@ function listTimeRules(
 ): readonly Rule[] {
   const acceptedAtMs = valueOf(attempt.acceptance)?.acceptedAtMs ?? lease.value.issuedAtMs;
   return [
-    [evaluatedAtMs >= lease.value.issuedAtMs - CLOCK_SKEW_MS, 'the evidence was judged before the lease was issued'],
     [evaluatedAtMs >= acceptedAtMs - CLOCK_SKEW_MS, 'the evidence was judged before the lease was accepted'],
     [
       evaluatedAtMs <= receipt.value.finishedAtMs + CLOCK_SKEW_MS,
