@@ -1,6 +1,6 @@
 /** HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM; one message for each context. */
 import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
-import type { KeyPair } from './key-pair.ts';
+import { importPublicKey, type KeyPair } from './key-pair.ts';
 
 export interface HpkeContext {
   readonly info: Uint8Array;
@@ -22,10 +22,9 @@ export interface HpkeSealing extends HpkeContext {
 
 /** Rejects for a recipient key that is none, or of small order (RFC 9180, section 7.1.4). */
 export async function sealHpke(sealing: HpkeSealing): Promise<HpkeMessage> {
-  const suite = createSuite();
-  const recipientPublicKey = await suite.kem.deserializePublicKey(new Uint8Array(sealing.recipientKey));
+  const recipientPublicKey = await importPublicKey(sealing.recipientKey);
   const ephemeral = sealing.ephemeralKeys === undefined ? {} : { ekm: sealing.ephemeralKeys };
-  const { ct, enc } = await suite.seal(
+  const { ct, enc } = await createSuite().seal(
     { recipientPublicKey, info: new Uint8Array(sealing.info), ...ephemeral },
     new Uint8Array(sealing.plain),
     new Uint8Array(sealing.associatedData),

@@ -2,11 +2,11 @@ import { InternalError } from '../../lib/errors.ts';
 
 const { subtle } = globalThis.crypto;
 
-export type SecretKey = Awaited<ReturnType<typeof subtle.deriveKey>>;
+export type WebCryptoKey = Awaited<ReturnType<typeof subtle.deriveKey>>;
 
 export interface KeyPair {
-  readonly publicKey: SecretKey;
-  readonly privateKey: SecretKey;
+  readonly publicKey: WebCryptoKey;
+  readonly privateKey: WebCryptoKey;
 }
 
 type Usages = readonly ('deriveBits' | 'sign' | 'verify')[];
@@ -21,4 +21,9 @@ export async function generateKeyPair(name: 'X25519' | 'Ed25519', usages: Usages
 /** Raw. */
 export async function exportPublicKey({ publicKey }: KeyPair): Promise<Uint8Array> {
   return new Uint8Array(await subtle.exportKey('raw', publicKey));
+}
+
+/** X25519, raw. Rejects for a key of another length. */
+export function importPublicKey(raw: Uint8Array): Promise<WebCryptoKey> {
+  return subtle.importKey('raw', new Uint8Array(raw), 'X25519', true, []);
 }
