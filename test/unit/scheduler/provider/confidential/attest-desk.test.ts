@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type AttestResponse, RELEASE, type Release } from '../../../../../src/domain/confidential.ts';
 import { JobId, LeaseId, type PeerKey } from '../../../../../src/domain/ids.ts';
+import { raceSignal } from '../../../../../src/lib/abort.ts';
 import { signObject } from '../../../../../src/proofs/signed-object.ts';
 import { RELEASE_TIMEOUT_MS } from '../../../../../src/scheduler/provider/confidential/constants.ts';
 import { TeeError } from '../../../../../src/tee/errors.ts';
@@ -117,7 +118,7 @@ describe('a challenge', () => {
     const asked = Promise.withResolvers<AbortSignal>();
     tee.before = ({ signal }) => {
       asked.resolve(signal);
-      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      return raceSignal(new Promise(() => undefined), signal);
     };
     const answer = leased.challenge();
     await asked.promise;
