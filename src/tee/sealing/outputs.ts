@@ -43,9 +43,6 @@ export async function* openOutput(
   const what = `the sealed output ${path}`;
   const macKey = await deriveMacKey(contentKey, MAC_KEY);
   const { head, rest } = await takeHead(sealed, SYNTHETIC_BYTES);
-  if (head.length < SYNTHETIC_BYTES) {
-    throw new TeeError({ code: 'TEE_NOT_OPENED', what, reason: `it has only ${head.length} bytes` });
-  }
   const hash = createIncrementalDigest();
   for await (const chunk of openStream(await deriveOutputKey(contentKey, head), rest, what)) {
     hash.update(chunk);

@@ -1,5 +1,5 @@
 export interface HeadAndRest {
-  /** Shorter than asked for if the source ends in it. */
+  /** Shorter than asked for if the source ends in it; then nothing follows. */
   readonly head: Uint8Array<ArrayBuffer>;
   /** Ends the source when it is left early, as the source's own loop would. */
   readonly rest: AsyncIterable<Uint8Array>;

@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { AttemptEvidence } from '../../../../src/domain/confidential.ts';
 import { UnixMs } from '../../../../src/domain/ids.ts';
@@ -102,6 +103,41 @@ describe('evidence of hardware', () => {
     const files: Files = { kind: 'sev-snp', report, certificates: [broken], collateral: broken };
     const judgement = await judgeFiles(files, { 'sev-snp': {} }, SNP_AT_MS);
     expect(listNot(judgement, 'passed')).toEqual(['evidence-files', 'binding']);
+  });
+});
+
+/** Files as an attacker would cut and mix them. */
+const files = fc.oneof(
+  fc.uint8Array({ maxLength: 60 }),
+  fc.string({ maxLength: 60 }).map((text) => encodeUtf8(text.toWellFormed())),
+  fc
+    .base64String({ maxLength: 60 })
+    .map((body) => encodeUtf8(`-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`)),
+  fc.json().map(encodeUtf8),
+  fc
+    .tuple(fc.constantFrom(...GENUINE.map(([, { report }]) => report)), fc.nat({ max: 6000 }))
+    .map(([report, end]) => report.subarray(0, end)),
+  fc
+    .tuple(fc.constantFrom(...GENUINE.flatMap(([, genuine]) => genuine.certificates ?? [])), fc.nat({ max: 1500 }))
+    .map(([certificate, end]) => certificate.subarray(0, end)),
+);
+
+describe('evidence of any bytes', () => {
+  it('is judged and is never valid, whatever its report, certificates, collateral and GPUs are', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom('sev-snp' as const, 'tdx' as const, 'sgx' as const, 'simulated' as const),
+        fc.tuple(files, fc.array(files, { maxLength: 3 }), fc.option(files)),
+        fc.option(fc.tuple(files, fc.array(files, { maxLength: 2 }), fc.array(files, { maxLength: 2 }))),
+        async (kind, [report, certificates, collateral], shown) => {
+          const gpus = shown && { report: shown[0], certificates: shown[1], manifests: shown[2] };
+          const policy = { [kind]: {}, nvidia: {} };
+          const judgement = await judgeFiles({ kind, report, certificates, collateral, gpus }, policy, SNP_AT_MS);
+          expect(judgement.verdict).not.toBe('valid');
+        },
+      ),
+      { numRuns: 60 },
+    );
   });
 });
 
