@@ -22,6 +22,8 @@ export interface MeshOptions {
   /** Lease and renewal of the network, such as `2s` and `500ms`. */
   readonly lease?: string;
   readonly renewal?: string;
+  /** Of the network; `local` if absent. */
+  readonly preset?: 'local' | 'production';
   /** More flags of `network create`. */
   readonly flags?: readonly string[];
   /** With a local chain of its own. */
@@ -48,8 +50,8 @@ export class Mesh implements AsyncDisposable {
   static async open(options: MeshOptions, signal: AbortSignal): Promise<Mesh> {
     const stage = await Stage.open({ launcher: LAUNCHER });
     const mesh = new Mesh(stage, signal);
-    const { lease = '4s', renewal = '1s' } = options;
-    const create = `network create e2e --preset local --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
+    const { lease = '4s', renewal = '1s', preset = 'local' } = options;
+    const create = `network create e2e --preset ${preset} --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
     const chain = options.hasChain === true ? await mesh.startChain(0) : undefined;
     const endpoints = chain === undefined ? [] : ['--rpc-url', chain.status.url];
     await mesh.expect(stage.actor('founder'), [...create.split(' '), ...endpoints, ...(options.flags ?? [])]);
