@@ -2,7 +2,7 @@
  * scheduler owns jobs and attempts: the requester's job machine, store, matching and following of attempts; the
  * provider's admission, reservations and running of attempts; recovery of both at start.
  * It does not own transport (network), execution (sandbox), prices (market) nor verdicts on evidence (bundle).
- * requester/ and provider/ speak only over the `offer`, `job` and `blob` protocols, also within one node.
+ * requester/ and provider/ speak only over the `offer`, `job`, `attest` and `blob` protocols, also within one node.
  */
 import type { AnchorLeaf } from '../domain/anchor.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';

@@ -75,7 +75,8 @@ describe('replicas of a confidential job', () => {
       const lease = leases[index];
       const { runtimeData } = (await lease?.judge(evidences[index] ?? new Uint8Array())) ?? {};
       const attestation = receipt?.value.attestation;
-      if (receipt === undefined || runtimeData == null || attestation === undefined) throw new TypeError();
+      if (receipt === undefined || runtimeData === undefined || runtimeData === null || attestation === undefined)
+        throw new TypeError();
       const { job, outputRoot } = receipt.value;
       const { commitments } = lease?.job.signed.value.confidential ?? { commitments: [] };
       const statement = { job, lease: receipt.value.lease, nonce: runtimeData.nonce, commitments, outputRoot };
