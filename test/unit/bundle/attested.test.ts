@@ -132,8 +132,15 @@ describe('a lie, signed with a good key', () => {
   });
 
   it('an attestation for a job that is not confidential is refused', async () => {
-    const job: NonNullable<BuildOptions['lies']>['job'] = ({ confidential: _, ...plain }) => plain;
-    const verification = await verify({ confidential: { kind: 'sgx' }, lies: { job } });
+    const verification = await verify({
+      confidential: { kind: 'sgx' },
+      lies: {
+        job: (v) => {
+          const { confidential: _, ...plain } = v;
+          return plain;
+        },
+      },
+    });
     expect(verdictOf(verification, 'attempt 1: attestation')).toMatchObject({ code: 'NOT_ATTESTED' });
   });
 
@@ -191,7 +198,10 @@ describe('what is not there', () => {
   it('is unchecked without the release, which is named: it says as of when to judge', async () => {
     const evidenceJudge = new AgreeableJudge();
     const built = await buildBundle({ confidential: { kind: 'sgx' } });
-    const attempts = built.bundle.attempts.map(({ release: _, ...attempt }) => attempt);
+    const attempts = built.bundle.attempts.map((attempt) => {
+      const { release: _, ...others } = attempt;
+      return others;
+    });
     const verification = await verifyBuilt({ ...built, bundle: { ...built.bundle, attempts } }, { evidenceJudge });
     expect(verification.verdict).toBe('unchecked');
     expect(verdictOf(verification, 'attempt 1: release')).toMatchObject({
