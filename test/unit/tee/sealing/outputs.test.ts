@@ -32,7 +32,7 @@ describe('sealed outputs', () => {
           expect(Buffer.compare(await open(sealed, '/out', contentKey, partBytes), plain)).toBe(0);
         }
       }),
-      { numRuns: 12 },
+      { numRuns: 8 },
     );
   });
 
@@ -85,7 +85,7 @@ describe('sealed outputs', () => {
       fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (garbage) => {
         await expect(open(garbage)).rejects.toMatchObject(refused);
       }),
-      { numRuns: 50 },
+      { numRuns: 25 },
     );
   });
 
