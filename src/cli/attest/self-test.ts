@@ -7,7 +7,7 @@ import { SystemClock } from '../../lib/clock.ts';
 import { UsageError } from '../../lib/errors.ts';
 import { SystemRandom } from '../../lib/random.ts';
 import { NodeEvidenceCrypto } from '../../tee/crypto/node-evidence-crypto.ts';
-import type { EvidenceVerdict } from '../../tee/interface.ts';
+import type { EvidenceVerdict, ProducedEvidence } from '../../tee/interface.ts';
 import { type Detection, detectProducer } from '../../tee/produce/detect-producer.ts';
 import { NodePseudoFiles } from '../../tee/produce/hardware/node-pseudo-files.ts';
 import { SimulatedProducer } from '../../tee/produce/simulated/simulated-producer.ts';
@@ -131,12 +131,7 @@ function readRoot({ network }: LoadedConfig): Uint8Array {
   );
 }
 
-function measure({
-  report,
-  certificates,
-  collateral,
-  gpus,
-}: NonNullable<Awaited<ReturnType<typeof runSelfTest>>['evidence']>) {
+function measure({ report, certificates, collateral, gpus }: ProducedEvidence) {
   return {
     reportBytes: report.length,
     certificates: certificates.length,

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -42,7 +42,7 @@ async function writeTool(script: string): Promise<string> {
   return path;
 }
 
-function createCollector(command: readonly string[], timeoutMs = 10_000): CommandGpuCollector {
+function createCollector(command: readonly string[], timeoutMs = 30_000): CommandGpuCollector {
   const cache = new DocumentCache({ folder: join(folder, 'cache') });
   const clock = new ManualClock(NVIDIA_AT_MS);
   const logger = new NoopLogger();
@@ -78,9 +78,23 @@ describe('CommandGpuCollector', () => {
     ['prints without end', 'exec yes', 'TEE_TOO_LARGE', /at most/u],
     ['hangs', 'exec sleep 60', 'TEE_PRODUCE_FAILED', /not done within 1 s/u],
   ])('refuses what a command gives that %s', async (_, script, code, message) => {
-    const collector = createCollector([await writeTool(script), '{nonce}'], 1_000);
+    const isHanging = script.includes('sleep');
+    const collector = createCollector([await writeTool(script), '{nonce}'], isHanging ? 1_000 : 30_000);
     const error = await collector.collect(nonce, { signal }).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ info: { code }, message: expect.stringMatching(message) });
+  });
+
+  it('gives the command no secret of the daemon', async () => {
+    process.env['FOGPROOF_PASSPHRASE_TEST'] = 'secret';
+    try {
+      const collector = createCollector([await writeTool(`env > ${folder}/env`), '{nonce}']);
+      await collector.collect(nonce, { signal }).catch(() => undefined);
+      const given = (await readFile(join(folder, 'env'), 'utf8')).split('\n').map((line) => line.split('=')[0]);
+      expect(given).toContain('PATH');
+      expect(given.filter((name) => name?.startsWith('FOGPROOF') || name === 'HOME')).toEqual([]);
+    } finally {
+      delete process.env['FOGPROOF_PASSPHRASE_TEST'];
+    }
   });
 
   it('refuses evidence that answers another nonce', async () => {

@@ -21,9 +21,10 @@ import {
   systemError,
 } from '../../support/fake-tsm-kernel.ts';
 import { readIntelEvidence } from '../../support/intel-vectors.ts';
-import { readSnpFile, SNP_AT_MS } from '../../support/sev-snp-vectors.ts';
+import { readSnpFile, SNP_AT_MS, VLEK_AT_MS } from '../../support/sev-snp-vectors.ts';
 
 const VCEK_GUID = '63da758d-e664-4564-adc5-f4b93be8accd';
+const VLEK_GUID = 'a8074bc2-a25a-483e-aae6-39c045a0b8a1';
 const ARK_GUID = 'c0b406a4-a803-4952-9743-3fb6014cd0ae';
 const crypto = new NodeEvidenceCrypto();
 const signal = new AbortController().signal;
@@ -76,6 +77,22 @@ describe('ConfigfsTsmSource', () => {
     expect(await readdir(root)).toEqual([]);
   });
 
+  it.each([
+    ['milan-v2-virtee', 'vcek', SNP_AT_MS],
+    ['milan-v3-dstack', 'vcek', SNP_AT_MS],
+    ['turin-v5-routex', 'vcek', SNP_AT_MS],
+    ['milan-v3-vlek-aws', 'vlek', VLEK_AT_MS],
+  ] as const)('gives the recorded report %s with the host’s %s certificate, which verify', async (stem, key, atMs) => {
+    const outblob = readSnpFile(`${stem}.report.bin`);
+    const guid = key === 'vcek' ? VCEK_GUID : VLEK_GUID;
+    const auxblob = buildCertificateTable([[guid, readSnpFile(`${stem}.${key}.der`)]]);
+    const kernel = new FakeTsmKernel({ provider: 'sev_guest', answer: () => ({ outblob, auxblob }) });
+    const reportData = parseReport(outblob).reportData.slice();
+    const { report, certificates } = await produceWith(kernel, 'sev-snp').produce({ ...order, reportData });
+    const request = { evidence: report, certificates, reportData, policy: 'none', atMs, crypto } as const;
+    expect(await verifyEvidence('sev-snp', request)).toMatchObject({ verdict: 'valid' });
+  });
+
   it('gives the TDX quote, with the zeros that Linux leaves behind it, which verifies with its collateral', async () => {
     const { quote, collateral } = readIntelEvidence('tdx/tdx-v4-phala');
     const padded = new Uint8Array(8 * 1024);
@@ -86,6 +103,15 @@ describe('ConfigfsTsmSource', () => {
     const request = { evidence: evidence.report, collateral: collateral ?? new Uint8Array(), reportData, crypto };
     const atMs = Date.parse('2025-06-26T00:00:00Z');
     expect(await verifyEvidence('tdx', { ...request, policy: 'none', atMs })).toMatchObject({ verdict: 'valid' });
+  });
+
+  it('shows no quote of another kind than the kernel has told', async () => {
+    const { quote } = readIntelEvidence('sgx/sgx-v3-phala');
+    const kernel = new FakeTsmKernel({ provider: 'tdx_guest', answer: () => ({ outblob: quote, auxblob: null }) });
+    const reportData = quote.slice(48 + 320, 48 + 384);
+    await expect(async () => produceWith(kernel, 'tdx').produce({ ...order, reportData })).rejects.toThrow(
+      'a quote of sgx, not of tdx',
+    );
   });
 
   it('serves overlapping orders one after the other, each in a folder of its own', async () => {
@@ -101,7 +127,7 @@ describe('ConfigfsTsmSource', () => {
     });
     const producer = produceWith(kernel, 'sev-snp');
     const both = [producer.produce(order), producer.produce(order)];
-    await expect.poll(() => kernel.made.length).toBe(1);
+    await expect.poll(() => kernel.made.length, { timeout: 20_000 }).toBe(1);
     expect(asked).toBeLessThanOrEqual(1);
     resolve();
     await Promise.all(both);
@@ -149,7 +175,7 @@ describe('ConfigfsTsmSource', () => {
     const producer = new HardwareProducer({ source, endorser: endorseWith(null), gpus: null }, { timeoutMs: 20 });
     await expect(async () => producer.produce(order)).rejects.toMatchObject({ info: { code: 'TEE_BUSY' } });
     resolve();
-    await expect.poll(() => readdir(root)).toEqual([]);
+    await expect.poll(() => readdir(root), { timeout: 20_000 }).toEqual([]);
   });
 
   it('ends with the reason of a caller who gave up, and does not ask the hardware for one who gave up waiting', async () => {
@@ -161,7 +187,7 @@ describe('ConfigfsTsmSource', () => {
     const results = [producer.produce(abandoned), producer.produce(abandoned)].map((each) =>
       each.catch((error: unknown) => error),
     );
-    await expect.poll(() => kernel.made.length).toBe(1);
+    await expect.poll(() => kernel.made.length, { timeout: 20_000 }).toBe(1);
     controller.abort(new RangeError('enough'));
     expect(await Promise.all(results)).toEqual([new RangeError('enough'), new RangeError('enough')]);
     resolve();

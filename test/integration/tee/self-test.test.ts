@@ -21,6 +21,7 @@ const crypto = new NodeEvidenceCrypto();
 const signal = new AbortController().signal;
 const report = readSnpFile('turin-v5-routex.report.bin');
 const { reportData, measurement } = parseReport(report);
+const MEASUREMENT_OFFSET = 0x90;
 
 let folder: string;
 beforeEach(async () => {
@@ -30,10 +31,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function detectSnp(vcek: Uint8Array) {
+async function detectSnp(outblob = report) {
   await mkdir(join(folder, 'report'));
+  const vcek = readSnpFile('turin-v5-routex.vcek.der');
   const auxblob = buildCertificateTable([['63da758d-e664-4564-adc5-f4b93be8accd', vcek]]);
-  const files = new FakeTsmKernel({ provider: 'sev_guest', answer: () => ({ outblob: report, auxblob }) });
+  const files = new FakeTsmKernel({ provider: 'sev_guest', answer: () => ({ outblob, auxblob }) });
   const fetch = () => Promise.reject(new TypeError('there is no network here'));
   const modules = { files, fetch, clock: new ManualClock(SNP_AT_MS), random: new SystemRandom(), crypto };
   const roots = { configfsTsm: join(folder, 'report'), gramine: join(folder, 'none'), devices: join(folder, 'none') };
@@ -53,7 +55,7 @@ const given = { policy: 'none', atMs: SNP_AT_MS, simulatedRoot: null, signal } a
 
 describe('runSelfTest', () => {
   it('finds genuine evidence valid, and judges it by a policy if one is given', async () => {
-    const detection = await detectSnp(readSnpFile('turin-v5-routex.vcek.der'));
+    const detection = await detectSnp();
     const result = await runSelfTest(detection, recorded, given);
     expect(result).toMatchObject({ verdict: 'valid', kind: 'sev-snp', failure: null, gpus: null });
     const accepted = { measurements: [encodeHex(measurement)], minimumTcb: 'any' };
@@ -64,7 +66,7 @@ describe('runSelfTest', () => {
   });
 
   it('finds evidence that does not verify invalid', async () => {
-    const detection = await detectSnp(readSnpFile('genoa-v3-routex.vcek.der'));
+    const detection = await detectSnp(report.with(MEASUREMENT_OFFSET, (report[MEASUREMENT_OFFSET] ?? 0) ^ 1));
     const { verdict, verification } = await runSelfTest(detection, recorded, given);
     expect(verdict).toBe('invalid');
     const failed = verification?.checks.filter((check) => check.verdict === 'failed').map(({ name }) => name);
@@ -72,7 +74,7 @@ describe('runSelfTest', () => {
   });
 
   it('says why no evidence could be made', async () => {
-    const detection = await detectSnp(readSnpFile('turin-v5-routex.vcek.der'));
+    const detection = await detectSnp();
     const modules = { crypto, random: new SystemRandom() };
     expect(await runSelfTest(detection, modules, given)).toMatchObject({
       verdict: 'invalid',
@@ -87,7 +89,7 @@ describe('runSelfTest', () => {
   });
 
   it('keeps the evidence in a new folder, and never over another', async () => {
-    const detection = await detectSnp(readSnpFile('turin-v5-routex.vcek.der'));
+    const detection = await detectSnp();
     const { evidence } = await runSelfTest(detection, recorded, given);
     if (evidence === null) throw new TypeError('no evidence');
     const target = join(folder, 'evidence');

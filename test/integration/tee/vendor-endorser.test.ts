@@ -4,21 +4,26 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { NodeEvidenceCrypto } from '../../../src/tee/crypto/node-evidence-crypto.ts';
+import { requestVcek } from '../../../src/tee/produce/collateral/amd-documents.ts';
 import { DocumentCache } from '../../../src/tee/produce/collateral/document-cache.ts';
-import { DocumentSource } from '../../../src/tee/produce/collateral/document-source.ts';
+import { DocumentSource, type DocumentSourceOptions } from '../../../src/tee/produce/collateral/document-source.ts';
 import { requestManifest } from '../../../src/tee/produce/collateral/nvidia-documents.ts';
 import { VendorEndorser } from '../../../src/tee/produce/collateral/vendor-endorser.ts';
 import { MAX_DOCUMENT_BYTES, REFRESH_AFTER_MS, RETRY_AFTER_MS } from '../../../src/tee/produce/constants.ts';
 import { computeVcekUrl } from '../../../src/tee/sev-snp/key-distribution.ts';
+import { findPinnedCertificate } from '../../../src/tee/sev-snp/pinned-certificates.ts';
 import { parseReport } from '../../../src/tee/sev-snp/report.ts';
 import { verifyEvidence } from '../../../src/tee/verify-evidence.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
+import { encodeRevocationList, issue } from '../../support/evidence-pki.ts';
+import { buildCertificateTable } from '../../support/fake-tsm-kernel.ts';
 import { readIntelEvidence } from '../../support/intel-vectors.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { NVIDIA_AT_MS, readNvidiaFile } from '../../support/nvidia-vectors.ts';
 import { readSnpFile, SNP_AT_MS } from '../../support/sev-snp-vectors.ts';
 import { type VendorAnswer, VendorServices } from '../../support/vendor-services.ts';
 
+const VCEK_GUID = '63da758d-e664-4564-adc5-f4b93be8accd';
 const crypto = new NodeEvidenceCrypto();
 const signal = new AbortController().signal;
 const JUNE_MS = Date.parse('2025-06-26T00:00:00Z');
@@ -42,13 +47,17 @@ interface EndorserOptions {
   readonly collateralUrl?: string;
 }
 
-function createDocuments(clock: ManualClock, isOffline = false): DocumentSource {
+function createDocuments(clock: ManualClock, options: DocumentSourceOptions = { isOffline: false }): DocumentSource {
   const cache = new DocumentCache({ folder });
-  return new DocumentSource({ fetch: services.fetch, cache, clock, logger: new NoopLogger() }, { isOffline });
+  return new DocumentSource({ fetch: services.fetch, cache, clock, logger: new NoopLogger() }, options);
 }
 
 function createEndorser(clock: ManualClock, { isOffline, collateralUrl = undefined }: EndorserOptions = {}) {
-  const modules = { documents: createDocuments(clock, isOffline), crypto, logger: new NoopLogger() };
+  const modules = {
+    documents: createDocuments(clock, { isOffline: isOffline === true }),
+    crypto,
+    logger: new NoopLogger(),
+  };
   return new VendorEndorser(modules, { collateralUrl: collateralUrl ?? null });
 }
 
@@ -76,6 +85,25 @@ describe('VendorEndorser of SEV-SNP', () => {
     const again = await createEndorser(clock, { isOffline: true }).endorse('sev-snp', raw, { signal });
     expect(again.certificates).toEqual(certificates);
     expect(services.asked).toHaveLength(2);
+  });
+
+  it('takes the certificate of the host if it is of this chip and TCB, else asks AMD', async () => {
+    services.answers.set(url, vcek);
+    const own = readSnpFile('turin-v5-routex.vcek.der');
+    const tableOf = (certificate: Uint8Array) => buildCertificateTable([[VCEK_GUID, certificate]]);
+    for (const [given, asked] of [
+      [own, []],
+      [readSnpFile('genoa-v3-routex.vcek.der'), [url]],
+      [readSnpFile('milan-v3-vlek-aws.vlek.der'), [url]],
+      [Uint8Array.of(1, 2, 3), [url]],
+    ] as const) {
+      await rm(folder, { recursive: true, force: true });
+      services.asked.length = 0;
+      const endorser = createEndorser(new ManualClock(SNP_AT_MS));
+      const { certificates } = await endorser.endorse('sev-snp', { ...raw, auxiliary: tableOf(given) }, { signal });
+      expect(certificates.map((each) => Buffer.from(each))).toEqual([Buffer.from(own)]);
+      expect(without(crl)).toEqual(asked);
+    }
   });
 
   it.each<[string, VendorAnswer | 'hang' | undefined, string]>([
@@ -147,12 +175,34 @@ describe('VendorEndorser of SEV-SNP', () => {
     expect(services.asked).toEqual([]);
   });
 
+  it('shows and keeps no revocation list that is not of AMD’s root', async () => {
+    services.answers.set(url, vcek);
+    const { subject } = findPinnedCertificate('turin', 'ark');
+    const { privateKey } = issue({ name: 'ARK-Turin', isAuthority: true, keyUsage: 6 });
+    const dates = { thisUpdateMs: SNP_AT_MS - 1_000, nextUpdateMs: SNP_AT_MS + 1_000 };
+    services.answers.set(crl, { body: encodeRevocationList({ name: subject, privateKey }, dates) });
+    const { collateral } = await createEndorser(new ManualClock(SNP_AT_MS)).endorse('sev-snp', raw, { signal });
+    expect(collateral).toBeNull();
+    expect(services.asked).toEqual([url, crl]);
+    expect(await readdir(folder)).toHaveLength(1);
+  });
+
+  it('gives up on an address that does not answer', async () => {
+    services.answers.set(url, 'hang');
+    const documents = createDocuments(new ManualClock(SNP_AT_MS), { isOffline: false, timeoutMs: 20 });
+    const request = requestVcek(parseReport(raw.report), crypto);
+    if (request === undefined) throw new TypeError('no address');
+    await expect(async () => documents.obtain(request, signal)).rejects.toMatchObject({
+      info: { code: 'TEE_COLLATERAL_UNAVAILABLE', reason: 'no answer within 0.02 s' },
+    });
+  });
+
   it('gives up with the caller', async () => {
     services.answers.set(url, 'hang');
     const controller = new AbortController();
     const endorser = createEndorser(new ManualClock(SNP_AT_MS));
     const result = endorser.endorse('sev-snp', raw, { signal: controller.signal }).catch((error: unknown) => error);
-    await expect.poll(() => services.asked).toEqual([url]);
+    await expect.poll(() => services.asked, { timeout: 20_000 }).toEqual([url]);
     controller.abort(new RangeError('enough'));
     expect(await result).toEqual(new RangeError('enough'));
   });
@@ -302,7 +352,9 @@ describe("requestManifest of NVIDIA's service", () => {
     const clock = new ManualClock(NVIDIA_AT_MS);
     const xml = await createDocuments(clock).obtain(requestManifest(name, crypto), signal);
     expect(xml).toEqual(readNvidiaFile(`rims/${name}.xml`));
-    expect(await createDocuments(clock, true).obtain(requestManifest(name, crypto), signal)).toEqual(xml);
+    expect(await createDocuments(clock, { isOffline: true }).obtain(requestManifest(name, crypto), signal)).toEqual(
+      xml,
+    );
     expect(services.asked).toEqual([url]);
   });
 

@@ -1,6 +1,7 @@
 /** What AMD's key distribution service gives (AMD 57230, revision 0.51, section 4.1). */
 import { areBytesEqual } from '../../../lib/bytes.ts';
 import { decide } from '../../checks.ts';
+import { TeeError } from '../../errors.ts';
 import type { EvidenceCheck, EvidenceCrypto } from '../../interface.ts';
 import { type Endorsement, parseEndorsement } from '../../sev-snp/endorsement.ts';
 import { computeRevocationListUrl, computeVcekUrl } from '../../sev-snp/key-distribution.ts';
@@ -36,6 +37,18 @@ export function requestVcek(report: SevSnpReport, crypto: EvidenceCrypto): Docum
       return body;
     },
   };
+}
+
+/** Whether a certificate is for the key that signed the report; hosts go on handing out those of firmware before an update. */
+export function isEndorsedBy(report: SevSnpReport, certificate: Uint8Array): boolean {
+  try {
+    const endorsement = parseEndorsement(parseCertificate(certificate));
+    if (endorsement.kind !== report.signingKey) return false;
+    return endorsement.kind === 'vlek' || checkChip(report, endorsement).verdict === 'passed';
+  } catch (error) {
+    if (error instanceof TeeError) return false;
+    throw error;
+  }
 }
 
 /** The requester judges the same of it; what would fail there is not kept. */

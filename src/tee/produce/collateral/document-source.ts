@@ -3,7 +3,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { describeError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import { TeeError } from '../../errors.ts';
-import { RETRY_AFTER_MS } from '../constants.ts';
+import { FETCH_TIMEOUT_MS, RETRY_AFTER_MS } from '../constants.ts';
 import type { DocumentCache } from './document-cache.ts';
 import { type FetchDocument, fetchDocument, type WantedDocument } from './fetch-document.ts';
 import type { KeptDocument, VendorDocument } from './vendor-document.ts';
@@ -25,16 +25,25 @@ export interface DocumentSourceModules {
   readonly logger: Logger;
 }
 
+export interface DocumentSourceOptions {
+  /** Only what is kept counts. */
+  readonly isOffline: boolean;
+  /** Of one document. */
+  readonly timeoutMs?: number;
+}
+
 /** Documents of vendors: from the disk while they are current by their own word, else from the vendor. */
 export class DocumentSource {
   readonly #modules: DocumentSourceModules;
   readonly #isOffline: boolean;
+  readonly #timeoutMs: number;
   /** By address; as many as there are documents of this one machine. */
   readonly #failures = new Map<string, { readonly error: TeeError; readonly atMs: number }>();
 
-  constructor(modules: DocumentSourceModules, options: { readonly isOffline: boolean }) {
+  constructor(modules: DocumentSourceModules, options: DocumentSourceOptions) {
     this.#modules = modules;
     this.#isOffline = options.isOffline;
+    this.#timeoutMs = options.timeoutMs ?? FETCH_TIMEOUT_MS;
   }
 
   /** @throws TeeError TEE_COLLATERAL_UNAVAILABLE; the signal's reason */
@@ -76,7 +85,7 @@ export class DocumentSource {
     const failure = this.#failures.get(url);
     if (failure !== undefined && clock.monotonicMs() - failure.atMs < RETRY_AFTER_MS) throw failure.error;
     try {
-      const document = await fetchDocument(this.#modules.fetch, request, signal);
+      const document = await fetchDocument(this.#modules.fetch, request, { signal, timeoutMs: this.#timeoutMs });
       const value = await this.#open(request, document);
       this.#failures.delete(url);
       await this.#keep(url, document);

@@ -1,7 +1,7 @@
 import { createDeadline } from '../../../lib/abort.ts';
 import { describeError } from '../../../lib/errors.ts';
 import { TeeError } from '../../errors.ts';
-import { FETCH_TIMEOUT_MS, MAX_DOCUMENT_BYTES } from '../constants.ts';
+import { MAX_DOCUMENT_BYTES } from '../constants.ts';
 import type { VendorDocument } from './vendor-document.ts';
 
 /** The part of the platform's `fetch` that is used; TLS and its authorities are the platform's. */
@@ -22,13 +22,13 @@ export interface WantedDocument {
 export async function fetchDocument(
   fetch: FetchDocument,
   wanted: WantedDocument,
-  signal: AbortSignal,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs: number },
 ): Promise<VendorDocument> {
   const { url, what, chainHeader } = wanted;
   const failed = (reason: string, cause?: unknown): TeeError =>
     new TeeError({ code: 'TEE_COLLATERAL_UNAVAILABLE', what, url, reason }, { cause });
   if (!url.startsWith('https://')) throw failed('only https is used');
-  using deadline = createDeadline(FETCH_TIMEOUT_MS, signal);
+  using deadline = createDeadline(timeoutMs, signal);
   try {
     const response = await fetch(url, { signal: deadline.signal, redirect: 'error' });
     const body = await readBody(response);
@@ -38,7 +38,7 @@ export async function fetchDocument(
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof TeeError) throw error;
-    if (deadline.signal.aborted) throw failed(`no answer within ${FETCH_TIMEOUT_MS / 1_000} s`, error);
+    if (deadline.signal.aborted) throw failed(`no answer within ${timeoutMs / 1_000} s`, error);
     throw failed(describeFetchError(error), error);
   }
 }

@@ -11,7 +11,7 @@ import { parseReport, type SevSnpReport } from '../../sev-snp/report.ts';
 import { parseCertificate } from '../../x509/certificate.ts';
 import { readCertificateTable } from '../hardware/certificate-table.ts';
 import type { Endorsements, Endorser, HardwareKind, RawReport } from '../interface.ts';
-import { requestAmdRevocationList, requestVcek } from './amd-documents.ts';
+import { isEndorsedBy, requestAmdRevocationList, requestVcek } from './amd-documents.ts';
 import type { DocumentSource } from './document-source.ts';
 import {
   requestPckRevocationList,
@@ -50,9 +50,10 @@ export class VendorEndorser implements Endorser {
   }
 
   async #endorseSnp({ report: bytes, auxiliary }: RawReport, signal: AbortSignal): Promise<Endorsements> {
-    const given = readCertificateTable(auxiliary);
-    const certificates = given.length > 0 ? given : [await this.#fetchVcek(parseReport(bytes), signal)];
-    return { certificates, collateral: await this.#findRevocationList(certificates, signal) };
+    const report = parseReport(bytes);
+    const given = readCertificateTable(auxiliary).find((certificate) => isEndorsedBy(report, certificate));
+    const certificate = given ?? (await this.#fetchVcek(report, signal));
+    return { certificates: [certificate], collateral: await this.#findRevocationList(certificate, signal) };
   }
 
   async #fetchVcek(report: SevSnpReport, signal: AbortSignal): Promise<Uint8Array> {
@@ -62,17 +63,15 @@ export class VendorEndorser implements Endorser {
       const reason =
         report.signingKey === 'vlek'
           ? 'the key is the cloud provider’s (VLEK): its host has to hand the certificate to the guest, and did not'
-          : 'the host gives none, and the report does not say from where at AMD to fetch it';
+          : 'the host gives none that fits, and the report does not say from where at AMD to fetch it';
       throw new TeeError({ code: 'TEE_COLLATERAL_UNAVAILABLE', what, url: null, reason });
     }
     return this.#modules.documents.obtain(request, signal);
   }
 
   /** Most policies do without it (docs/attestation.md): its absence is not the end. */
-  async #findRevocationList(certificates: readonly Uint8Array[], signal: AbortSignal): Promise<Uint8Array | null> {
+  async #findRevocationList(certificate: Uint8Array, signal: AbortSignal): Promise<Uint8Array | null> {
     const { documents, crypto, logger } = this.#modules;
-    const [certificate] = certificates;
-    if (certificate === undefined) return null;
     try {
       const { product } = parseEndorsement(parseCertificate(certificate));
       return await documents.obtain(requestAmdRevocationList(product, crypto), signal);

@@ -1,4 +1,5 @@
 import { createDeadline, raceSignal } from '../../../lib/abort.ts';
+import { InternalError } from '../../../lib/errors.ts';
 import { TeeError } from '../../errors.ts';
 import type { EvidenceOrder, EvidenceProducer, ProducedEvidence } from '../../interface.ts';
 import { MAX_WAITING, PRODUCE_TIMEOUT_MS, REPORT_DATA_BYTES } from '../constants.ts';
@@ -31,7 +32,7 @@ export class HardwareProducer implements EvidenceProducer {
 
   async produce(order: EvidenceOrder): Promise<ProducedEvidence> {
     const { what } = this.#modules.source;
-    if (order.reportData.length !== REPORT_DATA_BYTES) throw new TypeError('report data has 64 bytes');
+    if (order.reportData.length !== REPORT_DATA_BYTES) throw new InternalError('report data has 64 bytes');
     using deadline = createDeadline(this.#timeoutMs, order.signal);
     const stopped = new AbortController();
     const signal = AbortSignal.any([deadline.signal, stopped.signal]);
