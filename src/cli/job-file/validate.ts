@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { listPolicyKinds } from '../../domain/confidential.ts';
 import type { JobFile } from '../../domain/job-file.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
@@ -31,9 +32,9 @@ export const jobValidate = defineCommand({
     const { problems, jobFile, size, policy } = await inspect(path);
     const errors = problems.filter(({ severity }) => severity === 'error').length;
     const jobs = size === undefined ? {} : { jobs: size };
-    const isConfidential = jobFile?.confidential !== undefined;
-    const secrecy = { private: jobFile?.private === true, confidential: isConfidential };
-    const traits = jobFile === null ? {} : { priority: jobFile.priority, ...secrecy, ...jobs };
+    const confidential = policy === undefined ? null : listPolicyKinds(policy);
+    const traits =
+      jobFile === null ? {} : { priority: jobFile.priority, private: jobFile.private, confidential, ...jobs };
     output.result({ path, isValid: errors === 0, problems, ...traits }, () => [
       ...problems.map((problem) => renderProblem(problem)),
       errors === 0
@@ -71,7 +72,8 @@ async function inspect(path: string): Promise<Inspected> {
 }
 
 function renderTraits(jobFile: JobFile): string {
-  const secrecy = jobFile.private ? 'private: encrypted on the disks of this node and of providers' : 'not private';
+  const open = jobFile.confidential === undefined ? 'not private' : 'inputs encrypted on the disk of this node';
+  const secrecy = jobFile.private ? 'private: encrypted on the disks of this node and of providers' : open;
   return `priority ${jobFile.priority}; ${secrecy}`;
 }
 

@@ -54,6 +54,8 @@ export class JobIntake {
     this.#assertRoom(1);
     const { confidential, ...open } = draft;
     if (confidential === undefined) return await this.#submitBody(open, { note, sealed: null });
+    // Whoever notes where it stands submits it with others.
+    if (note !== NO_NOTES) throw refuseTogether('it is in a batch');
     using sealed = await this.#seal(draft, confidential);
     return await this.#submitBody(sealed.body, { note, sealed });
   }
@@ -145,6 +147,10 @@ export class JobIntake {
 
 function requireOpen({ confidential, ...body }: JobDraft, index: number): JobBody {
   if (confidential === undefined) return body;
-  const reason = `it is job ${index} of several that are submitted together, and each has to show evidence of its own`;
-  throw new SchedulerError({ code: 'SCHEDULER_CONFIDENTIAL_REFUSED', reason });
+  throw refuseTogether(`it is job ${index} of several that are submitted together`);
+}
+
+function refuseTogether(how: string): SchedulerError {
+  const reason = `${how}, and each attempt has to show evidence of its own`;
+  return new SchedulerError({ code: 'SCHEDULER_CONFIDENTIAL_REFUSED', reason });
 }

@@ -198,4 +198,19 @@ describe('a requester of a confidential job', () => {
     expect(new Set(view.attempts.map(({ evidence }) => evidence?.blob)).size).toBe(3);
     expect(await sides.readOutput(view)).toBe(SECRET);
   });
+
+  it('is refused in a batch, whatever way it comes', async () => {
+    await using sides = await ConfidentialSides.start({ providers: 0 });
+    const { requester } = sides;
+    const refusal = { code: 'SCHEDULER_CONFIDENTIAL_REFUSED' };
+    const draft = await sides.describeDraft(SECRET);
+    await expect(requester.submitMany([draft])).rejects.toMatchObject(refusal);
+    const batch = 'sweep-1' as never;
+    await requester.batches.open({ batch, name: 'sweep', size: 1, digest: 'ab' });
+    const replicated = { ...draft, replication: { replicas: 3, quorum: 2, diversity: 'peer' } as const };
+    for (const each of [draft, replicated]) {
+      await expect(requester.batches.submit(batch, [{ index: 0, draft: each }])).rejects.toMatchObject(refusal);
+    }
+    expect(requester.counts()).toEqual({ active: 0, total: 0 });
+  });
 });

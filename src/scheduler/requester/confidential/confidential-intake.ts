@@ -22,7 +22,7 @@ export interface ConfidentialIntakeOptions {
   readonly spoolFolder: string;
 }
 
-/** A draft whose inputs are sealed. Disposed: their blobs are not held any more. */
+/** A draft whose inputs are sealed. Disposed: their blobs are not held any more, and the secrets are erased. */
 export interface SealedDraft extends Disposable {
   readonly body: JobBody;
   readonly secrets: JobSecrets;
@@ -58,6 +58,7 @@ export class ConfidentialIntake {
         commitments.push(sealed.commitment);
       }
       const body: JobBody = { ...draft, inputs, confidential: { policy, commitments } };
+      pins.defer(() => this.#modules.confidentiality.erase(sealer.secrets));
       return { body, secrets: sealer.secrets, [Symbol.dispose]: () => pins.dispose() };
     } catch (error) {
       pins.dispose();

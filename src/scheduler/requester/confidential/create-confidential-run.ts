@@ -1,6 +1,6 @@
 import { BlobId } from '../../../domain/ids.ts';
-import { InternalError } from '../../../lib/errors.ts';
 import type { JobSecrets } from '../../../tee/interface.ts';
+import { SchedulerError } from '../../errors.ts';
 import { jobIdOf } from '../../object-ids.ts';
 import type { JobRequesterOptions } from '../../options.ts';
 import type { JobRunOptions } from '../job-run-parts.ts';
@@ -23,7 +23,8 @@ export function createConfidentialRun(modules: Modules, options: JobRunOptions):
   if (job.value.confidential === undefined) return null;
   const { confidential } = modules;
   if (confidential === undefined || sealedSecrets === undefined) {
-    throw new InternalError(`the job ${job.id} is confidential, and its secrets are not here`);
+    const reason = 'it is confidential, and its secrets are not here';
+    throw new SchedulerError({ code: 'SCHEDULER_STORE_CORRUPT', key: `jobs/${job.id}`, reason });
   }
   for (const { released } of state.attempts) {
     if (released !== undefined) modules.pins.holdEvidence(state.facts.job, BlobId(released.evidence.blob));
