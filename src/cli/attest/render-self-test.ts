@@ -37,11 +37,14 @@ export function renderSelfTest(test: ShownSelfTest): string[] {
     ...(sizes === null ? [] : ['', `${test.kind === 'simulated' ? 'SIMULATED ' : ''}${describeSizes(sizes)}`]),
     ...(verification === null ? [] : ['', ...renderChecks(verification.checks)]),
     ...(gpus === null ? [] : ['', 'GPUs', ...renderChecks(gpus.checks)]),
-    ...(verification?.claims == null
-      ? []
-      : ['', describeWorth(verification.verdict), ...renderClaims(verification.claims)]),
+    ...renderWorth(verification),
     ...(saved.length === 0 ? [] : ['', 'saved', ...saved.map((path) => `  ${path}`)]),
   ];
+}
+
+function renderWorth(verification: EvidenceVerification<object> | null): string[] {
+  if (verification === null || verification.claims === null) return [];
+  return ['', describeWorth(verification.verdict), ...renderClaims(verification.claims)];
 }
 
 function describeVerdict({ verdict, kind, failure }: ShownSelfTest): string {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { DaemonError } from '../../lib/errors.ts';
+import { isDaemonError } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import { judgeChecks } from '../../tee/checks.ts';
 import type {
@@ -68,7 +68,7 @@ export async function runSelfTest(
     return { ...nothing, ...asked, evidence, verification, gpus, verdict: judgeChecks(checks) };
   } catch (error) {
     options.signal.throwIfAborted();
-    if (!(error instanceof DaemonError)) throw error;
+    if (!isDaemonError(error)) throw error;
     const { code, message, hint } = error;
     return { ...nothing, ...asked, failure: { code, message, hint }, verdict: 'invalid' };
   }

@@ -52,7 +52,7 @@ function createDocuments(clock: ManualClock, options: DocumentSourceOptions = { 
   return new DocumentSource({ fetch: services.fetch, cache, clock, logger: new NoopLogger() }, options);
 }
 
-function createEndorser(clock: ManualClock, { isOffline, collateralUrl = undefined }: EndorserOptions = {}) {
+function createEndorser(clock: ManualClock, { isOffline, collateralUrl }: EndorserOptions = {}) {
   const modules = {
     documents: createDocuments(clock, { isOffline: isOffline === true }),
     crypto,
