@@ -48,7 +48,7 @@ describe('confidential jobs over real daemons', () => {
     const [out, plain] = [mesh.stage.path('sealed-out'), mesh.stage.path('open-out')];
     const followed = await mesh.run(requester, ['job', 'submit', sealed, '--output', out, '--bundle', bundle]);
     expect(followed).toMatchObject({ exitCode: 0 });
-    expect(followed.stdout).toContain('held-out rows read correctly');
+    expect(followed.stderr).toContain('held-out rows read correctly');
     expect(followed.stdout).toMatch(/SIMULATED .*shows nothing of any hardware/);
     expect(followed.stdout).toContain(tee.measurement);
     expect(await mesh.run(requester, ['job', 'submit', open, '--output', plain])).toMatchObject({ exitCode: 0 });

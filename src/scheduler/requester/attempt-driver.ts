@@ -216,12 +216,8 @@ export class AttemptDriver {
     const { resultsKeptForMs } = acceptance.value;
     const promise = resultsKeptForMs === undefined ? {} : { resultsKeptForMs };
     this.#options.attempt.acceptance = acceptance.value;
-    const event = {
-      kind: 'accepted',
-      ...this.#now(),
-      leaseEndsAtMs: this.#course.computeFirstEnd(),
-      ...promise,
-    } as const;
+    const leaseEndsAtMs = this.#course.computeFirstEnd();
+    const event = { kind: 'accepted', ...this.#now(), leaseEndsAtMs, ...promise } as const;
     this.#apply(event, { objects: [{ lease: event.lease, kind: 'acceptance', wire: acceptance.wire }] });
     this.#options.hooks.onAccepted();
   }

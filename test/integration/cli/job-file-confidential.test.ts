@@ -23,6 +23,12 @@ async function inFolder<Value>(files: Readonly<Record<string, string>>, use: (fo
   return await use(folder.path);
 }
 
+interface Validated {
+  readonly confidential: object | null;
+  readonly problems: readonly { readonly field: string; readonly message: string }[];
+}
+const read = (stdout: string): Validated => JSON.parse(stdout) as Validated;
+
 const validate = (text: string, files: Readonly<Record<string, string>> = {}, flags: readonly string[] = []) =>
   inFolder({ ...files, 'job.yaml': text }, (folder) =>
     runCommandLine(['job', 'validate', 'job.yaml', ...flags], folder),
@@ -41,7 +47,7 @@ describe('a confidential job in a file', () => {
     expect(stdout).toContain('runs on providers of the class tee');
     expect(stdout).toMatch(/^sealed: .*inputs and outputs/m);
     expect(stdout).toMatch(/^not sealed: the module, arguments, environment/m);
-    const json = JSON.parse((await validate(INLINE, {}, ['--json'])).stdout);
+    const json = read((await validate(INLINE, {}, ['--json'])).stdout);
     expect(json.confidential).toEqual({ kinds: ['simulated'], gpus: false });
   });
 
@@ -66,7 +72,7 @@ describe('a confidential job in a file', () => {
     const text = `${INLINE.replace('abi: wasi', 'abi: fogproof')}${line}\n`;
     const { exitCode, stdout } = await validate(text, {}, ['--json']);
     expect(exitCode).toBe(2);
-    const { problems } = JSON.parse(stdout);
+    const { problems } = read(stdout);
     expect(problems).toContainEqual(expect.objectContaining({ field, message: expect.stringContaining(message) }));
   });
 
@@ -79,8 +85,8 @@ describe('a confidential job in a file', () => {
   ])('cannot have a policy %s', async (_what, path, files, message) => {
     const { exitCode, stdout } = await validate(`${LEAST}confidential: {policy: ${path}}\n`, files, ['--json']);
     expect(exitCode).toBe(2);
-    const [problem] = JSON.parse(stdout).problems;
+    const [problem] = read(stdout).problems;
     expect(problem).toMatchObject({ field: 'confidential.policy', severity: 'error' });
-    expect(problem.message.toLowerCase()).toContain(message.toLowerCase());
+    expect(problem?.message.toLowerCase()).toContain(message.toLowerCase());
   });
 });

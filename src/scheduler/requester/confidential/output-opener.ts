@@ -21,7 +21,10 @@ export class OutputOpener {
   async *open(job: JobId, path: string, stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     const { store, confidential } = this.#modules;
     const sealedSecrets = confidential && (await store.loadRecord(job))?.sealedSecrets;
-    if (confidential === undefined || sealedSecrets === undefined) return yield* stored;
+    if (confidential === undefined || sealedSecrets === undefined) {
+      yield* stored;
+      return;
+    }
     const secrets = confidential.vault.open(job, sealedSecrets);
     try {
       yield* confidential.confidentiality.openOutput(stored, { contentKey: secrets.contentKey, path });
