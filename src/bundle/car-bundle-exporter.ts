@@ -15,7 +15,7 @@ import { type CollectedSnapshots, collectSnapshots, type LeaseLine, NO_SNAPSHOTS
 import { EXPORT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import { computePae, encodeDsse } from './dsse.ts';
 import { BundleError } from './errors.ts';
-import { type BlobSizes, findChainBlobs, findComparedBlobs } from './evidence-blobs.ts';
+import { type BlobSizes, findComparedBlobs, findProofBlobs } from './evidence-blobs.ts';
 import { fitRoot } from './fit-root.ts';
 import { encodeStatement, IN_TOTO_PAYLOAD_TYPE } from './in-toto.ts';
 import type {
@@ -25,6 +25,7 @@ import type {
   BundleExporter,
   BundleExportRequest,
   BundleMaterial,
+  EvidenceJudge,
   ExportedBundle,
   SnapshotSource,
   StatementSigner,
@@ -41,6 +42,8 @@ export interface CarBundleExporterModules {
   readonly anchors?: AnchorSource;
   /** Asked for the verdict that an export tells; without it anchors are unchecked. */
   readonly anchorReader?: AnchorReader;
+  /** Judges evidence of confidential hardware for the verdict that an export tells; without it that is unchecked. */
+  readonly evidenceJudge?: EvidenceJudge;
   /** Absent where no snapshots are held. */
   readonly snapshots?: SnapshotSource;
 }
@@ -64,14 +67,14 @@ export class CarBundleExporter implements BundleExporter {
     if (material.attempts.length === 0) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
     const unrevealed = await selectUnrevealed(material);
     const listing = createBundle({ ...material, unrevealed }, UnixMs(this.#modules.clock.nowMs()));
-    const chains = await findChainBlobs(listing);
+    const proofs = await findProofBlobs(listing);
     const compared = await findComparedBlobs(listing);
-    using _evidencePins = this.#pin([...chains.keys(), ...compared.keys()]);
-    const contents = { blobs: await this.#readEvidence([...compared, ...chains]), snapshots: [] };
+    using _evidencePins = this.#pin([...proofs.keys(), ...compared.keys()]);
+    const contents = { blobs: await this.#readEvidence([...compared, ...proofs]), snapshots: [] };
     const { accepted, receipts } = await assessEvidence(listing, {}, contents);
     using _pins = this.#pin(nameBlobs(material, receipts).map(({ blob }) => blob));
     const snapshots = await this.#findSnapshots(material, request);
-    const named = [...nameBlobs(material, accepted?.receipts ?? receipts), ...nameChains(chains)];
+    const named = [...nameBlobs(material, accepted?.receipts ?? receipts), ...nameProofs(proofs)];
     const blobs = await this.#listBlobs(named, request.content);
     const { anchors, waitingInBatches } = await this.#findAnchors(receipts, request, options);
     const bundle = fitRoot({
@@ -131,9 +134,10 @@ export class CarBundleExporter implements BundleExporter {
   }
 
   async #assess(bundle: Bundle, contents: FileContents, { signal }: AbortOptions): Promise<Assessment> {
-    const { anchorReader, clock } = this.#modules;
+    const { anchorReader, evidenceJudge, clock } = this.#modules;
     const verifying = {
       nowMs: clock.nowMs(),
+      ...(evidenceJudge === undefined ? {} : { evidenceJudge }),
       chainTimeoutMs: EXPORT_CHAIN_TIMEOUT_MS,
       ...(anchorReader === undefined ? {} : { anchorReader }),
       ...(signal === undefined ? {} : { signal }),
@@ -149,11 +153,11 @@ export class CarBundleExporter implements BundleExporter {
   }
 
   async *#writeStatement(material: BundleMaterial, assessment: Assessment): AsyncIterable<Uint8Array> {
-    const { accepted, receipts, verification } = assessment;
+    const { accepted, receipts, attested, verification } = assessment;
     if (accepted === undefined) throw new BundleError({ code: 'BUNDLE_NO_RESULT', job: material.job.id });
     const { identity, clock } = this.#modules;
     const statedAtMs = clock.nowMs();
-    const payload = encodeStatement({ job: material.job, accepted, receipts, verification, statedAtMs });
+    const payload = encodeStatement({ job: material.job, accepted, receipts, attested, verification, statedAtMs });
     const signature = await identity.sign(computePae(IN_TOTO_PAYLOAD_TYPE, payload));
     const signatures = [{ keyId: identity.peer, signature }];
     yield new TextEncoder().encode(encodeDsse({ payloadType: IN_TOTO_PAYLOAD_TYPE, payload, signatures }));
@@ -169,7 +173,7 @@ export class CarBundleExporter implements BundleExporter {
   async #listBlobs(named: readonly NamedBlob[], content: BundleContent): Promise<Bundle['blobs']> {
     const listed = new Map<BlobId, Bundle['blobs'][number]>();
     for (const { blob, sizeBytes, role } of named) {
-      const isWanted = role === 'chain' || content === 'everything' || (content === 'outputs' && role === 'output');
+      const isWanted = role === 'proof' || content === 'everything' || (content === 'outputs' && role === 'output');
       const found = isWanted ? await this.#modules.blobs.stat(blob) : undefined;
       const included = found?.sizeBytes === sizeBytes || listed.get(blob)?.included === true;
       listed.set(blob, { blob, sizeBytes, included });
@@ -187,7 +191,7 @@ function selectIncluded({ blobs: listed }: Bundle, { blobs, snapshots }: FileCon
 interface NamedBlob {
   readonly blob: BlobId;
   readonly sizeBytes: number;
-  readonly role: 'module' | 'input' | 'output' | 'chain';
+  readonly role: 'module' | 'input' | 'output' | 'proof';
 }
 
 function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]): readonly NamedBlob[] {
@@ -200,8 +204,8 @@ function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]
 }
 
 /** Of every attempt, dissenting ones too. */
-function nameChains(chains: BlobSizes): readonly NamedBlob[] {
-  return [...chains].map(([blob, sizeBytes]) => ({ blob, sizeBytes, role: 'chain' }));
+function nameProofs(proofs: BlobSizes): readonly NamedBlob[] {
+  return [...proofs].map(([blob, sizeBytes]) => ({ blob, sizeBytes, role: 'proof' }));
 }
 
 /** Leases that a replica's state went through, newest first. */

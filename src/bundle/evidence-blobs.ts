@@ -1,5 +1,6 @@
 import type { Bundle } from '../domain/bundle.ts';
 import { CHECKPOINT_CHAIN } from '../domain/checkpoint.ts';
+import { ATTEMPT_EVIDENCE } from '../domain/confidential.ts';
 import type { BlobId } from '../domain/ids.ts';
 import { JOB } from '../domain/job.ts';
 import type { ObjectType } from '../domain/object-type.ts';
@@ -15,15 +16,28 @@ export type BlobSizes = ReadonlyMap<BlobId, number>;
 
 type Wires = Pick<Bundle, 'job' | 'attempts'>;
 
-/** Blobs that the checks read: checkpoint chains, and outputs that are compared within tolerances. */
+/** Blobs that the checks read: outputs that are compared within tolerances, and what is evidence itself. */
 export async function findEvidenceBlobs(bundle: Wires): Promise<BlobSizes> {
-  return new Map([...(await findComparedBlobs(bundle)), ...(await findChainBlobs(bundle))]);
+  return new Map([...(await findComparedBlobs(bundle)), ...(await findProofBlobs(bundle))]);
+}
+
+/** In the file whatever else is: checkpoint chains, and evidence of confidential hardware. */
+export async function findProofBlobs(bundle: Pick<Wires, 'attempts'>): Promise<BlobSizes> {
+  return new Map([...(await findChainBlobs(bundle)), ...(await findAttestationBlobs(bundle))]);
 }
 
 /** Checkpoint chains that receipts name. */
 export async function findChainBlobs({ attempts }: Pick<Wires, 'attempts'>): Promise<BlobSizes> {
   const named = (await openReceipts(attempts)).flatMap(({ checkpointChain }) => checkpointChain ?? []);
   return new Map(named.map(({ blob, sizeBytes }) => [blob, Math.min(sizeBytes, CHECKPOINT_CHAIN.maxBytes)]));
+}
+
+/** Evidence of confidential hardware that receipts name. */
+async function findAttestationBlobs({ attempts }: Pick<Wires, 'attempts'>): Promise<BlobSizes> {
+  const named = (await openReceipts(attempts)).flatMap(({ attestation }) => attestation ?? []);
+  return new Map(
+    named.map(({ evidence, evidenceSizeBytes }) => [evidence, Math.min(evidenceSizeBytes, ATTEMPT_EVIDENCE.maxBytes)]),
+  );
 }
 
 /** Outputs that receipts give with differences which the job may tolerate; the smaller ones, where they are many. */

@@ -12,6 +12,9 @@ import type { Signed } from '../domain/signed.ts';
 import { decodeUtf8, encodeHex, encodeUtf8 } from '../lib/bytes.ts';
 import { describeError } from '../lib/errors.ts';
 import type { AcceptedResult } from './checks/accepted-result.ts';
+import { SIMULATED_WARNING } from './checks/attested/describe-attested.ts';
+import type { JudgedAttempt } from './checks/attested/judge-attempt.ts';
+import { combineChecks } from './checks/check.ts';
 import { BundleError } from './errors.ts';
 import type { BundleVerification } from './interface.ts';
 
@@ -47,6 +50,7 @@ export interface StatementContent {
   readonly job: Signed<Job>;
   readonly accepted: AcceptedResult;
   readonly receipts: readonly Signed<Receipt>[];
+  readonly attested: readonly JudgedAttempt[];
   readonly verification: BundleVerification;
   readonly statedAtMs: number;
 }
@@ -77,7 +81,7 @@ function sha256Of(cid: string): string {
   return encodeHex(CID.parse(cid).multihash.digest);
 }
 
-function createPredicate({ job, accepted, receipts, verification, statedAtMs }: StatementContent) {
+function createPredicate({ job, accepted, receipts, attested, verification, statedAtMs }: StatementContent) {
   const { workload, inputs, replication, isolation } = job.value;
   return {
     job: {
@@ -90,6 +94,7 @@ function createPredicate({ job, accepted, receipts, verification, statedAtMs }: 
       inputs: inputs.map(({ path, blob }) => ({ name: path, digest: digestOf(blob) })),
       replication,
       isolation,
+      ...describeConfidential(job.value),
     },
     result: {
       outputRoot: accepted.outputRoot,
@@ -107,6 +112,7 @@ function createPredicate({ job, accepted, receipts, verification, statedAtMs }: 
       finishedAt: new Date(value.finishedAtMs).toISOString(),
       sandbox: value.sandbox,
     })),
+    ...(attested.length === 0 ? {} : { attested: attested.flatMap(describeEvidence) }),
     verification: {
       statedAt: new Date(statedAtMs).toISOString(),
       verdict: verification.verdict,
@@ -114,6 +120,32 @@ function createPredicate({ job, accepted, receipts, verification, statedAtMs }: 
       notProven: verification.notProven,
     },
   };
+}
+
+/** Inputs and outputs are named by the hashes of sealed bytes; what they hold is committed to. */
+function describeConfidential({ confidential }: Job) {
+  if (confidential === undefined) return {};
+  const { policy, commitments } = confidential;
+  return { confidential: { policy, inputCommitments: commitments.map(encodeHex) } };
+}
+
+function describeEvidence({ attempt: { attestation }, terms, evaluatedAtMs, measurements, checks }: JudgedAttempt) {
+  const named = terms.receipt.value.attestation;
+  if (attestation.kind !== 'opened' || named === undefined) return [];
+  const { kind, gpus } = attestation.evidence;
+  return [
+    {
+      receipt: terms.receipt.id,
+      tee: kind,
+      ...(kind === 'simulated' ? { warning: SIMULATED_WARNING } : {}),
+      hasGpus: gpus !== null,
+      measurements,
+      evaluatedAt: evaluatedAtMs === null ? null : new Date(evaluatedAtMs).toISOString(),
+      evidence: digestOf(named.evidence),
+      release: named.release,
+      verdict: combineChecks(checks),
+    },
+  ];
 }
 
 const verdictSchema = z.discriminatedUnion('kind', [
@@ -125,7 +157,14 @@ const verdictSchema = z.discriminatedUnion('kind', [
 const claimsSchema = z.object({
   verification: z.object({
     verdict: z.enum(['valid', 'invalid', 'unchecked']),
-    assurances: z.array(z.object({ assurance: z.string(), statement: z.string(), verdict: verdictSchema })),
+    assurances: z.array(
+      z.object({
+        assurance: z.string(),
+        statement: z.string(),
+        verdict: verdictSchema,
+        isSimulated: z.literal(true).exactOptional(),
+      }),
+    ),
     notProven: z.array(z.string()),
   }),
 });

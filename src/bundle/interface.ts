@@ -7,8 +7,9 @@ import type { SnapshotStore } from '../blob/interface.ts';
 import type { Anchor } from '../domain/anchor.ts';
 import type { AssuranceReport, VerificationVerdict } from '../domain/assurance.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
+import type { IsolationLevel } from '../domain/capability.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
-import type { JobId, PeerKey } from '../domain/ids.ts';
+import type { JobId, LeaseId, PeerKey } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import type { Signed } from '../domain/signed.ts';
 
@@ -54,6 +55,45 @@ export interface AnchorSource {
   proof(receiptDigest: Uint8Array): Promise<Anchor | undefined>;
   /** Number of the batch that a receipt is in, anchored yet or not; undefined if it was never given. */
   batchOf(receiptDigest: Uint8Array): Promise<number | undefined>;
+}
+
+/** Evidence of confidential hardware that one attempt showed, and what it has to be about. */
+export interface EvidenceQuestion {
+  /** Canonical `fogproof/attempt-evidence@1`. */
+  readonly evidence: Uint8Array;
+  /** JSON of the job's policy: evidence of a kind without a section is not accepted. */
+  readonly policy: string;
+  /** As of when it is judged. */
+  readonly atMs: number;
+  readonly expectation: {
+    readonly network: string;
+    readonly job: JobId;
+    readonly lease: LeaseId;
+    readonly requester: PeerKey;
+    readonly provider: PeerKey;
+    readonly isolation: IsolationLevel;
+    readonly instrumenter: string;
+  };
+}
+
+export interface EvidenceJudgement {
+  /** Each with what was compared. None at all is not a pass. */
+  readonly checks: readonly {
+    readonly name: string;
+    readonly verdict: 'passed' | 'failed' | 'unchecked';
+    readonly detail: string;
+  }[];
+  /** Which code the evidence names, in hex: `measurement`, `MRTD`, `MRENCLAVE`. Worth something if every check passed. */
+  readonly measurements: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** Judges evidence of confidential hardware; `tee` provides it. Without one, `attested` is `unchecked`. */
+export interface EvidenceJudge {
+  /**
+   * Roots, signatures, revocation, TCB, policy, and that it was made for this attempt. Whatever evidence and policy are,
+   * it answers.
+   */
+  judge(question: EvidenceQuestion): Promise<EvidenceJudgement>;
 }
 
 /** Which blobs go into the file besides the signed objects. */

@@ -1,6 +1,7 @@
 import type { Bundle, BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import { CHECKPOINT, type Checkpoint } from '../domain/checkpoint.ts';
 import { COMMITMENT, COMMITMENT_SET, type Commitment, type CommitmentSet } from '../domain/commitment.ts';
+import { RELEASE, type Release } from '../domain/confidential.ts';
 import { ObjectId } from '../domain/ids.ts';
 import { JOB, type Job } from '../domain/job.ts';
 import { LEASE, LEASE_ACCEPTANCE, type Lease, type LeaseAcceptance, PROGRESS, type Progress } from '../domain/lease.ts';
@@ -10,6 +11,7 @@ import type { Signed, SignedWire } from '../domain/signed.ts';
 import { computeObjectCid } from '../lib/cid.ts';
 import { isDaemonError } from '../lib/errors.ts';
 import { openSigned } from '../proofs/signed-object.ts';
+import { type AttemptAttestation, openAttestation } from './open-attestation.ts';
 import { type AttemptChain, type EvidenceBlobs, openChain } from './open-chain.ts';
 
 /** A signed object whose signature holds, or why it was refused. */
@@ -27,6 +29,8 @@ export interface OpenedAttempt {
   readonly setSignature: Opened<CommitmentSet> | null;
   readonly lastProgress: Opened<Progress> | null;
   readonly chain: AttemptChain;
+  readonly release: Opened<Release> | null;
+  readonly attestation: AttemptAttestation;
   /** Oldest first; empty where the attempt began at the beginning. */
   readonly inherited: readonly OpenedInherited[];
 }
@@ -84,6 +88,7 @@ async function openAttempt(
 ): Promise<OpenedAttempt> {
   const lease = await open(LEASE, attempt.lease);
   const receipt = await open(RECEIPT, attempt.receipt);
+  const receiptValue = signedOf(receipt)?.value;
   return {
     label,
     lease,
@@ -92,7 +97,9 @@ async function openAttempt(
     commitment: attempt.commitment && (await open(COMMITMENT, attempt.commitment)),
     setSignature: attempt.setSignature && (await open(COMMITMENT_SET, attempt.setSignature)),
     lastProgress: attempt.lastProgress === undefined ? null : await open(PROGRESS, attempt.lastProgress),
-    chain: openChain({ job: signedOf(job), lease: signedOf(lease), receipt: signedOf(receipt)?.value }, blobs),
+    chain: openChain({ job: signedOf(job), lease: signedOf(lease), receipt: receiptValue }, blobs),
+    release: attempt.release === undefined ? null : await open(RELEASE, attempt.release),
+    attestation: openAttestation(receiptValue, blobs),
     inherited: await Promise.all(
       (attempt.inherited ?? []).map((inherited, place) => openInherited(inherited, `${label}: inherited ${place + 1}`)),
     ),

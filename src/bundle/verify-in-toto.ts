@@ -113,7 +113,7 @@ function listNotProven(expected: PeerKey | undefined, claims: StatementClaims | 
           'That the signer is whom you expect: its key is the one in the file. Name the key that you trust with --signer.',
         ]
       : []),
-    'That your copies of the files are these: compare their SHA-256 with the subjects.',
+    'That your copies of the files are these: compare their SHA-256 with the subjects; those of a confidential job are of the sealed files.',
     ...(claims?.notProven ?? []),
   ];
 }

@@ -11,12 +11,14 @@ import type { Signed } from '../domain/signed.ts';
 import { type AcceptedResult, findAgreedResult } from './checks/accepted-result.ts';
 import { type AnchoredContext, type AnchoredFindings, reportAnchored } from './checks/anchored.ts';
 import { verifiedReceipt } from './checks/attempt.ts';
+import type { JudgedAttempt } from './checks/attested/judge-attempt.ts';
+import { claimsAttestation, reportAttested } from './checks/attested/report-attested.ts';
 import { collectReplicas } from './checks/replicas.ts';
 import { claimsReplication, reportReplicated } from './checks/replicated.ts';
 import { describeOutcome, reportSigned } from './checks/signed.ts';
 import { DEFAULT_CHAIN_TIMEOUT_MS } from './constants.ts';
 import { findEvidenceBlobs } from './evidence-blobs.ts';
-import type { AnchorReader, BundleVerification } from './interface.ts';
+import type { AnchorReader, BundleVerification, EvidenceJudge } from './interface.ts';
 import { listNotProven } from './not-proven.ts';
 import type { EvidenceBlobs } from './open-chain.ts';
 import { type OpenedEvidence, openEvidence } from './open-evidence.ts';
@@ -30,6 +32,8 @@ export interface VerifyOptions {
   readonly anchorReader?: AnchorReader;
   /** How long the chain is asked about all anchors together; by default 30 s. What it has not told by then is unchecked. */
   readonly chainTimeoutMs?: number;
+  /** Judges evidence of confidential hardware. Without it `attested` is unchecked beyond what the file itself shows. */
+  readonly evidenceJudge?: EvidenceJudge;
   readonly signal?: AbortSignal;
 }
 
@@ -58,6 +62,8 @@ export interface Assessment {
   readonly accepted: AcceptedResult | undefined;
   /** Every receipt of which no check of its own failed. */
   readonly receipts: readonly Signed<Receipt>[];
+  /** Every attempt of a confidential job whose lease and receipt can be read. */
+  readonly attested: readonly JudgedAttempt[];
 }
 
 /** Judges the objects of a bundle, and gives with the verdict what an export needs of them. */
@@ -79,6 +85,11 @@ export async function assessEvidence(
   if (job !== undefined && claimsReplication(evidence, job)) {
     assurances.push(reportReplicated(evidence, job, { replicas, agreed }));
   }
+  const attested =
+    job !== undefined && claimsAttestation(evidence, job)
+      ? await reportAttested(evidence, job, options.evidenceJudge)
+      : undefined;
+  if (attested !== undefined) assurances.push(attested.report);
   const anchored = await judgeAnchored(bundle, { receipts, accepted, chain: accessChain(options) });
   if (anchored !== undefined) assurances.push(anchored.report);
   const verification: BundleVerification = {
@@ -86,9 +97,13 @@ export async function assessEvidence(
     job: describeJob(job),
     outcome: accepted === undefined ? 'no result' : describeOutcome(accepted.result.outcome),
     assurances,
-    notProven: listNotProven(job?.value, accepted, { assurances, dating: anchored?.dating ?? { kind: 'none' } }),
+    notProven: listNotProven(job?.value, accepted, {
+      assurances,
+      dating: anchored?.dating ?? { kind: 'none' },
+      confidentiality: attested?.confidentiality ?? 'none',
+    }),
   };
-  return { verification, accepted, receipts };
+  return { verification, accepted, receipts, attested: attested?.attempts ?? [] };
 }
 
 async function judgeAnchored(

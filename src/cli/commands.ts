@@ -253,6 +253,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./bundle/show.ts')).bundleShow,
   },
   {
+    name: 'attest self-test',
+    summary: 'make evidence of the confidential hardware of this machine and judge it',
+    isDefault: true,
+    load: async () => (await import('./attest/self-test.ts')).attestSelfTest,
+  },
+  {
     name: 'attest verify',
     summary: 'check evidence of confidential hardware',
     load: async () => (await import('./attest/verify.ts')).attestVerify,

@@ -29,6 +29,16 @@ async function readDiskBytes(path: string): Promise<number> {
   }
 }
 
+const ATTEST: NodeConfigInput['attest'] = {
+  tee: 'auto',
+  policyFile: null,
+  simulatedKeyFile: null,
+  collateralUrl: null,
+  // As NVIDIA's documentation of its attestation CLI has it (docs.nvidia.com/attestation, "Command Reference").
+  nvidiaCommand: ['nvattest', 'collect-evidence', '--device', 'gpu', '--nonce', '{nonce}', '--format', 'json'],
+  offline: false,
+};
+
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
@@ -70,6 +80,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
         maxCpuPressurePercent: 100,
       },
     },
+    attest: ATTEST,
     request: { maxActiveJobs: 100_000 },
     blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },
     snapshots: {

@@ -90,6 +90,8 @@ const PATH_SETTINGS = [
   'keystore.passphraseFile',
   'chain.keypairFile',
   'neighbours.asnDatabase',
+  'attest.policyFile',
+  'attest.simulatedKeyFile',
   'network',
 ] as const;
 

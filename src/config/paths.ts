@@ -14,6 +14,10 @@ export function computeDataPaths(home: string) {
     blobs: join(home, 'blobs'),
     snapshots: join(home, 'snapshots'),
     instrumented: join(home, 'cache', 'instrumented'),
+    /** What hardware vendors say of their platforms, fetched. */
+    attestation: join(home, 'attestation'),
+    /** Key files of the SIMULATED TEEs of test networks, `<network>.json`. */
+    simulatedTees: join(home, 'simulated-tees'),
     log: join(home, 'node.log'),
   } as const;
 }

@@ -159,6 +159,32 @@ export const nodeConfigSchema = z.strictObject({
         .describe('share of time in which programs may wait for a processor; 100: no limit'),
     }),
   }),
+  attest: z.strictObject({
+    tee: z
+      .enum(['auto', 'off'])
+      .describe('show evidence of the confidential hardware that this node runs in; auto: where there is any'),
+    policyFile: z
+      .string()
+      .min(1)
+      .nullable()
+      .describe('policy that evidence has to satisfy for own confidential jobs, beside that of the job'),
+    simulatedKeyFile: z
+      .string()
+      .min(1)
+      .nullable()
+      .describe('key that simulates hardware on a test network; no hardware is behind it'),
+    collateralUrl: z
+      .url({ protocol: /^https$/, error: 'expected an https address' })
+      .max(512)
+      .nullable()
+      .describe("PCCS that is asked instead of Intel's own service"),
+    nvidiaCommand: z
+      .array(z.string().min(1).max(4096), { error: 'expected a program and its arguments, or a JSON array of them' })
+      .max(64)
+      .describe('program that collects evidence of NVIDIA GPUs, with its arguments; {nonce} stands for the nonce')
+      .meta({ text: 'words' }),
+    offline: z.boolean().describe('ask no vendor: only what is kept of its certificates and revocation lists'),
+  }),
   request: z.strictObject({ maxActiveJobs: z.int().min(1).max(10_000_000).describe('own jobs not yet ended') }),
   blobs: z.strictObject({ maxBytes: size(2 ** 20, 2 ** 50).describe('disk that blobs may take') }),
   snapshots: z.strictObject({

@@ -2,7 +2,7 @@
  * The kinds of assurance of the design, section 7. This version produces and checks these. `replicated` is said of
  * byte-identical results alone; of training rounds compared as numbers it is `replicated-within-tolerance`.
  */
-export const ASSURANCE_KINDS = ['signed', 'replicated', 'replicated-within-tolerance', 'anchored'] as const;
+export const ASSURANCE_KINDS = ['signed', 'replicated', 'replicated-within-tolerance', 'attested', 'anchored'] as const;
 export type AssuranceKind = (typeof ASSURANCE_KINDS)[number];
 
 /** Outcome of checking one assurance. `unchecked` names what was missing and is never a pass. */
@@ -19,6 +19,8 @@ export interface AssuranceReport {
   readonly assumes: readonly string[];
   readonly doesNotClaim: readonly string[];
   readonly verdict: VerificationVerdict;
+  /** It rests, wholly or in part, on evidence that no hardware made: SIMULATED, for tests. */
+  readonly isSimulated?: true;
   /** Each single check with its outcome, in the order made. */
   readonly checks: readonly { readonly name: string; readonly verdict: VerificationVerdict }[];
 }

@@ -10,8 +10,8 @@ import { signedWireSchema } from './signed.ts';
 /** A receipt may be anchored by its provider and by its requester. */
 const MAX_BUNDLE_ANCHORS = 2 * MAX_REPLICAS;
 
-/** Module, inputs, and of each replica its chain and output files, which may differ within tolerances. */
-export const MAX_BUNDLE_BLOBS = 1 + MAX_JOB_INPUTS + MAX_REPLICAS * (1 + MAX_JOB_INPUTS);
+/** Module, inputs, and of each replica its chain, evidence and output files, which may differ within tolerances. */
+export const MAX_BUNDLE_BLOBS = 1 + MAX_JOB_INPUTS + MAX_REPLICAS * (2 + MAX_JOB_INPUTS);
 
 /** Longest line of attempts that one replica may have gone through and still be exported with all of them. */
 export const MAX_INHERITED_ATTEMPTS = 256;
@@ -27,6 +27,8 @@ export const bundleAttemptSchema = z.strictObject({
   setSignature: signedWireSchema.nullable(),
   /** The last signed progress: shows that the lease was renewed where the run outlasted its first term. */
   lastProgress: signedWireSchema.optional(),
+  /** `fogproof/release@1`, where the receipt has an attestation. */
+  release: signedWireSchema.optional(),
   /**
    * Where it went on from, oldest first: each attempt that it inherited state from, with the checkpoint that was taken
    * over. Absent: it began at the beginning.

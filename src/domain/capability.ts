@@ -5,6 +5,14 @@ export const CAPABILITY_CLASSES = ['cpu', 'gpu-consumer', 'gpu-datacentre', 'tee
 export type CapabilityClass = (typeof CAPABILITY_CLASSES)[number];
 export const capabilityClassSchema = z.enum(CAPABILITY_CLASSES);
 
+/**
+ * Trusted execution environments that a node may run in and can show evidence of. `simulated` is for tests: a key of the
+ * network stands in for the hardware, and networks of the production preset have none.
+ */
+export const TEE_KINDS = ['sev-snp', 'tdx', 'sgx', 'simulated'] as const;
+export type TeeKind = (typeof TEE_KINDS)[number];
+export const teeKindSchema = z.enum(TEE_KINDS);
+
 /** Kinds of work that a node can offer. `wasm` is the only one that this version runs. */
 export const EXECUTOR_KINDS = ['wasm'] as const;
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number];

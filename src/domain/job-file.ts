@@ -25,6 +25,7 @@ import {
   resourcesSchema,
 } from './job.ts';
 import { batchSectionSchema, TEMPLATE_SEED_PATTERN } from './job-batch-file.ts';
+import { confidentialFileSchema, findConfidentialProblems } from './job-confidential-file.ts';
 
 /** Largest job file in bytes: inputs are named in it, never held. */
 export const MAX_JOB_FILE_BYTES = 256 * 1024;
@@ -259,8 +260,10 @@ export const jobFileSchema = z
       .default('process')
       .describe('Weakest isolation that you accept: process or bubblewrap. A provider may demand more.'),
     capabilityClass: capabilityClassSchema
-      .default('cpu')
-      .describe('What the provider must have: cpu, gpu-consumer, gpu-datacentre or tee.'),
+      .optional()
+      .describe(
+        'What the provider must have: cpu, gpu-consumer, gpu-datacentre or tee. Absent: tee for confidential jobs, else cpu.',
+      ),
     checkpoints: z
       .union([z.literal('none'), checkpointsFileSchema], {
         error: "expected a map such as { everyFuel: 1G }, or 'none'",
@@ -301,6 +304,11 @@ export const jobFileSchema = z
       .describe(
         'true: inputs and outputs are encrypted on the disks of this node and of the providers, and handed to nobody else.',
       ),
+    confidential: confidentialFileSchema
+      .optional()
+      .describe(
+        'Inputs and outputs are sealed, and only a provider gets the key whose hardware shows evidence that the policy accepts: policy. The module, arguments and environment stay readable.',
+      ),
     batch: batchSectionSchema
       .optional()
       .describe(
@@ -319,7 +327,7 @@ export const jobFileSchema = z
       const message = 'expected a whole number or 64 hex digits: only a batch has variables';
       context.issues.push({ code: 'custom', input: seed, path: ['workload', 'seed'], message });
     }
-    for (const problem of findCheckpointProblems(value)) {
+    for (const problem of [...findCheckpointProblems(value), ...findConfidentialProblems(value)]) {
       context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
     }
   });

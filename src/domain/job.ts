@@ -95,6 +95,21 @@ export const replicationSchema = z.strictObject({
   diversity: z.enum(['peer']),
 });
 
+/** Largest policy of a confidential job, characters. */
+export const MAX_POLICY_CHARS = 64 * 1024;
+
+/**
+ * The inputs are sealed with a content key that only a provider gets whose evidence the policy accepts (docs/confidential.md).
+ * The blobs of `inputs` are the sealed ones, and so are those of the outputs.
+ */
+export const confidentialSchema = z.strictObject({
+  /** JSON of the policy of docs/attestation.md: evidence of a kind without a section is not accepted. */
+  policy: z.string().min(2).max(MAX_POLICY_CHARS),
+  /** One for each of `inputs`, in order: SHA-256("fogproof/input-commitment@1" ‖ 0x00 ‖ 32-byte salt ‖ SHA-256 of the plaintext). */
+  commitments: z.array(bytesSchema(32)).max(MAX_JOB_INPUTS),
+});
+export type Confidential = z.output<typeof confidentialSchema>;
+
 export const jobSchema = z.strictObject({
   type: z.literal('fogproof/job@1'),
   network: z.string().min(1).max(64),
@@ -119,6 +134,8 @@ export const jobSchema = z.strictObject({
   priority: prioritySchema.optional(),
   /** Inputs and outputs are encrypted on the disks of requester and provider, and handed to nobody else. Absent: they are not. */
   private: z.literal(true).optional(),
+  /** Absent: providers see inputs and outputs. */
+  confidential: confidentialSchema.optional(),
   /** Absent: no checkpoints, so it cannot be paused, moved or replayed in part. */
   checkpoints: checkpointsSchema.optional(),
   /** Absent: results agree if they are byte-identical. Only where the schedule is by `rounds`. */

@@ -122,6 +122,8 @@ export const attemptEventSchema = z.discriminatedUnion('kind', [
     step: integerSchema(),
     ordinal: integerSchema(1).optional(),
   }),
+  /** A log line or metric of a confidential job: that event, sealed (docs/confidential.md), with its number in the nonce. */
+  z.strictObject({ kind: z.literal('sealed'), index: integerSchema(1), bytes: boundedBytesSchema(72 * 1024) }),
   z.strictObject({ kind: z.literal('checkpoint'), checkpoint: signedWireSchema }),
   /**
    * Where the lease names a third party as holder: it has answered that it has the snapshot of checkpoint `index`. Not

@@ -36,18 +36,31 @@ export const networkChainSchema = z.discriminatedUnion('kind', [
 export type NetworkChain = z.output<typeof networkChainSchema>;
 
 /** The small file that `network create` writes and `network join` reads; an invite string is the same, packed. */
-export const networkDefinitionSchema = z.strictObject({
-  type: z.literal('fogproof/network@1'),
-  id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63'),
-  /** `production` refuses what is only fit for development. */
-  preset: z.enum(['local', 'development', 'production']),
-  bootstrap: z.array(z.string().max(256)).max(64),
-  parameters: networkParametersSchema,
-  chain: networkChainSchema,
-  /** libp2p private-network key (hex, 32 bytes) or null. Whoever holds this file is in. */
-  preSharedKey: z
-    .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .nullable(),
-});
+export const networkDefinitionSchema = z
+  .strictObject({
+    type: z.literal('fogproof/network@1'),
+    id: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63'),
+    /** `production` refuses what is only fit for development. */
+    preset: z.enum(['local', 'development', 'production']),
+    bootstrap: z.array(z.string().max(256)).max(64),
+    parameters: networkParametersSchema,
+    chain: networkChainSchema,
+    /** libp2p private-network key (hex, 32 bytes) or null. Whoever holds this file is in. */
+    preSharedKey: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/)
+      .nullable(),
+    /**
+     * Ed25519 public key (hex, 32 bytes) that stands in for confidential hardware: SIMULATED, no hardware, for tests.
+     * Nothing else makes a node believe evidence of the kind `simulated`.
+     */
+    simulatedTee: z
+      .string()
+      .regex(/^[0-9a-f]{64}$/, 'expected 32 bytes in lower-case hex')
+      .exactOptional(),
+  })
+  .refine(({ preset, simulatedTee }) => preset !== 'production' || simulatedTee === undefined, {
+    path: ['simulatedTee'],
+    error: 'a network of the preset production has no simulated TEE',
+  });
 export type NetworkDefinition = z.output<typeof networkDefinitionSchema>;

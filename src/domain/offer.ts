@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isolationLevelSchema } from './capability.ts';
+import { isolationLevelSchema, TEE_KINDS, teeKindSchema } from './capability.ts';
 import { bytesSchema, decimalSchema, integerSchema, objectLink, peerKeySchema, unixMsSchema } from './ids.ts';
 
 import { prioritySchema, resourcesSchema } from './job.ts';
@@ -16,6 +16,10 @@ export const jobTermsSchema = z.strictObject({
   commitReveal: z.boolean(),
   /** Absent: normal. */
   priority: prioritySchema.optional(),
+  /** Evidence that is asked for before anything is released; absent: the job is not confidential. */
+  confidential: z
+    .strictObject({ kinds: z.array(teeKindSchema).min(1).max(TEE_KINDS.length), gpus: z.boolean() })
+    .optional(),
 });
 export type JobTerms = z.output<typeof jobTermsSchema>;
 
@@ -35,6 +39,8 @@ export const offerSchema = z.strictObject({
   isolation: isolationLevelSchema,
   /** Names the instrumenter, which must be equal across replicas. */
   instrumenter: z.string().min(1).max(64),
+  /** Of which environment it will show evidence; absent where none is asked for. */
+  evidence: teeKindSchema.optional(),
   /** How long, as it expects, an attempt waits in its queue after the lease, ms. Absent: it starts at once. */
   startsWithinMs: integerSchema(1).optional(),
   expiresAtMs: unixMsSchema,

@@ -39,6 +39,7 @@ export const ATTEMPT_FAILURES = [
   'LEASE_EXPIRED',
   'PAUSED',
   'STATE_MISMATCH',
+  'NOT_RELEASED',
   'INTERNAL',
 ] as const;
 
@@ -90,6 +91,18 @@ export const sandboxReportSchema = z.strictObject({
 });
 export type SandboxReport = z.output<typeof sandboxReportSchema>;
 
+/** That the attested key stands behind the result of a confidential job (docs/confidential.md). */
+export const receiptAttestationSchema = z.strictObject({
+  /** The canonical `fogproof/attempt-evidence@1`. */
+  evidence: blobLink,
+  evidenceSizeBytes: integerSchema(1),
+  /** Of the signed `fogproof/release@1`. */
+  release: objectLink,
+  /** By the `signingKey` of the runtime data, over the attested statement. */
+  signature: bytesSchema(64),
+});
+export type ReceiptAttestation = z.output<typeof receiptAttestationSchema>;
+
 /** The provider's signed statement about one attempt. */
 export const receiptSchema = z.strictObject({
   type: z.literal('fogproof/receipt@1'),
@@ -107,6 +120,8 @@ export const receiptSchema = z.strictObject({
   checkpointRoot: bytesSchema(32).nullable(),
   /** The chain itself (domain/checkpoint.ts); absent where `checkpointRoot` is null. */
   checkpointChain: z.strictObject({ blob: blobLink, sizeBytes: integerSchema(1), links: integerSchema() }).optional(),
+  /** Only of confidential jobs, and then of every result. */
+  attestation: receiptAttestationSchema.optional(),
   sandbox: sandboxReportSchema,
   usage: z.strictObject({
     cpuTimeMs: integerSchema(),

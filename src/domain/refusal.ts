@@ -19,6 +19,9 @@ export const REFUSALS = {
   OWN_JOB: 'it is the requester itself',
   NOT_PAUSABLE: 'the attempt makes no checkpoints, so there is nothing to go on from',
   SNAPSHOT_NOT_HELD: 'it does not hold that snapshot, or not for this job',
+  NO_EVIDENCE: 'it runs in no environment of which it could show the evidence that the job asks for',
+  EVIDENCE_FAILED: 'its hardware gave no evidence, or the vendor no collateral',
+  RELEASE_INVALID: 'the release does not open, or is not for what was shown',
   HOLD_REFUSED: 'it holds no snapshots for this requester, or no more of them',
 } as const satisfies Record<string, string>;
 

@@ -8,6 +8,7 @@
 
 import type { Announcement } from '../domain/announcement.ts';
 import type { CapabilityClass } from '../domain/capability.ts';
+import type { AttestRequest, AttestResponse } from '../domain/confidential.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type {
   BlobRequest,
@@ -33,6 +34,7 @@ export interface ProtocolMessages {
   readonly job: { readonly request: JobRequest; readonly response: JobResponse };
   readonly blob: { readonly request: BlobRequest; readonly response: BlobResponse };
   readonly records: { readonly request: RecordsRequest; readonly response: RecordsResponse };
+  readonly attest: { readonly request: AttestRequest; readonly response: AttestResponse };
   readonly neighbour: { readonly request: NeighbourRequest; readonly response: NeighbourResponse };
 }
 export type ProtocolName = keyof ProtocolMessages;

@@ -40,6 +40,7 @@ import { NodeBackups } from './backup/node-backups.ts';
 import { bindIdentity } from './bind-identity.ts';
 import { createBlobParts, openStores } from './blob-parts.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
+import { type ConfidentialParts, createConfidentialParts } from './confidential-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
 import { FogproofNode } from './node.ts';
@@ -81,6 +82,7 @@ export async function createNode(
   const executorOptions: WasmExecutorOptions = { ...DEFAULT_WASM_EXECUTOR_OPTIONS, slots, maxMemoryBytes };
   // Starts real children, which takes as long as the rest of the construction: both at once.
   const probing = probeExecutors(config, common, executorOptions);
+  const confidential = await createConfidentialParts(loaded, common);
   await using stack = new AsyncDisposableStack();
 
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
@@ -101,15 +103,23 @@ export async function createNode(
   const notes = { receiptNotes, attemptNotes, reputation };
   const scheduling = { database, network, blobs, ...notes, offerRouter: new OfferRouter(network) };
   const shared: SchedulerParts = { ...common, ...blobParts, ...scheduling, snapshots: { store, fetcher } };
-  const requester = createRequester(loaded, shared);
+  const requester = createRequester(loaded, shared, confidential);
   stack.defer(() => requester.stop());
   const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
-  const provider = createProvider(loaded, { ...shared, executors, host });
+  const provider = createProvider(loaded, { ...shared, executors, host }, confidential);
   stack.defer(() => provider.stop());
   const eventLoop = stack.use(new EventLoopDelay(common));
-  const parts = { ...shared, chain, executors, requester, provider, sharedBlobs, eventLoop, identityRemarks };
+  const own = { chain, executors, requester, provider, sharedBlobs, eventLoop, identityRemarks };
+  const parts = { ...shared, ...own, teeKind: confidential.producer?.kind ?? null };
   const node = new FogproofNode({ ...parts, reputationParts }, { config, network: definition });
-  const control = { ...shared, ratings, requester, provider, blobControl, bundles: createExporter(shared, chain) };
+  const control = {
+    ...shared,
+    ratings,
+    requester,
+    provider,
+    blobControl,
+    bundles: createExporter({ ...shared, ...confidential }, chain),
+  };
   const backups = new NodeBackups({ ...common, database }, { home: config.home });
   const methods = createMethodTable({ ...control, node, backups, chain: chain.control }, { version: VERSION });
   const socket = stack.use(new ControlSocketServer({ ...common, methods }, { path: config.socket }));
@@ -117,7 +127,10 @@ export async function createNode(
   return node;
 }
 
-function createExporter(parts: SchedulerParts, { anchors, anchorReader }: ChainParts): CarBundleExporter {
+function createExporter(
+  parts: SchedulerParts & Pick<ConfidentialParts, 'evidenceJudge'>,
+  { anchors, anchorReader }: ChainParts,
+): CarBundleExporter {
   const keys = new StoredSnapshotKeys(new JobStore(parts));
   return new CarBundleExporter({
     ...parts,
@@ -183,13 +196,18 @@ interface SchedulerParts extends Common {
   readonly snapshots: { readonly store: PackedSnapshotStore; readonly fetcher: SnapshotFetcher };
 }
 
-function createRequester({ config, network: definition }: LoadedConfig, parts: SchedulerParts): JobRequester {
-  const { network } = parts;
+function createRequester(
+  { config, network: definition }: LoadedConfig,
+  parts: SchedulerParts,
+  { confidentiality, requester: confidential }: ConfidentialParts,
+): JobRequester {
+  const { network, identity } = parts;
   return new JobRequester(
     {
       ...parts,
       network: { transport: network, peers: network.peers, announcements: network.announcements },
       snapshots: { store: parts.snapshots.store, source: parts.snapshots.fetcher },
+      confidential: { confidentiality, storeKey: identity.deriveStoreKey() },
     },
     {
       ...JOB_REQUESTER_DEFAULTS,
@@ -197,6 +215,7 @@ function createRequester({ config, network: definition }: LoadedConfig, parts: S
       parameters: definition.parameters,
       maxActiveJobs: config.request.maxActiveJobs,
       snapshotKeepForMs: config.snapshots.keepForMs,
+      confidential,
     },
   );
 }
@@ -204,6 +223,7 @@ function createRequester({ config, network: definition }: LoadedConfig, parts: S
 function createProvider(
   { config, network: definition }: LoadedConfig,
   parts: SchedulerParts & { readonly executors: readonly Executor[]; readonly host: HostCapacity },
+  { confidentiality, producer }: ConfidentialParts,
 ): JobProvider {
   const { provide, results, snapshots } = config;
   return new JobProvider(
@@ -213,6 +233,7 @@ function createProvider(
       reachability: parts.network,
       announcements: parts.network.announcements,
       peers: parts.network.peers,
+      ...(producer === null ? {} : { confidential: { confidentiality, producer } }),
     },
     {
       ...JOB_PROVIDER_DEFAULTS,
@@ -230,7 +251,10 @@ function createProvider(
       allowRequesters: provide.allowRequesters,
       trustedRequesters: provide.trustedRequesters,
       isolationForStrangers: provide.isolationForStrangers,
-      pricesPerHour: [{ capabilityClass: 'cpu', price: provide.pricesPerHour.cpu }],
+      pricesPerHour: (['cpu', 'tee'] as const).map((capabilityClass) => ({
+        capabilityClass,
+        price: provide.pricesPerHour[capabilityClass],
+      })),
       queue: provide.queue,
       host: provide.host,
       resultsKeptForMs: results.keepForMs,

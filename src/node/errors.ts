@@ -9,6 +9,8 @@ export type NodeErrorInfo =
       readonly peer: string;
     }
   | { readonly code: 'NODE_NO_CHAIN'; readonly network: string }
+  | { readonly code: 'NODE_SIMULATED_TEE'; readonly network: string; readonly reason: string }
+  | { readonly code: 'NODE_BAD_POLICY'; readonly path: string; readonly reason: string }
   | { readonly code: 'NODE_ANCHOR_WAITS'; readonly batch: number; readonly problem: string; readonly message: string }
   | { readonly code: 'NODE_AIRDROP_LOST'; readonly signature: string }
   | { readonly code: 'NODE_START_ABORTED' }
@@ -47,6 +49,18 @@ const NODE_ERRORS: ErrorTable<NodeErrorInfo> = {
     message: (info) => `the network '${info.network}' has no chain`,
     hint: () =>
       'Make a network with one: start `fogproof localnet`, or take a Solana RPC endpoint, and run `fogproof network create ID --rpc-url URL`.',
+  },
+  NODE_SIMULATED_TEE: {
+    retryable: false,
+    message: (info) =>
+      `attest.simulatedKeyFile is set, and on the network '${info.network}' it is worth nothing: ${info.reason}`,
+    hint: () =>
+      'Remove the setting. Test networks have one that were made with `fogproof network create ID --simulated-tee`, and networks of the preset production never do.',
+  },
+  NODE_BAD_POLICY: {
+    retryable: false,
+    message: (info) => `${info.path} (attest.policyFile) is no policy: ${info.reason}`,
+    hint: () => 'docs/attestation.md has the fields and an example of each kind.',
   },
   NODE_ANCHOR_WAITS: {
     retryable: true,

@@ -1,6 +1,7 @@
 import type { FileBlobStore } from '../blob/file-blob-store.ts';
 import { collectChainRemarks } from '../config/resolve-chain.ts';
 import type { NodeConfig } from '../config/schema.ts';
+import type { TeeKind } from '../domain/capability.ts';
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import type { Identity } from '../identity/interface.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -30,6 +31,8 @@ export interface NodeModules {
   readonly network: Network;
   readonly chain: Pick<ChainParts, 'beacon' | 'remarks' | 'start' | 'describe'>;
   readonly executors: readonly Executor[];
+  /** Whose evidence this node can show; null: none. */
+  readonly teeKind: TeeKind | null;
   readonly requester: JobRequester;
   readonly provider: JobProvider;
   readonly eventLoop: EventLoopDelay;
@@ -102,11 +105,11 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   /** GPUs are told a moment later: a hung driver must not hold the daemon up. */
   async #describe(signal: AbortSignal): Promise<void> {
     const { config } = this.#options;
-    const { executors, logger, network } = this.#modules;
+    const { logger, network } = this.#modules;
     const host = await readHostFacts(config.home);
-    await network.updateRecord(composeRecord(config, { ...host, gpus: [] }, executors));
+    await network.updateRecord(composeRecord(config, { ...host, gpus: [] }, this.#modules));
     const detected = detectGpus({ signal }).then(async (gpus) => {
-      if (gpus.length > 0) await network.updateRecord(composeRecord(config, { ...host, gpus }, executors));
+      if (gpus.length > 0) await network.updateRecord(composeRecord(config, { ...host, gpus }, this.#modules));
     });
     detected.catch((error: unknown) => {
       if (!signal.aborted) logger.warn({ error }, 'GPUs could not be told');
@@ -154,7 +157,14 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
         ...identityRemarks,
         ...chain.remarks,
         ...collectChainRemarks({ config, network: definition }),
-        ...collectRemarks({ config, network: status, isolation, chain: chainStatus, unlisted: requester.unlisted() }),
+        ...collectRemarks({
+          config,
+          network: status,
+          isolation,
+          chain: chainStatus,
+          unlisted: requester.unlisted(),
+          teeKind: this.#modules.teeKind,
+        }),
       ],
     };
   }

@@ -1,5 +1,5 @@
 import type { NodeConfig } from '../config/schema.ts';
-import { type IsolationLevel, satisfiesIsolation } from '../domain/capability.ts';
+import { type IsolationLevel, satisfiesIsolation, type TeeKind } from '../domain/capability.ts';
 import type { NetworkStatus } from '../network/interface.ts';
 import type { NodeStatus } from '../rpc/interface.ts';
 
@@ -11,6 +11,8 @@ export interface RemarkFacts {
   readonly isolation: readonly IsolationLevel[];
   /** Own jobs that are not listed. */
   readonly unlisted: { readonly halted: number; readonly corrupt: number };
+  /** Whose evidence this node shows; null: none. */
+  readonly teeKind: TeeKind | null;
 }
 
 type Chain = NonNullable<NodeStatus['chain']>;
@@ -20,8 +22,12 @@ export interface ChainFacts extends Pick<Chain, 'isReachable' | 'cluster' | 'end
 }
 
 /** Plain sentences about what is weaker than it could be, for `node status`. */
-export function collectRemarks({ config, network, isolation, chain, unlisted }: RemarkFacts): readonly string[] {
+export function collectRemarks(facts: RemarkFacts): readonly string[] {
+  const { config, network, isolation, chain, unlisted, teeKind } = facts;
   const remarks: string[] = [];
+  if (teeKind === 'simulated') {
+    remarks.push('Confidential hardware is SIMULATED here: whoever operates this machine can read what it is given.');
+  }
   if (unlisted.halted > 0) {
     remarks.push(
       `Jobs that wait because what became of them cannot be written: ${unlisted.halted}. Is the disk full? They go on by themselves once it works.`,

@@ -34,6 +34,7 @@ const SERVER_CODES = {
   chain: -32024,
   beacon: -32025,
   localnet: -32026,
+  tee: -32027,
 } as const;
 
 /** For `rpc.discover`: what each JSON-RPC code stands for. `data.code` says exactly what happened. */
@@ -78,6 +79,7 @@ const BY_FAMILY: Readonly<Record<string, number>> = {
   CHAIN: SERVER_CODES.chain,
   BEACON: SERVER_CODES.beacon,
   LOCALNET: SERVER_CODES.localnet,
+  TEE: SERVER_CODES.tee,
 };
 
 /** `data` of every error answer. */

@@ -28,6 +28,8 @@ export interface ExecutionTask {
   readonly checkpoints: CheckpointSchedule | null;
   /** Goes on from this state; null begins at the beginning. */
   readonly resume: ResumeState | null;
+  /** Its child ends with it, and nothing that the child says of itself is logged. */
+  readonly isConfidential?: boolean;
 }
 
 /** A state to go on from. What it gives is checked against nothing here: the first checkpoint's state root tells. */

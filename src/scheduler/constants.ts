@@ -38,6 +38,8 @@ export const REATTACH_BACKOFF_MS = { first: 50, longest: 2_000 } as const;
  */
 export const STEP_BURST = 4_096;
 export const STEPS_PER_RENEWAL = 16;
+/** A confidential attempt's provider that cannot be reached is asked for its evidence this long, ms: it waits 60 s. */
+export const ATTEST_PATIENCE_MS = 45_000;
 /** Longest wait for a provider's countersignature, ms. */
 export const ACCEPT_TIMEOUT_MS = 10_000;
 /** Beyond its wall-time limit, an attempt that still renews its lease is given this long, ms, plus two leases. */

@@ -19,6 +19,7 @@ export type SchedulerErrorInfo =
   | { readonly code: 'SCHEDULER_DUPLICATE_PATH'; readonly path: string }
   | { readonly code: 'SCHEDULER_DEADLINE_PAST'; readonly deadlineMs: number; readonly nowMs: number }
   | { readonly code: 'SCHEDULER_TOO_MANY_JOBS'; readonly active: number; readonly limit: number }
+  | { readonly code: 'SCHEDULER_CONFIDENTIAL_REFUSED'; readonly reason: string }
   | { readonly code: 'SCHEDULER_BATCH_REPLICAS'; readonly index: number; readonly replicas: number }
   | { readonly code: 'SCHEDULER_UNKNOWN_BATCH'; readonly batch: string }
   | { readonly code: 'SCHEDULER_BATCH_CONFLICT'; readonly batch: string }
@@ -92,6 +93,12 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
     retryable: true,
     message: (info) => `${info.active} jobs are active and ${info.limit} are allowed`,
     hint: () => 'Wait for some to end, cancel some, or raise `requester.maxActiveJobs`.',
+  },
+  SCHEDULER_CONFIDENTIAL_REFUSED: {
+    retryable: false,
+    message: (info) => `the job cannot be confidential: ${info.reason}`,
+    hint: () =>
+      'Nothing was sent. docs/confidential.md says what such a job may be; `fogproof job validate` checks a file.',
   },
   SCHEDULER_BATCH_REPLICAS: {
     retryable: false,

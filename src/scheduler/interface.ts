@@ -2,13 +2,14 @@
  * scheduler owns jobs and attempts: the requester's job machine, store, matching and following of attempts; the
  * provider's admission, reservations and running of attempts; recovery of both at start.
  * It does not own transport (network), execution (sandbox), prices (market) nor verdicts on evidence (bundle).
- * requester/ and provider/ speak only over the `offer`, `job` and `blob` protocols, also within one node.
+ * requester/ and provider/ speak only over the `offer`, `job`, `attest` and `blob` protocols, also within one node.
  */
 import type { AnchorLeaf } from '../domain/anchor.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
+import type { TeeKind } from '../domain/capability.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
-import type { JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
-import type { Job } from '../domain/job.ts';
+import type { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
+import type { Confidential, Job } from '../domain/job.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
 import type { Outcome, OutputFile } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
@@ -61,6 +62,20 @@ export interface AttemptView {
   readonly checkpoint?: { readonly step: number; readonly head: string; readonly heldStep: number | null };
   /** The attempt and step that it went on from. */
   readonly resumedFrom?: { readonly lease: LeaseId; readonly step: number };
+  /** Evidence that was found valid before anything was released to it. Absent: none was, or the job is not confidential. */
+  readonly evidence?: EvidenceView;
+}
+
+export interface EvidenceView {
+  /** `simulated` shows nothing of any hardware. */
+  readonly kind: TeeKind;
+  /** Of the code that runs there, as the kind measures it, hex; such as the SEV-SNP launch digest. */
+  readonly measurement: string;
+  /** NVIDIA GPUs have shown evidence too. */
+  readonly gpus: boolean;
+  /** The evidence itself, as it was judged. */
+  readonly blob: BlobId;
+  readonly judgedAtMs: UnixMs;
 }
 
 export interface JobView {
@@ -184,7 +199,13 @@ export interface CheckpointView {
 }
 
 /** What a submitter describes; the requester fills in identity, network, nonce and times. Blobs are stored already. */
-export type JobDraft = Omit<Job, 'type' | 'network' | 'requester' | 'nonce' | 'createdAtMs'>;
+export type JobDraft = Omit<Job, 'type' | 'network' | 'requester' | 'nonce' | 'createdAtMs' | 'confidential'> & {
+  /**
+   * Inputs are blobs in plain, of this node alone; what the job names is what they are sealed into. `policy` as in
+   * domain/job.ts.
+   */
+  readonly confidential?: Pick<Confidential, 'policy'> | undefined;
+};
 
 /** The objects of a finished job, for a bundle: every attempt with a receipt, dissenting ones too. */
 export interface JobEvidence {
@@ -292,6 +313,11 @@ export interface RequesterService {
   wait(job: JobId, options: { readonly signal: AbortSignal }): Promise<JobView>;
   /** @throws SchedulerError SCHEDULER_NO_RESULT before there is one */
   evidence(job: JobId): Promise<JobEvidence>;
+  /**
+   * What an output file says, from the bytes of its blob: of a confidential job they are opened. Nothing of it may be used
+   * before its end. @throws TeeError TEE_NOT_OPENED if they are not what its provider sealed there
+   */
+  openOutput(job: JobId, path: string, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
 }
 
 /** What the user of this node thinks of the provider of one attempt. */

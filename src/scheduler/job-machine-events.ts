@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { integerSchema, type LeaseId, peerKeySchema, unixMsSchema } from '../domain/ids.ts';
+import { teeKindSchema } from '../domain/capability.ts';
+import { bytesSchema, integerSchema, type LeaseId, peerKeySchema, unixMsSchema } from '../domain/ids.ts';
 import { MAX_REPLICAS } from '../domain/job.ts';
 import { MAX_ATTEMPT_NUMBER } from '../domain/lease.ts';
 import { PROGRAM_FAILURES } from '../domain/receipt.ts';
@@ -8,6 +9,19 @@ import { PROGRAM_FAILURES } from '../domain/receipt.ts';
 const lease = z.custom<LeaseId>((value) => typeof value === 'string' && value.length > 0 && value.length <= 128);
 const text = z.string().max(500);
 const at = { atMs: unixMsSchema };
+
+/** What its requester needs to know of an attempt's evidence afterwards. */
+export const releasedEvidenceSchema = z.strictObject({
+  kind: teeKindSchema,
+  measurement: z.string().max(128),
+  gpus: z.boolean(),
+  blob: z.string().min(1).max(128),
+  sizeBytes: integerSchema(1),
+  /** What the attested result is signed with, and over. */
+  signingKey: bytesSchema(32),
+  nonce: bytesSchema(32),
+});
+export type ReleasedEvidence = z.output<typeof releasedEvidenceSchema>;
 
 /** One fact about a job, as it is appended to the job's history. Each carries the time at which it was seen. */
 export const jobMachineEventSchema = z.discriminatedUnion('kind', [
@@ -33,6 +47,8 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     /** As the provider signed it. Absent: it did not say. */
     resultsKeptForMs: integerSchema().optional(),
   }),
+  /** Intent: its evidence is valid, and the secrets are about to be sent to it. */
+  z.strictObject({ kind: z.literal('released'), ...at, lease, evidence: releasedEvidenceSchema }),
   z.strictObject({
     kind: z.literal('phase'),
     ...at,

@@ -4,6 +4,7 @@ import { MAX_ATTEMPT_NUMBER } from '../domain/lease.ts';
 import { listComparisons } from '../proofs/compare-results.ts';
 import { MAX_ATTEMPTS_PER_REPLICA } from './constants.ts';
 import type { AttemptState } from './interface.ts';
+import type { ReleasedEvidence } from './job-machine-events.ts';
 
 /** What the machine must know of a job; none of it ever changes. */
 export interface JobFacts {
@@ -46,6 +47,8 @@ export interface Attempt {
   readonly isPauseAsked: boolean;
   /** In how many sets its commitment stood that were fixed: by the first of them it may be bound, by no other. */
   readonly fixedSets: number;
+  /** Set where secrets were released to it, and as of when its evidence was judged. */
+  readonly released?: { readonly evidence: ReleasedEvidence; readonly atMs: UnixMs };
   /** Set in `revealed`. */
   readonly outputRoot: string | null;
   /** Set where it ended without a result. */

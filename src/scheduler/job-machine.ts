@@ -42,6 +42,7 @@ export const REJECTIONS = {
   RETRIES_EXHAUSTED: 'the replica has used up its retries',
   ALREADY_ACCEPTED: 'the lease was accepted already',
   NOT_ACCEPTED: 'the provider has not accepted the lease',
+  ALREADY_RELEASED: 'secrets were released to this attempt already',
   ATTEMPT_OVER: 'the attempt has ended',
   STALE_PROGRESS: 'progress does not count up',
   LEASE_LIVE: 'the lease has not ended yet',
@@ -339,6 +340,10 @@ function changeRunning(state: ActiveJob, attempt: Attempt, event: RunningEvent):
         leaseEndsAtMs: event.leaseEndsAtMs,
         ...readPromise(event),
       };
+    case 'released':
+      if (!attempt.isAccepted) return reject('NOT_ACCEPTED');
+      if (attempt.released !== undefined) return reject('ALREADY_RELEASED');
+      return { ...attempt, released: { evidence: event.evidence, atMs: event.atMs } };
     case 'phase':
       if (!attempt.isAccepted) return reject('NOT_ACCEPTED');
       return { ...attempt, state: event.phase === 'running' || event.phase === 'finished' ? 'running' : 'queued' };

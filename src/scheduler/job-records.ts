@@ -1,7 +1,8 @@
 /** What the job store keeps, in the form in which it keeps it: canonical dag-cbor, checked when it is read. */
 import { z } from 'zod';
+import { teeKindSchema } from '../domain/capability.ts';
 import { commitmentSetSchema } from '../domain/commitment.ts';
-import { bytesSchema, integerSchema, type LeaseId, unixMsSchema } from '../domain/ids.ts';
+import { boundedBytesSchema, bytesSchema, integerSchema, type LeaseId, unixMsSchema } from '../domain/ids.ts';
 import { LOG_STREAMS } from '../domain/messages.ts';
 import { outcomeSchema, outputFileSchema } from '../domain/receipt.ts';
 import { refusalSchema } from '../domain/refusal.ts';
@@ -15,6 +16,9 @@ import { type JobMachineEvent, jobMachineEventSchema } from './job-machine-event
 /** Largest stored entry: a receipt with its envelope, or a job's view with all outputs. */
 const MAX_ENTRY_BYTES = 2 * 1024 * 1024;
 
+/** `fogproof/released-secrets@1` (16 KiB at most) with nonce and tag. */
+const MAX_SEALED_SECRETS_BYTES = 17 * 1024;
+
 const id = z.string().min(1).max(128);
 const integer = integerSchema();
 
@@ -24,6 +28,8 @@ export const jobRecordSchema = z.strictObject({
   createdAtMs: unixMsSchema,
   /** Seals the snapshots of this job; absent where they are not sealed. Never told to anybody but its providers. */
   snapshotKey: bytesSchema(32).optional(),
+  /** Of a confidential job: content key and salts, encrypted with a key of this node. */
+  sealedSecrets: boundedBytesSchema(MAX_SEALED_SECRETS_BYTES).optional(),
 });
 export type JobRecord = z.output<typeof jobRecordSchema>;
 
@@ -40,6 +46,15 @@ const attemptViewSchema = z.strictObject({
   reason: z.string().nullable(),
   checkpoint: z.strictObject({ step: integer, head: z.string(), heldStep: integer.nullable() }).optional(),
   resumedFrom: z.strictObject({ lease: id, step: integer }).optional(),
+  evidence: z
+    .strictObject({
+      kind: teeKindSchema,
+      measurement: z.string(),
+      gpus: z.boolean(),
+      blob: id,
+      judgedAtMs: unixMsSchema,
+    })
+    .optional(),
 });
 
 const failureSchema = z.strictObject({ code: z.string(), message: z.string() });
@@ -147,6 +162,8 @@ export const ATTEMPT_OBJECTS = [
   'commitment',
   'set-signature',
   'receipt',
+  /** Of secrets to a confidential attempt. */
+  'release',
   /** A commitment or receipt that came too late to count: evidence of what its provider did, and never paid. */
   'late',
 ] as const;

@@ -34,6 +34,8 @@ export interface NewJob {
   readonly job: Signed<Job>;
   /** Seals its snapshots; null where they are not sealed. */
   readonly snapshotKey: Uint8Array | null;
+  /** Of a confidential job, encrypted with a key of this node. */
+  readonly sealedSecrets?: Uint8Array | undefined;
 }
 
 /** Changes to one job that take effect together. */
@@ -103,9 +105,11 @@ export class JobStore {
 
   /** Durable when it resolves; all of them, and what goes with them, or none. */
   async create(jobs: readonly NewJob[], also: readonly WriteOperation[] = []): Promise<void> {
-    const operations = jobs.map(({ job: { id, wire, value }, snapshotKey }) => {
+    const operations = jobs.map(({ job: { id, wire, value }, snapshotKey, sealedSecrets }) => {
       const key = snapshotKey === null ? {} : { snapshotKey };
-      return put('jobs', id, encodeEntry({ job: wire, name: value.name, createdAtMs: value.createdAtMs, ...key }));
+      const secrets = sealedSecrets === undefined ? {} : { sealedSecrets };
+      const { name, createdAtMs } = value;
+      return put('jobs', id, encodeEntry({ job: wire, name, createdAtMs, ...key, ...secrets }));
     });
     // The first event may be written before this is: writes take effect in the order of the calls.
     for (const { job } of jobs) this.open(jobIdOf(job), 0);

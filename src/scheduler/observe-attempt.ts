@@ -23,6 +23,8 @@ export function observeProvider(job: JobView, attempt: AttemptView, end: Attempt
       if (!end.isAccepted) return null;
       return { ...NOTHING_OBSERVED, completion: 'failure', timeliness: 'failure', availability: 'failure' };
     case 'failed':
+      // Evidence that one policy does not accept may be good for another: it says nothing to others.
+      if (attempt.reason?.startsWith('EVIDENCE_REFUSED') === true) return null;
       return end.isAccepted && end.isCounted ? { ...NOTHING_OBSERVED, completion: 'failure' } : null;
     case 'leased':
     case 'queued':

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import type { NetworkParameters } from '../domain/network-definition.ts';
 
 export interface JobRequesterOptions {
@@ -23,6 +24,17 @@ export interface JobRequesterOptions {
   readonly batchWindow: number;
   /** Windows of a batch under way at once. */
   readonly batchWindowsInFlight: number;
+  readonly confidential: ConfidentialOptions;
+}
+
+/** Of confidential jobs (docs/confidential.md). */
+export interface ConfidentialOptions {
+  /** JSON of this node's own policy, which evidence has to satisfy beside that of the job. */
+  readonly ownPolicy: string | null;
+  /** The network has a key that simulates hardware. */
+  readonly hasSimulatedTee: boolean;
+  /** Where large inputs are put together once they are sealed. */
+  readonly spoolFolder: string;
 }
 
 /** Everything but the network's own figures. */
@@ -37,4 +49,5 @@ export const JOB_REQUESTER_DEFAULTS = {
   snapshotKeepForMs: 3_600_000,
   batchWindow: 256,
   batchWindowsInFlight: 3,
+  confidential: { ownPolicy: null, hasSimulatedTee: false, spoolFolder: tmpdir() },
 } as const satisfies Omit<JobRequesterOptions, 'networkId' | 'parameters'>;

@@ -3,6 +3,7 @@ import { sgxPolicySchema, tdxPolicySchema } from './dcap/policy.ts';
 import { TeeError } from './errors.ts';
 import { nvidiaPolicySchema } from './nvidia/policy.ts';
 import { sevSnpPolicySchema } from './sev-snp/policy.ts';
+import { simulatedPolicySchema } from './simulated/policy.ts';
 
 /** What evidence must say to be accepted: a section for each kind. A kind without a section is not accepted at all. */
 export const evidencePolicySchema = z
@@ -11,6 +12,7 @@ export const evidencePolicySchema = z
     tdx: tdxPolicySchema.exactOptional(),
     sgx: sgxPolicySchema.exactOptional(),
     nvidia: nvidiaPolicySchema.exactOptional(),
+    simulated: simulatedPolicySchema.exactOptional(),
   })
   .refine((policy) => Object.keys(policy).length > 0, 'it has no section: name at least one kind of evidence');
 

@@ -3,6 +3,7 @@ import { TeeError } from './errors.ts';
 import type { EvidenceCrypto, EvidenceKind, EvidenceVerification } from './interface.ts';
 import type { EvidencePolicy } from './policy.ts';
 import { verifySevSnp } from './sev-snp/verify-sev-snp.ts';
+import { verifySimulated } from './simulated/verify-simulated.ts';
 import { readPemText, splitDerOrPem } from './split-der-or-pem.ts';
 import { verifyGpus } from './verify-gpus.ts';
 
@@ -20,8 +21,10 @@ export interface EvidenceFiles {
 export interface EvidenceExpectation {
   /** nvidia: 32 bytes that the report has to answer. */
   readonly nonce?: Uint8Array;
-  /** sev-snp, tdx, sgx: what the report has to carry; shorter than its field, it is padded with zeros. */
+  /** sev-snp, tdx, sgx, simulated: what the report has to carry; shorter than its field, it is padded with zeros. */
   readonly reportData?: Uint8Array;
+  /** simulated: the network's public key, 32 bytes. The daemon has it from the definition of a test network alone. */
+  readonly simulatedRoot?: Uint8Array;
 }
 
 export interface EvidenceRequest extends EvidenceFiles, EvidenceExpectation {
@@ -70,6 +73,10 @@ export const EVIDENCE_VERIFIERS = {
         rims,
         ...choosePolicy('nvidia', policy),
       }),
+  },
+  simulated: {
+    inputs: ['reportData', 'simulatedRoot'],
+    verify: ({ policy, ...rest }) => verifySimulated({ ...rest, ...choosePolicy('simulated', policy) }),
   },
 } as const satisfies Record<EvidenceKind, EvidenceVerifier>;
 

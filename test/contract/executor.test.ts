@@ -170,6 +170,16 @@ function describeExecutor(isolation: IsolationLevel): void {
       expect(await started()).toBe(before + 1);
     });
 
+    it('gives a child that had a confidential task to nobody, not even to its requester', async () => {
+      await executor.warm(ALICE, isolation);
+      const before = await started();
+      const secret = { isolation, module: HELLO, requester: ALICE, isConfidential: true };
+      expect((await run(executor, secret)).outcome).toEqual({ kind: 'completed' });
+      expect(await started()).toBe(before);
+      await run(executor, { isolation, module: HELLO, requester: ALICE });
+      expect(await started()).toBe(before + 1);
+    });
+
     it('runs no more at a time than it has slots, and all in the end', async () => {
       const results = await Promise.all(Array.from({ length: 20 }, () => run(executor, { isolation, module: HELLO })));
       expect(results.map((result) => result.outcome.kind)).toEqual(new Array(20).fill('completed'));

@@ -18,7 +18,7 @@ import { Switchboard } from './provider-transport.ts';
 import { describeRecord, FakePeerBook } from './requester-rig.ts';
 
 /** Runs by itself. */
-class RunningClock extends SteppedClock {
+export class RunningClock extends SteppedClock {
   readonly #system = new SystemClock();
   override nowMs = () => this.#system.nowMs();
   override monotonicMs = () => this.#system.monotonicMs();

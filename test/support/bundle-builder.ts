@@ -2,7 +2,7 @@ import { writeBlocks } from '../../src/bundle/write-blocks.ts';
 import type { Anchor } from '../../src/domain/anchor.ts';
 import { BUNDLE, type Bundle, type BundleAttempt, type UnrevealedReplica } from '../../src/domain/bundle.ts';
 import { COMMITMENT, COMMITMENT_SET, type Commitment, type CommitmentSet } from '../../src/domain/commitment.ts';
-import { BlobId, JobId, LeaseId, ObjectId, OfferId, UnixMs } from '../../src/domain/ids.ts';
+import { BlobId, JobId, LeaseId, ObjectId, UnixMs } from '../../src/domain/ids.ts';
 import { JOB, type Job } from '../../src/domain/job.ts';
 import {
   LEASE,
@@ -21,6 +21,13 @@ import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
 import { computeCommitmentDigest, computeOutputRoot, createCommitmentSet } from '../../src/proofs/commitment.ts';
 import { signObject, signObjects } from '../../src/proofs/signed-object.ts';
 import { type AnchorPlan, buildAnchors } from './anchor-builder.ts';
+import {
+  type BuiltAttestation,
+  buildAttestation,
+  type ConfidentialPlan,
+  describeConfidential,
+} from './attestation-builder.ts';
+import { createLease } from './bundle-lease.ts';
 import { type BuiltChain, buildChain, buildLine, type CheckpointPlan } from './checkpoint-builder.ts';
 
 /** Parties with fixed keys: 0 is the requester, the others are providers. */
@@ -87,13 +94,15 @@ export interface BuildOptions {
   readonly anchors?: readonly AnchorPlan[];
   /** Checkpoints of each attempt; by default none. */
   readonly checkpoints?: CheckpointPlan;
+  /** Evidence of each attempt; by default the job is not confidential. */
+  readonly confidential?: ConfidentialPlan;
   readonly lies?: Lies;
 }
 
 export interface BuiltBundle {
   readonly job: Signed<Job>;
   readonly bundle: Bundle;
-  /** Checkpoint chains that receipts name. */
+  /** Checkpoint chains and evidence that receipts name. */
   readonly chains: ReadonlyMap<BlobId, Uint8Array>;
 }
 
@@ -127,6 +136,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
     const receipt = await signReceipt(draft, { job, set: hasCommitted ? setId : null, lies });
     receipts.push(ObjectId(receipt.id));
     if (draft.chain !== undefined) chains.set(draft.chain.checkpointChain.blob, draft.chain.bytes);
+    if (draft.attested !== undefined) chains.set(...draft.attested.evidence);
     attempts.push({
       lease: draft.lease.wire,
       acceptance: draft.acceptance.wire,
@@ -135,6 +145,7 @@ export async function buildBundle(options: BuildOptions = {}): Promise<BuiltBund
       setSignature,
       ...(options.withProgress === true ? { lastProgress: draft.progress.wire } : {}),
       ...(draft.inherited === undefined ? {} : { inherited: draft.inherited }),
+      ...(draft.attested === undefined ? {} : { release: draft.attested.release.wire }),
     });
   }
   const bundle: Bundle = {
@@ -159,8 +170,11 @@ function anchorAll(receipts: readonly ObjectId[], plans: readonly AnchorPlan[], 
   return plans.flatMap((plan) => buildAnchors(receipts, plan)).map(lies.anchor ?? keep);
 }
 
-async function signJob({ replicas = 1, lies = {}, jobSigning, checkpoints }: BuildOptions): Promise<Signed<Job>> {
-  const job = (lies.job ?? keep)({ ...createJob(replicas), ...describeCheckpoints(checkpoints) }, 0);
+async function signJob(options: BuildOptions): Promise<Signed<Job>> {
+  const { replicas = 1, lies = {}, jobSigning, checkpoints, confidential } = options;
+  const plain = { ...createJob(replicas), ...describeCheckpoints(checkpoints) };
+  const terms = confidential === undefined ? plain : { ...plain, ...describeConfidential(plain) };
+  const job = (lies.job ?? keep)(terms, 0);
   const signer = signerOf(lies, 'job', 0);
   if (jobSigning !== 'batch') return await signObject(JOB, job, signer);
   const [first] = await signObjects(JOB, [job, { ...job, name: 'another of the batch' }], signer);
@@ -219,26 +233,6 @@ function createJob(replicas: number): Job {
   };
 }
 
-function createLease(job: Signed<Job>, replica: number, provider: LocalIdentity): Lease {
-  return {
-    type: 'fogproof/lease@1',
-    network: 'test',
-    job: JobId(job.id),
-    offer: OfferId(job.id),
-    requester: job.value.requester,
-    provider: provider.peer,
-    nonce: new Uint8Array(16).fill(replica),
-    replica,
-    attempt: 0,
-    price: '5',
-    issuedAtMs: UnixMs(START_MS + 1_000),
-    durationMs: 120_000,
-    renewalMs: 30_000,
-    deadlineMs: UnixMs(START_MS + 600_000),
-    commitReveal: job.value.replication.replicas > 1,
-  };
-}
-
 function createResult(job: JobId): Result {
   return {
     type: 'fogproof/result@1',
@@ -263,6 +257,7 @@ interface Draft {
   readonly salt: Uint8Array;
   readonly commitment: Signed<Commitment>;
   readonly chain: BuiltChain | undefined;
+  readonly attested: BuiltAttestation | undefined;
   readonly inherited: BundleAttempt['inherited'];
 }
 
@@ -271,7 +266,7 @@ async function createDraftLease(
   replica: number,
   { provider, plan }: { readonly provider: number; readonly plan: CheckpointPlan | undefined },
 ): Promise<{ readonly value: Lease; readonly inherited: BundleAttempt['inherited'] }> {
-  const value = createLease(job, replica, party(provider));
+  const value = createLease(job, { replica, provider: party(provider), startMs: START_MS });
   if (plan === undefined) return { value, inherited: undefined };
   const held = { ...value, snapshotHolder: party(0).peer };
   const line = await buildLine(job, held, { plan, requester: party(0), atMs: START_MS + 3_000 });
@@ -282,7 +277,7 @@ async function createDraftLease(
 async function runReplica(
   job: Signed<Job>,
   replica: number,
-  { providers, checkpoints: plan, lies = {} }: BuildOptions,
+  { providers, checkpoints: plan, confidential, lies = {} }: BuildOptions,
 ): Promise<Draft> {
   const provider = providers?.[replica] ?? replica + 1;
   const { value, inherited } = await createDraftLease(job, replica, { provider, plan });
@@ -320,6 +315,16 @@ async function runReplica(
     salt,
     result,
     inherited,
+    attested:
+      confidential === undefined
+        ? undefined
+        : await buildAttestation(job, lease, {
+            plan: confidential,
+            requester: party(0),
+            result,
+            replica,
+            atMs: START_MS + 1_500,
+          }),
     chain: plan === undefined ? undefined : buildChain(job, lease, { plan, result, atMs: START_MS + 3_000 }),
     acceptance: await signObject(
       LEASE_ACCEPTANCE,
@@ -365,6 +370,7 @@ async function signReceipt(
     commitmentSet: set,
     checkpointRoot: draft.chain?.checkpointRoot ?? null,
     ...(draft.chain === undefined ? {} : { checkpointChain: draft.chain.checkpointChain }),
+    ...(draft.attested === undefined ? {} : { attestation: draft.attested.attestation }),
     sandbox: { executor: 'wasm', isolation: 'process', controls: ['permission-model'], engine: 'v8' },
     usage: { cpuTimeMs: 900, wallTimeMs: 1_000, peakMemoryBytes: 65_536 },
     startedAtMs: UnixMs(START_MS + 2_000),

@@ -25,19 +25,19 @@ const PEERS = await Promise.all(
   }),
 );
 
-const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+export const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const small = fc.uint8Array({ maxLength: 8 });
 export const peerKeys = fc.constantFrom(...PEERS);
 export const jobIds = small.map((seed) => JobId(computeObjectCid(seed).toString()));
 export const leaseIds = small.map((seed) => LeaseId(computeObjectCid(seed).toString()));
 const offerIds = small.map((seed) => OfferId(computeObjectCid(seed).toString()));
-const objectIds = small.map((seed) => ObjectId(computeObjectCid(seed).toString()));
+export const objectIds = small.map((seed) => ObjectId(computeObjectCid(seed).toString()));
 export const blobIds = small.map((seed) => BlobId(computeRawCid(seed).toString()));
-const times = fc.nat({ max: 8.64e15 }).map(UnixMs);
+export const times = fc.nat({ max: 8.64e15 }).map(UnixMs);
 const integers = (min = 0) => fc.integer({ min, max: Number.MAX_SAFE_INTEGER });
-const networks = fc.constantFrom('local', 'demo-1');
+export const networks = fc.constantFrom('local', 'demo-1');
 const prices = fc.bigInt({ min: 0n, max: 10n ** 38n }).map(String);
-const isolation = fc.constantFrom('process' as const, 'bubblewrap' as const);
+export const isolation = fc.constantFrom('process' as const, 'bubblewrap' as const);
 const paths = fc.constantFrom('/a', '/output/model.bin', '/data/x y.csv', '/ü/…');
 
 export const resources: fc.Arbitrary<Resources> = fc.record({

@@ -99,6 +99,7 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
         yield exampleLog('hello\n');
       },
       wait: view,
+      openOutput: (_job, _path, stored) => stored,
       evidence: async () => ({ job: {} as never, attempts: [], commitmentSet: null, missingReplicas: [] }),
     },
     ratings: { rate: async () => exampleResult('job.rate') },

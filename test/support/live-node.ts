@@ -27,7 +27,9 @@ import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.
 import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
 import { LeafServer } from '../../src/scheduler/transfer/leaf-server.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
+import type { Confidentiality, EvidenceProducer } from '../../src/tee/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
+import { PinoLogger } from '../../src/telemetry/pino-logger.ts';
 import { RecordingMetrics } from './network.ts';
 
 export interface LiveNodeOptions {
@@ -44,6 +46,13 @@ export interface LiveNodeOptions {
   readonly observes?: boolean;
   /** Prices that its node record names; it works for nothing all the same. */
   readonly pricesPerHour?: NodeRecord['pricesPerHour'];
+  /** Where there are confidential jobs; with a producer it provides for them. */
+  readonly confidential?: {
+    readonly confidentiality: Confidentiality;
+    readonly producer?: EvidenceProducer;
+  };
+  /** Everything is logged to a file in its folder. */
+  readonly logsToFile?: boolean;
 }
 
 const NOBODY: PeerBook = {
@@ -55,6 +64,8 @@ const NOBODY: PeerBook = {
 
 export interface LiveNode extends AsyncDisposable {
   readonly peer: PeerKey;
+  /** With all that it has on disk. */
+  readonly folder: string;
   readonly network: Libp2pNetwork;
   /** The one that was started last. */
   readonly requester: JobRequester;
@@ -81,13 +92,22 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     identity,
     clock: new SystemClock(),
     random: new SystemRandom(),
-    logger: new NoopLogger(),
+    logger: options.logsToFile === true ? stack.use(await openLogFile(folder)) : new NoopLogger(),
     metrics: new RecordingMetrics(),
   };
   const database = stack.use(await LevelDatabase.open(join(folder, 'db'), common));
   const beacon = new TimeBeacon(common, { networkId: 'test', roundMs: 30_000, epochRounds: 120 });
+  const { confidentiality, producer } = options.confidential ?? {};
+  const storeKey = common.random.bytes(32);
   const blobs = stack.use(
-    new FileBlobStore({ ...common, database }, { directory: join(folder, 'blobs'), maxBytes: 2 ** 30 }),
+    new FileBlobStore(
+      { ...common, database },
+      {
+        directory: join(folder, 'blobs'),
+        maxBytes: 2 ** 30,
+        storeKey: confidentiality === undefined ? null : storeKey,
+      },
+    ),
   );
   await blobs.start();
   const network = stack.use(createNetwork(options, { ...common, database, beacon }));
@@ -119,11 +139,17 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
     new JobRequester(
       {
         ...parts,
+        ...(confidentiality === undefined ? {} : { confidential: { confidentiality, storeKey } }),
         offerRouter,
         network: { transport: network, peers, announcements },
         snapshots: { store, source: fetcher },
       },
-      { ...JOB_REQUESTER_DEFAULTS, ...shared, ...options.requester },
+      {
+        ...JOB_REQUESTER_DEFAULTS,
+        ...shared,
+        confidential: { ...JOB_REQUESTER_DEFAULTS.confidential, hasSimulatedTee: confidentiality !== undefined },
+        ...options.requester,
+      },
     );
   let requester = createRequester();
   const executors = options.executor === undefined ? [] : [options.executor];
@@ -136,6 +162,9 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
       transport: network,
       executors,
       reachability: network,
+      ...(confidentiality === undefined || producer === undefined
+        ? {}
+        : { confidential: { confidentiality, producer } }),
       snapshots: { store, fetcher },
     },
     {
@@ -158,6 +187,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
   const owned = stack.move();
   return {
     peer: identity.peer,
+    folder,
     network,
     get requester() {
       return requester;
@@ -194,7 +224,14 @@ function createNetwork(
   });
 }
 
-async function announce(network: Libp2pNetwork, { executor, pricesPerHour = [] }: LiveNodeOptions): Promise<void> {
+async function openLogFile(folder: string): Promise<PinoLogger> {
+  return await PinoLogger.open({ level: 'debug', file: { path: join(folder, 'daemon.log') }, stream: null });
+}
+
+async function announce(
+  network: Libp2pNetwork,
+  { executor, pricesPerHour = [], confidential }: LiveNodeOptions,
+): Promise<void> {
   const executors =
     executor === undefined
       ? []
@@ -202,7 +239,7 @@ async function announce(network: Libp2pNetwork, { executor, pricesPerHour = [] }
   await network.updateRecord({
     role: { provides: executors.length > 0, requests: true },
     claims: { claimClass: 'declared', region: null, cpuCores: 2, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, gpus: [] },
-    capabilities: ['cpu'],
+    capabilities: confidential?.producer === undefined ? ['cpu'] : ['cpu', 'tee'],
     executors,
     pricesPerHour,
   });

@@ -22,6 +22,8 @@ export interface MeshOptions {
   /** Lease and renewal of the network, such as `2s` and `500ms`. */
   readonly lease?: string;
   readonly renewal?: string;
+  /** Of the network; `local` if absent. */
+  readonly preset?: 'local' | 'production';
   /** More flags of `network create`. */
   readonly flags?: readonly string[];
   /** With a local chain of its own. */
@@ -53,9 +55,9 @@ export class Mesh implements AsyncDisposable {
 
   static async open(options: MeshOptions, signal: AbortSignal): Promise<Mesh> {
     const stage = await Stage.open({ launcher: LAUNCHER, keep: options.keep });
-    const { lease = '4s', renewal = '1s', readyTimeoutMs = READY_TIMEOUT_MS } = options;
+    const { lease = '4s', renewal = '1s', preset = 'local', readyTimeoutMs = READY_TIMEOUT_MS } = options;
     const mesh = new Mesh(stage, { signal, readyTimeoutMs });
-    const create = `network create e2e --preset local --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
+    const create = `network create e2e --preset ${preset} --no-join --output e2e.json --lease ${lease} --renewal ${renewal}`;
     const chain = options.hasChain === true ? await mesh.startChain(0) : undefined;
     const endpoints = chain === undefined ? [] : ['--rpc-url', chain.status.url];
     await mesh.expect(stage.actor('founder'), [...create.split(' '), ...endpoints, ...(options.flags ?? [])]);

@@ -1,4 +1,5 @@
 import { PackedSnapshotStore } from '../../src/blob/snapshots/packed-snapshot-store.ts';
+import type { AttestRequest, AttestResponse } from '../../src/domain/confidential.ts';
 import { BlobId, JobId, LeaseId, ObjectId, OfferId, UnixMs } from '../../src/domain/ids.ts';
 import { JOB, type Job } from '../../src/domain/job.ts';
 import { LEASE, type Lease } from '../../src/domain/lease.ts';
@@ -17,10 +18,11 @@ import type { AttemptNotes } from '../../src/scheduler/attempt-notes.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import { JobProvider } from '../../src/scheduler/provider/job-provider.ts';
 import { JOB_PROVIDER_DEFAULTS, type JobProviderOptions } from '../../src/scheduler/provider/options.ts';
+import type { JobProviderModules } from '../../src/scheduler/provider/provider-parts.ts';
 import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
-import type { Counter, MetricsRegistry } from '../../src/telemetry/interface.ts';
+import type { Counter, Logger, MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -42,6 +44,8 @@ export const MODULE = encodeUtf8('\0asm module');
 export const MODULE_ID = blobIdOf(MODULE);
 /** With which the test requester lets its sealed snapshots be sealed. */
 export const SNAPSHOT_KEY = new Uint8Array(32).fill(0x5e);
+/** What the test requester asks for where a job is confidential. */
+export const SIMULATED_ONLY: NonNullable<JobTerms['confidential']> = { kinds: ['simulated'], gpus: false };
 const random = new SystemRandom();
 
 export function blobIdOf(bytes: Uint8Array): BlobId {
@@ -103,6 +107,9 @@ export interface ProviderRigOptions {
   readonly snapshotBytes?: number;
   /** Without, slots are the only limit. */
   readonly host?: HostCapacity;
+  /** Without, it runs in no trusted execution environment. */
+  readonly confidential?: JobProviderModules['confidential'];
+  readonly logger?: Logger;
 }
 
 /** A provider on its own, with everything around it in memory. */
@@ -117,6 +124,7 @@ export class ProviderRig {
   readonly identity: LocalIdentity;
   readonly transport: PeerTransport;
   readonly provider: JobProvider;
+  readonly parameters: NetworkParameters;
   readonly disk: MemoryDisk | undefined;
   readonly snapshots: PackedSnapshotStore | undefined;
   connections = 1;
@@ -125,6 +133,7 @@ export class ProviderRig {
     this.identity = identity;
     this.clock = options.clock ?? new SteppedClock();
     this.executor = options.executor ?? new ScriptedExecutor();
+    this.parameters = options.provider?.parameters ?? PARAMETERS;
     this.database = options.database ?? new MemoryDatabase();
     this.blobs = options.blobs ?? new HeapBlobStore();
     this.switchboard = options.switchboard ?? new Switchboard();
@@ -133,7 +142,8 @@ export class ProviderRig {
       status: () => ({ connections: this.connections, isDegraded: false, listen: ['/ip4/127.0.0.1/tcp/1'] }),
     };
     const { clock, database, blobs, grants, metrics, transport, executor } = this;
-    const common = { database, clock, logger: new NoopLogger(), metrics };
+    const logger = options.logger ?? new NoopLogger();
+    const common = { database, clock, logger, metrics };
     this.disk = options.disk;
     const limits = { folder: 'memory', maxBytes: options.snapshotBytes ?? 2 ** 30 };
     const store = options.disk && new PackedSnapshotStore({ ...common, disk: options.disk }, limits);
@@ -151,8 +161,9 @@ export class ProviderRig {
         reachability,
         clock,
         random,
-        logger: new NoopLogger(),
+        logger,
         metrics,
+        ...(options.confidential === undefined ? {} : { confidential: options.confidential }),
         ...(store === undefined || fetcher === undefined ? {} : { snapshots: { store, fetcher } }),
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.announcements === undefined ? {} : { announcements: options.announcements }),
@@ -269,8 +280,8 @@ export class TestRequester {
       attempt: 0,
       price: offer.value.price,
       issuedAtMs: UnixMs(this.rig.clock.nowMs()),
-      durationMs: PARAMETERS.leaseDurationMs,
-      renewalMs: PARAMETERS.leaseRenewalMs,
+      durationMs: this.rig.parameters.leaseDurationMs,
+      renewalMs: this.rig.parameters.leaseRenewalMs,
       deadlineMs: job.value.deadlineMs,
       commitReveal: job.value.replication.replicas > 1,
       ...(job.value.checkpoints === undefined ? {} : { snapshotHolder: job.value.checkpoints.holder ?? this.peer }),
@@ -307,6 +318,10 @@ export class TestRequester {
 
   async sendOne(request: JobRequest): Promise<JobResponse> {
     return await this.transport.request(this.rig.identity.peer, 'job', request);
+  }
+
+  async attest(request: AttestRequest): Promise<AttestResponse> {
+    return await this.transport.request(this.rig.identity.peer, 'attest', request);
   }
 
   lease(work: LeasedWork, inline?: readonly Uint8Array[]): AnswerLog {
@@ -376,6 +391,7 @@ export function termsOf(job: Job): JobTerms {
     priceCeiling: job.priceCeiling,
     commitReveal: job.replication.replicas > 1,
     ...(job.priority === undefined ? {} : { priority: job.priority }),
+    ...(job.confidential === undefined ? {} : { confidential: SIMULATED_ONLY }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { attestRequestSchema, attestResponseSchema } from '../../src/domain/confidential.ts';
 import type { PeerKey } from '../../src/domain/ids.ts';
 import {
   blobRequestSchema,
@@ -26,6 +27,7 @@ const SCHEMAS: Record<ProtocolName, { readonly request: z.ZodType; readonly resp
   job: { request: jobRequestSchema, response: jobResponseSchema },
   blob: { request: blobRequestSchema, response: blobResponseSchema },
   records: { request: recordsRequestSchema, response: recordsResponseSchema },
+  attest: { request: attestRequestSchema, response: attestResponseSchema },
   neighbour: { request: neighbourRequestSchema, response: neighbourResponseSchema },
 };
 const MAX_FRAME_BYTES = 1024 * 1024;

@@ -58,6 +58,7 @@ export interface TaskParts {
   readonly resources?: Partial<Resources>;
   readonly checkpoints?: ExecutionTask['checkpoints'];
   readonly resume?: ExecutionTask['resume'];
+  readonly isConfidential?: boolean;
 }
 
 export function createTask(parts: TaskParts): ExecutionTask {
@@ -81,7 +82,8 @@ export function createTask(parts: TaskParts): ExecutionTask {
     ...parts.resources,
   };
   const { requester = ALICE, isolation, module, inputs = [], checkpoints = null, resume = null } = parts;
-  return { requester, isolation, workload, module, inputs, resources, checkpoints, resume };
+  const { isConfidential = false } = parts;
+  return { requester, isolation, workload, module, inputs, resources, checkpoints, resume, isConfidential };
 }
 
 /** Wants nothing of a checkpoint. */

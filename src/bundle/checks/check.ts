@@ -29,6 +29,11 @@ export const CHECK_CODES = [
   'NOT_IN_BATCH',
   'WRONG_LOG',
   'CONTRADICTORY',
+  'NOT_ATTESTED',
+  'WRONG_RELEASE',
+  'WRONG_EVIDENCE',
+  'EVIDENCE_REFUSED',
+  'WRONG_ATTESTATION',
 ] as const;
 export type CheckCode = (typeof CHECK_CODES)[number];
 

@@ -12,6 +12,7 @@ import type { OpenedEvidence } from '../open-evidence.ts';
 import type { AcceptedResult, AgreedResult } from './accepted-result.ts';
 import { type Check, checkRules, combineChecks, listNames, shortPeer, uncheckedCheck } from './check.ts';
 import { providerOf, type Replica } from './replicas.ts';
+import { describeOutputs } from './signed.ts';
 import { areComparable, compareStateRoots, describeInterval } from './state-roots.ts';
 import {
   checkToleratedQuorum,
@@ -68,6 +69,9 @@ export function reportReplicated(
     doesNotClaim: [
       'that the program is correct, or fit for what it is used for',
       'anything about replicas that did not commit in time or whose result is not in this file',
+      ...(job.value.confidential === undefined
+        ? []
+        : ['what is in the sealed files that are byte-identical: sealed with one key, equal files give equal bytes']),
       ...(isTolerated ? TOLERANCE_DOES_NOT_CLAIM : []),
     ],
     verdict: combineChecks(checks),
@@ -189,7 +193,7 @@ function describeAgreement(job: Job, accepted: AgreedResult['accepted'], compare
   if (compared !== null && !compared.isIdentical) return describeTolerated(job, accepted, compared);
   const { receipts, result, outputRoot } = accepted;
   const names = listNames(receipts.map(({ value }) => shortPeer(value.provider)));
-  const files = `${result.outputs.length} output ${result.outputs.length === 1 ? 'file' : 'files'}`;
+  const files = describeOutputs(result, job.confidential !== undefined);
   return (
     `${receipts.length} of ${replicas} replicas of job '${job.name}' (${names}) committed to the byte-identical result ${outputRoot} ` +
     `(${files}, ${result.fuel} units of fuel, instrumenter ${result.instrumenter}) ` +

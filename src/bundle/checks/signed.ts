@@ -110,6 +110,9 @@ function checkListedBlobs(evidence: OpenedEvidence, job: Job, blobs: Bundle['blo
     ...evidence.attempts
       .flatMap(({ receipt }) => valueOf(receipt)?.checkpointChain ?? [])
       .map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
+    ...evidence.attempts
+      .flatMap(({ receipt }) => valueOf(receipt)?.attestation ?? [])
+      .map((attestation) => nameBlob(attestation.evidence, attestation.evidenceSizeBytes)),
   ]);
   return checkRules(
     'blobs named',
@@ -165,19 +168,24 @@ function describeSigned(job: Signed<Job> | undefined, sound: readonly SoundAttem
   if (job === undefined) return 'Nothing: the signature of the job does not hold.';
   if (sound.length === 0) return `Nothing: no receipt for job '${job.value.name}' (${job.id}) passes its checks.`;
   return sound
-    .map(({ attempt, receipt }) => [describeReceipt(job.value.name, receipt), ...describeChain(attempt)].join(' '))
+    .map(({ attempt, receipt }) => [describeReceipt(job.value, receipt), ...describeChain(attempt)].join(' '))
     .join('\n');
 }
 
-function describeReceipt(name: string, receipt: Receipt): string {
+function describeReceipt({ name, confidential }: Job, receipt: Receipt): string {
   const { result, sandbox } = receipt;
   const seconds = ((receipt.finishedAtMs - receipt.startedAtMs) / 1000).toFixed(1);
   return (
     `Provider ${shortPeer(receipt.provider)} states that it ran job '${name}' in ${seconds} s ` +
     `(${sandbox.executor}, isolation '${sandbox.isolation}'): ${describeOutcome(result.outcome)}, ` +
-    `with ${result.outputs.length} output ${result.outputs.length === 1 ? 'file' : 'files'}, ` +
+    `with ${describeOutputs(result, confidential !== undefined)}, ` +
     `${result.fuel} units of fuel and output root ${receipt.outputRoot}.`
   );
+}
+
+/** Names of sealed files are the hashes of sealed bytes. */
+export function describeOutputs({ outputs }: Receipt['result'], isSealed: boolean): string {
+  return `${outputs.length} ${isSealed ? 'sealed output' : 'output'} ${outputs.length === 1 ? 'file' : 'files'}`;
 }
 
 export function describeOutcome(outcome: Receipt['result']['outcome']): string {
@@ -185,7 +193,8 @@ export function describeOutcome(outcome: Receipt['result']['outcome']): string {
     case 'completed':
       return 'completed';
     case 'program-failed':
-      return `the program failed (${outcome.code}: ${outcome.detail})`;
+      // Of a confidential job there is no detail: it may say something of the inputs.
+      return `the program failed (${outcome.code}${outcome.detail === '' ? '' : `: ${outcome.detail}`})`;
     case 'attempt-failed':
       return `the attempt failed (${outcome.code}: ${outcome.detail})`;
     default:

@@ -1,7 +1,8 @@
 import type { CheckVerdict, EvidenceVerification } from '../../tee/interface.ts';
 import { renderFields } from '../format.ts';
 
-const MARKS: Readonly<Record<CheckVerdict, string>> = { passed: '✓', failed: '✗', unchecked: '?' };
+export const SIMULATED = 'SIMULATED, no hardware: for tests';
+export const MARKS: Readonly<Record<CheckVerdict, string>> = { passed: '✓', failed: '✗', unchecked: '?' };
 
 /** Longest value of a claim that is printed; `--json` has it whole. */
 const MAX_VALUE_LENGTH = 200;
@@ -18,10 +19,10 @@ export function renderEvidence({ file, policy }: JudgedFile, verification: Evide
   return [
     ...renderFields([
       ['file', file],
-      ['kind', kind],
+      ['kind', kind === 'simulated' ? SIMULATED : kind],
       ['judged at', new Date(evaluatedAtMs).toISOString()],
       ['policy', policy],
-      ['verdict', verdict.toUpperCase()],
+      ['verdict', kind === 'simulated' ? `${verdict.toUpperCase()}, ${SIMULATED}` : verdict.toUpperCase()],
     ]),
     '',
     ...checks.map(({ name, verdict: found, detail }) => `${MARKS[found]} ${name.padEnd(width)}  ${detail}`),
@@ -29,11 +30,11 @@ export function renderEvidence({ file, policy }: JudgedFile, verification: Evide
   ];
 }
 
-function describeWorth(verdict: EvidenceVerification<object>['verdict']): string {
+export function describeWorth(verdict: EvidenceVerification<object>['verdict']): string {
   return verdict === 'valid' ? 'it says' : 'it says, which is not established';
 }
 
-function renderClaims(claims: object): string[] {
+export function renderClaims(claims: object): string[] {
   return renderFields(listClaims(claims, '').map(([name, value]) => [`  ${name}`, value] as const));
 }
 

@@ -32,6 +32,7 @@ const MAX_RIM_BYTES = 4 * 1024 * 1024;
 const MAX_FILES = 16;
 const NONCE_BYTES = 32;
 const REPORT_DATA_BYTES = 64;
+const SIMULATED_ROOT_BYTES = 32;
 
 const KINDS = Object.keys(EVIDENCE_VERIFIERS) as EvidenceKind[];
 
@@ -74,6 +75,11 @@ const options = z.strictObject({
     .string()
     .exactOptional()
     .describe('what the report has to carry, at most 64 bytes; shorter is padded with zeros')
+    .meta({ placeholder: 'HEX' }),
+  simulatedRoot: z
+    .string()
+    .exactOptional()
+    .describe('simulated, which is for tests and no hardware: `simulatedTee` of the network, 32 bytes')
     .meta({ placeholder: 'HEX' }),
 });
 
@@ -137,6 +143,7 @@ function refuseContradictions(given: Options): void {
     ['rims', 'rim', given.rim.length > 0],
     ['nonce', 'nonce', given.nonce !== undefined],
     ['reportData', 'reportData', given.reportData !== undefined],
+    ['simulatedRoot', 'simulatedRoot', given.simulatedRoot !== undefined],
   ];
   const wrong = used.find(([input, , isGiven]) => isGiven && !known.includes(input));
   if (wrong === undefined) return;
@@ -144,15 +151,22 @@ function refuseContradictions(given: Options): void {
   throw new UsageError(`${toFlag(wrong[1])} is not for ${given.kind}`, `It takes ${takes.join(', ')}.`);
 }
 
-function readExpectation({ nonce, reportData }: Options): EvidenceExpectation {
+function readExpectation(given: Options): EvidenceExpectation {
   return {
-    ...(nonce === undefined
-      ? {}
-      : { nonce: readHex(nonce, { flag: '--nonce', minBytes: NONCE_BYTES, maxBytes: NONCE_BYTES }) }),
-    ...(reportData === undefined
-      ? {}
-      : { reportData: readHex(reportData, { flag: '--report-data', minBytes: 1, maxBytes: REPORT_DATA_BYTES }) }),
+    ...readExpected(given, 'nonce', { minBytes: NONCE_BYTES, maxBytes: NONCE_BYTES }),
+    ...readExpected(given, 'reportData', { minBytes: 1, maxBytes: REPORT_DATA_BYTES }),
+    ...readExpected(given, 'simulatedRoot', { minBytes: SIMULATED_ROOT_BYTES, maxBytes: SIMULATED_ROOT_BYTES }),
   };
+}
+
+function readExpected<Key extends keyof EvidenceExpectation & keyof Options>(
+  given: Options,
+  key: Key,
+  size: { readonly minBytes: number; readonly maxBytes: number },
+): { readonly [Name in Key]?: Uint8Array } {
+  const text = given[key];
+  if (text === undefined) return {};
+  return { [key]: readHex(text, { flag: toFlag(key), ...size }) } as { readonly [Name in Key]?: Uint8Array };
 }
 
 async function readPolicy(

@@ -12,7 +12,7 @@ export function renderVerification(path: string, verification: BundleVerificatio
       ['job', job.id === '' ? 'unknown: its signature does not hold' : `${job.name} (${job.id})`],
       ['requester', job.requester === '' ? undefined : `${job.requester}, network ${job.network}`],
       ['outcome', outcome],
-      ['verdict', verdict.toUpperCase()],
+      ['verdict', `${verdict.toUpperCase()}${markSimulated(assurances.some(({ isSimulated }) => isSimulated))}`],
     ]),
     ...assurances.flatMap(renderAssurance),
     ...renderNotProven(notProven),
@@ -26,14 +26,18 @@ export function renderInToto(path: string, verification: InTotoVerification): st
       ['file', path],
       ['statement by', signer ?? 'nobody: no signature holds'],
       ['predicate', predicateType],
-      ['verdict', verdict.toUpperCase()],
+      ['verdict', `${verdict.toUpperCase()}${markSimulated(claims?.assurances.some((found) => found.isSimulated))}`],
     ]),
     '',
     'about',
     ...subjects.map(({ name, digest }) => `  ${name ?? 'unnamed'}  ${listDigests(digest)}`),
     ...(claims === null ? [] : ['', 'its signer says']),
-    ...(claims?.assurances ?? []).flatMap(({ assurance, statement, verdict: found }) =>
-      renderField(`${assurance}:`, [`${found.kind.toUpperCase()}, as its signer found`, ...statement.split('\n')], 2),
+    ...(claims?.assurances ?? []).flatMap(({ assurance, statement, verdict: found, isSimulated }) =>
+      renderField(
+        `${assurance}:`,
+        [`${found.kind.toUpperCase()}, as its signer found${markSimulated(isSimulated)}`, ...statement.split('\n')],
+        2,
+      ),
     ),
     '',
     ...renderChecks(checks, 0),
@@ -47,10 +51,15 @@ export function listDigests(digest: Readonly<Record<string, string>>): string {
     .join(' ');
 }
 
+/** Nobody who reads the verdict alone may take it for one on hardware. */
+function markSimulated(isSimulated: boolean | undefined): string {
+  return isSimulated === true ? ' (with SIMULATED evidence: no hardware)' : '';
+}
+
 function renderAssurance(report: AssuranceReport): string[] {
   return [
     '',
-    `${report.assurance}: ${report.verdict.kind.toUpperCase()}`,
+    `${report.assurance}: ${report.verdict.kind.toUpperCase()}${markSimulated(report.isSimulated)}`,
     ...renderField('statement', report.statement.split('\n'), 2),
     ...renderField('by', report.by, 2),
     ...renderField('assumes', report.assumes, 2),

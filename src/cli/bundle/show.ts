@@ -1,7 +1,9 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { parseDsse } from '../../bundle/dsse.ts';
+import { findProofBlobs } from '../../bundle/evidence-blobs.ts';
 import { parseStatement, type Statement } from '../../bundle/in-toto.ts';
+import type { AttemptAttestation } from '../../bundle/open-attestation.ts';
 import { type Opened, openEvidence } from '../../bundle/open-evidence.ts';
 import { type BundleSource, readBlocks } from '../../bundle/read-blocks.ts';
 import { formatSize } from '../../lib/quantity.ts';
@@ -49,8 +51,8 @@ function renderStatement({ subject, predicateType, predicate }: Statement): stri
 type Contents = Awaited<ReturnType<typeof readContents>>;
 
 async function readContents(source: BundleSource) {
-  const { bundle, rootId } = await readBlocks(source);
-  const evidence = await openEvidence(bundle);
+  const { bundle, rootId, kept } = await readBlocks(source, { keep: findProofBlobs });
+  const evidence = await openEvidence(bundle, kept);
   return {
     root: rootId,
     exportedAtMs: bundle.exportedAtMs,
@@ -62,6 +64,8 @@ async function readContents(source: BundleSource) {
       commitment: attempt.commitment && showObject(attempt.commitment),
       setSignature: attempt.setSignature && showObject(attempt.setSignature),
       lastProgress: attempt.lastProgress && showObject(attempt.lastProgress),
+      release: attempt.release && showObject(attempt.release),
+      attestation: showAttestation(attempt.attestation),
       inherited: attempt.inherited.map(({ lease, acceptance, checkpoints }) => ({
         lease: showObject(lease),
         acceptance: showObject(acceptance),
@@ -86,6 +90,13 @@ function showObject<Value>(opened: Opened<Value>) {
   return { id, signer, value };
 }
 
+/** The evidence itself is a blob of the file; what it says of itself, not judged. */
+function showAttestation(attestation: AttemptAttestation) {
+  if (attestation.kind !== 'opened') return attestation;
+  const { evidence, runtimeData } = attestation;
+  return { kind: attestation.kind, tee: evidence.kind, hasGpus: evidence.gpus !== null, runtimeData };
+}
+
 function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): string[] {
   const { job, attempts, unrevealed, missingReplicas, blobs } = contents;
   return [
@@ -100,6 +111,7 @@ function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): s
     ...missingReplicas.map(
       ({ replica, reason }) => `replica ${replica + 1} is missing; the requester says, unsigned: ${reason}`,
     ),
+    ...renderEvidence(contents, output),
     '',
     ...output.table(
       ['FILE', 'SIZE', 'IN THIS FILE', 'BLOB'],
@@ -114,6 +126,22 @@ function renderContents(contents: Contents, output: Pick<CliOutput, 'table'>): s
     ...renderAnchors(contents.anchors, output),
     ...('value' in job ? [] : [`the job is refused: ${job.refused.reason}`]),
   ];
+}
+
+function renderEvidence({ attempts }: Contents, output: Pick<CliOutput, 'table'>): string[] {
+  const rows = attempts.flatMap(({ lease, release, attestation }) => {
+    if (attestation.kind === 'none') return [];
+    const replica = 'value' in lease ? String(lease.value.replica + 1) : '-';
+    const judgedAt = release && 'value' in release ? formatDateTime(release.value.evaluatedAtMs) : 'not said';
+    return [[replica, nameEvidence(attestation), judgedAt]];
+  });
+  return rows.length === 0 ? [] : ['', ...output.table(['REPLICA', 'EVIDENCE', 'ACCEPTED BY THE REQUESTER'], rows)];
+}
+
+function nameEvidence(attestation: Contents['attempts'][number]['attestation']): string {
+  if (attestation.kind !== 'opened') return attestation.kind;
+  const gpus = attestation.hasGpus ? ' with GPUs' : '';
+  return attestation.tee === 'simulated' ? `SIMULATED, no hardware${gpus}` : `${attestation.tee}${gpus}`;
 }
 
 function renderSnapshots({ snapshots, attempts }: Contents, output: Pick<CliOutput, 'table'>): string[] {
@@ -161,6 +189,8 @@ function nameBlob(blob: string, { job, attempts }: Contents): string {
   const outputs = attempts.flatMap(({ receipt }) => ('value' in receipt ? receipt.value.result.outputs : []));
   const isChain = attempts.some(({ receipt }) => 'value' in receipt && receipt.value.checkpointChain?.blob === blob);
   if (isChain) return 'checkpoint chain';
+  const isEvidence = attempts.some(({ receipt }) => 'value' in receipt && receipt.value.attestation?.evidence === blob);
+  if (isEvidence) return 'evidence of confidential hardware';
   const input = inputs.find((file) => file.blob === blob);
   const found = outputs.find((file) => file.blob === blob);
   return found === undefined ? `input ${input?.path ?? 'unknown'}` : `output ${found.path}`;

@@ -9,8 +9,10 @@ import { rpcUrlSchema } from '../../domain/chain.ts';
 import { PeerKey } from '../../domain/ids.ts';
 import { hideUrlSecrets } from '../../lib/endpoint-address.ts';
 import { UsageError } from '../../lib/errors.ts';
+import { readHex } from '../attest/read-options.ts';
 import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
+import { LazyEvidenceJudge } from './lazy-evidence-judge.ts';
 import { type BundleFile, openBundleFile } from './open-bundle-file.ts';
 import { readDuration } from './read-duration.ts';
 import { renderInToto, renderVerification } from './render-verification.ts';
@@ -25,7 +27,7 @@ export const bundleVerify = defineCommand({
   name: 'bundle verify',
   summary: 'check a bundle file',
   details:
-    'Needs no daemon, and no network unless --rpc-url is given: then the Solana RPC endpoints named are asked whether the receipts are anchored where the file says. Without it that is unchecked, all else is checked the same. Prints for each assurance what is claimed, by whom, under which assumptions, what is not claimed and the verdict, then what the file does not prove. Exit code 0 if all is valid, 1 if something is invalid or the file was changed, 3 if nothing is invalid and something could not be checked, 2 for a file that is no bundle.',
+    'Needs no daemon, and no network unless --rpc-url is given: then the Solana RPC endpoints named are asked whether the receipts are anchored where the file says. Without it that is unchecked, all else is checked the same. Evidence of confidential hardware is judged against the roots of the vendors that are built in, as of the time that the requester signed. Prints for each assurance what is claimed, by whom, under which assumptions, what is not claimed and the verdict, then what the file does not prove. Exit code 0 if all is valid, 1 if something is invalid or the file was changed, 3 if nothing is invalid and something could not be checked, 2 for a file that is no bundle.',
   arguments: [{ name: 'file', description: 'bundle file, or an in-toto export', isRequired: true }],
   options: z.strictObject({
     signer: z
@@ -43,6 +45,13 @@ export const bundleVerify = defineCommand({
       .exactOptional()
       .describe('how long to wait for the endpoints in all (default: 30s)')
       .meta({ placeholder: 'DURATION' }),
+    simulatedRoot: z
+      .string()
+      .exactOptional()
+      .describe(
+        "public key of a test network's SIMULATED evidence, 32 bytes: `simulatedTee` in its definition; it shows nothing of hardware",
+      )
+      .meta({ placeholder: 'HEX' }),
   }),
   examples: [
     { line: 'fogproof bundle verify job.bundle', does: 'Say what the file proves, and what it does not.' },
@@ -50,23 +59,40 @@ export const bundleVerify = defineCommand({
       line: 'fogproof bundle verify job.bundle --rpc-url https://rpc.one.example --rpc-url https://rpc.two.example',
       does: 'Ask two endpoints of the chain too, which must agree.',
     },
+    {
+      line: 'fogproof bundle verify job.bundle --simulated-root HEX',
+      does: 'Accept the SIMULATED evidence of a test network, which shows nothing of hardware.',
+    },
     { line: 'fogproof bundle verify job.bundle --json', does: 'The same with every single check, for programs.' },
   ],
   run: async ({ arguments: [file = ''], options }, context) => {
     const { signer } = options;
     const chain = readChainOptions(options);
+    const simulatedRoot = readRoot(options.simulatedRoot);
     const path = resolve(context.workingDirectory, file);
     const opened = await openBundleFile(path);
     if (opened.kind === 'in-toto') {
-      if (chain === undefined) return await runInToto(path, { opened, signer }, context);
-      throw new UsageError('--rpc-url is for bundle files', 'An in-toto export holds no anchors to ask about.');
+      if (chain !== undefined) {
+        throw new UsageError('--rpc-url is for bundle files', 'An in-toto export holds no anchors to ask about.');
+      }
+      if (simulatedRoot !== null) {
+        throw new UsageError('--simulated-root is for bundle files', 'An in-toto export holds no evidence to judge.');
+      }
+      return await runInToto(path, { opened, signer }, context);
     }
     if (signer !== undefined) {
       throw new UsageError('--signer is for in-toto exports', 'A bundle file names the signer of each of its objects.');
     }
-    return await runBundle(path, { opened, chain }, context);
+    return await runBundle(path, { opened, chain, simulatedRoot }, context);
   },
 });
+
+const ROOT_BYTES = 32;
+
+function readRoot(text: string | undefined): Uint8Array | null {
+  if (text === undefined) return null;
+  return readHex(text, { flag: '--simulated-root', minBytes: ROOT_BYTES, maxBytes: ROOT_BYTES });
+}
 
 /** As many as a network definition names. */
 const MAX_ENDPOINTS = 8;
@@ -97,17 +123,28 @@ function readChainOptions(given: { rpcUrl: readonly string[]; timeout?: string }
   throw new UsageError('--timeout is for --rpc-url', 'Without an endpoint to ask nothing is waited for.');
 }
 
+interface BundleRequest {
+  readonly opened: Extract<BundleFile, { kind: 'bundle' }>;
+  readonly chain: ChainOptions | undefined;
+  readonly simulatedRoot: Uint8Array | null;
+}
+
 async function runBundle(
   path: string,
-  { opened, chain }: { opened: Extract<BundleFile, { kind: 'bundle' }>; chain: ChainOptions | undefined },
+  { opened, chain, simulatedRoot }: BundleRequest,
   { output, signal }: CliContext,
 ): Promise<ExitCode> {
   await using access = await accessChain(chain);
+  const evidenceJudge = new LazyEvidenceJudge({ simulatedRoot });
   try {
-    const verification = await verifyBundle(opened.source, { nowMs: Date.now(), signal, ...access.options });
+    const given = { nowMs: Date.now(), signal, evidenceJudge, ...access.options };
+    const verification = await verifyBundle(opened.source, given);
     output.result({ file: path, kind: 'bundle', ...verification }, () => renderVerification(path, verification));
     if (chain !== undefined && !verification.assurances.some(({ assurance }) => assurance === 'anchored')) {
       output.note('no endpoint was asked: this file holds no anchors');
+    }
+    if (simulatedRoot !== null && !verification.assurances.some(({ isSimulated }) => isSimulated)) {
+      output.note('--simulated-root was not used: this file holds no SIMULATED evidence');
     }
     return VERDICT_EXIT_CODES[verification.verdict];
   } catch (error) {

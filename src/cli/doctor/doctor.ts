@@ -4,6 +4,7 @@ import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
 import { findLocations } from '../framework/locations.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
+import { checkTee } from './check-tee.ts';
 import { checkConfig, checkDaemon, checkGpus, checkHome, checkMachine } from './checks.ts';
 
 const MARKS: Readonly<Record<HostCheck['status'], string>> = { ok: '✓', degraded: '!', missing: '✗' };
@@ -27,7 +28,12 @@ async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
   const { home } = findLocations(context);
   const { checkSandbox } = await import('../../sandbox/doctor.ts');
   const sandbox = await checkSandbox();
-  const others = await Promise.all([checkHome(home), checkConfig(context), checkGpus(context.signal)]);
+  const others = await Promise.all([
+    checkHome(home),
+    checkConfig(context),
+    checkGpus(context.signal),
+    checkTee(context),
+  ]);
   return [checkMachine(), ...others, ...(await checkDaemon(context)), ...sandbox];
 }
 

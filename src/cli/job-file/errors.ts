@@ -18,6 +18,7 @@ export type JobFileErrorInfo =
   | { readonly code: 'JOB_FILE_EXISTS'; readonly path: string }
   | { readonly code: 'JOB_FILE_UNWRITABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string }
+  | { readonly code: 'JOB_FILE_BAD_POLICY'; readonly source: string; readonly issues: readonly string[] }
   | { readonly code: 'JOB_FILE_BAD_FOLDER'; readonly folder: string; readonly reason: string }
   | {
       readonly code: 'JOB_FILE_FOLDER_NOT_HERE';
@@ -67,6 +68,11 @@ const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
     retryable: false,
     message: (info) => `${info.path} was not added to the node's blobs`,
     hint: () => 'Add every file of the plan before completing the draft.',
+  },
+  JOB_FILE_BAD_POLICY: {
+    retryable: false,
+    message: (info) => [`${info.source} is no policy for a confidential job:`, ...info.issues].join('\n  '),
+    hint: () => 'docs/attestation.md has the fields and an example of each kind.',
   },
   JOB_FILE_BAD_FOLDER: {
     retryable: false,

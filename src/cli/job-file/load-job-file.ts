@@ -7,6 +7,7 @@ import type { Random } from '../../lib/random.ts';
 import { describeFileProblem } from '../framework/describe-file-problem.ts';
 import { JobFileError } from './errors.ts';
 import type { JobPlan, OpenedJobFile, PlannedFile } from './interface.ts';
+import { loadPolicy } from './load-policy.ts';
 import { parseJobFile } from './parse-job-file.ts';
 import { resolveJobFile } from './resolve-job-file.ts';
 
@@ -39,8 +40,10 @@ export interface PlanContext {
 }
 
 /** The one job of a file; input folders become the files in them. @throws JobFileError */
-export async function planJob({ path, jobFile }: OpenedJobFile, context: PlanContext): Promise<JobPlan> {
-  return await expandFolders(resolveJobFile(jobFile, { ...context, directory: dirname(resolve(path)) }));
+export async function planJob(opened: OpenedJobFile, context: PlanContext): Promise<JobPlan> {
+  const directory = dirname(resolve(opened.path));
+  const policy = await loadPolicy(opened, directory);
+  return await expandFolders(resolveJobFile(opened.jobFile, { ...context, directory, policy }));
 }
 
 /** Replaces each input that is a folder by the files in it, in order of their paths. @throws JobFileError */

@@ -14,6 +14,8 @@ export interface ResolveContext {
   readonly directory: string;
   readonly nowMs: number;
   readonly random: Random;
+  /** JSON of a confidential job's policy (`loadPolicy`). Absent: the plan is for its files alone. */
+  readonly policy?: string | undefined;
 }
 
 /**
@@ -30,7 +32,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
     draft: {
       name: jobFile.name,
       deadlineMs: UnixMs(context.nowMs + jobFile.deadline),
-      capabilityClass: jobFile.capabilityClass,
+      capabilityClass: jobFile.capabilityClass ?? (jobFile.confidential === undefined ? 'cpu' : 'tee'),
       resources: {
         memoryBytes: resources.memory,
         fuel: resources.fuel,
@@ -49,6 +51,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
       priceCeiling: jobFile.priceCeiling,
       ...(jobFile.priority === 'normal' ? {} : { priority: jobFile.priority }),
       ...(jobFile.private ? { private: true } : {}),
+      ...(context.policy === undefined ? {} : { confidential: { policy: context.policy } }),
       ...resolveCheckpoints(jobFile),
     },
     workload: {
@@ -68,6 +71,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
 function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'comparisons'> {
   const { checkpoints, comparisons, workload, resources } = jobFile;
   if (checkpoints === 'none' || (checkpoints === undefined && workload.abi !== 'fogproof')) return {};
+  if (jobFile.confidential !== undefined) return {};
   const leastFuel = Math.ceil(resources.fuel / MAX_CHECKPOINTS);
   const size = Math.max(1, resources.memory / DEFAULT_CHECKPOINT_MEMORY_BYTES);
   const defaultFuel = Math.max(Math.ceil(DEFAULT_CHECKPOINT_FUEL * size), leastFuel);

@@ -35,4 +35,6 @@ retries: 3                      # other providers tried when one fails
 priceCeiling: 0                 # most that one run may cost, in base units; 0 is unpaid
 priority: normal                # low, normal, high or critical
 private: false                  # true: encrypted on every disk, handed to nobody else
+# confidential:                 # inputs and outputs are sealed; providers prove their hardware before they get the key
+#   policy: ./policy.yaml       # what evidence is accepted (docs/attestation.md); module and arguments stay readable
 `;

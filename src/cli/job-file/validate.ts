@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { listPolicyKinds } from '../../domain/confidential.ts';
 import type { JobFile } from '../../domain/job-file.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { plural } from '../format.ts';
 import { defineCommand } from '../interface.ts';
 import { checkBatch } from './batch/check-batch.ts';
+import { checkConfidential, renderConfidential } from './check-confidential.ts';
 import { checkFiles } from './check-files.ts';
 import { renderProblem } from './errors.ts';
 import type { JobFileProblem } from './interface.ts';
@@ -27,16 +29,19 @@ export const jobValidate = defineCommand({
   examples: [{ line: 'fogproof job validate job.yaml', does: 'Say all that is wrong with it at once.' }],
   run: async ({ arguments: [file = ''] }, { output, workingDirectory }) => {
     const path = resolve(workingDirectory, file);
-    const { problems, jobFile, size } = await inspect(path);
+    const { problems, jobFile, size, policy } = await inspect(path);
     const errors = problems.filter(({ severity }) => severity === 'error').length;
     const jobs = size === undefined ? {} : { jobs: size };
-    const traits = jobFile === null ? {} : { priority: jobFile.priority, private: jobFile.private, ...jobs };
+    const confidential = policy === undefined ? null : listPolicyKinds(policy);
+    const traits =
+      jobFile === null ? {} : { priority: jobFile.priority, private: jobFile.private, confidential, ...jobs };
     output.result({ path, isValid: errors === 0, problems, ...traits }, () => [
       ...problems.map((problem) => renderProblem(problem)),
       errors === 0
         ? `${file} is a valid ${size === undefined ? 'job' : `batch of ${plural(size, 'job')}`}`
         : `${file} has ${plural(errors, 'error')}`,
       ...(jobFile === null ? [] : [renderTraits(jobFile)]),
+      ...(policy === undefined ? [] : renderConfidential(policy)),
     ]);
     return errors === 0 ? EXIT_CODES.ok : EXIT_CODES.usage;
   },
@@ -48,6 +53,8 @@ interface Inspected {
   readonly jobFile: JobFile | null;
   /** Jobs of a batch. */
   readonly size?: number;
+  /** JSON, of a confidential job. */
+  readonly policy?: string | undefined;
 }
 
 async function inspect(path: string): Promise<Inspected> {
@@ -58,11 +65,15 @@ async function inspect(path: string): Promise<Inspected> {
     const { size, problems } = await checkBatch({ path, jobFile, locate });
     return { problems: [...problems, ...listWarnings(jobFile, locate)], jobFile, size };
   }
-  return { problems: [...(await checkFiles({ path, jobFile, locate })), ...listWarnings(jobFile, locate)], jobFile };
+  const confidential = await checkConfidential({ path, jobFile, locate });
+  const files = await checkFiles({ path, jobFile, locate });
+  const problems = [...files, ...confidential.problems, ...listWarnings(jobFile, locate)];
+  return { problems, jobFile, policy: confidential.policy };
 }
 
 function renderTraits(jobFile: JobFile): string {
-  const secrecy = jobFile.private ? 'private: encrypted on the disks of this node and of providers' : 'not private';
+  const open = jobFile.confidential === undefined ? 'not private' : 'inputs encrypted on the disk of this node';
+  const secrecy = jobFile.private ? 'private: encrypted on the disks of this node and of providers' : open;
   return `priority ${jobFile.priority}; ${secrecy}`;
 }
 

@@ -14,6 +14,7 @@ import {
   shortPeer,
 } from '../format.ts';
 import type { CliOutput } from '../interface.ts';
+import { nameKind } from '../job-file/name-kind.ts';
 
 /** What to do where the program's own words are missing. */
 const FAILURE_MEANINGS: Readonly<Record<string, string>> = {
@@ -54,6 +55,7 @@ export function renderJob(
     ['failure', view.failure === null ? undefined : joinDetail(view.failure.code, view.failure.message)],
   ]);
   if (attempts.length > 0) lines.push('', ...renderAttempts(view, output));
+  lines.push(...renderEvidence(view, output));
   if (result !== null && result.outputs.length > 0) lines.push('', ...renderOutputs(result, output));
   return lines;
 }
@@ -118,7 +120,7 @@ function renderAttempts({ attempts }: JobView, output: Table): string[] {
         progress === null ? '-' : String(progress.step),
         progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
         checkpoint === undefined ? '-' : renderCheckpoint(checkpoint),
-        [renderOrigin(resumedFrom, tries), reason ?? '', renderPromise(state, rest)]
+        [renderOrigin(resumedFrom, tries), reason ?? '', renderPromise(state, rest), renderShown(rest)]
           .filter((part) => part !== '')
           .join('; '),
       ];
@@ -135,6 +137,29 @@ function renderPromise(
 ): string {
   if (resultsKeptForMs === undefined || !RUNNING.includes(state)) return '';
   return `keeps its result for ${formatDuration(resultsKeptForMs)}`;
+}
+
+function renderShown({ evidence }: Pick<AttemptView, 'evidence'>): string {
+  return evidence === undefined ? '' : `evidence of ${nameKind(evidence.kind)}`;
+}
+
+/** What the attempts of a confidential job have shown. */
+function renderEvidence({ attempts }: JobView, output: Table): string[] {
+  const rows = attempts.flatMap(({ replica, attempt, provider, evidence }) => {
+    if (evidence === undefined) return [];
+    const { kind, gpus, measurement, judgedAtMs, blob } = evidence;
+    const what = `${nameKind(kind)}${gpus ? ' and GPUs' : ''}`;
+    return [
+      [String(replica), String(attempt + 1), shortPeer(provider), what, measurement, formatTime(judgedAtMs), blob],
+    ];
+  });
+  if (rows.length === 0) return [];
+  const isSimulated = attempts.some(({ evidence }) => evidence?.kind === 'simulated');
+  return [
+    '',
+    ...output.table(['REPLICA', 'TRY', 'PROVIDER', 'EVIDENCE', 'MEASUREMENT', 'VALID AT', 'BLOB'], rows),
+    ...(isSimulated ? ['SIMULATED evidence shows nothing of any hardware: it is for tests'] : []),
+  ];
 }
 
 function renderCheckpoint({ step, heldStep }: NonNullable<AttemptView['checkpoint']>): string {

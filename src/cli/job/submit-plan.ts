@@ -5,6 +5,7 @@ import { formatDuration, formatSize } from '../../lib/quantity.ts';
 import type { RpcClient } from '../../rpc/client.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 import { formatCount, plural, renderFields } from '../format.ts';
+import { describeEvidence } from '../job-file/check-confidential.ts';
 import { JobFileError } from '../job-file/errors.ts';
 import type { AddedBlob, JobPlan } from '../job-file/interface.ts';
 import type { FolderContents } from '../job-file/place-folders.ts';
@@ -16,7 +17,7 @@ const INLINE_BYTES = 1024 * 1024;
 /** What a submit will do and cost at most, before it does it. */
 export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): string[] {
   const { name, replication, isolation, resources, deadlineMs, retries, capabilityClass } = plan.draft;
-  const { priority = 'normal', private: isPrivate = false } = plan.draft;
+  const { priority = 'normal', private: isPrivate = false, confidential } = plan.draft;
   const { replicas, quorum } = replication;
   const where = replicas === 1 ? 'one provider' : `${replicas} different providers, ${quorum} must agree`;
   const files = plan.files.length + plan.knownBlobs.length;
@@ -31,6 +32,7 @@ export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): str
     ],
     ['deadline', `in ${formatDuration(Math.max(0, deadlineMs - nowMs))}`],
     ['files', `${files}, ${formatSize(sizeBytes)}${isPrivate ? ', private: encrypted on disk' : ''}`],
+    ['evidence', confidential === undefined ? undefined : describeEvidence(confidential.policy)],
     ['priority', priority],
     ['price', renderPrice(plan.draft)],
   ]);
@@ -72,8 +74,13 @@ export async function listFolders(
 export async function addFiles(client: RpcClient, plan: JobPlan, signal: AbortSignal): Promise<JobDraft> {
   const paths = [...new Set(plan.files.map(({ path }) => path))];
   const added = new Map<string, AddedBlob>();
-  const isPrivate = plan.draft.private === true;
-  for (const path of paths) added.set(path, await addFile(client, path, { isPrivate, signal }));
+  const module = plan.files.find(({ role }) => role === 'module')?.path;
+  const { private: isPrivate = false, confidential } = plan.draft;
+  for (const path of paths) {
+    // What is sealed for providers is encrypted on the disk of this node as well.
+    const isSecret = isPrivate || (confidential !== undefined && path !== module);
+    added.set(path, await addFile(client, path, { isPrivate: isSecret, signal }));
+  }
   return completeDraft(plan, added);
 }
 

@@ -23,6 +23,7 @@ import { defineCommand } from '../interface.ts';
 import { chooseChain } from './choose-chain.ts';
 import { joinNetwork } from './network-argument.ts';
 import { describeReplaced, findFile, findInStore, type ReplacedNetwork } from './replaced.ts';
+import { keepSimulatedTee, renderSimulatedTee } from './simulated-tee.ts';
 
 /** Bytes of a libp2p pre-shared key. */
 const PRE_SHARED_KEY_BYTES = 32;
@@ -51,6 +52,10 @@ const options = z.strictObject({
     .describe('address of the proof-anchor program (default: where `fogproof localnet` has it)')
     .meta({ placeholder: 'ADDRESS' }),
   private: z.boolean().default(false).describe('with a pre-shared key: only who has the file or the invite gets in'),
+  simulatedTee: z
+    .boolean()
+    .default(false)
+    .describe('for tests: a key in this data folder stands in for confidential hardware; not with production'),
   output: z
     .string()
     .exactOptional()
@@ -96,6 +101,10 @@ export const networkCreate = defineCommand({
       does: 'The same again after `fogproof localnet --reset`: a new chain needs a new definition.',
     },
     {
+      line: 'fogproof network create lab --simulated-tee',
+      does: 'Try confidential jobs without confidential hardware: SIMULATED, nothing is protected.',
+    },
+    {
       line: 'fogproof network create open --preset production --rpc-url https://rpc.one.example --rpc-url https://rpc.two.example --proof-anchor ADDRESS',
       does: 'On a public cluster: two endpoints that must agree, and where the program was deployed.',
     },
@@ -108,18 +117,21 @@ export const networkCreate = defineCommand({
     const isKept = !given.replace && (await readSmallFile(file)) !== undefined;
     if (isKept) throw fileTaken(file);
     const { chain, remarks } = await chooseChain(given, context);
-    const network = { ...draft, chain };
+    const tee = given.simulatedTee ? await keepSimulatedTee(home, draft.id) : null;
+    const network = { ...draft, chain, ...(tee === null ? {} : { simulatedTee: tee.root }) };
     const existing = given.replace ? 'replace' : 'keep';
     const joined = given.join ? await joinNetwork(home, network, { existing }) : null;
     if (!(await writeSmallFile(file, formatNetwork(network), { existing }))) throw fileTaken(file);
     const invite = encodeInvite(network);
-    const result = { network: network.id, chain, file, joined, replaced: replaced.map(({ path }) => path), invite };
+    const places = { file, joined, replaced: replaced.map(({ path }) => path) };
+    const result = { network: network.id, chain, ...places, invite, simulatedTee: tee };
     context.output.result(result, () => [
       ...renderFields([
         ['network', network.id],
         ...renderChain(chain),
         ['file', file],
         ['joined', joined === null ? 'no' : `yes, in ${home}`],
+        ...(tee === null ? [] : renderSimulatedTee(tee)),
         ...replaced.map((each) => ['replaced', describeReplaced(each)] as const),
       ]),
       '',
@@ -159,6 +171,11 @@ function collectNotes(given: CreateOptions, replaced: readonly ReplacedNetwork[]
       'No --bootstrap peer is in it: beyond one local network, start nodes with --bootstrap ADDR of one that runs.',
     );
   }
+  if (given.simulatedTee) {
+    notes.push(
+      'The TEE of this network is SIMULATED, no hardware: whoever has its key file can read what confidential jobs hold.',
+    );
+  }
   if (replaced.length > 0) {
     notes.push(
       'Who joined the old network is not in the new one: join it there with `fogproof network join FILE --replace`, and restart daemons that run.',
@@ -187,6 +204,12 @@ function describeNetwork(id: string, given: CreateOptions): NetworkDefinition {
     chain: { kind: 'none' },
     preSharedKey: given.private ? encodeHex(new SystemRandom().bytes(PRE_SHARED_KEY_BYTES)) : null,
   };
+  if (given.simulatedTee && given.preset === 'production') {
+    throw new UsageError(
+      '--simulated-tee is not for --preset production: no hardware is behind it',
+      'Leave it out, or make a network of the preset development.',
+    );
+  }
   const result = networkDefinitionSchema.safeParse(network);
   if (result.success) return result.data;
   const issue = result.error.issues[0];

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { attestRequestSchema, attestResponseSchema, MAX_EVIDENCE_BYTES } from '../../domain/confidential.ts';
 import {
   blobRequestSchema,
   blobResponseSchema,
@@ -105,6 +106,22 @@ export const PROTOCOLS = {
     windowBytes: 64 * 1024,
     request: recordsRequestSchema,
     response: recordsResponseSchema,
+  },
+  attest: {
+    major: 1,
+    purpose: 'evidence of confidential hardware for one lease, and the release of secrets to it (docs/confidential.md)',
+    answer: 'one response',
+    maxRequestBytes: 32 * 1024,
+    maxResponseBytes: MAX_EVIDENCE_BYTES + 4096,
+    // The hardware takes up to a second, and a vendor's collateral may have to be fetched.
+    firstResponseMs: 30_000,
+    maxInFlight: 4,
+    requestsPerSecond: 8,
+    burst: 32,
+    takeWithinMs: 30_000,
+    windowBytes: 256 * 1024,
+    request: attestRequestSchema,
+    response: attestResponseSchema,
   },
   neighbour: {
     major: 1,

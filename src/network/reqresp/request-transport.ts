@@ -332,6 +332,7 @@ function applyLimits(limits: LimitOverrides): ProtocolTable {
     job: { ...PROTOCOLS.job, ...limits.job },
     blob: { ...PROTOCOLS.blob, ...limits.blob },
     records: { ...PROTOCOLS.records, ...limits.records },
+    attest: { ...PROTOCOLS.attest, ...limits.attest },
     neighbour: { ...PROTOCOLS.neighbour, ...limits.neighbour },
   };
 }

@@ -34,7 +34,7 @@ export function createJobHandlers(modules: HandlerModules): MethodHandlers<JobMe
     'job.checkpoints': async ({ job }) => ({ checkpoints: await requester.checkpoints(job) }),
     'job.wait': ({ job }, { signal }) => requester.wait(job, { signal }),
     'job.writeOutputs': async ({ job, directory }, { signal }) => ({
-      files: await writeOutputs({ blobs }, { view: await requester.show(job), directory, signal }),
+      files: await writeOutputs({ blobs, outputs: requester }, { view: await requester.show(job), directory, signal }),
     }),
   };
 }

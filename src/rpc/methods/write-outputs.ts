@@ -1,6 +1,7 @@
 import { lstat, mkdtemp, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname, join, posix, relative, sep } from 'node:path';
 import type { BlobStore } from '../../blob/interface.ts';
+import type { JobId } from '../../domain/ids.ts';
 import { jobPathSchema } from '../../domain/job.ts';
 import type { OutputFile } from '../../domain/receipt.ts';
 import { syncDirectory } from '../../lib/atomic-file.ts';
@@ -8,9 +9,12 @@ import { describeError } from '../../lib/errors.ts';
 import { makeFolder } from '../../lib/make-folder.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
 import { SchedulerError } from '../../scheduler/errors.ts';
-import type { JobView } from '../../scheduler/interface.ts';
+import type { JobView, RequesterService } from '../../scheduler/interface.ts';
 import { COPY_CHUNK_BYTES } from '../constants.ts';
 import { RpcError } from '../errors.ts';
+
+/** Opens what is sealed. */
+export type OutputSource = Pick<RequesterService, 'openOutput'>;
 
 export interface WriteOutputsRequest {
   readonly view: JobView;
@@ -23,6 +27,7 @@ interface PlannedWrite {
   readonly output: OutputFile;
   readonly target: string;
   readonly staged: string;
+  readonly sizeBytes: number;
   readonly isThere: boolean;
 }
 
@@ -32,7 +37,7 @@ interface PlannedWrite {
  * @throws SchedulerError SCHEDULER_NO_RESULT, RpcError RPC_UNSAFE_OUTPUT_PATH, RPC_FILE_EXISTS, RPC_OUTPUT_MISSING, RPC_WRITE_FAILED
  */
 export async function writeOutputs(
-  modules: { readonly blobs: BlobStore },
+  modules: { readonly blobs: BlobStore; readonly outputs: OutputSource },
   request: WriteOutputsRequest,
 ): Promise<{ readonly path: string; readonly sizeBytes: number }[]> {
   const { view, signal } = request;
@@ -46,12 +51,12 @@ export async function writeOutputs(
     const writes: PlannedWrite[] = [];
     for (const [index, output] of view.result.outputs.entries()) {
       const staged = join(stage, String(index));
-      await copyBlob(modules.blobs, { output, staged, signal });
+      const sizeBytes = await stageOutput(modules, { job: view.job, output, staged, signal });
       const target = await planTarget(root, output.path);
-      writes.push({ output, target, staged, isThere: await isSameFile(target, staged) });
+      writes.push({ output, target, staged, sizeBytes, isThere: await isSameFile(target, staged) });
     }
     for (const write of writes) await moveIntoPlace(write);
-    return writes.map(({ target, output }) => ({ path: target, sizeBytes: output.sizeBytes }));
+    return writes.map(({ target, sizeBytes }) => ({ path: target, sizeBytes }));
   } finally {
     await rm(stage, { recursive: true, force: true });
   }
@@ -76,27 +81,47 @@ async function makeRoot(directory: string): Promise<string> {
   }
 }
 
-async function copyBlob(
-  blobs: BlobStore,
-  { output, staged, signal }: { readonly output: OutputFile; readonly staged: string; readonly signal: AbortSignal },
-): Promise<void> {
-  const { path, blob, sizeBytes } = output;
+interface Staging {
+  readonly job: JobId;
+  readonly output: OutputFile;
+  readonly staged: string;
+  readonly signal: AbortSignal;
+}
+
+/** Gives how many bytes it says. */
+async function stageOutput(
+  { blobs, outputs }: { readonly blobs: BlobStore; readonly outputs: OutputSource },
+  { job, output, staged, signal }: Staging,
+): Promise<number> {
   const file = await open(staged, 'wx', 0o644).catch((error: unknown) => {
     throw writeFailed(staged, error);
   });
   try {
-    for (let offset = 0; offset < sizeBytes; ) {
-      signal.throwIfAborted();
-      const chunk = await blobs.read(blob, offset, Math.min(COPY_CHUNK_BYTES, sizeBytes - offset));
-      if (chunk === undefined || chunk.length === 0) throw new RpcError({ code: 'RPC_OUTPUT_MISSING', path, blob });
+    let sizeBytes = 0;
+    for await (const chunk of outputs.openOutput(job, output.path, readOutput(blobs, output, signal))) {
       await file.writeFile(chunk).catch((error: unknown) => {
         throw writeFailed(staged, error);
       });
-      offset += chunk.length;
+      sizeBytes += chunk.length;
     }
     await file.sync();
+    return sizeBytes;
   } finally {
     await file.close();
+  }
+}
+
+async function* readOutput(
+  blobs: BlobStore,
+  { path, blob, sizeBytes }: OutputFile,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for (let offset = 0; offset < sizeBytes; ) {
+    signal.throwIfAborted();
+    const chunk = await blobs.read(blob, offset, Math.min(COPY_CHUNK_BYTES, sizeBytes - offset));
+    if (chunk === undefined || chunk.length === 0) throw new RpcError({ code: 'RPC_OUTPUT_MISSING', path, blob });
+    yield chunk;
+    offset += chunk.length;
   }
 }
 

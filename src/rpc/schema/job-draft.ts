@@ -1,5 +1,12 @@
 import { z } from 'zod';
-import { checkpointsSchema, inputSchema, jobSchema, resourcesSchema, wasmWorkloadSchema } from '../../domain/job.ts';
+import {
+  checkpointsSchema,
+  confidentialSchema,
+  inputSchema,
+  jobSchema,
+  resourcesSchema,
+  wasmWorkloadSchema,
+} from '../../domain/job.ts';
 import { blobIdSchema, bytesSchema, EXAMPLE_BLOB, peerKeySchema, unixMsSchema } from './common.ts';
 
 /** `JobDraft` in JSON: domain's schemas where their form is JSON already, ids and bytes as text elsewhere. */
@@ -23,6 +30,10 @@ export const jobDraftSchema = z.strictObject({
   priceCeiling: jobSchema.shape.priceCeiling,
   priority: jobSchema.shape.priority,
   private: jobSchema.shape.private,
+  confidential: z
+    .strictObject({ policy: confidentialSchema.shape.policy })
+    .optional()
+    .describe('Inputs are given in plain, and sealed before anything leaves this node (docs/confidential.md).'),
   checkpoints: z.strictObject({ ...checkpointsSchema.shape, holder: peerKeySchema.nullable() }).optional(),
   comparisons: jobSchema.shape.comparisons,
 });

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { TEE_KINDS } from '../../domain/capability.ts';
 import { ATTEMPT_FAILURES, PROGRAM_FAILURES } from '../../domain/receipt.ts';
 import { REFUSALS, type RefusalCode, refusalSchema } from '../../domain/refusal.ts';
 import { ATTEMPT_STATES, JOB_STATES } from '../../scheduler/interface.ts';
@@ -46,6 +47,16 @@ export const attemptViewSchema = z.strictObject({
     .strictObject({ lease: leaseIdSchema, step: wholeNumber('Step that it went on from.') })
     .exactOptional()
     .describe('Absent: it began at the beginning.'),
+  evidence: z
+    .strictObject({
+      kind: z.enum(TEE_KINDS).describe('`simulated` shows nothing of any hardware.'),
+      measurement: z.string().describe('Of the code that runs there, hex.'),
+      gpus: z.boolean().describe('NVIDIA GPUs have shown evidence too.'),
+      blob: blobIdSchema.describe('The evidence as it was judged.'),
+      judgedAtMs: unixMsSchema,
+    })
+    .exactOptional()
+    .describe('Found valid before anything was released. Absent: none was, or the job is not confidential.'),
 });
 
 export const outcomeViewSchema = z.discriminatedUnion('kind', [

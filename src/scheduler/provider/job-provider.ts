@@ -46,7 +46,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     signal?.throwIfAborted();
     await this.#parts.poison.load();
     const restored = await recoverLeases(this.#parts, this.#options.networkId);
-    const { offerDesk, jobDesk, holder, announcementDesk } = this.#parts;
+    const { offerDesk, jobDesk, attest, holder, announcementDesk } = this.#parts;
     await holder.load();
     for (const attempt of restored) this.#takeUp(attempt);
     const { transport, offerRouter, announcements } = this.#modules;
@@ -55,6 +55,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     this.#handlers = [
       router.answerAsks((peer, request) => offerDesk.answer(peer, request)),
       transport.handle('job', (request, context) => this.#noticing(jobDesk.answer(request, context))),
+      ...(attest === null ? [] : [transport.handle('attest', (request, context) => attest.answer(request, context))]),
     ];
     const hearing = announcements?.listen(this.#listClasses(), (announcement) => announcementDesk.hear(announcement));
     if (hearing !== undefined) this.#handlers = [hearing, ...this.#handlers];
@@ -66,7 +67,9 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   #listClasses(): readonly CapabilityClass[] {
     if (!this.#options.isEnabled) return [];
     const working = this.#modules.executors.filter(({ isolation }) => isolation.length > 0);
-    return [...new Set(working.map(({ kind }) => CLASS_OF_KIND[kind]))];
+    const classes: CapabilityClass[] = working.map(({ kind }) => CLASS_OF_KIND[kind]);
+    if (working.length > 0 && this.#modules.confidential !== undefined) classes.push('tee');
+    return [...new Set(classes)];
   }
 
   /**
@@ -145,11 +148,13 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       room: gauge.measure === null ? null : { ...gauge.room, held: dispatcher.computeHeld() },
       overload: gauge.describeOverload() ?? null,
       lastPriceRefusal: intake.leasesTaken === 0 ? (tooLow?.lastDetail ?? null) : null,
+      evidence: this.#modules.confidential?.producer ?? null,
     });
     return { summary: summarise(conditions, activity), conditions, ...activity };
   }
 
   #begin(run: Run): void {
+    for (const attempt of run.live) if (attempt.isConfidential) this.#parts.attest?.expect(attempt);
     this.#parts.dispatcher.begin(run);
     this.#parts.pulse.wake();
     if (run.options.isBatch || run.waiting === 0) return;
@@ -181,7 +186,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
 
   /** Says of a suspended attempt that it lives and did not crash; its followers come back to the next process. */
   async #leave(attempt: Attempt): Promise<void> {
-    const { store, checkpoints, dispatcher, table, logger } = this.#parts;
+    const { store, checkpoints, dispatcher, table, logger, attest } = this.#parts;
+    attest?.end(attempt);
     try {
       await store.note(attempt.id, attempt.describeAccepted(), checkpoints.signOperations([attempt]));
     } catch (error) {
@@ -206,7 +212,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   /** Resolves when the lane may take its next attempt: the writing goes on behind it. */
   async #settle(attempt: Attempt, conclusion: Conclusion): Promise<void> {
     const concluded = { attempt, conclusion };
-    const { concluder } = this.#parts;
+    const { concluder, attest } = this.#parts;
+    attest?.end(attempt);
     if (attempt.run.options.isBatch && !needsCommitment(concluded)) {
       await this.#pressOf(attempt.run).add(concluded);
       return;

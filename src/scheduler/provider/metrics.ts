@@ -20,6 +20,8 @@ export interface ProviderMetrics {
   readonly takenUp: Counter;
   readonly notices: Counter;
   readonly holds: Counter;
+  readonly challenges: Counter;
+  readonly releases: Counter;
 }
 
 export function createProviderMetrics(registry: MetricsRegistry): ProviderMetrics {
@@ -64,5 +66,13 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
       'answer',
     ]),
     holds: registry.counter('fogproof_provider_holds_total', 'Snapshots to be held for others, by answer', ['answer']),
+    challenges: registry.counter(
+      'fogproof_provider_challenges_total',
+      'Requests for evidence of a confidential attempt, by answer',
+      ['answer'],
+    ),
+    releases: registry.counter('fogproof_provider_releases_total', 'Releases to confidential attempts, by answer', [
+      'answer',
+    ]),
   };
 }

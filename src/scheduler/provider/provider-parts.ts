@@ -6,6 +6,7 @@ import type { JobAnnouncements, PeerBook, PeerTransport } from '../../network/in
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import type { Executor, HostCapacity } from '../../sandbox/interface.ts';
 import type { Database } from '../../storage/interface.ts';
+import type { Confidentiality, EvidenceProducer } from '../../tee/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { AttemptNotes } from '../attempt-notes.ts';
 import type { BlobGrants } from '../blob-access.ts';
@@ -28,6 +29,7 @@ import { HoldNotices } from './checkpoints/hold-notices.ts';
 import { ResumeLoader } from './checkpoints/resume-loader.ts';
 import { SnapshotDuties } from './checkpoints/snapshot-duties.ts';
 import { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
+import { AttestDesk } from './confidential/attest-desk.ts';
 import { HeldSnapshots } from './holder/held-snapshots.ts';
 import { SnapshotHolder } from './holder/snapshot-holder.ts';
 import { JobDesk } from './job-desk.ts';
@@ -64,6 +66,8 @@ export interface JobProviderModules {
   readonly database: Database;
   /** Absent where no snapshots are kept: attempts then make checkpoints only. */
   readonly snapshots?: { readonly store: SnapshotStore; readonly fetcher: Pick<SnapshotFetcher, 'fetch'> };
+  /** Absent where this node runs in no trusted execution environment: it takes no confidential jobs then. */
+  readonly confidential?: { readonly confidentiality: Confidentiality; readonly producer: EvidenceProducer };
   /** Absent where nothing is anchored. */
   readonly receiptNotes?: ReceiptNotes;
   /** Absent where nobody observes requesters. */
@@ -99,7 +103,12 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
   const { identity } = modules;
   const keeper = new ResultKeeper({ ...shared, grants: modules.grants }, options);
   const withKeeper = { ...shared, keeper };
-  const runner = new AttemptRunner({ ...shared, desk: shared.checkpoints }, options);
+  const { stop } = hooks;
+  const attest =
+    modules.confidential === undefined
+      ? null
+      : new AttestDesk({ ...shared, ...modules.confidential, self: identity.peer, stop });
+  const runner = new AttemptRunner({ ...shared, attest, desk: shared.checkpoints }, options);
   const concluder = new Concluder({ ...withKeeper, attemptNotes: modules.attemptNotes }, options);
   const commitReveal = new CommitReveal(withKeeper);
   const offerDesk = new OfferDesk({ ...shared, isDraining: hooks.isDraining }, options);
@@ -127,10 +136,10 @@ export function createProviderParts(modules: JobProviderModules, options: JobPro
     follower,
     commitReveal,
     begin: hooks.begin,
-    stop: hooks.stop,
+    stop,
   });
-  const pulse = new Pulse({ ...shared, stop: hooks.stop }, options);
-  return { ...withKeeper, runner, concluder, offerDesk, announcementDesk, intake, jobDesk, pulse, restorer };
+  const pulse = new Pulse({ ...shared, stop }, options);
+  return { ...withKeeper, attest, runner, concluder, offerDesk, announcementDesk, intake, jobDesk, pulse, restorer };
 }
 
 function createShared(modules: JobProviderModules, options: JobProviderOptions, hooks: ProviderHooks) {
@@ -143,7 +152,8 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const services = new ServiceTimes();
   const dispatcher = new Dispatcher({ offers, gauge, services, clock, execute: hooks.execute, metrics }, options);
   const planner = new QueuePlanner({ dispatcher, offers, gauge, services, clock }, options);
-  const admission = new Admission({ self: identity.peer, executors, poison, clock }, options);
+  const evidence = modules.confidential?.producer;
+  const admission = new Admission({ self: identity.peer, executors, poison, evidence, clock }, options);
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
   const unread = new UnreadAnswers(metrics);

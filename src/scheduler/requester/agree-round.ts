@@ -16,6 +16,7 @@ import { leaseIdOf } from '../object-ids.ts';
 import { type AttemptCase, courseOf } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
 import { type Checked, invalid, valid } from './checked.ts';
+import type { AttestedExpectation } from './confidential/check-attestation.ts';
 import { verifySetSignature } from './verify-attempt.ts';
 import { verifyReceipt } from './verify-receipt.ts';
 
@@ -94,6 +95,7 @@ export async function askReveal(
     readonly member: Member;
     readonly setSignatures: readonly SignedWire[];
     readonly instrumenter: string;
+    readonly attested: AttestedExpectation | null;
   },
   options: RoundOptions,
 ): Promise<Checked<Revealed>> {
@@ -108,9 +110,9 @@ export async function askReveal(
   if (answer.value.kind !== 'revealed') return describeOther(answer.value);
   const { receipt, inlineBlobs } = answer.value;
   const committed = { commitment: request.member.commitment.value, set: request.round.id };
-  const { job, instrumenter } = request;
+  const { job, instrumenter, attested } = request;
   const course = courseOf(request.member.attempt);
-  const checked = await verifyReceipt(receipt, { job, lease, instrumenter, committed, course });
+  const checked = await verifyReceipt(receipt, { job, lease, instrumenter, committed, course, attested });
   if (checked.kind === 'invalid') return checked;
   const { outcome } = checked.value.value.result;
   // A failed attempt has nothing to commit to: who reveals one had committed to something else.

@@ -19,6 +19,7 @@ import {
 import type { AttemptCase } from './attempt-case.ts';
 import { sleep } from './backoff.ts';
 import { storeInlineOutputs } from './collect-outputs.ts';
+import { expectAttestation } from './confidential/check-attestation.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 
 export interface AgreementModules extends RoundModules {
@@ -154,8 +155,10 @@ export class Agreement {
     setSignatures: readonly NonNullable<AttemptCase['setSignature']>[],
   ): Promise<void> {
     const { attempt } = member;
-    const instrumenter = findAttempt(this.#modules.ledger.state, attempt.id)?.instrumenter ?? '';
-    const request = { job: this.#options.job, round, member, setSignatures, instrumenter };
+    const current = findAttempt(this.#modules.ledger.state, attempt.id);
+    const instrumenter = current?.instrumenter ?? '';
+    const attested = expectAttestation(current, attempt);
+    const request = { job: this.#options.job, round, member, setSignatures, instrumenter, attested };
     const checked = await askReveal(this.#modules, request, this.#describePatience(member));
     if (checked.kind === 'invalid') return this.#fail(attempt, checked, true);
     const { receipt, inlineBlobs } = checked.value;

@@ -1,5 +1,5 @@
 import type { Commitment } from '../../domain/commitment.ts';
-import type { LeaseId } from '../../domain/ids.ts';
+import type { LeaseId, ObjectId } from '../../domain/ids.ts';
 import type { Lease, LeaseAcceptance, Progress } from '../../domain/lease.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
 import type { Receipt } from '../../domain/receipt.ts';
@@ -17,6 +17,8 @@ export interface AttemptCase {
   commitment: Signed<Commitment> | null;
   setSignature: SignedWire | null;
   receipt: Signed<Receipt> | null;
+  /** Of secrets to it, where the job is confidential. */
+  release: { readonly id: ObjectId; readonly wire: SignedWire } | null;
   /** Output bytes that came with the receipt, not yet checked against it. */
   inlineBlobs: readonly InlineBlob[];
 }
@@ -30,6 +32,7 @@ export function createAttemptCase(lease: Signed<Lease>): AttemptCase {
     commitment: null,
     setSignature: null,
     receipt: null,
+    release: null,
     inlineBlobs: [],
   };
 }

@@ -54,6 +54,12 @@ export class AttemptCourse {
     this.#isSettled = true;
   }
 
+  /** By our own clock from when we heard of it: skew between the two machines does not shorten a lease. */
+  computeFirstEnd(): UnixMs {
+    const { durationMs, deadlineMs } = this.#case.lease.value;
+    return UnixMs(Math.min(this.#modules.clock.nowMs() + durationMs, deadlineMs));
+  }
+
   /** This node was away: what its provider has kept may be collected as long as it was to be kept. */
   expectNews(): void {
     const { attempt } = this;

@@ -11,7 +11,15 @@ import type { PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import { signObject } from '../../proofs/signed-object.ts';
 import type { BlobGrants } from '../blob-access.ts';
-import { type Attempt, countAttempts, findAttempt, isEnded, isStanding, mayReturn } from '../job-machine-state.ts';
+import {
+  type Attempt,
+  countAttempts,
+  findAttempt,
+  isEnded,
+  isRunning,
+  isStanding,
+  mayReturn,
+} from '../job-machine-state.ts';
 import { chooseResumePoint } from '../job-resume.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { JobRequesterOptions } from '../options.ts';
@@ -20,8 +28,11 @@ import { AttemptDriver } from './attempt-driver.ts';
 import type { AttemptHooks } from './attempt-hooks.ts';
 import type { CheckpointBook } from './checkpoint-book.ts';
 import { CheckpointFollower } from './checkpoint-follower.ts';
+import type { PromisedEvidence } from './confidential/attest-client.ts';
+import type { AttemptLink, ConfidentialRun } from './confidential/confidential-run.ts';
+import { PLAIN_EVENTS } from './confidential/printed-events.ts';
 import { createLease, describeIssued } from './create-lease.ts';
-import { type InlineBlobs, listJobBlobs } from './inline-blobs.ts';
+import { type InlineBlobs, listJobBlobs, listOpenBlobs } from './inline-blobs.ts';
 import type { JobLedger } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import type { LeaseNotices } from './lease-notices.ts';
@@ -54,14 +65,24 @@ export interface AttemptDeskOptions extends Pick<JobRequesterOptions, 'networkId
   readonly job: Signed<Job>;
   /** Seals the job's snapshots; null where they are not sealed. */
   readonly snapshotKey: Uint8Array | null;
+  /** Null where the job is not confidential. Disposed with the last attempt. */
+  readonly confidential: ConfidentialRun | null;
   readonly hooks: DeskHooks;
 }
 
 interface LiveAttempt {
   readonly driver: AttemptDriver;
-  readonly grant: Disposable;
+  /** What its provider may fetch. */
+  readonly grant: DisposableStack;
   /** It counts as lost, and what follows from that is done. */
   isLost: boolean;
+}
+
+interface DriveFrom {
+  readonly inlineBlobs: Parameters<InlineBlobs['markSent']>[0];
+  readonly lastSequence: number;
+  /** Of a confidential attempt that is yet to show evidence; null for others. */
+  readonly promised: PromisedEvidence | null;
 }
 
 /** Issues the leases of one job, drives their attempts, and lets go of what each of them held. */
@@ -129,14 +150,20 @@ export class AttemptDesk {
     if (this.#isStopped || current === undefined || !isStanding(current)) return;
     if (ledger.state.desired === 'pause') return this.#takeBack(attempt);
     if (ledger.state.desired === 'cancel') return;
-    this.#drive(attempt, { inlineBlobs: inline, lastSequence: 0 }).start();
+    const promised = readPromise(offer.value);
+    this.#drive(attempt, { inlineBlobs: inline, lastSequence: 0, promised }).start();
   }
 
   /** A lease that was never sent: it ends as if it had not been. */
-  async #takeBack({ id }: AttemptCase): Promise<void> {
+  #takeBack(attempt: AttemptCase): Promise<void> {
+    return this.#withdraw(attempt, { code: 'PAUSED', reason: 'it was paused before it began' });
+  }
+
+  /** Nobody's fault. */
+  async #withdraw({ id }: AttemptCase, end: { readonly code: string; readonly reason: string }): Promise<void> {
     const { ledger, clock } = this.#modules;
-    const ended = { atMs: UnixMs(clock.nowMs()), code: 'PAUSED', reason: 'it was paused before it began' };
-    const applied = ledger.apply({ kind: 'attempt-failed', lease: id, ...ended, isCounted: false });
+    const atMs = UnixMs(clock.nowMs());
+    const applied = ledger.apply({ kind: 'attempt-failed', lease: id, atMs, ...end, isCounted: false });
     if (applied.kind === 'applied') await applied.persisted;
   }
 
@@ -144,17 +171,23 @@ export class AttemptDesk {
   async resume(attempt: AttemptCase, lastSequence: number): Promise<void> {
     const current = findAttempt(this.#modules.ledger.state, attempt.id);
     if (current === undefined || !(isStanding(current) || mayReturn(current))) return;
-    if (current.isAccepted) return this.#drive(attempt, { inlineBlobs: [], lastSequence }).resume();
+    // The nonce that its evidence had to answer was in memory alone.
+    if (this.#options.confidential !== null && current.released === undefined) return await this.#forsake(attempt);
+    if (current.isAccepted) return this.#drive(attempt, { inlineBlobs: [], lastSequence, promised: null }).resume();
     // Nobody knows whether this lease arrived. A provider runs it once, however often it is sent.
     const inlineBlobs = await this.#modules.inlineBlobs.pick([this.#options.job.value], current.provider);
-    if (!this.#isStopped) this.#drive(attempt, { inlineBlobs, lastSequence }).start();
+    if (!this.#isStopped) this.#drive(attempt, { inlineBlobs, lastSequence, promised: null }).start();
   }
 
-  #drive(
-    attempt: AttemptCase,
-    from: { readonly inlineBlobs: Parameters<InlineBlobs['markSent']>[0]; readonly lastSequence: number },
-  ): AttemptDriver {
-    const { hooks, job, snapshotKey } = this.#options;
+  async #forsake(attempt: AttemptCase): Promise<void> {
+    const reason = 'this node was started again before it had released anything';
+    await this.#withdraw(attempt, { code: 'NOT_RELEASED', reason });
+    void this.#modules.notices.cancel(attempt.lease.value.provider, attempt.id, reason);
+    if (!this.#isStopped) this.#options.hooks.onChange();
+  }
+
+  #drive(attempt: AttemptCase, from: DriveFrom): AttemptDriver {
+    const { hooks, job, snapshotKey, confidential } = this.#options;
     const { grants, standings, inlineBlobs } = this.#modules;
     const { provider, resume } = attempt.lease.value;
     const driver = new AttemptDriver(this.#modules, {
@@ -163,21 +196,51 @@ export class AttemptDesk {
       ...from,
       snapshotKey,
       checkpoints: this.#createFollower(attempt),
+      printed: confidential?.printed(attempt.id) ?? PLAIN_EVENTS,
       hooks: {
         onChange: hooks.onChange,
         onDefect: hooks.onDefect,
-        onAccepted: () => inlineBlobs.markSent(from.inlineBlobs, provider),
+        onAccepted: () => {
+          inlineBlobs.markSent(from.inlineBlobs, provider);
+          this.#release(attempt, from.promised);
+        },
         onRefused: (refusal) => hooks.onRefused(provider, refusal),
         onReceipt: (...result) => hooks.onReceipt(attempt, ...result),
       },
     });
     const snapshots = resume === undefined ? [] : [resume.snapshot.blob];
-    const blobs = [...listJobBlobs(job.value).map((named) => named.blob), ...snapshots];
+    const blobs = [...listOpenBlobs(job.value).map((named) => named.blob), ...snapshots];
+    const grant = new DisposableStack();
+    grant.use(grants.grant(provider, blobs));
     const current = findAttempt(this.#modules.ledger.state, attempt.id);
     const isLost = current !== undefined && mayReturn(current);
-    this.#live.set(attempt.id, { driver, grant: grants.grant(provider, blobs), isLost });
+    this.#live.set(attempt.id, { driver, grant, isLost });
     if (!isLost) standings.begin(provider);
+    if (current?.released !== undefined && isRunning(current)) this.#release(attempt, null);
     return driver;
+  }
+
+  /** Secrets and sealed inputs of a confidential job, on valid evidence. `promised`: null where it was shown already. */
+  #release(attempt: AttemptCase, promised: PromisedEvidence | null): void {
+    const { confidential, job, hooks } = this.#options;
+    const live = this.#live.get(attempt.id);
+    if (confidential === null || live === undefined) return;
+    const { driver, grant } = live;
+    const { provider } = attempt.lease.value;
+    const link: AttemptLink = {
+      attempt,
+      signal: driver.signal,
+      onReleasing: () => {
+        const blobs = listJobBlobs(job.value).map((named) => named.blob);
+        if (!grant.disposed) grant.use(this.#modules.grants.grant(provider, blobs));
+      },
+      onFault: (code, reason) => driver.blame(code, reason),
+      onFailure: (code, reason) => driver.fail(code, reason, true),
+    };
+    const done = promised === null ? confidential.resume(link) : confidential.begin(link, promised);
+    done.catch((error: unknown) => {
+      if (!driver.signal.aborted) hooks.onDefect(error);
+    });
   }
 
   #createFollower({ lease }: AttemptCase): CheckpointFollower | null {
@@ -206,7 +269,7 @@ export class AttemptDesk {
         continue;
       }
       this.#live.delete(lease);
-      this.#release(live);
+      letGo(live);
       if (attempt === undefined) continue;
       if (!live.isLost) this.#conclude(attempt);
       else if (isEnded(this.#modules.ledger.state)) this.#dismiss(attempt);
@@ -277,22 +340,29 @@ export class AttemptDesk {
     this.reap();
     const ended = [...this.#live.keys()].flatMap((lease) => findAttempt(this.#modules.ledger.state, lease) ?? []);
     for (const { provider } of ended) this.#modules.standings.end(provider, 'served');
-    for (const live of this.#live.values()) this.#release(live);
+    for (const live of this.#live.values()) letGo(live);
     this.#live.clear();
+    this.#options.confidential?.[Symbol.dispose]();
     return ended;
   }
 
   /** Stops following without telling anybody: the node goes down, the attempts go on. */
   stop(): void {
     this.#isStopped = true;
-    for (const live of this.#live.values()) this.#release(live);
+    for (const live of this.#live.values()) letGo(live);
     this.#live.clear();
+    this.#options.confidential?.[Symbol.dispose]();
   }
+}
 
-  #release({ driver, grant }: LiveAttempt): void {
-    driver.stop();
-    grant[Symbol.dispose]();
-  }
+function letGo({ driver, grant }: LiveAttempt): void {
+  driver.stop();
+  if (!grant.disposed) grant.dispose();
+}
+
+/** Null where the job is not confidential. */
+function readPromise({ evidence, isolation, instrumenter }: Offer): PromisedEvidence | null {
+  return evidence === undefined ? null : { kind: evidence, isolation, instrumenter };
 }
 
 function wasRefused({ isAccepted, end }: Attempt): boolean {

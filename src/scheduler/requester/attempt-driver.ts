@@ -7,20 +7,23 @@ import type { Clock } from '../../lib/clock.ts';
 import { describeError } from '../../lib/errors.ts';
 import type { TokenBucket } from '../../lib/token-bucket.ts';
 import type { PeerTransport } from '../../network/interface.ts';
-import { packSigned } from '../../proofs/signed-object.ts';
-import { ACCEPT_TIMEOUT_MS, OVERDUE_GRACE_MS, REATTACH_BACKOFF_MS } from '../constants.ts';
+import { ACCEPT_TIMEOUT_MS, REATTACH_BACKOFF_MS } from '../constants.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
 import { type Attempt, isEnded, isRunning, isStanding } from '../job-machine-state.ts';
 import type { RequesterMetrics } from '../metrics.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { AttemptCourse } from './attempt-course.ts';
 import type { AttemptHooks } from './attempt-hooks.ts';
+import { createAttachRequest, createLeaseRequest } from './attempt-requests.ts';
 import { sleep } from './backoff.ts';
 import type { CheckpointFollower } from './checkpoint-follower.ts';
+import { expectAttestation } from './confidential/check-attestation.ts';
+import { isPrinted, type PrintedEvent, type PrintedEvents } from './confidential/printed-events.ts';
 import { explainForgotten } from './explain-forgotten.ts';
 import type { JobLedger, LedgerExtras } from './job-ledger.ts';
 import type { JobLog } from './job-log.ts';
 import { FINISHED_AFTER_LEASE, type RunTimes } from './judge-lateness.ts';
+import { judgeLeaseTime } from './judge-lease-time.ts';
 import { OwnFault } from './own-fault.ts';
 import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyCommitment, verifyProgress } from './verify-attempt.ts';
@@ -44,6 +47,8 @@ export interface AttemptDriverOptions {
   readonly snapshotKey: Uint8Array | null;
   /** Null where the job makes no checkpoints. */
   readonly checkpoints: CheckpointFollower | null;
+  /** Opens what the attempt prints, where it is sealed. */
+  readonly printed: PrintedEvents;
   readonly hooks: AttemptHooks;
 }
 
@@ -75,15 +80,7 @@ export class AttemptDriver {
 
   /** Sends the lease, which must be on disk, and follows. */
   start(): void {
-    const { job, attempt, inlineBlobs, snapshotKey } = this.#options;
-    const keys = snapshotKey === null ? {} : { snapshotKeys: [{ lease: attempt.id, key: snapshotKey }] };
-    this.#run({
-      op: 'lease',
-      jobs: packSigned([job]),
-      leases: packSigned([attempt.lease]),
-      inlineBlobs: [...inlineBlobs],
-      ...keys,
-    });
+    this.#run(createLeaseRequest(this.#options));
   }
 
   /** Follows an attempt that was accepted before a restart. */
@@ -138,7 +135,7 @@ export class AttemptDriver {
   }
 
   #attachRequest(): JobRequest {
-    return { op: 'attach', leases: [{ lease: this.#options.attempt.id, fromSequence: this.#lastSequence }] };
+    return createAttachRequest(this.#options.attempt.id, this.#lastSequence);
   }
 
   async #follow(first: JobRequest): Promise<void> {
@@ -149,7 +146,7 @@ export class AttemptDriver {
       if (this.#controller.signal.aborted || this.#isHeard) return;
       const isAccepted = this.#attempt?.isAccepted === true;
       // The same lease may be sent again (it is never run twice), but nobody is bound yet: try once, then elsewhere.
-      if (!isAccepted && drops > 0) return this.#fail('UNREACHABLE', reason, false);
+      if (!isAccepted && drops > 0) return this.fail('UNREACHABLE', reason, false);
       if (isAccepted) this.#apply({ kind: 'unreachable', ...this.#now(), reason: reason.slice(0, 300) });
       if (this.#lastSequence > before) backoffMs = REATTACH_BACKOFF_MS.first;
       await sleep(this.#modules.clock, backoffMs, this.#controller.signal);
@@ -192,7 +189,7 @@ export class AttemptDriver {
     switch (response.kind) {
       case 'refused':
         this.#options.hooks.onRefused(response.refusal);
-        return this.#fail(response.refusal.code, response.refusal.detail, false);
+        return this.fail(response.refusal.code, response.refusal.detail, false);
       case 'leased':
         return this.#accept(response);
       case 'events':
@@ -205,7 +202,7 @@ export class AttemptDriver {
       case 'receipts':
       case 'set-signed':
       case 'revealed':
-        return this.#blame('UNEXPECTED_ANSWER', `it answered '${response.kind}' where events were expected`);
+        return this.blame('UNEXPECTED_ANSWER', `it answered '${response.kind}' where events were expected`);
       default:
         return response satisfies never;
     }
@@ -213,36 +210,42 @@ export class AttemptDriver {
 
   async #accept(response: Extract<JobResponse, { kind: 'leased' }>): Promise<void> {
     const checked = await verifyAcceptances(response.acceptances, [this.#lease]);
-    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    if (checked.kind === 'invalid') return this.blame(checked.code, checked.reason);
     const [acceptance] = checked.value;
     if (acceptance === undefined) return;
     const { resultsKeptForMs } = acceptance.value;
     const promise = resultsKeptForMs === undefined ? {} : { resultsKeptForMs };
     this.#options.attempt.acceptance = acceptance.value;
-    const event = { kind: 'accepted', ...this.#now(), leaseEndsAtMs: this.#computeLeaseEnd(), ...promise } as const;
+    const leaseEndsAtMs = this.#course.computeFirstEnd();
+    const event = { kind: 'accepted', ...this.#now(), leaseEndsAtMs, ...promise } as const;
     this.#apply(event, { objects: [{ lease: event.lease, kind: 'acceptance', wire: acceptance.wire }] });
     this.#options.hooks.onAccepted();
   }
 
   async #handleEvent(sequenced: SequencedEvent): Promise<void> {
-    const { lease, sequence, atMs, event } = sequenced;
+    const { lease, sequence, event } = sequenced;
     // Events come again after an attach; what was seen is not taken twice.
     if (lease !== this.#options.attempt.id || sequence <= this.#lastSequence) return;
     this.#lastSequence = sequence;
     if (this.#attempt?.isAccepted !== true || this.#isHeard) return;
     if (this.#attempt.state === 'unreachable') this.#apply({ kind: 'reattached', ...this.#now() });
-    if (event.kind === 'log' || event.kind === 'metric') {
-      const entry = { atMs, replica: this.#lease.value.replica, event };
-      return this.#modules.log.append(lease, sequence, entry);
-    }
+    if (isPrinted(event)) return await this.#takePrinted(event, sequenced);
     const isStep = event.kind === 'phase' || event.kind === 'progress';
     if (isStep && !this.#steps.take(this.#modules.clock.monotonicMs())) {
-      return this.#blame('EVENT_FLOOD', 'it sends phases and progress faster than anybody needs');
+      return this.blame('EVENT_FLOOD', 'it sends phases and progress faster than anybody needs');
     }
     await this.#handleStep(event);
   }
 
-  async #handleStep(event: Exclude<AttemptEvent, { kind: 'log' | 'metric' }>): Promise<void> {
+  async #takePrinted(event: PrintedEvent, { lease, sequence, atMs }: SequencedEvent): Promise<void> {
+    const read = await this.#options.printed.read(event);
+    if (this.#controller.signal.aborted) return;
+    if (read.kind === 'invalid') return this.blame(read.code, read.reason);
+    const entry = { atMs, replica: this.#lease.value.replica, event: read.value };
+    this.#modules.log.append(lease, sequence, entry);
+  }
+
+  async #handleStep(event: Exclude<AttemptEvent, PrintedEvent>): Promise<void> {
     switch (event.kind) {
       case 'phase':
         return this.#apply({ kind: 'phase', ...this.#now(), phase: event.phase });
@@ -263,7 +266,7 @@ export class AttemptDriver {
 
   async #renew(wire: SignedWire): Promise<void> {
     const checked = await verifyProgress(wire, this.#lease, this.#lastProgress);
-    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    if (checked.kind === 'invalid') return this.blame(checked.code, checked.reason);
     const { sequence, fuel, step, cpuTimeMs, atMs } = checked.value;
     this.#lastProgress = sequence;
     // Heard before a restart and sent again because it was asked for: it renews nothing.
@@ -280,15 +283,15 @@ export class AttemptDriver {
 
   async #takeCheckpoint(wire: SignedWire): Promise<void> {
     const { checkpoints } = this.#options;
-    if (checkpoints === null) return this.#blame('CHECKPOINT_INVALID', 'the job makes no checkpoints');
+    if (checkpoints === null) return this.blame('CHECKPOINT_INVALID', 'the job makes no checkpoints');
     const checked = await checkpoints.take(wire);
-    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    if (checked.kind === 'invalid') return this.blame(checked.code, checked.reason);
     this.#modules.metrics.checkpointsReceived.increment();
   }
 
   async #commit(wire: SignedWire): Promise<void> {
     const checked = await verifyCommitment(wire, this.#lease);
-    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    if (checked.kind === 'invalid') return this.blame(checked.code, checked.reason);
     const { committedAtMs: atMs } = checked.value.value;
     if (await this.#isTooLate({ startedAtMs: atMs, finishedAtMs: atMs }, wire)) return;
     // Nobody asks again, after a restart, for what came before the end of an attempt.
@@ -311,11 +314,12 @@ export class AttemptDriver {
     const { job, attempt } = this.#options;
     const instrumenter = this.#attempt?.instrumenter ?? '';
     const { lease } = attempt;
-    const checked = await verifyReceipt(wire, { job, lease, instrumenter, committed: null, course: null });
-    if (checked.kind === 'invalid') return this.#blame(checked.code, checked.reason);
+    const attested = expectAttestation(this.#attempt, attempt);
+    const checked = await verifyReceipt(wire, { job, lease, instrumenter, committed: null, course: null, attested });
+    if (checked.kind === 'invalid') return this.blame(checked.code, checked.reason);
     const { outcome } = checked.value.value.result;
     if (outcome.kind === 'attempt-failed') return this.#endUnfinished(outcome);
-    if (attempt.lease.value.commitReveal) return this.#blame('REVEALED_EARLY', 'it revealed before it committed');
+    if (attempt.lease.value.commitReveal) return this.blame('REVEALED_EARLY', 'it revealed before it committed');
     if (await this.#isTooLate(checked.value.value, wire)) return;
     await this.#modules.log.flush();
     this.#options.hooks.onReceipt(checked.value, inlineBlobs, this.#course.describeReturn());
@@ -326,7 +330,7 @@ export class AttemptDriver {
     const lateness = this.#course.findLateness(run);
     if (lateness === undefined) return false;
     await this.#course.keepLate(wire);
-    this.#fail(FINISHED_AFTER_LEASE, lateness, true);
+    this.fail(FINISHED_AFTER_LEASE, lateness, true);
     return true;
   }
 
@@ -338,7 +342,7 @@ export class AttemptDriver {
   #forget(): void {
     const { acceptance, progress } = this.#options.attempt;
     const { code, reason } = explainForgotten({ acceptance, progress }, this.#modules.clock.nowMs());
-    this.#fail(code, reason, true);
+    this.fail(code, reason, true);
   }
 
   /** A pause that nobody asked for is a failure like any other. */
@@ -346,42 +350,38 @@ export class AttemptDriver {
     if (code === 'PAUSED' && this.#attempt?.isPauseAsked === true) {
       return this.#apply({ kind: 'attempt-paused', ...this.#now(), reason: detail });
     }
-    this.#fail(code, detail, true);
+    this.fail(code, detail, true);
   }
 
-  #now(): { atMs: UnixMs; lease: Attempt['lease'] } {
+  #now(): Pick<Attempt, 'lease'> & { atMs: UnixMs } {
     return { atMs: UnixMs(this.#modules.clock.nowMs()), lease: this.#options.attempt.id };
-  }
-
-  /** By our own clock from when we heard of it: skew between the two machines does not shorten a lease. */
-  #computeLeaseEnd(): UnixMs {
-    const { durationMs, deadlineMs } = this.#lease.value;
-    return UnixMs(Math.min(this.#modules.clock.nowMs() + durationMs, deadlineMs));
   }
 
   #watchLease(): void {
     this.#timer?.[Symbol.dispose]();
     const attempt = this.#attempt;
     if (attempt === undefined || !isRunning(attempt) || this.#controller.signal.aborted) return;
-    const nowMs = this.#modules.clock.nowMs();
+    const { durationMs } = this.#lease.value;
     const { wallTimeMs } = this.#options.job.value.resources;
-    const overdueAtMs = attempt.leasedAtMs + wallTimeMs + OVERDUE_GRACE_MS + 2 * this.#lease.value.durationMs;
-    const isPatient = nowMs < this.#patientUntilMs;
-    if (!isPatient && nowMs >= attempt.leaseEndsAtMs) return this.#apply({ kind: 'lease-expired', ...this.#now() });
-    if (!isPatient && nowMs >= overdueAtMs) {
-      return this.#fail('OVERDUE', 'it renews its lease beyond the time limit', true);
-    }
-    const delayMs = Math.max(this.#patientUntilMs, Math.min(attempt.leaseEndsAtMs, overdueAtMs)) - nowMs;
-    this.#timer = this.#modules.clock.schedule(delayMs, () => this.#watchLease());
+    const own = { nowMs: this.#modules.clock.nowMs(), patientUntilMs: this.#patientUntilMs };
+    const verdict = judgeLeaseTime(attempt, { ...own, durationMs, wallTimeMs });
+    if (verdict.kind === 'expired') return this.#apply({ kind: 'lease-expired', ...this.#now() });
+    if (verdict.kind === 'overdue') return this.fail('OVERDUE', 'it renews its lease beyond the time limit', true);
+    this.#timer = this.#modules.clock.schedule(verdict.delayMs, () => this.#watchLease());
   }
 
   /** What it sent cannot be: the attempt is over, the job goes on without it. */
-  #blame(code: string, reason: string): void {
+  blame(code: string, reason: string): void {
     this.#modules.metrics.peerFaults.increment({ code });
-    this.#fail(code, reason, true);
+    this.fail(code, reason, true);
   }
 
-  #fail(code: string, reason: string, isCounted: boolean): void {
+  /** Aborts when it is not followed any more. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  fail(code: string, reason: string, isCounted: boolean): void {
     if (this.isAwaited) return this.settle();
     this.#apply({ kind: 'attempt-failed', ...this.#now(), code, reason: reason.slice(0, 300), isCounted });
   }

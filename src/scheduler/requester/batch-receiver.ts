@@ -296,6 +296,8 @@ export class BatchReceiver {
         return this.#receiveOne(member, event.receipt, event.inlineBlobs);
       case 'committed':
         return this.#fail(member, 'UNEXPECTED_ANSWER', 'it committed to what is not committed to', true);
+      case 'sealed':
+        return this.#fail(member, 'UNEXPECTED_ANSWER', 'it sealed events of a job that is not confidential', true);
       case 'phase':
       case 'checkpoint':
       case 'held':
@@ -364,7 +366,7 @@ function describeExpectation({ job, attempt, ledger }: BatchMember): ReceiptExpe
   const current = attempt === null ? undefined : findAttempt(ledger.state, attempt.id);
   if (attempt === null || current === undefined) return undefined;
   const { instrumenter } = current;
-  return { job, lease: attempt.lease, instrumenter, committed: null, course: courseOf(attempt) };
+  return { job, lease: attempt.lease, instrumenter, committed: null, course: courseOf(attempt), attested: null };
 }
 
 /** Bytes that hash to what they are said to be. */

@@ -1,6 +1,7 @@
 import { satisfiesIsolation } from '../../domain/capability.ts';
+import { listPolicyKinds } from '../../domain/confidential.ts';
 import type { PeerKey } from '../../domain/ids.ts';
-import type { Job } from '../../domain/job.ts';
+import type { Confidential, Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { JobTerms } from '../../domain/offer.ts';
 import type { PeerBook } from '../../network/interface.ts';
@@ -18,7 +19,13 @@ export function createTerms(job: Job): JobTerms {
     priceCeiling: job.priceCeiling,
     commitReveal: job.replication.replicas > 1,
     ...(job.priority === undefined ? {} : { priority: job.priority }),
+    ...(job.confidential === undefined ? {} : { confidential: createEvidenceTerms(job.confidential) }),
   };
+}
+
+function createEvidenceTerms({ policy }: Confidential): NonNullable<JobTerms['confidential']> {
+  const { kinds, gpus } = listPolicyKinds(policy);
+  return { kinds: [...kinds], gpus };
 }
 
 /** Why a provider's record rules it out for a job; null if it does not. */

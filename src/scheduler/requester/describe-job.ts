@@ -11,9 +11,12 @@ const NONCE_BYTES = 16;
 /** AES-256-GCM (docs/stepping.md section 6.3). */
 const SNAPSHOT_KEY_BYTES = 32;
 
+/** A draft whose inputs are sealed, if the job is confidential. */
+export type JobBody = Omit<JobDraft, 'confidential'> & Pick<Job, 'confidential'>;
+
 /** The job that a draft becomes. @throws SchedulerError if no provider could ever fulfil it */
 export function createJob(
-  draft: JobDraft,
+  draft: JobBody,
   context: { readonly network: string; readonly requester: PeerKey; readonly random: Random; readonly nowMs: number },
 ): Job {
   const { network, requester, random, nowMs } = context;
@@ -33,7 +36,8 @@ export function createSnapshotKey(job: Job, random: Random): Uint8Array | null {
   return job.checkpoints?.sealed === true ? random.bytes(SNAPSHOT_KEY_BYTES) : null;
 }
 
-function assertPossible(draft: JobDraft, nowMs: number): void {
+/** @throws SchedulerError if no provider could ever fulfil it */
+export function assertPossible(draft: Omit<JobDraft, 'confidential'>, nowMs: number): void {
   const { replicas, quorum } = draft.replication;
   if (quorum > replicas || quorum * 2 <= replicas) {
     throw new SchedulerError({ code: 'SCHEDULER_BAD_QUORUM', quorum, replicas });

@@ -1,3 +1,5 @@
+import type { TeeKind } from '../../domain/capability.ts';
+import { listPolicyKinds } from '../../domain/confidential.ts';
 import type { Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import { REFUSALS, type RefusalCode } from '../../domain/refusal.ts';
@@ -35,6 +37,9 @@ const REMEDIES = {
   OWN_JOB: 'connect to other providers: this node does not take its own jobs',
   NOT_PAUSABLE: 'give the job `checkpoints`, and submit it alone rather than in a batch',
   SNAPSHOT_NOT_HELD: 'nothing to do: the job goes on from an older snapshot or begins anew',
+  NO_EVIDENCE: 'connect to providers inside the confidential hardware that the policy accepts, or accept more kinds',
+  EVIDENCE_FAILED: "the provider's operator may run `fogproof attest --self-test`",
+  RELEASE_INVALID: 'nothing to do: another provider is sought',
   HOLD_REFUSED: 'name another holder, or none: then this node holds the snapshots itself',
 } as const satisfies Record<RefusalCode, string>;
 
@@ -99,6 +104,7 @@ function listHints(request: ExplainRequest): string[] {
   const fitting = records.filter((record) => findMisfit(record, job) === null);
   if (view.desired === 'pause') return hintPaused(view);
   return [
+    ...hintEvidence(request, fitting),
     ...hintProviders(records, fitting, job),
     ...hintReplicas(view, fitting),
     ...hintAnnounced(announced),
@@ -120,6 +126,22 @@ function hintProviders(records: readonly NodeRecord[], fitting: readonly NodeRec
   if (fitting.length > 0) return [];
   const misfits = Map.groupBy(records, (record) => findMisfit(record, job) ?? '');
   return [...misfits].map(([reason, group]) => `${group.length} of ${records.length} known providers: ${reason}`);
+}
+
+/** Nothing of a confidential job leaves this node but the question, as long as nobody can show the evidence. */
+function hintEvidence({ view, job, asked }: ExplainRequest, fitting: readonly NodeRecord[]): string[] {
+  if (job.confidential === undefined || view.attempts.length > 0) return [];
+  const { kinds, gpus } = listPolicyKinds(job.confidential.policy);
+  const named = `${kinds.map(nameTee).join(' or ')}${gpus ? ' with NVIDIA GPUs' : ''}`;
+  const areAllWithout = asked.every(({ answer }) => answer.kind === 'refused' && answer.refusal.code === 'NO_EVIDENCE');
+  if (fitting.length > 0 && !areAllWithout) return [];
+  return [
+    `no trusted execution environment of the kind ${named} is known on this network: nothing of the job was sent`,
+  ];
+}
+
+function nameTee(kind: TeeKind): string {
+  return kind === 'simulated' ? 'SIMULATED' : kind;
 }
 
 function hintReplicas(view: JobView, fitting: readonly NodeRecord[]): string[] {

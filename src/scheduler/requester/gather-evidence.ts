@@ -51,7 +51,9 @@ function describeAttempt(objects: Objects, id: LeaseId): JobEvidence['attempts']
   const setSignature = find(objects, id, 'set-signature') ?? null;
   const lastProgress = find(objects, id, 'progress');
   const progress = lastProgress === undefined ? {} : { lastProgress };
-  return [{ lease, acceptance, receipt, commitment, setSignature, ...progress }];
+  const release = find(objects, id, 'release');
+  const released = release === undefined ? {} : { release };
+  return [{ lease, acceptance, receipt, commitment, setSignature, ...progress, ...released }];
 }
 
 /** Attempts whose signature stands under the set and that gave no result. */

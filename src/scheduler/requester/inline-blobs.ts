@@ -17,6 +17,12 @@ export function listJobBlobs(job: Job): NamedBlob[] {
   return [{ path: 'module', blob: module, sizeBytes: moduleSizeBytes }, ...job.inputs];
 }
 
+/** Those that a provider may have from the lease on: the sealed inputs of a confidential job follow its evidence. */
+export function listOpenBlobs(job: Job): NamedBlob[] {
+  const blobs = listJobBlobs(job);
+  return job.confidential === undefined ? blobs : blobs.slice(0, 1);
+}
+
 /**
  * Small blobs ride with the lease, which saves their fetching a round trip; those that a provider has had from us
  * already stay behind (if it has dropped them, it fetches them).
@@ -36,7 +42,7 @@ export class InlineBlobs {
   async pick(jobs: readonly Job[], provider: PeerKey, maxBytes = INLINE_REQUEST_BYTES): Promise<InlineBlob[]> {
     const picked = new Map<BlobId, NamedBlob>();
     let room = maxBytes;
-    for (const named of jobs.flatMap(listJobBlobs)) {
+    for (const named of jobs.flatMap(listOpenBlobs)) {
       const isSmall = named.sizeBytes <= Math.min(INLINE_BLOB_BYTES, room);
       if (!isSmall || picked.has(named.blob) || this.#sent.has(`${provider}/${named.blob}`)) continue;
       picked.set(named.blob, named);

@@ -10,7 +10,9 @@ import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { splitIntoWindows } from './batch-runner.ts';
 import type { NoteJob } from './batches/job-batches.ts';
-import { assertBlobsHeld, createJob, createSnapshotKey } from './describe-job.ts';
+import type { ConfidentialIntake, SealedDraft } from './confidential/confidential-intake.ts';
+import type { SecretsVault } from './confidential/secrets-vault.ts';
+import { assertBlobsHeld, assertPossible, createJob, createSnapshotKey, type JobBody } from './describe-job.ts';
 import { listJobBlobs } from './inline-blobs.ts';
 import { pinAll } from './job-pins.ts';
 import type { JobRequesterModules } from './requester-modules.ts';
@@ -18,6 +20,8 @@ import type { JobRequesterModules } from './requester-modules.ts';
 export interface JobIntakeModules extends Pick<JobRequesterModules, 'identity' | 'blobs' | 'random' | 'clock'> {
   readonly store: Pick<JobStore, 'create'>;
   readonly metrics: RequesterMetrics;
+  /** Absent: confidential jobs are refused. */
+  readonly confidential?: { readonly intake: ConfidentialIntake; readonly vault: SecretsVault } | undefined;
   /** Jobs that have not ended; undefined while the requester does not run. */
   readonly countActive: () => number | undefined;
   /** Makes the run of a job, which is yet to be started. */
@@ -48,15 +52,38 @@ export class JobIntake {
   /** @throws SchedulerError */
   async submit(draft: JobDraft, note: NoteJob = NO_NOTES): Promise<JobView> {
     this.#assertRoom(1);
-    const { identity, blobs, random, store, metrics } = this.#modules;
-    const job = this.#createJob(draft);
+    const { confidential, ...open } = draft;
+    if (confidential === undefined) return await this.#submitBody(open, { note, sealed: null });
+    // Whoever notes where it stands submits it with others.
+    if (note !== NO_NOTES) throw refuseTogether('it is in a batch');
+    using sealed = await this.#seal(draft, confidential);
+    return await this.#submitBody(sealed.body, { note, sealed });
+  }
+
+  /** @throws SchedulerError */
+  async #seal(draft: JobDraft, section: NonNullable<JobDraft['confidential']>): Promise<SealedDraft> {
+    // What cannot be is refused before anything is sealed.
+    assertPossible(draft, this.#modules.clock.nowMs());
+    const { confidential } = this.#modules;
+    if (confidential !== undefined) return await confidential.intake.seal(draft, section);
+    const reason = 'this node seals nothing';
+    throw new SchedulerError({ code: 'SCHEDULER_CONFIDENTIAL_REFUSED', reason });
+  }
+
+  async #submitBody(
+    body: JobBody,
+    { note, sealed }: { readonly note: NoteJob; readonly sealed: SealedDraft | null },
+  ): Promise<JobView> {
+    const { identity, blobs, random, store, metrics, confidential } = this.#modules;
+    const job = this.#createJob(body);
     using _inputs = pinAll(blobs, listJobBlobs(job));
     const [signed] = await Promise.all([signObject(JOB, job, identity), assertBlobsHeld([job], blobs)]);
-    const snapshotKey = createSnapshotKey(job, random);
     const id = jobIdOf(signed);
-    const created = store.create([{ job: signed, snapshotKey }], note(0, id));
+    const sealedSecrets = sealed === null ? undefined : confidential?.vault.seal(id, sealed.secrets);
+    const fresh = { job: signed, snapshotKey: createSnapshotKey(job, random), sealedSecrets };
+    const created = store.create([fresh], note(0, id));
     // Offers are asked for while the job is written; its lease is written, and sent, after it.
-    const run = this.#modules.begin({ job: signed, snapshotKey });
+    const run = this.#modules.begin(fresh);
     run.start();
     try {
       await created;
@@ -75,7 +102,7 @@ export class JobIntake {
     const other = drafts.findIndex((draft) => draft.replication.replicas !== 1);
     const replicas = drafts[other]?.replication.replicas;
     if (replicas !== undefined) throw new SchedulerError({ code: 'SCHEDULER_BATCH_REPLICAS', index: other, replicas });
-    const jobs = drafts.map((draft) => this.#createJob(draft));
+    const jobs = drafts.map((draft, index) => this.#createJob(requireOpen(draft, index)));
     const { blobs } = this.#modules;
     using _inputs = pinAll(blobs, jobs.flatMap(listJobBlobs));
     await assertBlobsHeld(jobs, blobs);
@@ -111,9 +138,19 @@ export class JobIntake {
     if (active + count > limit) throw new SchedulerError({ code: 'SCHEDULER_TOO_MANY_JOBS', active, limit });
   }
 
-  #createJob(draft: JobDraft): Job {
+  #createJob(body: JobBody): Job {
     const { identity, random, clock } = this.#modules;
     const network = this.#options.networkId;
-    return createJob(draft, { network, requester: identity.peer, random, nowMs: clock.nowMs() });
+    return createJob(body, { network, requester: identity.peer, random, nowMs: clock.nowMs() });
   }
+}
+
+function requireOpen({ confidential, ...body }: JobDraft, index: number): JobBody {
+  if (confidential === undefined) return body;
+  throw refuseTogether(`it is job ${index} of several that are submitted together`);
+}
+
+function refuseTogether(how: string): SchedulerError {
+  const reason = `${how}, and each attempt has to show evidence of its own`;
+  return new SchedulerError({ code: 'SCHEDULER_CONFIDENTIAL_REFUSED', reason });
 }

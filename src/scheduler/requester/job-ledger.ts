@@ -16,6 +16,7 @@ import { describeTransition, type SummarizeCheckpoints } from './job-view.ts';
 const IS_DURABLE = {
   'lease-issued': true,
   accepted: false,
+  released: true,
   phase: false,
   progress: false,
   unreachable: false,

@@ -8,6 +8,8 @@ import { listResultFiles } from './collect-outputs.ts';
 import { listJobBlobs } from './inline-blobs.ts';
 
 interface Held {
+  /** Evidence that secrets were released on, of each attempt. */
+  readonly evidence: DisposableStack;
   inputs?: Disposable;
   results?: Disposable;
 }
@@ -31,24 +33,35 @@ export class JobPins {
     this.#replace(job, 'results', files);
   }
 
+  /** Beside that of other attempts. */
+  holdEvidence(job: JobId, blob: BlobId): void {
+    this.#find(job).evidence.use(this.#blobs.pin(blob));
+  }
+
   /** The job has ended. */
   release(job: JobId): void {
-    const { inputs, results } = this.#held.get(job) ?? {};
+    const held = this.#held.get(job);
     this.#held.delete(job);
-    inputs?.[Symbol.dispose]();
-    results?.[Symbol.dispose]();
+    held?.inputs?.[Symbol.dispose]();
+    held?.results?.[Symbol.dispose]();
+    held?.evidence.dispose();
   }
 
   releaseAll(): void {
     for (const job of this.#held.keys()) this.release(job);
   }
 
-  #replace(job: JobId, purpose: keyof Held, named: readonly { readonly blob: BlobId }[]): void {
-    const held = this.#held.get(job) ?? {};
+  #find(job: JobId): Held {
+    const held = this.#held.get(job) ?? { evidence: new DisposableStack() };
+    this.#held.set(job, held);
+    return held;
+  }
+
+  #replace(job: JobId, purpose: 'inputs' | 'results', named: readonly { readonly blob: BlobId }[]): void {
+    const held = this.#find(job);
     const before = held[purpose];
     held[purpose] = pinAll(this.#blobs, named);
     before?.[Symbol.dispose]();
-    this.#held.set(job, held);
   }
 }
 

@@ -25,27 +25,24 @@ import { createRequesterMetrics, type RequesterMetrics } from '../metrics.ts';
 import { jobIdOf } from '../object-ids.ts';
 import type { JobRequesterOptions } from '../options.ts';
 import { sealStore, sealTransfers } from '../private-blobs.ts';
-import { createAnnouncer } from './announcing/create-announcer.ts';
 import type { BatchMember } from './batch-member.ts';
 import { BatchRunner } from './batch-runner.ts';
 import { JobBatches } from './batches/job-batches.ts';
+import { OutputOpener } from './confidential/output-opener.ts';
+import { createSharedParts, type SharedParts } from './create-shared-parts.ts';
 import { EndWaiters } from './end-waiters.ts';
 import { JobEventHub } from './event-hub.ts';
 import { explainJob } from './explain-job.ts';
 import { explainUnpausable } from './explain-unpausable.ts';
 import { followEvents } from './follow-events.ts';
 import { HaltedJobs } from './halted-jobs.ts';
-import { InlineBlobs } from './inline-blobs.ts';
 import { JobArchive, noResult } from './job-archive.ts';
 import { JobCatalog } from './job-catalog.ts';
 import { JobIntake } from './job-intake.ts';
 import { countsOrdinals, JobLog, NO_LOGS } from './job-log.ts';
-import { JobPins } from './job-pins.ts';
 import { JobRun } from './job-run.ts';
-import { type JobRunModules, type JobRunOptions, NO_CHECKPOINTS } from './job-run-parts.ts';
-import { LeaseNotices } from './lease-notices.ts';
+import { type JobRunOptions, NO_CHECKPOINTS } from './job-run-parts.ts';
 import { listCheckpoints } from './list-checkpoints.ts';
-import { ProviderStandings } from './provider-standings.ts';
 import { recoverJob } from './recover-job.ts';
 import type { JobRequesterModules } from './requester-modules.ts';
 import { restoreEnd } from './restore-end.ts';
@@ -63,8 +60,8 @@ export class JobRequester implements RequesterService {
   readonly #catalog = new JobCatalog();
   readonly #runs = new Map<JobId, JobRun>();
   readonly #waiters = new EndWaiters();
-  readonly #notices: LeaseNotices;
-  readonly #shared: Pick<JobRunModules, 'inlineBlobs' | 'standings' | 'notices' | 'announcer' | 'pins'>;
+  readonly #shared: SharedParts;
+  readonly #outputs: OutputOpener;
   readonly #carrier: BatchRunner;
   readonly #intake: JobIntake;
   readonly batches: JobBatches;
@@ -79,15 +76,8 @@ export class JobRequester implements RequesterService {
     this.#store = new JobStore(modules);
     this.#stores = { jobs: this.#store, checkpoints: new CheckpointStore(modules) };
     this.#archive = new JobArchive({ store: this.#store, catalog: this.#catalog, self: modules.identity.peer });
-    const { transport } = modules.network;
-    this.#notices = new LeaseNotices({ transport, clock: modules.clock, logger: this.#logger });
-    this.#shared = {
-      announcer: createAnnouncer(modules, { ...options, metrics: this.#metrics }),
-      inlineBlobs: new InlineBlobs(modules),
-      standings: new ProviderStandings(),
-      notices: this.#notices,
-      pins: new JobPins(modules),
-    };
+    this.#shared = createSharedParts({ ...modules, logger: this.#logger }, { ...options, metrics: this.#metrics });
+    this.#outputs = new OutputOpener({ store: this.#store, confidential: this.#shared.confidential });
     this.#carrier = this.#createCarrier();
     this.#intake = this.#createIntake();
     this.batches = this.#createBatches();
@@ -96,7 +86,7 @@ export class JobRequester implements RequesterService {
 
   /** What carries jobs, alone or many together, is made of these. */
   get #parts() {
-    const { identity, network, ...modules } = this.#modules;
+    const { identity, network, confidential: _, ...modules } = this.#modules;
     const own = { store: this.#store, hub: this.#hub, logger: this.#logger, metrics: this.#metrics };
     return { ...modules, ...network, ...this.#shared, ...own, signer: identity };
   }
@@ -123,6 +113,7 @@ export class JobRequester implements RequesterService {
     return new JobIntake(
       {
         ...this.#modules,
+        confidential: this.#shared.confidential,
         store: this.#store,
         metrics: this.#metrics,
         countActive: () => (this.#isRunning ? this.counts().active : undefined),
@@ -183,7 +174,7 @@ export class JobRequester implements RequesterService {
     this.#halted.stop();
     for (const run of this.#runs.values()) run.stop();
     this.#runs.clear();
-    this.#notices.stop();
+    this.#shared.notices.stop();
     this.#shared.pins.releaseAll();
     this.#hub.closeAll();
     this.#waiters.rejectAll(new SchedulerError({ code: 'SCHEDULER_NOT_STARTED' }));
@@ -306,11 +297,16 @@ export class JobRequester implements RequesterService {
     return await this.#archive.loadEvidence(job, this.#stores);
   }
 
-  #begin({ job, snapshotKey }: NewJob): JobRun {
+  openOutput(job: JobId, path: string, stored: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array> {
+    return this.#outputs.open(job, path, stored);
+  }
+
+  #begin(created: NewJob): JobRun {
+    const { job } = created;
     const state = createInitialState(createJobFacts(jobIdOf(job), job.value));
     this.#catalog.add(state.facts.job, job.value.createdAtMs);
     const fresh = { state, sequence: 0, cases: [], logs: NO_LOGS, checkpoints: NO_CHECKPOINTS };
-    return this.#createRun({ job, snapshotKey, ...fresh });
+    return this.#createRun({ ...created, ...fresh });
   }
 
   #createRun(options: Omit<JobRunOptions, 'requester'>): JobRun {

@@ -18,6 +18,7 @@ import type { Announcer } from './announcing/announcer.ts';
 import type { AttemptCase } from './attempt-case.ts';
 import { AttemptDesk, type AttemptDeskModules, type DeskHooks } from './attempt-desk.ts';
 import { CheckpointBook } from './checkpoint-book.ts';
+import { type ConfidentialParts, createConfidentialRun } from './confidential/create-confidential-run.ts';
 import type { JobEventHub } from './event-hub.ts';
 import { JobLedger, type JobLedgerModules } from './job-ledger.ts';
 import { countsOrdinals, JobLog, type StoredLogs } from './job-log.ts';
@@ -37,6 +38,8 @@ export interface JobRunModules extends Omit<AttemptDeskModules, 'ledger' | 'log'
   readonly snapshots: { readonly source: SnapshotSource; readonly store: HeldSnapshots };
   readonly hub: JobEventHub;
   readonly pins: JobPins;
+  /** Absent: no job is confidential. */
+  readonly confidential?: ConfidentialParts | undefined;
   readonly logger: Logger;
   /** The job has ended and this is on disk. */
   readonly onEnded: (view: JobView) => void;
@@ -57,6 +60,8 @@ export interface JobRunOptions {
   readonly job: Signed<Job>;
   /** Seals the job's snapshots; null where they are not sealed. */
   readonly snapshotKey: Uint8Array | null;
+  /** Of a confidential job, encrypted. */
+  readonly sealedSecrets?: Uint8Array | undefined;
   readonly state: JobMachineState;
   readonly sequence: number;
   readonly cases: readonly AttemptCase[];
@@ -104,7 +109,8 @@ export function createJobRunParts(modules: JobRunModules, options: JobRunOptions
   );
   const keeper = createKeeper(modules, options, { ledger, book, hooks });
   const parts = { ...modules, ledger, log, book, keeper };
-  const desk = new AttemptDesk(parts, { ...options.requester, job, snapshotKey, hooks });
+  const confidential = createConfidentialRun(parts, options);
+  const desk = new AttemptDesk(parts, { ...options.requester, job, snapshotKey, confidential, hooks });
   for (const attempt of options.cases) desk.cases.set(attempt.id, attempt);
   const beforeGaps = async function* (lease: LeaseId) {
     await book.flush();

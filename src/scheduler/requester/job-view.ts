@@ -1,4 +1,4 @@
-import type { LeaseId } from '../../domain/ids.ts';
+import type { BlobId, LeaseId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import { ATTEMPTS_VIEWED } from '../constants.ts';
@@ -29,7 +29,14 @@ export function viewAttempt(attempt: Attempt, summarize: SummarizeCheckpoints = 
     reason: end && `${end.code}: ${end.reason}`,
     ...summarize(lease),
     ...(resumedFrom === null ? {} : { resumedFrom }),
+    ...viewEvidence(attempt),
   };
+}
+
+function viewEvidence({ released }: Attempt): Pick<AttemptView, 'evidence'> {
+  if (released === undefined) return {};
+  const { kind, measurement, gpus, blob } = released.evidence;
+  return { evidence: { kind, measurement, gpus, blob: blob as BlobId, judgedAtMs: released.atMs } };
 }
 
 export function viewJob(

@@ -1,5 +1,6 @@
 import type { Checkpoint } from '../../domain/checkpoint.ts';
 import { COMMITMENT } from '../../domain/commitment.ts';
+import { RELEASE } from '../../domain/confidential.ts';
 import type { JobId, LeaseId, PeerKey } from '../../domain/ids.ts';
 import { JOB, type Job } from '../../domain/job.ts';
 import { LEASE, LEASE_ACCEPTANCE, PROGRESS } from '../../domain/lease.ts';
@@ -20,6 +21,7 @@ import { replay } from './job-view.ts';
 export interface RecoveredJob {
   readonly job: Signed<Job>;
   readonly snapshotKey: Uint8Array | null;
+  readonly sealedSecrets: Uint8Array | undefined;
   readonly state: JobMachineState;
   readonly sequence: number;
   readonly cases: readonly AttemptCase[];
@@ -43,9 +45,18 @@ export async function recoverJob(
   if (state.kind === 'rejected') throw corrupt(`job-history/${stored.job}`, `an event cannot be: ${state.code}`);
   const cases = await recoverCases(await store.loadObjects(stored.job), stored.job);
   const checkpoints = await recoverCheckpoints(checkpointStore, state);
-  const snapshotKey = stored.record.snapshotKey ?? null;
+  const { snapshotKey = null, sealedSecrets } = stored.record;
   const sequence = history.length;
-  return { job, snapshotKey, state, sequence, cases, checkpoints, ...(await summarizeLogs(store, stored.job)) };
+  return {
+    job,
+    snapshotKey,
+    sealedSecrets,
+    state,
+    sequence,
+    cases,
+    checkpoints,
+    ...(await summarizeLogs(store, stored.job)),
+  };
 }
 
 async function recoverCheckpoints(store: CheckpointStore, state: JobMachineState): Promise<KnownCheckpoints> {
@@ -87,6 +98,11 @@ async function recoverCase(key: string, objects: readonly AttemptObject[]): Prom
   const receipt = find('receipt');
   if (receipt !== undefined) {
     attempt.receipt = await openStored(`${key}/receipt`, () => openSigned(RECEIPT, receipt, provider));
+  }
+  const release = find('release');
+  if (release !== undefined) {
+    const { id } = await openStored(`${key}/release`, () => openSigned(RELEASE, release, lease.value.requester));
+    attempt.release = { id, wire: release };
   }
   attempt.setSignature = find('set-signature') ?? null;
   return attempt;

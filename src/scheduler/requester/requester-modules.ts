@@ -4,6 +4,7 @@ import type { Random } from '../../lib/random.ts';
 import type { JobAnnouncements, PeerBook, PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import type { Database } from '../../storage/interface.ts';
+import type { Confidentiality } from '../../tee/interface.ts';
 import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { AttemptNotes } from '../attempt-notes.ts';
 import type { BlobGrants } from '../blob-access.ts';
@@ -37,6 +38,12 @@ export interface JobRequesterModules {
   readonly attemptNotes?: AttemptNotes;
   /** Absent: every provider is as good as new. */
   readonly reputation?: ReputationView;
+  /** Absent: confidential jobs are refused. */
+  readonly confidential?: {
+    readonly confidentiality: Confidentiality;
+    /** 32 bytes: encrypts the secrets of own jobs on disk. */
+    readonly storeKey: Uint8Array;
+  };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;

@@ -32,7 +32,15 @@ export async function verifyOffer(wire: SignedWire, expected: OfferExpectation):
     [offer.attempts === expected.attempts, `it covers ${offer.attempts} attempts, not ${expected.attempts}`],
     [BigInt(offer.price) <= BigInt(terms.priceCeiling), `its price ${offer.price} is above ${terms.priceCeiling}`],
     [satisfiesIsolation(offer.isolation, terms.isolation), `its isolation ${offer.isolation} is too weak`],
+    [isEvidenceAsked(offer.evidence, terms), `it would show evidence of ${offer.evidence ?? 'nothing'}`],
     [offer.expiresAtMs > expected.nowMs, 'it has expired already'],
     [expected.nowMs + (offer.startsWithinMs ?? 0) < terms.deadlineMs, 'it would start after the deadline of the job'],
   ]);
+}
+
+/** Of a confidential job the offer names one of the kinds that were asked for; of others none. */
+function isEvidenceAsked(evidence: Offer['evidence'], { confidential }: JobTerms): boolean {
+  return confidential === undefined
+    ? evidence === undefined
+    : evidence !== undefined && confidential.kinds.includes(evidence);
 }

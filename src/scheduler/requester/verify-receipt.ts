@@ -11,6 +11,8 @@ import { openMany, openSigned } from '../../proofs/signed-object.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import { leaseIdOf } from '../object-ids.ts';
 import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
+import { type AttestedExpectation, checkAttestation } from './confidential/check-attestation.ts';
+import { limitOutputs } from './confidential/sealed-sizes.ts';
 import { FINISHED_AFTER_LEASE, findContradiction, type LeaseCourse } from './judge-lateness.ts';
 
 export interface ReceiptExpectation {
@@ -22,6 +24,8 @@ export interface ReceiptExpectation {
   readonly committed: { readonly commitment: Commitment; readonly set: ObjectId } | null;
   /** What its times have to fit; null where they are judged apart. */
   readonly course: LeaseCourse | null;
+  /** Of a confidential job what was released to the attempt. */
+  readonly attested: AttestedExpectation | null;
 }
 
 export async function verifyReceipt(wire: SignedWire, expected: ReceiptExpectation): Promise<Checked<Signed<Receipt>>> {
@@ -60,7 +64,9 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
   const contradiction = expected.course === null ? undefined : findContradiction(expected.course, value);
   if (contradiction !== undefined) return invalid(FINISHED_AFTER_LEASE, contradiction);
   const content = checkResult(receipt, expected);
-  return content.kind === 'invalid' ? content : checkOpening(receipt, expected);
+  if (content.kind === 'invalid') return content;
+  const opening = checkOpening(receipt, expected);
+  return opening.kind === 'invalid' ? opening : checkAttestation(receipt, { ...expected, job: expected.job.value });
 }
 
 function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
@@ -80,7 +86,10 @@ function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Ch
     [result.instrumentedModule !== null || outcome.kind !== 'completed', 'it names no module as it ran'],
     [!mustHaveChain || checkpointRoot !== null, 'it has no checkpoints'],
     [isOrdered, 'its outputs are not in ascending order of path'],
-    [outputBytes <= resources.outputBytes, `${outputBytes} output bytes are over the limit`],
+    [
+      outputBytes <= limitOutputs(expected.job.value, result.outputs.length),
+      `${outputBytes} output bytes are over the limit`,
+    ],
     [result.fuel <= resources.fuel || isOverFuel, `${result.fuel} units of fuel are over the limit`],
     [satisfiesIsolation(sandbox.isolation, isolation), `isolation ${sandbox.isolation} is weaker than asked for`],
   ]);

@@ -36,11 +36,13 @@ export class WebEvidenceCrypto implements EvidenceCrypto {
 }
 
 function computeKeyAlgorithm(parts: SchemeParts) {
+  if (parts.kind === 'ed25519') return { name: 'Ed25519' };
   if (parts.kind === 'ecdsa') return { name: 'ECDSA', namedCurve: parts.curve };
   return { name: parts.padding === 'pss' ? 'RSA-PSS' : 'RSASSA-PKCS1-v1_5', hash: parts.hash };
 }
 
 function computeAlgorithm(parts: SchemeParts) {
+  if (parts.kind === 'ed25519') return { name: 'Ed25519' };
   if (parts.kind === 'ecdsa') return { name: 'ECDSA', hash: parts.hash };
   if (parts.padding === 'pss') return { name: 'RSA-PSS', saltLength: parts.saltBytes };
   return { name: 'RSASSA-PKCS1-v1_5' };

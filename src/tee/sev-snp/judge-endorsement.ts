@@ -8,10 +8,10 @@ import { MAX_CERTIFICATES } from './constants.ts';
 import { type Endorsement, isEndorsement, parseEndorsement } from './endorsement.ts';
 import type { SevSnpRequest } from './interface.ts';
 import { type Issuers, judgeMissingChain, judgeRevocation } from './judge-revocation.ts';
+import { computeVcekUrl } from './key-distribution.ts';
 import { findPinnedCertificate } from './pinned-certificates.ts';
-import { nameProduct, type Product } from './products.ts';
 import { isZero, type SevSnpReport } from './report.ts';
-import { areTcbsEqual, decodeTcb, formatTcb, TCB_PLACES } from './tcb.ts';
+import { areTcbsEqual, decodeTcb, formatTcb } from './tcb.ts';
 
 export interface EndorsementJudgement {
   /** Undefined if none was given or it is malformed. */
@@ -23,14 +23,10 @@ export interface EndorsementJudgement {
 /** Checks that need the certificate of the key that signed; each stands in the result without one too. */
 const NAMES = ['chain', 'validity', 'signing-key', 'report-signature', 'tcb', 'chip-id'] as const;
 
-export async function judgeEndorsement(
-  request: SevSnpRequest,
-  report: SevSnpReport,
-  cpuProduct: Product | undefined,
-): Promise<EndorsementJudgement> {
+export async function judgeEndorsement(request: SevSnpRequest, report: SevSnpReport): Promise<EndorsementJudgement> {
   const found = findEndorsement(request.certificates);
   if (found === undefined || 'verdict' in found) {
-    const first = found ?? unchecked('certificate', describeMissing(report, cpuProduct));
+    const first = found ?? unchecked('certificate', describeMissing(report));
     const rest = NAMES.map((name) => unchecked(name, 'there is no certificate to judge it by'));
     return { endorsement: undefined, checks: [first, ...rest, ...judgeMissingChain(request)], revocationJudged: false };
   }
@@ -68,24 +64,12 @@ function describeEndorsement(endorsement: Endorsement): string {
   return `${of}, ${endorsement.productName}, certified for ${formatTcb(endorsement.tcb)}`;
 }
 
-/** AMD 57230, section 4.1: where the certificate can be fetched, if the report tells. */
-function describeMissing(report: SevSnpReport, product: Product | undefined): string {
+function describeMissing(report: SevSnpReport): string {
   if (report.signingKey === 'vlek')
     return 'the VLEK certificate is needed: the cloud provider gives it with the report';
-  const tcb = product === undefined ? undefined : decodeTcb(product, report.reportedTcb);
-  if (product === undefined || tcb === undefined || isZero(report.chipId)) return 'the VCEK certificate is needed';
-  const chipId = encodeHex(report.chipId.subarray(0, product === 'turin' ? 8 : undefined));
-  const parameters = TCB_PLACES[product].map(({ part }) => `${KDS_PARAMETERS[part]}=${tcb[part] ?? 0}`);
-  return `the VCEK certificate is needed: https://kdsintf.amd.com/vcek/v1/${nameProduct(product)}/${chipId}?${parameters.join('&')}`;
+  const url = computeVcekUrl(report);
+  return `the VCEK certificate is needed${url === undefined ? '' : `: ${url}`}`;
 }
-
-const KDS_PARAMETERS = {
-  fmc: 'fmcSPL',
-  bootLoader: 'blSPL',
-  tee: 'teeSPL',
-  snp: 'snpSPL',
-  microcode: 'ucodeSPL',
-} as const;
 
 /** Above the certificate only what is pinned here counts. */
 async function judgeChain(

@@ -33,7 +33,7 @@ export async function verifySevSnp(request: SevSnpRequest): Promise<SevSnpVerifi
   }
   const { report, hcl } = parsed;
   const cpuProduct = report.cpu === null ? undefined : findProductOfCpu(report.cpu);
-  const { endorsement, checks: endorsed, revocationJudged } = await judgeEndorsement(request, report, cpuProduct);
+  const { endorsement, checks: endorsed, revocationJudged } = await judgeEndorsement(request, report);
   const product = endorsement?.product ?? cpuProduct;
   const checks = [
     passed('format', `a version ${report.version} report${hcl === null ? '' : " in Azure's HCL form"}`),

@@ -33,7 +33,7 @@ class RogueRequester implements AsyncDisposable {
   }
 
   async signJob(change: Partial<Job> = {}): Promise<Signed<Job>> {
-    const draft = await describeDraft(this.target);
+    const { confidential: _, ...draft } = await describeDraft(this.target);
     const { identity } = this.node;
     const job: Job = {
       type: 'fogproof/job@1',

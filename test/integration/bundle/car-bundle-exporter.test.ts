@@ -13,6 +13,7 @@ import type { Anchor } from '../../../src/domain/anchor.ts';
 import type { BlobId } from '../../../src/domain/ids.ts';
 import { areBytesEqual, encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
+import { AgreeableJudge } from '../../support/attestation-builder.ts';
 import { BLOBS, type BuildOptions, buildBundle, party } from '../../support/bundle-builder.ts';
 import { FakeAnchorReader } from '../../support/fake-anchor-reader.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
@@ -75,6 +76,32 @@ describe('export of a bundle', () => {
     expect((await readBlocks(bytes)).included.size).toBe(count);
     expect((await stat(path)).mode & 0o777).toBe(0o644);
     expect(blobs.pins).toBe(0);
+  });
+
+  it.each(['evidence', 'outputs', 'everything'] as const)(
+    'of a confidential job has evidence and releases with %s, and tells the verdict on them',
+    async (content) => {
+      const { job, bundle, chains } = await buildBundle({ replicas: 2, confidential: {} });
+      for (const [blob, bytes] of chains) blobs.blobs.set(blob, bytes);
+      const evidenceJudge = new AgreeableJudge();
+      exporter = new CarBundleExporter({ blobs, identity: party(0), clock: new SystemClock(), evidenceJudge });
+      const path = join(folder, 'job.bundle');
+      const { verdict } = await exporter.exportFile({ ...bundle, job }, { path, format: 'bundle', content });
+      expect(verdict).toBe(content === 'evidence' ? 'unchecked' : 'valid');
+      const read = await readBlocks(new Uint8Array(await readFile(path)));
+      expect([...chains.keys()].filter((blob) => !read.included.has(blob))).toEqual([]);
+      expect(read.bundle.attempts.map(({ release }) => release)).toEqual(bundle.attempts.map(({ release }) => release));
+      expect(blobs.pins).toBe(0);
+    },
+  );
+
+  it('of a confidential job is unchecked without a judge, and where its evidence is gone', async () => {
+    const { job, bundle, chains } = await buildBundle({ confidential: {} });
+    const path = join(folder, 'job.bundle');
+    const request = { path, format: 'bundle', content: 'outputs' } as const;
+    expect((await exporter.exportFile({ ...bundle, job }, request)).verdict).toBe('unchecked');
+    for (const [blob, bytes] of chains) blobs.blobs.set(blob, bytes);
+    expect((await exporter.exportFile({ ...bundle, job }, request)).verdict).toBe('unchecked');
   });
 
   it('leaves out a blob that is gone, and says so', async () => {

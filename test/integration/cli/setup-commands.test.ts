@@ -175,7 +175,23 @@ describe('network', () => {
     expect(err).toContain("no network 'two'");
   });
 
+  it('create --simulated-tee keeps a key file for its nodes, and says that no hardware is behind it', async () => {
+    const made = await cli('network create lab --simulated-tee --json');
+    const { simulatedTee, invite } = made.json() as { simulatedTee: Record<string, string>; invite: string };
+    const keyFile = join(home, 'simulated-tees', 'lab.json');
+    expect(simulatedTee).toMatchObject({ warning: 'SIMULATED, no hardware', keyFile });
+    expect((await stat(keyFile)).mode & 0o777).toBe(0o600);
+    expect(decodeInvite(invite).simulatedTee).toBe(simulatedTee['root']);
+    const key = await readFile(keyFile, 'utf8');
+    const again = await cli('network create lab --simulated-tee --replace');
+    expect(again.out).toMatch(/TEE +SIMULATED, no hardware/u);
+    expect(again.err).toContain('SIMULATED, no hardware');
+    expect(await readFile(keyFile, 'utf8')).toBe(key);
+    expect((await cli('network create other --json')).json()['simulatedTee']).toBeNull();
+  });
+
   it.each([
+    ['network create lab --simulated-tee --preset production', 'not for --preset production'],
     ['network create Lab', 'id:'],
     ['network create lab --lease 4', 'not a duration'],
     ['network create lab --lease 1ms', '--lease'],

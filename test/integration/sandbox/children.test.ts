@@ -6,11 +6,23 @@ import { expect, it, vi } from 'vitest';
 import type { IsolationLevel } from '../../../src/domain/capability.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
 import { SandboxChild } from '../../../src/sandbox/executors/wasm/sandbox-child.ts';
+import { WasmExecutor } from '../../../src/sandbox/executors/wasm/wasm-executor.ts';
 import type { CheckpointOrder } from '../../../src/sandbox/interface.ts';
 import type { IsolationOffer } from '../../../src/sandbox/isolation/probe-isolation.ts';
+import { DEFAULT_WASM_EXECUTOR_OPTIONS } from '../../../src/sandbox/options.ts';
+import { NoopMetricsRegistry } from '../../../src/telemetry/noop-metrics.ts';
 import { describeIf } from '../../support/needs.ts';
+import { RecordingLogger } from '../../support/network.ts';
 import { steppingWat } from '../../support/program.ts';
-import { createChildTask, findOffers, GO_ON, needLevel, planFor, RecordingSink } from '../../support/sandbox.ts';
+import {
+  createChildTask,
+  createTask,
+  findOffers,
+  GO_ON,
+  needLevel,
+  planFor,
+  RecordingSink,
+} from '../../support/sandbox.ts';
 import { assembleWat } from '../../support/wat.ts';
 
 const LIAR = fileURLToPath(new URL('./programs/liar.mjs', import.meta.url));
@@ -184,6 +196,22 @@ describeIf(needLevel(offers.has('process'), 'process'), 'children that lie about
 
 describeChildren('process');
 describeChildren('bubblewrap');
+
+it('logs why a child broke off, but nothing that it says where its task is confidential', async () => {
+  const offer = offers.get('process');
+  if (offer === undefined) return;
+  const plan = planFor(offer, { entry: LIAR, readable: [LIAR] }, ['made-up failure']);
+  const logger = new RecordingLogger();
+  const modules = { clock: new SystemClock(), logger, metrics: new NoopMetricsRegistry() };
+  await using executor = new WasmExecutor(modules, { ...DEFAULT_WASM_EXECUTOR_OPTIONS, offers: [{ ...offer, plan }] });
+  for (const isConfidential of [false, true]) {
+    const task = createTask({ isolation: 'process', module: HELLO, isConfidential });
+    const { outcome } = await executor.execute(task, new RecordingSink(), {});
+    expect(outcome).toMatchObject({ code: 'EXECUTOR_CRASHED', detail: expect.stringContaining('unknown failure') });
+  }
+  const told = logger.lines.filter(({ message }) => message.includes('ended unasked'));
+  expect(told.map(({ fields }) => String(fields['detail']).includes('unknown failure'))).toEqual([true, false]);
+});
 
 it('says why a child did not start', async () => {
   const offer = offers.get('process');

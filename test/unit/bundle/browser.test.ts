@@ -7,6 +7,7 @@ const SOURCE = fileURLToPath(new URL('../../../src/', import.meta.url));
 
 /** Packages that run in a browser, as their own package.json states, and that verification needs. */
 const BROWSER_PACKAGES = [
+  '@hpke/core',
   '@ipld/car/decoder',
   '@ipld/dag-cbor',
   '@ipld/dag-pb',
@@ -47,7 +48,15 @@ async function walkImports(entry: string): Promise<{ files: Set<string>; package
   return { files, packages };
 }
 
-describe.each(['bundle/verify.ts', 'bundle/verify-in-toto.ts', 'tee/verify-evidence.ts'])('%s', (entry) => {
+const ENTRIES = [
+  'bundle/verify.ts',
+  'bundle/verify-in-toto.ts',
+  'tee/verify-evidence.ts',
+  'tee/judge/attempt-evidence-judge.ts',
+  'tee/confidentiality.ts',
+];
+
+describe.each(ENTRIES)('%s', (entry) => {
   it('imports nothing of Node and only packages that run in a browser', async () => {
     const { files, packages } = await walkImports(entry);
     expect(files.size).toBeGreaterThan(8);

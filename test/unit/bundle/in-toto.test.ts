@@ -2,20 +2,22 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { computePae, type DsseEnvelope, encodeDsse, parseDsse } from '../../../src/bundle/dsse.ts';
 import { BundleError } from '../../../src/bundle/errors.ts';
-import { encodeStatement, IN_TOTO_PAYLOAD_TYPE, PREDICATE_TYPE } from '../../../src/bundle/in-toto.ts';
+import { encodeStatement, IN_TOTO_PAYLOAD_TYPE, PREDICATE_TYPE, parseStatement } from '../../../src/bundle/in-toto.ts';
 import { assessEvidence } from '../../../src/bundle/verify.ts';
 import { verifyInToto } from '../../../src/bundle/verify-in-toto.ts';
-import { encodeUtf8 } from '../../../src/lib/bytes.ts';
+import { encodeHex, encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { sha256 } from '../../../src/lib/cid.ts';
+import { AgreeableJudge, MEASUREMENT } from '../../support/attestation-builder.ts';
 import { type BuildOptions, buildBundle, party, START_MS } from '../../support/bundle-builder.ts';
+import { contentsOf } from '../../support/checkpoint-builder.ts';
 
 const signer = party(0);
 
 async function createPayload(options: BuildOptions = {}): Promise<Uint8Array> {
   const { job, bundle } = await buildBundle({ replicas: 3, ...options });
-  const { accepted, receipts, verification } = await assessEvidence(bundle);
+  const { accepted, ...found } = await assessEvidence(bundle);
   if (accepted === undefined) throw new TypeError('the bundle has a result');
-  return encodeStatement({ job, accepted, receipts, verification, statedAtMs: START_MS });
+  return encodeStatement({ job, accepted, ...found, statedAtMs: START_MS });
 }
 
 async function createFile(payload: Uint8Array, change: Partial<DsseEnvelope> = {}): Promise<Uint8Array> {
@@ -36,6 +38,35 @@ describe('an in-toto export', () => {
     expect(verification.claims?.assurances.map(({ assurance }) => assurance)).toEqual(['signed', 'replicated']);
     expect(verification.notProven.join(' ')).toContain('not the evidence');
     expect(verification.notProven.join(' ')).toContain('--signer');
+  });
+
+  it('of a confidential job names commitments, evidence and code, and marks what is SIMULATED', async () => {
+    const { job, bundle, chains } = await buildBundle({ confidential: {} });
+    const evidenceJudge = new AgreeableJudge();
+    const { accepted, ...found } = await assessEvidence(bundle, { evidenceJudge }, contentsOf(chains));
+    if (accepted === undefined) throw new TypeError('the bundle has a result');
+    const payload = encodeStatement({ job, accepted, ...found, statedAtMs: START_MS });
+    const { predicate } = parseStatement(payload);
+    expect(predicate?.['job']).toMatchObject({
+      confidential: { policy: job.value.confidential?.policy, inputCommitments: ['50'.repeat(32)] },
+    });
+    const [receipt] = found.receipts;
+    expect(predicate?.['attested']).toEqual([
+      {
+        receipt: receipt?.id,
+        tee: 'simulated',
+        warning: 'SIMULATED, no hardware',
+        hasGpus: false,
+        measurements: [{ name: 'measurement', value: encodeHex(MEASUREMENT) }],
+        evaluatedAt: '2023-11-14T22:13:21.600Z',
+        evidence: { sha256: encodeHex(sha256([...chains.values()][0] ?? new Uint8Array())) },
+        release: receipt?.value.attestation?.release,
+        verdict: { kind: 'valid' },
+      },
+    ]);
+    const { claims, verdict } = await verifyInToto(await createFile(payload));
+    expect(verdict).toBe('valid');
+    expect(claims?.assurances.map(({ isSimulated }) => isSimulated)).toEqual([undefined, true]);
   });
 
   it('is about the result where there are no output files', async () => {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BUNDLE } from '../../../src/domain/bundle.ts';
 import { COMMITMENT, COMMITMENT_SET } from '../../../src/domain/commitment.ts';
+import { ATTEMPT_EVIDENCE, RELEASE, RELEASED_SECRETS, RUNTIME_DATA } from '../../../src/domain/confidential.ts';
 import { DomainError } from '../../../src/domain/errors.ts';
 import { JOB } from '../../../src/domain/job.ts';
 import { LEASE, LEASE_ACCEPTANCE, PROGRESS } from '../../../src/domain/lease.ts';
@@ -13,6 +14,7 @@ import { RECEIPT, RESULT } from '../../../src/domain/receipt.ts';
 import { BATCH } from '../../../src/domain/signed.ts';
 import { CborError, decodeCanonical, encodeCanonical } from '../../../src/lib/canonical-cbor.ts';
 import { DaemonError } from '../../../src/lib/errors.ts';
+import * as confidential from '../../support/confidential-arbitraries.ts';
 import * as arbitrary from '../../support/domain-arbitraries.ts';
 
 interface Case {
@@ -57,7 +59,18 @@ const CASES: readonly Case[] = [
   describeType(NODE_RECORD, arbitrary.nodeRecords),
   describeType(OBSERVATION, arbitrary.observations),
   describeType(BATCH, arbitrary.batches),
+  describeType(RUNTIME_DATA, confidential.runtimeData),
+  describeType(ATTEMPT_EVIDENCE, confidential.attemptEvidence),
+  describeType(RELEASE, confidential.releases),
+  describeType(RELEASED_SECRETS, confidential.releasedSecrets),
 ];
+
+describe('objects of confidential jobs', () => {
+  it.each([describeType(JOB, confidential.confidentialJobs), describeType(RECEIPT, confidential.attestedReceipts)])(
+    '$name decodes to what was encoded, with what others lack',
+    ({ roundTrip }) => roundTrip(),
+  );
+});
 
 describe.each(CASES)('$name', ({ roundTrip, decode, sample }) => {
   it('decodes to what was encoded, and encodes to the same bytes', () => roundTrip());

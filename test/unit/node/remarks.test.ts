@@ -17,6 +17,7 @@ const collect = (chain: ChainFacts | null, anchor = config.chain.anchor, unliste
     isolation: ['bubblewrap'],
     chain,
     unlisted,
+    teeKind: null,
   });
 
 const endpoint = (state: 'ok' | 'failing' | 'refused') =>

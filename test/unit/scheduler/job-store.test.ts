@@ -27,7 +27,7 @@ async function storeWith(count: number) {
   const database = new MemoryDatabase();
   const store = new JobStore({ database });
   const rig = await RequesterRig.start();
-  const draft = await rig.draft();
+  const { confidential: _, ...draft } = await rig.draft();
   const identity = await identityOf(1);
   const jobs = await signObjects(
     JOB,

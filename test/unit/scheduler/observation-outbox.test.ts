@@ -153,6 +153,8 @@ describe('what an attempt says of its provider', () => {
     for (const state of ['leased', 'cancelled', 'paused', 'committed'] as const) {
       expect(observeProvider(job(), attempt(state), accepted)).toBeNull();
     }
+    const refused = { ...attempt('failed'), reason: 'EVIDENCE_REFUSED: its evidence is invalid: measurement: other' };
+    expect(observeProvider(job(), refused, accepted)).toBeNull();
     expect(observeProvider(job(), attempt('failed'), { ...accepted, isCounted: false })).toBeNull();
     expect(observeProvider(job(), attempt('failed'), { ...accepted, isAccepted: false })).toBeNull();
     expect(observeProvider(job(), attempt('lost'), { ...accepted, isAccepted: false })).toBeNull();

@@ -5,7 +5,7 @@ import type { EvidenceKind } from '../../../src/tee/interface.ts';
 import { parseEvidencePolicy } from '../../../src/tee/policy.ts';
 import { verifyEvidence } from '../../../src/tee/verify-evidence.ts';
 
-const KINDS: readonly EvidenceKind[] = ['sev-snp', 'tdx', 'sgx', 'nvidia'];
+const KINDS: readonly EvidenceKind[] = ['sev-snp', 'tdx', 'sgx', 'nvidia', 'simulated'];
 
 function listIssues(value: unknown): readonly string[] {
   try {

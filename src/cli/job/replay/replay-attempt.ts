@@ -126,6 +126,7 @@ function listMissing({ bundle, instrumenter: own }: ReplayModules, { job, receip
     ...(instrumenter === own
       ? []
       : [`the instrumenter ${instrumenter}, which its states were made with: this program has ${own}`]),
+    ...(job.confidential === undefined ? [] : ['the content key of the job: its inputs are sealed']),
     ...(bundle.has(workload.module) ? [] : [`the module (${workload.module}) in the file`]),
     ...inputs
       .filter(({ blob }) => !bundle.has(blob))

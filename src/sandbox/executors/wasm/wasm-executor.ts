@@ -134,6 +134,8 @@ export class WasmExecutor implements Executor {
       try {
         return signal.aborted ? null : await this.runInChild(run, pooled, sink, signal);
       } finally {
+        // What it has read stays in its memory.
+        if (task.isConfidential === true) pooled.child.kill('its task was confidential');
         this.pool.release(pooled);
       }
     } finally {
@@ -152,7 +154,8 @@ export class WasmExecutor implements Executor {
     const end = await child.run(ready, sink, signal);
     if (end.kind === 'killed' && end.outcome.code === 'EXECUTOR_CRASHED') {
       this.metrics.childCrashes.increment({ isolation: task.isolation });
-      this.logger.warn({ isolation: task.isolation, detail: end.outcome.detail }, 'a sandboxed child ended unasked');
+      const detail = task.isConfidential === true ? 'its task was confidential' : end.outcome.detail;
+      this.logger.warn({ isolation: task.isolation, detail }, 'a sandboxed child ended unasked');
     }
     return end;
   }

@@ -6,10 +6,13 @@ import type { Clock } from '../../../lib/clock.ts';
 import { DaemonError, describeError, InternalError } from '../../../lib/errors.ts';
 import { SandboxError } from '../../../sandbox/errors.ts';
 import type { ExecutionResult, ExecutionSink, ResumeState } from '../../../sandbox/interface.ts';
+import type { PlainEvent } from '../../../tee/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import { sealStore } from '../../private-blobs.ts';
 import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import type { ResumeLoader } from '../checkpoints/resume-loader.ts';
+import type { AttestDesk } from '../confidential/attest-desk.ts';
+import { MAX_SEALED_LOG_CHARS } from '../confidential/constants.ts';
 import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS, MIN_WALL_TIME_LEFT_MS } from '../constants.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
@@ -25,6 +28,8 @@ export interface AttemptRunnerModules {
   readonly inputs: InputLoader;
   readonly resume: ResumeLoader;
   readonly desk: CheckpointDesk;
+  /** Null where this node shows no evidence: it is leased no confidential job then. */
+  readonly attest: Pick<AttestDesk, 'waitForRelease'> | null;
   readonly store: LeaseStore;
   readonly poison: PoisonJobs;
   readonly clock: Clock;
@@ -46,6 +51,7 @@ export class AttemptRunner {
     if (attempt.options.restored === undefined) attempt.startedAtMs = this.#modules.clock.nowMs();
     const conclusion = await this.#run(attempt);
     await attempt.checkpoints?.close();
+    await attempt.sealed?.events.settle();
     if (attempt.isSuspended) return null;
     if (attempt.stopReason !== null) return await this.#fail(attempt, attempt.stopReason);
     if ('code' in conclusion) return await this.#fail(attempt, conclusion);
@@ -64,27 +70,43 @@ export class AttemptRunner {
     // The journal is not encrypted.
     const keeping = { blobs, keepsInline: job.private !== true };
     try {
+      await this.#awaitRelease(attempt);
       const loaded = await this.#load(attempt);
-      const execution = await this.#execute(attempt, loaded);
+      const executed = describePause(attempt, await this.#execute(attempt, loaded));
       await attempt.checkpoints?.close();
-      const conclusion = await concludeExecution(attempt.subject, describePause(attempt, execution), keeping);
+      const execution = (await attempt.sealed?.sealExecution(executed)) ?? executed;
+      const plain = await concludeExecution(attempt.subject, execution, keeping);
+      const conclusion = (await attempt.sealed?.attest(plain)) ?? plain;
       return await attachChain(conclusion, attempt.checkpoints?.encode() ?? null, blobs);
     } catch (error) {
       return attempt.stopReason ?? this.#classify(attempt, error);
     }
   }
 
+  /** What opens the inputs of a confidential job; the wait for it ends with the attempt (AttestDesk). */
+  async #awaitRelease(attempt: Attempt): Promise<void> {
+    if (!attempt.isConfidential) return;
+    const { attest } = this.#modules;
+    if (attest === null) throw new InternalError('a confidential attempt runs where no evidence can be shown');
+    this.#enterFetching(attempt);
+    attempt.sealed = await attest.waitForRelease(attempt);
+  }
+
+  #enterFetching(attempt: Attempt): void {
+    if (attempt.phase === 'fetching') return;
+    attempt.phase = 'fetching';
+    this.#emitPhase(attempt, 'fetching');
+  }
+
   async #load(attempt: Attempt): Promise<LoadedAttempt> {
     attempt.signal.throwIfAborted();
     const { inputs, resume } = this.#modules;
-    if (!inputs.isAtHand(attempt) || !resume.isAtHand(attempt)) {
-      attempt.phase = 'fetching';
-      this.#emitPhase(attempt, 'fetching');
-    }
+    if (!inputs.isAtHand(attempt) || !resume.isAtHand(attempt)) this.#enterFetching(attempt);
     using deadline = createDeadline(this.#inputTimeoutMs, attempt.signal);
     try {
       const loaded = await inputs.load(attempt, deadline.signal);
-      return { ...loaded, resume: await resume.load(attempt, deadline.signal) };
+      const opened = (await attempt.sealed?.openInputs(loaded.inputs)) ?? loaded.inputs;
+      return { module: loaded.module, inputs: opened, resume: await resume.load(attempt, deadline.signal) };
     } catch (error) {
       if (error instanceof AttemptStopped) throw error;
       throw new AttemptStopped({ code: 'INPUT_UNAVAILABLE', detail: describeCoded(error) }, { cause: error });
@@ -115,26 +137,30 @@ export class AttemptRunner {
       resources: limitResources(attempt),
       checkpoints: checkpoints?.schedule ?? null,
       resume,
+      isConfidential: attempt.isConfidential,
     };
     attempt.runningSinceMs = this.#modules.clock.monotonicMs();
     return await executor.execute(task, this.#createSink(attempt), { signal: attempt.signal });
   }
 
   #createSink(attempt: Attempt): ExecutionSink {
-    const emit = (event: AttemptEvent): void => {
+    const { sealed } = attempt;
+    const tell = (event: AttemptEvent): void => attempt.emit(event, this.#modules.clock.nowMs());
+    const emit = (event: PlainEvent): void => {
       attempt.hasLife = true;
+      if (sealed !== null) return sealed.events.seal(event, tell);
       // A batch's trivial jobs have no phases to tell of; one that speaks says first that it runs.
-      if (attempt.log.lastSequence === 0)
-        attempt.emit({ kind: 'phase', phase: 'running' }, this.#modules.clock.nowMs());
-      attempt.emit(event, this.#modules.clock.nowMs());
+      if (attempt.log.lastSequence === 0) tell({ kind: 'phase', phase: 'running' });
+      tell(event);
     };
+    const maxChars = sealed === null ? MAX_LOG_CHARS : MAX_SEALED_LOG_CHARS;
     // Of use only where a run may give some of them again.
     const place = (ordinal: number) => (attempt.checkpoints === null ? {} : { ordinal });
     return {
       log: (stream, text, ordinal) => {
-        for (let start = 0; start === 0 || start < text.length; start += MAX_LOG_CHARS) {
-          const part = { kind: 'log', stream, text: text.slice(start, start + MAX_LOG_CHARS) } as const;
-          const isLast = start + MAX_LOG_CHARS >= text.length;
+        for (let start = 0; start === 0 || start < text.length; start += maxChars) {
+          const part = { kind: 'log', stream, text: text.slice(start, start + maxChars) } as const;
+          const isLast = start + maxChars >= text.length;
           emit(isLast ? { ...part, ...place(ordinal) } : part);
         }
       },
@@ -187,6 +213,7 @@ export class AttemptRunner {
     if (error instanceof AttemptStopped) return error.reason;
     if (attempt.isSuspended) return { code: 'CANCELLED', detail: describeCoded(error) };
     // The state that it was to go on from is not one of this job: another one may be.
+    if (attempt.isConfidential) return this.#classifyConfidential(attempt, error);
     if (error instanceof SandboxError && error.code === 'SANDBOX_RESUME_STATE') {
       return { code: 'INPUT_UNAVAILABLE', detail: describeCoded(error) };
     }
@@ -195,6 +222,14 @@ export class AttemptRunner {
     }
     this.#modules.logger.error({ error, lease: attempt.id }, 'an attempt failed through this node');
     return { code: 'INTERNAL', detail: describeCoded(error) };
+  }
+
+  /** An error may quote what the program said: of a confidential one only its code is told, and logged. */
+  #classifyConfidential(attempt: Attempt, error: unknown): StopReason {
+    const detail = error instanceof DaemonError ? error.code : 'an unexpected error of the provider';
+    if (error instanceof SandboxError) return { code: 'EXECUTOR_UNAVAILABLE', detail };
+    this.#modules.logger.error({ detail, lease: attempt.id }, 'a confidential attempt failed through this node');
+    return { code: 'INTERNAL', detail };
   }
 }
 

@@ -10,6 +10,7 @@ import type { Executor } from '../../../sandbox/interface.ts';
 import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
 import { type AttemptSign, SEQUENCES_PER_GENERATION } from '../checkpoints/attempt-origin.ts';
 import type { KnownLinks } from '../checkpoints/known-links.ts';
+import type { SealedAttempt } from '../confidential/sealed-attempt.ts';
 import { UNREAD_ATTEMPT_BYTES } from '../constants.ts';
 import { createLeaseRecord, type LeaseRecord } from '../leases/lease-record.ts';
 import type { ConclusionSubject } from '../results/conclusion.ts';
@@ -55,6 +56,8 @@ export interface AttemptOptions {
   /** How long after its end its result is kept, ms, as its requester was told. */
   readonly keptForMs?: number | undefined;
   readonly restored?: RestoredAttempt;
+  /** Of a confidential one: its evidence is to be of GPUs too, as its terms say. */
+  readonly showsGpus?: boolean;
 }
 
 export interface EmitOptions {
@@ -97,6 +100,8 @@ export class Attempt implements FeedSource {
   isSuspended = false;
   /** Set while the program runs, where it makes checkpoints. */
   checkpoints: AttemptCheckpoints | null = null;
+  /** Of a confidential one, from its release on. */
+  sealed: SealedAttempt | null = null;
   /** Of what it put into the blob store, until its result is kept. */
   readonly pins: Disposable[] = [];
   readonly #controller = new AbortController();
@@ -109,7 +114,7 @@ export class Attempt implements FeedSource {
     this.run = run;
     this.options = options;
     const firstSequence = (options.restored?.generation ?? 0) * SEQUENCES_PER_GENERATION;
-    this.log = new EventLog(this.id, firstSequence);
+    this.log = new EventLog(this.id, firstSequence, { isSealed: this.isConfidential });
     if (options.restored !== undefined) this.log.recall(noteLinks(options.restored.links));
     this.progressSequence = firstSequence;
     this.progress = { fuel: 0, step: 0, cpuTimeMs: this.usedBefore.cpuTimeMs };
@@ -130,6 +135,11 @@ export class Attempt implements FeedSource {
   /** True if its state can be kept and gone on with: by the job, and a batch keeps nothing of its attempts. */
   get isPausable(): boolean {
     return this.job.value.checkpoints !== undefined && !this.run.options.isBatch;
+  }
+
+  /** Its inputs, outputs, logs and metrics are sealed wherever they leave memory. */
+  get isConfidential(): boolean {
+    return this.job.value.confidential !== undefined;
   }
 
   /** Of sealed snapshots; null where the job does not ask for sealing. */
@@ -201,6 +211,7 @@ export class Attempt implements FeedSource {
       commitReveal: this.lease.value.commitReveal,
       acceptedAtMs: UnixMs(this.options.acceptedAtMs),
       keptForMs: this.options.keptForMs,
+      isConfidential: this.isConfidential,
     });
   }
 
@@ -226,7 +237,8 @@ export class Attempt implements FeedSource {
   emit(event: AttemptEvent, nowMs: number, { except, sequence }: EmitOptions = {}): void {
     this.log.append(event, nowMs, sequence);
     if (event.kind === 'progress') this.progressEvent = this.log.lastSequence;
-    const urgency = event.kind === 'log' || event.kind === 'metric' ? 'soon' : 'now';
+    const isSpoken = event.kind === 'log' || event.kind === 'metric' || event.kind === 'sealed';
+    const urgency = isSpoken ? 'soon' : 'now';
     const sizeBytes = estimateEventBytes(event);
     for (const follower of this.followers) {
       if (follower !== except) follower.onEvent(this, sizeBytes, urgency);

@@ -27,7 +27,8 @@ interface Buffered {
 /**
  * The events of one attempt, numbered from 1 and bounded. When it is full, the oldest logs, metrics and progress are
  * dropped and a log line in their place says how many; what else there is (phases, commitment, receipt) stays. Of many
- * checkpoints the older ones are only noted, and read from the journal when they are asked for.
+ * checkpoints the older ones are only noted, and read from the journal when they are asked for. Of a confidential attempt
+ * no line says so, since all of its lines are sealed: their numbers tell what is missing.
  */
 export class EventLog {
   readonly lease: LeaseId;
@@ -41,11 +42,13 @@ export class EventLog {
   #dropped = 0;
   #noteSequence = 0;
   #heldSequence = 0;
+  readonly #isSealed: boolean;
 
   /** @param lastSequence of the event before the first one here */
-  constructor(lease: LeaseId, lastSequence = 0) {
+  constructor(lease: LeaseId, lastSequence = 0, { isSealed = false }: { readonly isSealed?: boolean } = {}) {
     this.lease = lease;
     this.#lastSequence = lastSequence;
+    this.#isSealed = isSealed;
   }
 
   get lastSequence(): number {
@@ -147,12 +150,16 @@ export class EventLog {
     const kept = this.#buffered.filter((each) => !isDroppable(each) || each.entry.sequence > cut.sequence);
     const removed = this.#buffered.length - kept.length;
     this.#dropped += this.#noteSequence === 0 ? removed : removed - 1;
+    if (!this.#isSealed) this.#noteDropped(kept, cut);
+    this.#buffered = kept;
+    this.#sizeBytes = kept.reduce((sum, buffered) => sum + buffered.sizeBytes, 0);
+  }
+
+  #noteDropped(kept: Buffered[], cut: SequencedEvent): void {
     this.#noteSequence = cut.sequence;
     const note = this.#describeDropped(cut);
     const position = kept.findIndex(({ entry }) => entry.sequence > cut.sequence);
     kept.splice(position < 0 ? kept.length : position, 0, note);
-    this.#buffered = kept;
-    this.#sizeBytes = kept.reduce((sum, buffered) => sum + buffered.sizeBytes, 0);
   }
 
   #describeDropped(cut: SequencedEvent): Buffered {
@@ -165,7 +172,7 @@ export class EventLog {
 function mayBeDropped(entry: LogEntry): boolean {
   if ('recall' in entry) return false;
   const { kind } = entry.event;
-  return kind === 'log' || kind === 'metric' || kind === 'progress';
+  return kind === 'log' || kind === 'metric' || kind === 'sealed' || kind === 'progress';
 }
 
 export function estimateEntryBytes(entry: LogEntry): number {
@@ -187,6 +194,8 @@ function estimateContentBytes(event: AttemptEvent): number {
       return event.text.length * 3;
     case 'metric':
       return event.name.length * 3 + event.value.length;
+    case 'sealed':
+      return event.bytes.length;
     case 'progress':
       return estimateWireBytes(event.progress);
     case 'checkpoint':

@@ -64,6 +64,12 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
       lease.value.commitReveal === offer.value.terms.commitReveal &&
       lease.value.commitReveal === job.value.replication.replicas > 1,
   ],
+  [
+    'the job and its terms differ on whether it is confidential',
+    ({ job }, { offer }) => (job.value.confidential === undefined) === (offer.value.terms.confidential === undefined),
+  ],
+  ['a confidential job is neither one of a batch nor kept in checkpoints', isKeptNowhere],
+  ['the commitments of the job are not one for each of its inputs', hasCommitments],
   ['the lease names another holder of snapshots than its job', namesHolderOfJob],
   ['the lease and its job differ on whether snapshots are sealed', agreesOnSealing],
   ['the lease resumes a job that makes no checkpoints', ({ lease, job }) => isResumable(lease.value, job.value)],
@@ -96,6 +102,17 @@ function isSameId(a: string, b: string): boolean {
 /** An offer is about the job itself or about the statement that signs it together with others. */
 function isSubject({ job }: LeasedJob, { offer, statements }: LeaseContext): boolean {
   return offer.value.subject === job.id || offer.value.subject === statements.get(job.id);
+}
+
+/** The state of a confidential job is plaintext: it must not be kept. Each attempt is shown evidence of its own. */
+function isKeptNowhere({ job }: LeasedJob, { isBatch }: LeaseContext): boolean {
+  const { confidential, checkpoints } = job.value;
+  return confidential === undefined || (checkpoints === undefined && !isBatch);
+}
+
+function hasCommitments({ job }: LeasedJob): boolean {
+  const { confidential, inputs } = job.value;
+  return confidential === undefined || confidential.commitments.length === inputs.length;
 }
 
 /** Who is given the snapshots: as the job says, and nobody where there are none. */

@@ -89,6 +89,7 @@ export class LeaseIntake {
       executor,
       isolation,
       keptForMs: this.#options.resultsKeptForMs,
+      showsGpus: entry.offer.value.terms.confidential?.gpus === true,
     };
     const attempts = pairs.map((pair) => new Attempt(pair, run, options));
     run.load(attempts);

@@ -34,6 +34,8 @@ const leaseRecordSchema = z.strictObject({
   acceptedAtMs: unixMsSchema,
   isolation: isolationLevelSchema,
   instrumenter: z.string(),
+  /** Its keys are in memory only: no other process can go on with it. Absent: it is not confidential. */
+  confidential: z.literal(true).optional(),
   endedAtMs: unixMsSchema.nullable(),
   /** Events given so far, the commitment's or the receipt's included. */
   lastSequence: integerSchema(),
@@ -75,14 +77,16 @@ export interface AcceptedLease {
   readonly isolation: LeaseRecord['isolation'];
   readonly instrumenter: string;
   readonly keptForMs?: number | undefined;
+  readonly isConfidential?: boolean;
 }
 
-export function createLeaseRecord({ keptForMs, ...accepted }: AcceptedLease): LeaseRecord {
+export function createLeaseRecord({ keptForMs, isConfidential = false, ...accepted }: AcceptedLease): LeaseRecord {
   return {
     version: 1,
     phase: 'accepted',
     ...accepted,
     ...(keptForMs === undefined ? {} : { keptForMs }),
+    ...(isConfidential ? { confidential: true } : {}),
     endedAtMs: null,
     lastSequence: 0,
     commitment: null,

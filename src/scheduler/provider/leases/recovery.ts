@@ -5,7 +5,7 @@ import type { EnvelopeSigner } from '../../../proofs/interface.ts';
 import { signObjects } from '../../../proofs/signed-object.ts';
 import type { StorageError } from '../../../storage/errors.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
-import type { Attempt } from '../attempts/attempt.ts';
+import type { Attempt, StopReason } from '../attempts/attempt.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import type { SnapshotKeeper } from '../checkpoints/snapshot-keeper.ts';
 import { RECEIPT_BATCH } from '../constants.ts';
@@ -13,6 +13,7 @@ import { addUsage, concludeFailure } from '../results/conclusion.ts';
 import { createReceipt } from '../results/receipts.ts';
 import type { ResultKeeper } from '../results/result-keeper.ts';
 import type { AttemptRestorer } from './attempt-restorer.ts';
+import type { LeaseRecord } from './lease-record.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 import type { PoisonJobs } from './poison-jobs.ts';
 
@@ -97,7 +98,6 @@ async function endInterrupted(
   group: readonly LeaseEntry[],
 ): Promise<readonly LeaseEntry[]> {
   const finishedAtMs = clock.nowMs();
-  const reason = { code: 'INTERNAL', detail: 'provider restarted while the attempt was live' } as const;
   const receipts: Receipt[] = [];
   for (const [lease, record] of group) {
     const subject = {
@@ -109,7 +109,7 @@ async function endInterrupted(
       finishedAtMs,
       salt: null,
     };
-    const failure = concludeFailure(record, reason);
+    const failure = concludeFailure(record, describeInterruption(record));
     const sign = await journal.readSign(lease);
     receipts.push(createReceipt(subject, sign === undefined ? failure : addUsage(failure, sign)));
   }
@@ -120,4 +120,11 @@ async function endInterrupted(
   });
   await store.write(ended);
   return ended;
+}
+
+/** Of a confidential attempt nothing can be gone on with, nor begun anew: who has the key may release it elsewhere. */
+function describeInterruption({ confidential }: LeaseRecord): StopReason {
+  return confidential === true
+    ? { code: 'NOT_RELEASED', detail: 'provider restarted, and the keys of the attempt were in memory only' }
+    : { code: 'INTERNAL', detail: 'provider restarted while the attempt was live' };
 }

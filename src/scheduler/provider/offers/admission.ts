@@ -4,6 +4,7 @@ import {
   ISOLATION_LEVELS,
   type IsolationLevel,
   satisfiesIsolation,
+  type TeeKind,
 } from '../../../domain/capability.ts';
 import type { PeerKey } from '../../../domain/ids.ts';
 import type { Resources } from '../../../domain/job.ts';
@@ -13,6 +14,7 @@ import type { Refusal } from '../../../domain/refusal.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { computePrice } from '../../../market/pricing.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
+import type { EvidenceProducer } from '../../../tee/interface.ts';
 import { MIN_RUN_MS } from '../constants.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
 import type { JobProviderOptions } from '../options.ts';
@@ -23,12 +25,16 @@ export interface AdmissionModules {
   readonly self: PeerKey;
   readonly executors: readonly Executor[];
   readonly poison: PoisonJobs;
+  /** Absent where this node runs in no trusted execution environment. */
+  readonly evidence?: Pick<EvidenceProducer, 'kind' | 'hasGpus'> | undefined;
   readonly clock: Clock;
 }
 
 export interface Admitted {
   readonly executor: Executor;
   readonly isolation: IsolationLevel;
+  /** Of which environment evidence will be shown; null where none is asked for. */
+  readonly evidence: TeeKind | null;
   /** Of one attempt, in base units. */
   readonly price: bigint;
 }
@@ -56,7 +62,8 @@ export class Admission {
       this.#judgeRequester(requester) ??
       this.#judgeResources(terms.resources) ??
       this.#judgeDeadline(terms.deadlineMs) ??
-      this.judgeJob(request.subject);
+      this.judgeJob(request.subject) ??
+      this.#judgeEvidence(terms.confidential);
     if (refusal !== undefined) return { kind: 'refused', refusal };
     const host = this.#chooseExecutor(requester, terms);
     if (host.kind === 'refused') return host;
@@ -100,6 +107,18 @@ export class Admission {
     return createRefusal('DEADLINE_TOO_SOON', `${leftMs} ms are left, at least ${MIN_RUN_MS} are needed`);
   }
 
+  #judgeEvidence(asked: JobTerms['confidential']): Refusal | undefined {
+    if (asked === undefined) return undefined;
+    const { evidence } = this.#modules;
+    const kinds = asked.kinds.join(', ');
+    if (evidence === undefined) return createRefusal('NO_EVIDENCE', `${kinds} asked for, it runs in none`);
+    if (!asked.kinds.includes(evidence.kind)) {
+      return createRefusal('NO_EVIDENCE', `${kinds} asked for, it runs in ${evidence.kind}`);
+    }
+    if (!asked.gpus || evidence.hasGpus) return undefined;
+    return createRefusal('NO_EVIDENCE', 'evidence of GPUs asked for, it can show none');
+  }
+
   #chooseExecutor(
     requester: PeerKey,
     terms: JobTerms,
@@ -128,18 +147,25 @@ export class Admission {
     return { kind: 'chosen', executor, isolation };
   }
 
-  #judgePrice(terms: JobTerms, host: Omit<Admitted, 'price'>): AdmissionAnswer {
-    const price = computePrice(
-      { classPricePerHour: this.standingPrice(CLASS_OF_KIND[terms.workloadKind]) },
-      terms.resources.wallTimeMs,
-      { priority: priorityOf(terms) },
-    );
+  #judgePrice(terms: JobTerms, host: Pick<Admitted, 'executor' | 'isolation'>): AdmissionAnswer {
+    const price = computePrice({ classPricePerHour: this.#classPrice(terms) }, terms.resources.wallTimeMs, {
+      priority: priorityOf(terms),
+    });
     if (price > BigInt(terms.priceCeiling)) {
       const urgency = terms.priority === undefined ? '' : `, priority ${terms.priority}`;
       const detail = `ceiling ${terms.priceCeiling}, standing price of this attempt ${price} (base units${urgency})`;
       return { kind: 'refused', refusal: createRefusal('PRICE_TOO_LOW', detail) };
     }
-    return { kind: 'admitted', admitted: { executor: host.executor, isolation: host.isolation, price } };
+    const evidence = terms.confidential === undefined ? null : (this.#modules.evidence?.kind ?? null);
+    const { executor, isolation } = host;
+    return { kind: 'admitted', admitted: { executor, isolation, price, evidence } };
+  }
+
+  /** Confidential work is of the class `tee`, and never cheaper than what it runs on. */
+  #classPrice({ workloadKind, confidential }: JobTerms): bigint {
+    const plain = this.standingPrice(CLASS_OF_KIND[workloadKind]);
+    const tee = confidential === undefined ? plain : this.standingPrice('tee');
+    return tee > plain ? tee : plain;
   }
 
   standingPrice(capabilityClass: CapabilityClass): bigint {

@@ -1,6 +1,7 @@
 import { satisfiesIsolation } from '../../../domain/capability.ts';
 import { formatSize } from '../../../lib/quantity.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
+import type { EvidenceProducer } from '../../../tee/interface.ts';
 import type { NoWorkExplanation, ProviderStatus } from '../../interface.ts';
 import type { SlotUse } from '../attempts/dispatcher.ts';
 import type { JobProviderOptions } from '../options.ts';
@@ -24,6 +25,8 @@ export interface WorkSituation {
   readonly overload: string | null;
   /** Detail of the last request that paid too little; null if none did or work came all the same. */
   readonly lastPriceRefusal: string | null;
+  /** Null where this node runs in no trusted execution environment. */
+  readonly evidence: Pick<EvidenceProducer, 'kind' | 'hasGpus'> | null;
 }
 
 type Condition = NoWorkExplanation['conditions'][number];
@@ -34,6 +37,7 @@ export function judgeConditions(options: JobProviderOptions, situation: WorkSitu
     describeProviding(options, situation),
     describeExecutors(situation),
     describeIsolation(options, situation),
+    describeEvidence(situation),
     describePeers(situation),
     describeRequesters(options),
     describePrice(options, situation),
@@ -86,6 +90,17 @@ function describeIsolation(options: JobProviderOptions, { executors }: WorkSitua
     detail: `strangers' jobs need '${required}', the strongest level on this host is '${available ?? 'none'}'`,
     remedy: isMet ? null : 'Install bubblewrap (`fogproof doctor` says how), or trust requesters by name.',
   };
+}
+
+/** Always met: without evidence all but confidential work can come. */
+function describeEvidence({ evidence }: WorkSituation): Condition {
+  return { name: 'confidential', isMet: true, detail: formatEvidence(evidence), remedy: null };
+}
+
+function formatEvidence(evidence: WorkSituation['evidence']): string {
+  if (evidence === null) return 'it runs in no trusted execution environment: confidential jobs go elsewhere';
+  const of = evidence.kind === 'simulated' ? 'simulated (SIMULATED, no hardware)' : evidence.kind;
+  return `it shows evidence of ${of}, ${evidence.hasGpus ? 'and of its GPUs' : 'and of no GPUs'}`;
 }
 
 function describePeers({ reachability }: WorkSituation): Condition {

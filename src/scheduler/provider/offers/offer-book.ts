@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import type { IsolationLevel } from '../../../domain/capability.ts';
+import type { IsolationLevel, TeeKind } from '../../../domain/capability.ts';
 import type { ObjectId, PeerKey } from '../../../domain/ids.ts';
 import type { Priority } from '../../../domain/job.ts';
 import type { Offer } from '../../../domain/offer.ts';
@@ -24,6 +24,8 @@ export interface Reservation {
   readonly expectedMs: number;
   readonly executor: Executor;
   readonly isolation: IsolationLevel;
+  /** Of which environment evidence will be shown; null where none is asked for. */
+  readonly evidence: TeeKind | null;
   readonly expiresAtMs: number;
 }
 

@@ -120,7 +120,7 @@ export class OfferDesk {
   ): Promise<Signed<Offer>> {
     const { clock, offers, metrics, logger } = this.#modules;
     const expiresAtMs = clock.nowMs() + this.#options.parameters.offerTtlMs;
-    const { executor, isolation, plan } = terms;
+    const { executor, isolation, evidence, plan } = terms;
     const reservation: Reservation = {
       requester,
       attempts: request.attempts,
@@ -131,6 +131,7 @@ export class OfferDesk {
       expectedMs: plan.expectedMs,
       executor,
       isolation,
+      evidence,
       expiresAtMs,
     };
     offers.reserve(reservation);
@@ -162,6 +163,7 @@ export class OfferDesk {
       price: price.toString(),
       isolation: reservation.isolation,
       instrumenter: reservation.executor.instrumenter,
+      ...(reservation.evidence === null ? {} : { evidence: reservation.evidence }),
       ...(reservation.startsWithinMs === null ? {} : { startsWithinMs: reservation.startsWithinMs }),
       expiresAtMs: UnixMs(reservation.expiresAtMs),
     };

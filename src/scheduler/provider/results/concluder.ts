@@ -258,7 +258,10 @@ export class Concluder {
     this.#modules.table.remove(attempt);
     this.#modules.dispatcher.end(attempt);
     const text = '[fogproof] the provider could not sign a receipt';
-    attempt.emit({ kind: 'log', stream: 'log', text }, this.#modules.clock.nowMs());
+    const last: AttemptEvent = attempt.isConfidential
+      ? { kind: 'phase', phase: 'finished' }
+      : { kind: 'log', stream: 'log', text };
+    attempt.emit(last, this.#modules.clock.nowMs());
   }
 }
 

@@ -3,7 +3,7 @@ import type { IsolationLevel } from '../../../domain/capability.ts';
 import type { BlobId, JobId } from '../../../domain/ids.ts';
 import { MAX_JOB_INPUTS } from '../../../domain/job.ts';
 import type { InlineBlob } from '../../../domain/messages.ts';
-import { type Outcome, type OutputFile, type Receipt, type Result } from '../../../domain/receipt.ts';
+import type { Outcome, OutputFile, Receipt, ReceiptAttestation, Result } from '../../../domain/receipt.ts';
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 import type { AttemptUsage, StopReason } from '../attempts/attempt.ts';
@@ -21,6 +21,8 @@ export interface Conclusion {
   readonly stored: readonly BlobId[];
   /** Null where the attempt made no checkpoints. */
   readonly checkpoints: { readonly root: Uint8Array; readonly chain: NonNullable<Receipt['checkpointChain']> } | null;
+  /** That the attested key stands behind the result; null where the job is not confidential, or there is no result. */
+  readonly attestation: ReceiptAttestation | null;
 }
 
 export interface ConclusionSubject {
@@ -50,6 +52,7 @@ export function concludeFailure(subject: ConclusionSubject, reason: StopReason):
     inline: [],
     stored: [],
     checkpoints: null,
+    attestation: null,
   };
 }
 
@@ -98,6 +101,7 @@ export async function concludeExecution(
     inline: isInline ? collectInline(outputs, kept) : [],
     stored: isInline ? [] : [...new Set(outputs.map((output) => output.blob))],
     checkpoints: null,
+    attestation: null,
   };
 }
 

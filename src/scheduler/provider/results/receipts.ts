@@ -16,7 +16,7 @@ export interface ReceiptSubject {
 
 /** The receipt of an attempt, as far as it can be known before the set of commitments is. */
 export function createReceipt(subject: ReceiptSubject, conclusion: Conclusion): Receipt {
-  const { result, checkpoints } = conclusion;
+  const { result, checkpoints, attestation } = conclusion;
   return {
     type: 'fogproof/receipt@1',
     network: subject.network,
@@ -30,6 +30,7 @@ export function createReceipt(subject: ReceiptSubject, conclusion: Conclusion): 
     commitmentSet: null,
     checkpointRoot: checkpoints?.root ?? null,
     ...(checkpoints === null ? {} : { checkpointChain: checkpoints.chain }),
+    ...(attestation === null ? {} : { attestation }),
     sandbox: conclusion.sandbox,
     usage: conclusion.usage,
     startedAtMs: UnixMs(Math.min(subject.startedAtMs, subject.finishedAtMs)),

@@ -73,8 +73,9 @@ describe('a plan', () => {
       { path: '/b.csv', blob: blob(4), sizeBytes: 0 },
       { path: '/z.csv', blob: blob(2), sizeBytes: 20 },
     ]);
+    const { confidential: _, ...open } = draft;
     const job = {
-      ...draft,
+      ...open,
       type: 'fogproof/job@1' as const,
       network: 'test',
       requester: PeerKey('12D3KooWK99VoVxNE7XzyBwXEzW7xhK7Gpv85r9F3V3fyKSUKPH5'),

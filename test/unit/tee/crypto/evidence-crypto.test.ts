@@ -11,6 +11,7 @@ const PKCS1 = constants.RSA_PKCS1_PADDING;
 
 const p256 = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' });
+const ed25519 = generateKeyPairSync('ed25519');
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const shortRsa = generateKeyPairSync('rsa', { modulusLength: 1024 });
 
@@ -19,12 +20,13 @@ interface Pair {
   readonly privateKey: KeyObject;
 }
 
-function signWith({ publicKey, privateKey }: Pair, hash: string, options: object): SignedParts {
+function signWith({ publicKey, privateKey }: Pair, hash: string | null, options: object): SignedParts {
   const signature = new Uint8Array(sign(hash, MESSAGE, { key: privateKey, ...options }));
   return { publicKey: new Uint8Array(publicKey.export({ format: 'der', type: 'spki' })), message: MESSAGE, signature };
 }
 
 const SIGNED: Readonly<Record<SignatureScheme, SignedParts>> = {
+  ed25519: signWith(ed25519, null, {}),
   'ecdsa-p256-sha256': signWith(p256, 'sha256', { dsaEncoding: 'ieee-p1363' }),
   'ecdsa-p384-sha384': signWith(p384, 'sha384', { dsaEncoding: 'ieee-p1363' }),
   'rsa-pss-sha256': signWith(rsa, 'sha256', { padding: PSS, saltLength: 32 }),

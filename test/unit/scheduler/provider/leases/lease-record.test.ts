@@ -16,7 +16,7 @@ const wire: fc.Arbitrary<SignedWire> = fc.oneof(
     root: bytes,
   }),
 );
-const record: fc.Arbitrary<LeaseRecord> = fc.record({
+const required: fc.Arbitrary<LeaseRecord> = fc.record({
   version: fc.constant(1 as const),
   phase: fc.constantFrom('accepted', 'running', 'committed', 'set-signed', 'ended'),
   job: text.map((id) => id as JobId),
@@ -41,6 +41,10 @@ const record: fc.Arbitrary<LeaseRecord> = fc.record({
   inline: fc.array(fc.record({ blob: text.map((id) => id as BlobId), bytes }), { maxLength: 3 }),
   stored: fc.array(text.map((id) => id as BlobId)),
 });
+
+const record: fc.Arbitrary<LeaseRecord> = fc
+  .tuple(required, fc.boolean())
+  .map(([value, isConfidential]) => (isConfidential ? { ...value, confidential: true } : value));
 
 describe('the record of a lease', () => {
   it('survives the disk', () => {
