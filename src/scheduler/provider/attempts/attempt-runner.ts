@@ -3,7 +3,7 @@ import type { Resources } from '../../../domain/job.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import { createDeadline } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { DaemonError, describeError, InternalError } from '../../../lib/errors.ts';
+import { describeError, InternalError, isDaemonError } from '../../../lib/errors.ts';
 import { SandboxError } from '../../../sandbox/errors.ts';
 import type { ExecutionResult, ExecutionSink, ResumeState } from '../../../sandbox/interface.ts';
 import type { PlainEvent } from '../../../tee/interface.ts';
@@ -226,7 +226,7 @@ export class AttemptRunner {
 
   /** An error may quote what the program said: of a confidential one only its code is told, and logged. */
   #classifyConfidential(attempt: Attempt, error: unknown): StopReason {
-    const detail = error instanceof DaemonError ? error.code : 'an unexpected error of the provider';
+    const detail = isDaemonError(error) ? error.code : 'an unexpected error of the provider';
     if (error instanceof SandboxError) return { code: 'EXECUTOR_UNAVAILABLE', detail };
     this.#modules.logger.error({ detail, lease: attempt.id }, 'a confidential attempt failed through this node');
     return { code: 'INTERNAL', detail };
@@ -253,6 +253,6 @@ function describePause({ pauseReason }: Attempt, execution: ExecutionResult): Ex
 
 /** Coded errors say what went wrong; of others only the kind leaves this node. */
 function describeCoded(error: unknown): string {
-  if (error instanceof DaemonError) return `${error.code}: ${error.message}`;
+  if (isDaemonError(error)) return `${error.code}: ${error.message}`;
   return error instanceof DOMException ? describeError(error) : 'an unexpected error of the provider';
 }
