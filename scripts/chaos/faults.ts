@@ -1,8 +1,10 @@
 /** What is done to the fleet, kind by kind. */
 
 import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDaemonError } from '../../src/lib/errors.ts';
 import type { ChaosNode } from './chaos-node.ts';
 import type { ShownJob } from './client.ts';
 import type { Fleet } from './fleet.ts';
@@ -19,6 +21,7 @@ const OVERTAKEN_FROM_MS = 20_000;
 const OVERTAKEN_WITHIN_MS = 30_000;
 const LATE_WITHIN_MS = 5_000;
 const POLL_MS = 50;
+const SMALL_BLOB_BYTES = 1_024;
 const LOOP_TURNS = 10;
 const LOOP_MOST_MS = 2_000;
 
@@ -98,6 +101,18 @@ const overtake: Inject = async ({ fleet, views, signal }) => {
   }
 };
 
+/** Small enough for the database, and new each time. A daemon that dies of it is what it is for. */
+const tidy: Inject = async ({ target, signal }) => {
+  const bytes = new Uint8Array(randomBytes(SMALL_BLOB_BYTES));
+  try {
+    const added = await target.client?.call('blob.addBytes', { bytes }, { signal });
+    if (added !== undefined) await target.client?.call('blob.remove', { blob: added.blob }, { signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isDaemonError(error)) throw error;
+  }
+};
+
 function withControl(change: (strength: number) => Parameters<ChaosNode['control']>[0]): Inject {
   return async (scene) => {
     scene.target.control(change(scene.fault.strength));
@@ -167,6 +182,7 @@ const INJECTIONS: Record<FaultKind, Inject> = {
     await once(child, 'exit');
   },
   overtake,
+  tidy,
 };
 
 export async function inject(scene: FaultScene): Promise<void> {

@@ -23,6 +23,7 @@ export const FAULT_KINDS = {
   'second daemon': 'a second daemon on the same data folder',
   rogue: 'a peer that sends garbage',
   overtake: 'cut off until another provider had committed in its place',
+  tidy: 'its operator adds a small blob and removes it',
 } as const;
 export type FaultKind = keyof typeof FAULT_KINDS;
 
@@ -102,6 +103,8 @@ const WEIGHTS: Record<FaultKind, number> = {
   rogue: 1,
   // It is for jobs of two replicas, and only for what comes too late.
   overtake: 0,
+  // What a provider is told by its own operator alone.
+  tidy: 0,
 };
 const KILLS: readonly FaultKind[] = ['kill', 'kill', 'kill', 'kill', 'kill in recovery', 'kill all'];
 const BAG: readonly FaultKind[] = (Object.keys(WEIGHTS) as FaultKind[]).flatMap((kind) =>

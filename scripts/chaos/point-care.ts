@@ -21,6 +21,7 @@ const UNREST: readonly (readonly [RegExp, readonly FaultKind[]])[] = [
     /=(late|job-failed|reattached|replica-abandoned|unreachable|returned)$/,
     ['freeze', 'isolate', 'isolate', 'cut pair'],
   ],
+  [/^blob-bytes=delete$/, ['tidy']],
   [/=late$/, ['overtake', 'overtake', 'overtake', 'clock forward', 'clock back']],
 ];
 const AGED = /^(known-peers=delete|observations=delete|observation-wires=delete|reputation-)/;
