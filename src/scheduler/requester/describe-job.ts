@@ -67,14 +67,18 @@ export async function assertBlobsHeld(jobs: readonly Job[], blobs: Pick<BlobStor
   );
   const named = new Map(jobs.flatMap(listJobBlobs).map((blob) => [`${blob.blob}/${blob.sizeBytes}`, blob]));
   await Promise.all(
-    [...named.values()].map(async ({ path, blob, sizeBytes }) => {
-      const stat = await blobs.stat(blob);
-      if (stat?.sizeBytes !== sizeBytes) {
-        const heldBytes = stat?.sizeBytes ?? null;
-        throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob, heldBytes });
-      }
-      // One that is here in plain is encrypted then; nothing is read of what is given.
-      if (secret.has(blob)) await blobs.receive(blob, sizeBytes, nothing(), { isPrivate: true });
-    }),
+    [...named.values()].map((input) => assertBlobHeld(input, blobs, { isPrivate: secret.has(input.blob) })),
   );
+}
+
+/** One that is to be private, and is here in plain, is encrypted on disk when it resolves. @throws SchedulerError */
+export async function assertBlobHeld(
+  { path, blob, sizeBytes }: Job['inputs'][number],
+  blobs: Pick<BlobStore, 'stat' | 'receive'>,
+  { isPrivate }: { readonly isPrivate: boolean },
+): Promise<void> {
+  const heldBytes = (await blobs.stat(blob))?.sizeBytes ?? null;
+  if (heldBytes !== sizeBytes) throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob, heldBytes });
+  // Nothing is read of what is given.
+  if (isPrivate) await blobs.receive(blob, sizeBytes, nothing(), { isPrivate });
 }

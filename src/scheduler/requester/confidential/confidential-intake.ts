@@ -4,7 +4,7 @@ import { TeeError } from '../../../tee/errors.ts';
 import type { Confidentiality, InputSealer, JobSecrets } from '../../../tee/interface.ts';
 import { SchedulerError } from '../../errors.ts';
 import type { JobDraft } from '../../interface.ts';
-import type { JobBody } from '../describe-job.ts';
+import { assertBlobHeld, type JobBody } from '../describe-job.ts';
 import { readBlob } from './read-blob.ts';
 import { storeStream } from './sealed-spool.ts';
 
@@ -30,8 +30,6 @@ export interface SealedDraft extends Disposable {
 
 type Input = Job['inputs'][number];
 
-async function* nothing(): AsyncGenerator<Uint8Array> {}
-
 /** Seals the inputs of confidential jobs before anything of them is signed or sent. */
 export class ConfidentialIntake {
   readonly #modules: ConfidentialIntakeModules;
@@ -45,7 +43,8 @@ export class ConfidentialIntake {
   /** @throws SchedulerError SCHEDULER_CONFIDENTIAL_REFUSED, SCHEDULER_BLOB_MISSING; BlobError */
   async seal(draft: JobDraft, { policy }: NonNullable<JobDraft['confidential']>): Promise<SealedDraft> {
     this.#assertPossible(draft, policy);
-    await Promise.all(draft.inputs.map((input) => this.#encryptAtRest(input)));
+    // Whoever reads this disk finds the plain inputs encrypted, as those of private jobs.
+    await Promise.all(draft.inputs.map((input) => assertBlobHeld(input, this.#modules.blobs, { isPrivate: true })));
     const sealer = this.#modules.confidentiality.createInputSealer();
     const pins = new DisposableStack();
     try {
@@ -94,13 +93,6 @@ export class ConfidentialIntake {
       if (!(error instanceof TeeError)) throw error;
       return refuse(error.message, error);
     }
-  }
-
-  /** Whoever reads this disk finds the plain input encrypted, as those of private jobs. */
-  async #encryptAtRest({ path, blob, sizeBytes }: Input): Promise<void> {
-    const heldBytes = (await this.#modules.blobs.stat(blob))?.sizeBytes ?? null;
-    if (heldBytes !== sizeBytes) throw new SchedulerError({ code: 'SCHEDULER_BLOB_MISSING', path, blob, heldBytes });
-    await this.#modules.blobs.receive(blob, sizeBytes, nothing(), { isPrivate: true });
   }
 
   async #sealInput(sealer: InputSealer, plain: Input): Promise<{ input: Input; commitment: Uint8Array }> {
