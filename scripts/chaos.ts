@@ -14,6 +14,7 @@ const HELP = `Usage: npm run chaos [-- OPTION...]
   --minutes M     goes on until so many minutes have passed; 4 if nothing else is asked for
   --kills N       goes on until daemons were killed so often
   --points all    goes on until each side of each crash point was died at --times times
+  --points P,...  of these points alone, as the report names them
   --times N       5 by default
   --scenarios N   so many scenarios
   --profile P     mixed, kills or points; several separated by commas take turns
@@ -87,12 +88,12 @@ function readProfiles({ profile, points, kills }: Arguments): readonly Profile[]
 
 function readUntil(given: Arguments): ChaosOptions['until'] {
   const { minutes, kills, scenarios, points, times, ci } = given;
-  if (points !== undefined && points !== 'all') throw new UsageProblem(`--points ${points}: expected all`);
   const until = {
     ...(minutes === undefined ? {} : { minutes: readNumber('minutes', minutes) }),
     ...(kills === undefined ? {} : { kills: readNumber('kills', kills) }),
     ...(scenarios === undefined ? {} : { scenarios: readNumber('scenarios', scenarios) }),
     ...(points === undefined ? {} : { timesEachPoint: readNumber('times', times) }),
+    ...(points === undefined || points === 'all' ? {} : { onlyPoints: points.split(',') }),
   };
   if (ci) return { ...until, scenarios: 2 };
   return Object.keys(until).length === 0 ? { minutes: MINUTES } : until;

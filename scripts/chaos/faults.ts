@@ -3,8 +3,11 @@
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDaemonError } from '../../src/lib/errors.ts';
+import type { RpcClient } from '../../src/rpc/client.ts';
 import type { ChaosNode } from './chaos-node.ts';
 import type { ShownJob } from './client.ts';
 import type { Fleet } from './fleet.ts';
@@ -22,6 +25,9 @@ const OVERTAKEN_WITHIN_MS = 30_000;
 const LATE_WITHIN_MS = 5_000;
 const POLL_MS = 50;
 const SMALL_BLOB_BYTES = 1_024;
+/** More than a provider has room for where there is little: whatever nobody holds goes. */
+const LARGE_BLOBS = 3;
+const LARGE_BLOB_BYTES = 12 * 1024 * KIB;
 const LOOP_TURNS = 10;
 const LOOP_MOST_MS = 2_000;
 
@@ -101,17 +107,43 @@ const overtake: Inject = async ({ fleet, views, signal }) => {
   }
 };
 
-/** Small enough for the database, and new each time. A daemon that dies of it is what it is for. */
-const tidy: Inject = async ({ target, signal }) => {
-  const bytes = new Uint8Array(randomBytes(SMALL_BLOB_BYTES));
+/** What the operator of the target does. A daemon that dies of it is what it is for. */
+function operate(actions: (client: RpcClient, scene: FaultScene) => Promise<void>): Inject {
+  return async (scene) => {
+    const { target, signal } = scene;
+    if (target.client === undefined) return;
+    try {
+      await actions(target.client, scene);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isDaemonError(error)) throw error;
+    }
+  };
+}
+
+const drawSmallBlob = (): Uint8Array => new Uint8Array(randomBytes(SMALL_BLOB_BYTES));
+
+/** Small enough for the database, and new each time. */
+const tidy = operate(async (client, { signal }) => {
+  const { blob } = await client.call('blob.addBytes', { bytes: drawSmallBlob() }, { signal });
+  await client.call('blob.remove', { blob }, { signal });
+});
+
+/** A small blob makes room for large ones and is added again. */
+const putBack = operate(async (client, { target, signal }) => {
+  const bytes = drawSmallBlob();
+  const path = join(target.folder, 'large');
+  await client.call('blob.addBytes', { bytes }, { signal });
   try {
-    const added = await target.client?.call('blob.addBytes', { bytes }, { signal });
-    if (added !== undefined) await target.client?.call('blob.remove', { blob: added.blob }, { signal });
-  } catch (error) {
-    signal.throwIfAborted();
-    if (!isDaemonError(error)) throw error;
+    for (let large = 0; large < LARGE_BLOBS; large += 1) {
+      await writeFile(path, randomBytes(LARGE_BLOB_BYTES), { signal });
+      await client.call('blob.add', { path }, { signal });
+    }
+  } finally {
+    await rm(path, { force: true });
   }
-};
+  await client.call('blob.addBytes', { bytes }, { signal });
+});
 
 function withControl(change: (strength: number) => Parameters<ChaosNode['control']>[0]): Inject {
   return async (scene) => {
@@ -183,6 +215,7 @@ const INJECTIONS: Record<FaultKind, Inject> = {
   },
   overtake,
   tidy,
+  'put back': putBack,
 };
 
 export async function inject(scene: FaultScene): Promise<void> {

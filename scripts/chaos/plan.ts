@@ -24,6 +24,7 @@ export const FAULT_KINDS = {
   rogue: 'a peer that sends garbage',
   overtake: 'cut off until another provider had committed in its place',
   tidy: 'its operator adds a small blob and removes it',
+  'put back': 'its operator adds a small blob, large ones that take its room, and the small one again',
 } as const;
 export type FaultKind = keyof typeof FAULT_KINDS;
 
@@ -105,6 +106,7 @@ const WEIGHTS: Record<FaultKind, number> = {
   overtake: 0,
   // What a provider is told by its own operator alone.
   tidy: 0,
+  'put back': 0,
 };
 const KILLS: readonly FaultKind[] = ['kill', 'kill', 'kill', 'kill', 'kill in recovery', 'kill all'];
 const BAG: readonly FaultKind[] = (Object.keys(WEIGHTS) as FaultKind[]).flatMap((kind) =>

@@ -22,6 +22,7 @@ const UNREST: readonly (readonly [RegExp, readonly FaultKind[]])[] = [
     ['freeze', 'isolate', 'isolate', 'cut pair'],
   ],
   [/^blob-bytes=delete$/, ['tidy']],
+  [/^blob-evictions=delete$/, ['put back']],
   [/=late$/, ['overtake', 'overtake', 'overtake', 'clock forward', 'clock back']],
 ];
 const AGED = /^(known-peers=delete|observations=delete|observation-wires=delete|reputation-)/;

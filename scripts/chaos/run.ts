@@ -26,6 +26,8 @@ export interface ChaosOptions {
     readonly scenarios?: number;
     /** Each side of each known point so often, or tried in vain in as many scenarios. */
     readonly timesEachPoint?: number;
+    /** Of both roles: no other points then. */
+    readonly onlyPoints?: readonly string[];
   };
   /** Makes each scenario short. */
   readonly share?: Pick<PlanOptions, 'mostFaults' | 'replicasLastMs'>;
@@ -71,6 +73,7 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
     const commonOutput = computeOutput(input);
     const modules = { template, files, commonOutput, from, say, signal, checkHistories: listViolations };
     const expected = await runInPeace(join(root, 'peace'), tally, modules);
+    for (const role of ['requester', 'provider'] as const) tally.addPoints(role, options.until.onlyPoints ?? []);
     await new Series(options, { root, tally, modules: { ...modules, expected } }).run();
   } finally {
     process.off('exit', onExit);
@@ -192,7 +195,9 @@ class Series {
   /** Points that were not died at often enough, and are not given up. */
   #openPoints(role: 'requester' | 'provider'): readonly string[] {
     const missing = this.#tally.missing(role, this.#options.until.timesEachPoint ?? Number.POSITIVE_INFINITY);
+    const { onlyPoints } = this.#options.until;
     const open = missing.filter(({ point, side }) => {
+      if (onlyPoints?.includes(point) === false) return false;
       const count = this.#tally.points(role).find((known) => known.point === point);
       const armed = this.#armed.get(`${role} ${point}`) ?? 0;
       return armed < POINT_SCENARIOS + 2 * (count?.[side] ?? 0);
