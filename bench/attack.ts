@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Mesh, type MeshNode } from '../test/support/mesh.ts';
-import { atMost, type BenchRow, percentile } from './rows.ts';
+import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 import { prepareDraft, runJobs } from './trivial-jobs.ts';
 
 const NETWORK = 'e2e';
@@ -16,6 +16,14 @@ const WARM_JOBS = 50;
 const JOBS = 300;
 /** Until the attackers are at it. */
 const ATTACK_MS = 5_000;
+/**
+ * What daemons count of strangers who attack; honest jobs move none of it but streams, of which they open a few in all.
+ * Verdicts of messages that are taken do not count.
+ */
+const COUNTERS =
+  /^fogproof_network_(gossip_verdicts_total|violations_total|bans_total|streams_opened_total)\{(?!.*("accept"|"outbound"))/;
+/** Below this many a second, at both daemons together, nobody attacked. */
+const LEAST_ATTACK = 10;
 
 export async function benchAttack(): Promise<readonly BenchRow[]> {
   await using mesh = await Mesh.open({}, AbortSignal.timeout(600_000));
@@ -31,7 +39,12 @@ export async function benchAttack(): Promise<readonly BenchRow[]> {
     const attackers = [requester, provider].flatMap((target) => kinds.map((kind) => startAttacker(kind, target)));
     try {
       await sleep(ATTACK_MS);
-      rows.push(...compare(await run(), quiet, kinds.join(' and ')));
+      const name = kinds.join(' and ');
+      const before = await countDeeds([requester, provider]);
+      const attacked = await run();
+      const deeds = (await countDeeds([requester, provider])) - before;
+      const seconds = attacked.reduce((sum, sample) => sum + sample, 0) / 1_000;
+      rows.push(describeAttack(name, deeds / seconds), ...compare(attacked, quiet, name));
     } finally {
       await Promise.all(attackers.map(stop));
     }
@@ -49,6 +62,18 @@ async function stop(attacker: ChildProcess): Promise<void> {
   const exited = once(attacker, 'exit');
   attacker.kill('SIGKILL');
   await exited;
+}
+
+/** By the daemons' own metrics: an attacker that starves or fails is not taken for one that was withstood. */
+async function countDeeds(nodes: readonly MeshNode[]): Promise<number> {
+  const texts = await Promise.all(nodes.map(async ({ client }) => (await client.call('node.metrics', {})).text));
+  const lines = texts.flatMap((text) => text.split('\n').filter((line) => COUNTERS.test(line)));
+  return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}
+
+function describeAttack(name: string, perSecond: number): BenchRow {
+  const title = `refused to attackers (${name}), streams that they opened`;
+  return { name: title, value: perSecond, unit: 'a second', floor: atLeast(LEAST_ATTACK) };
 }
 
 function compare(attacked: readonly number[], quiet: readonly number[], name: string): readonly BenchRow[] {

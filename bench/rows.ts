@@ -35,3 +35,16 @@ export function percentile(samples: readonly number[], share: number): number {
   if (value === undefined) throw new RangeError('no samples');
   return value;
 }
+
+/** For people: three significant figures or so. */
+export function formatNumber(value: number): string {
+  if (value >= 1000) return Math.round(value).toLocaleString('en');
+  return value >= 10 ? value.toFixed(1) : value.toPrecision(2);
+}
+
+/** Whether a bound is met, and which; nothing where there is none. */
+export function formatBound(row: BenchRow, bound: Bound | undefined): string {
+  if (bound === undefined) return '';
+  const sign = bound.kind === 'at-most' ? '≤' : '≥';
+  return `${isMet(row, bound) ? 'met   ' : 'MISSED'} ${sign} ${formatNumber(bound.value)}${bound.of === 'ratio' ? ' ×' : ''}`;
+}

@@ -4,6 +4,7 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
+import { parseArgs } from 'node:util';
 import { buildExamples } from '../scripts/build-examples.ts';
 import { benchAttack } from './attack.ts';
 import { benchBlobs } from './blobs.ts';
@@ -17,7 +18,8 @@ import { benchMerkle } from './merkle.ts';
 import { benchMesh } from './mesh.ts';
 import { benchNetwork } from './network.ts';
 import { benchOverhead } from './overhead.ts';
-import { type BenchRow, type Bound, computeRatio, isMet } from './rows.ts';
+import { putIntoReport } from './report.ts';
+import { type BenchRow, computeRatio, formatBound, formatNumber, isMet } from './rows.ts';
 import { benchSandbox } from './sandbox.ts';
 import { benchSnapshots } from './snapshots.ts';
 import { benchVrf } from './vrf.ts';
@@ -40,22 +42,12 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   mesh: benchMesh,
 };
 
-const HELP = `Usage: npm run bench [-- [NAME...] [--json FILE] [--jobs N]]
+const HELP = `Usage: npm run bench [-- [NAME...] [--json FILE] [--report FILE] [--jobs N]]
 
-  NAME         ${Object.keys(BENCHES).join(', ')}; all of them if none is given
-  --json FILE  also writes the rows as JSON
-  --jobs N     jobs of mesh, instead of 10,000`;
-
-function formatNumber(value: number): string {
-  if (value >= 1000) return Math.round(value).toLocaleString('en');
-  return value >= 10 ? value.toFixed(1) : value.toPrecision(2);
-}
-
-function formatBound(row: BenchRow, bound: Bound | undefined): string {
-  if (bound === undefined) return '';
-  const sign = bound.kind === 'at-most' ? '≤' : '≥';
-  return `${isMet(row, bound) ? 'met   ' : 'MISSED'} ${sign} ${formatNumber(bound.value)}${bound.of === 'ratio' ? ' ×' : ''}`;
-}
+  NAME           ${Object.keys(BENCHES).join(', ')}; all of them if none is given
+  --json FILE    also writes the rows as JSON
+  --report FILE  puts them into this page of Markdown, in place of what it has of the same benchmarks
+  --jobs N       jobs of mesh, instead of 10,000`;
 
 function formatRow(row: BenchRow): string {
   const ratio = computeRatio(row);
@@ -72,14 +64,22 @@ function formatRow(row: BenchRow): string {
     .trimEnd();
 }
 
-async function main(args: readonly string[]): Promise<void> {
-  if (args.includes('--help')) return console.log(HELP);
-  const jsonAt = args.indexOf('--json');
-  const names = args.filter((arg, index) => arg in BENCHES && (jsonAt < 0 || index !== jsonAt + 1));
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'string' },
+      report: { type: 'string' },
+      jobs: { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) return console.log(HELP);
+  const unknown = positionals.find((name) => !(name in BENCHES));
+  if (unknown !== undefined)
+    throw new RangeError(`no benchmark ${unknown}: expected ${Object.keys(BENCHES).join(', ')}`);
   buildExamples({ isForced: false });
-  console.log(
-    `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node.js ${process.version}`,
-  );
+  console.log(describeMachine());
   console.log(
     [
       'figure'.padEnd(52),
@@ -91,15 +91,20 @@ async function main(args: readonly string[]): Promise<void> {
   );
   const rows: BenchRow[] = [];
   for (const [name, bench] of Object.entries(BENCHES)) {
-    if (names.length > 0 && !names.includes(name)) continue;
-    for (const row of await bench()) {
-      rows.push(row);
-      console.log(formatRow(row));
-    }
+    if (positionals.length > 0 && !positionals.includes(name)) continue;
+    const found = await bench();
+    for (const row of found) console.log(formatRow(row));
+    rows.push(...found);
+    // Right after each: a later one may fail.
+    if (values.report !== undefined)
+      await putIntoReport(values.report, { name, machine: describeMachine(), rows: found });
   }
-  const file = args[jsonAt + 1];
-  if (jsonAt >= 0 && file !== undefined) await writeFile(file, `${JSON.stringify(rows, null, 2)}\n`);
+  if (values.json !== undefined) await writeFile(values.json, `${JSON.stringify(rows, null, 2)}\n`);
   if (rows.some((row) => row.floor !== undefined && !isMet(row, row.floor))) process.exitCode = 1;
 }
 
-await main(process.argv.slice(2));
+function describeMachine(): string {
+  return `${cpus()[0]?.model ?? 'unknown processor'}, ${availableParallelism()} cores, Node.js ${process.version}`;
+}
+
+await main();

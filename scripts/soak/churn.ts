@@ -5,7 +5,7 @@ import { Mesh, type MeshNode } from '../../test/support/mesh.ts';
 import { checkHistories } from '../check-histories/check-histories.ts';
 import type { HistoryReport } from '../check-histories/interface.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
-import { type Bound, CHURN_BOUNDS, type Judgement, judgeFigure, judgeRest, type RestSample } from './judge.ts';
+import { type Bound, churnBoundsFor, type Judgement, judgeFigure, judgeRest, type RestSample } from './judge.ts';
 import { findLeftovers, listViolations } from './leftovers.ts';
 import { Load, type Pauses } from './load.ts';
 import { computeOtherwiseBusy, MOST_OTHERWISE_BUSY, readMachineTimes } from './machine.ts';
@@ -313,8 +313,9 @@ export class ChurnSoak implements AsyncDisposable {
   }
 
   #judge(name: string, otherwiseBusy: number): readonly Judgement[] {
-    const bounds = otherwiseBusy > MOST_OTHERWISE_BUSY ? CHURN_BOUNDS.map(withoutDelay) : CHURN_BOUNDS;
-    return bounds.map((bound: Bound) => judgeFigure(this.#samples, name, bound));
+    const bounds = churnBoundsFor(this.#options.seconds);
+    const judged = otherwiseBusy > MOST_OTHERWISE_BUSY ? bounds.map(withoutDelay) : bounds;
+    return judged.map((bound: Bound) => judgeFigure(this.#samples, name, bound));
   }
 
   #measureProcessor(name: string): number {

@@ -70,14 +70,14 @@ export class FileBlobStore implements BlobTransferStore, BlobInventory, AsyncDis
     const files = modules.disk ?? new BlobFiles({ directory: options.directory });
     const { observer } = modules;
     const disk = observer === undefined ? files : new ObservedBlobDisk({ disk: files, observer });
-    const cache = new BlobCache({ hotBytes });
+    const cache = new BlobCache({ clock }, { hotBytes });
     const keys = new BlobKeys({ random: modules.random ?? new SystemRandom() }, storeKey);
     const catalog = new BlobCatalog(
       { database, disk, cache, clock, logger, metrics },
       { maxBytes: options.maxBytes, maxBlobs },
     );
     const reader = new BlobReader({ catalog, disk, cache, keys });
-    const keepHot = (blob: BlobId, bytes: Uint8Array): void => void cache.hot.set(blob, bytes);
+    const keepHot = (blob: BlobId, bytes: Uint8Array): void => cache.hot.set(blob, bytes);
     const writer = new BlobWriter({ catalog, disk, reader, keys, metrics, keepHot });
     const guard = <Result>(task: () => Promise<Result>): Promise<Result> => this.#guard(task);
     this.#logger = logger;
@@ -112,6 +112,7 @@ export class FileBlobStore implements BlobTransferStore, BlobInventory, AsyncDis
     this.#stopping.abort();
     await this.#sweep;
     await this.#catalog.stop();
+    this.#cache[Symbol.dispose]();
     await this.#disk[Symbol.asyncDispose]();
   }
 

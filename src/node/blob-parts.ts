@@ -65,7 +65,7 @@ export function createBlobParts(
   const sharedBlobs = stack.use(new SharedBlobs({ database, content }));
   const leaves = new LeafServer({ ...modules, blobs });
   const publicBlobs = publicUnlessPrivate(sharedBlobs, blobs);
-  stack.use(serveBlobs(network, { blobs, leaves, snapshots: store, publicBlobs }, grants));
+  stack.use(serveBlobs(network, { clock, blobs, leaves, snapshots: store, publicBlobs }, grants));
   const blobControl = new NodeBlobControl({ blobs, sharedBlobs, transfers, transport: network, content, clock });
   return { grants, transfers, fetcher, sharedBlobs, blobControl };
 }

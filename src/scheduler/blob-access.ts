@@ -1,6 +1,7 @@
 import type { BlobStore, SnapshotStore } from '../blob/interface.ts';
 import type { BlobId, PeerKey } from '../domain/ids.ts';
 import type { BlobRequest, BlobResponse } from '../domain/messages.ts';
+import { type Clock, SystemClock } from '../lib/clock.ts';
 import type { HandlerContext, PeerTransport } from '../network/interface.ts';
 import { SnapshotServer } from './snapshots/snapshot-server.ts';
 import type { PublicBlobs } from './transfer/interface.ts';
@@ -46,6 +47,8 @@ export class BlobGrants {
 
 /** What a node hands out; what is absent is `not-found`. */
 export interface ServedStores {
+  /** The system's by default. */
+  readonly clock?: Clock;
   readonly blobs: Pick<BlobStore, 'read' | 'stat'>;
   readonly leaves?: Pick<LeafServer, 'stat' | 'node' | 'leaves'>;
   readonly snapshots?: Pick<SnapshotStore, 'find' | 'readSnapshot' | 'readItem'>;
@@ -55,14 +58,20 @@ export interface ServedStores {
 
 /** Registers the one handler of the `blob` protocol; dispose to unregister. What a peer may not have is `not-found`. */
 export function serveBlobs(transport: PeerTransport, stores: ServedStores, grants: BlobGrants): Disposable {
-  const snapshots = stores.snapshots === undefined ? undefined : new SnapshotServer(stores.snapshots);
-  return transport.handle('blob', (request, context) => {
+  using stack = new DisposableStack();
+  const snapshots =
+    stores.snapshots === undefined
+      ? undefined
+      : stack.use(new SnapshotServer(stores.snapshots, { clock: stores.clock ?? new SystemClock() }));
+  const handling = transport.handle('blob', (request, context) => {
     const named = request.op === 'items' ? request.snapshot : request.blob;
     const isGranted = grants.isAllowed(context.peer, named);
     if (isGranted && request.op === 'items' && snapshots !== undefined) return snapshots.readItems(request, context);
     if (request.op === 'items' || !(isGranted || stores.publicBlobs?.isPublic(named) === true)) return notFound();
     return answer(stores, isGranted ? snapshots : undefined, { request, context, isGranted });
   });
+  stack.use(handling);
+  return stack.move();
 }
 
 async function* notFound(): AsyncGenerator<BlobResponse> {

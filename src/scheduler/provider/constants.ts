@@ -35,8 +35,12 @@ export const MAX_BUFFERED_BYTES = 1024 * 1024;
  * needs one, and the one that it has given up may not be known to be dead yet.
  */
 export const MAX_FOLLOWERS_PER_ATTEMPT = 4;
-/** Event logs of ended attempts kept in memory for `attach`. */
+/**
+ * Event logs of ended attempts kept in memory for `attach`, and their bytes as on the wire: in memory it is about twice as
+ * much. Of older ones what the journal has is told: checkpoints, the last progress, the end.
+ */
 export const MAX_ENDED_LOGS = 256;
+export const MAX_ENDED_LOG_BYTES = 16 * 1024 * 1024;
 /** Fixed cost of an event in the bounds above: lease link, sequence, time and map keys on the wire. */
 export const EVENT_OVERHEAD_BYTES = 128;
 /** Bytes of events or receipts in one frame: a frame is at most 1 MiB (design section 12). */

@@ -92,6 +92,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     for (const handler of this.#handlers) handler[Symbol.dispose]();
     this.#parts.pulse[Symbol.dispose]();
     this.#parts.keeper[Symbol.dispose]();
+    this.#parts.inputs[Symbol.dispose]();
     this.#parts.snapshots[Symbol.dispose]();
     this.#parts.holder[Symbol.dispose]();
   }

@@ -185,7 +185,7 @@ function createSnapshotParts(modules: JobProviderModules, options: JobProviderOp
   const self = identity.peer;
   const store = modules.snapshots?.store ?? null;
   const journal = new AttemptJournal(database);
-  const inputs = new InputLoader({ blobs, transfers: modules.transfers, self, logger });
+  const inputs = new InputLoader({ blobs, transfers: modules.transfers, self, clock, logger });
   const ownDuties = new SnapshotDuties(database, 'provider');
   const snapshots = new SnapshotKeeper({ ...common, store, duties: ownDuties }, options.snapshots);
   const notices = new HoldNotices({ ...common, transport, journal }, options.snapshots);

@@ -326,9 +326,12 @@ export class AttemptDesk {
     inlineBlobs.forget(this.#options.job.value, provider);
   }
 
-  /** The job has ended: those whose result it has may drop theirs. */
+  /** The job has ended: whoever ran an attempt of it, to its end or not, may drop what it keeps of that. */
   close(): void {
-    for (const { provider, lease } of this.#end()) this.#modules.notices.close(provider, lease);
+    const leases = new Set(this.#end().map(({ lease }) => lease));
+    for (const { provider, lease, isAccepted } of this.#modules.ledger.state.attempts) {
+      if (isAccepted || leases.has(lease)) this.#modules.notices.close(provider, lease);
+    }
   }
 
   /** The job has ended, and their results could not be stored here: they keep them as long as they have promised. */

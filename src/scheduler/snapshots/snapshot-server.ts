@@ -1,10 +1,11 @@
-import { LRUCache } from 'lru-cache';
 import type { SnapshotStore } from '../../blob/interface.ts';
 import type { BlobId } from '../../domain/ids.ts';
 import type { BlobRequest, BlobResponse } from '../../domain/messages.ts';
 import { decodeObject } from '../../domain/object-type.ts';
 import { SNAPSHOT } from '../../domain/snapshot.ts';
 import type { AbortOptions } from '../../lib/abort.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { IdleCache } from '../../lib/idle-cache.ts';
 import { ITEMS_PER_FRAME, SERVED_SNAPSHOT_BYTES } from './constants.ts';
 
 interface ServedSnapshot {
@@ -16,15 +17,20 @@ interface ServedSnapshot {
 const DIGEST_BYTES = 32;
 
 /** Answers requests for snapshots and their items; whether the peer may have them is for the caller to know. */
-export class SnapshotServer {
+export class SnapshotServer implements Disposable {
   readonly #store: Pick<SnapshotStore, 'find' | 'readSnapshot' | 'readItem'>;
-  readonly #served = new LRUCache<BlobId, ServedSnapshot>({
-    maxSize: SERVED_SNAPSHOT_BYTES,
-    sizeCalculation: ({ bytes, items }) => bytes.length + items.length,
-  });
+  readonly #served: IdleCache<BlobId, ServedSnapshot>;
 
-  constructor(store: Pick<SnapshotStore, 'find' | 'readSnapshot' | 'readItem'>) {
+  constructor(store: Pick<SnapshotStore, 'find' | 'readSnapshot' | 'readItem'>, modules: { readonly clock: Clock }) {
     this.#store = store;
+    this.#served = new IdleCache(modules, {
+      maxBytes: SERVED_SNAPSHOT_BYTES,
+      sizeOf: ({ bytes, items }) => bytes.length + items.length,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#served[Symbol.dispose]();
   }
 
   /** Undefined if it names no snapshot that is here. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { type LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import { LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import { until } from '../../support/manual-clock.ts';
 import { PARAMETERS, RequesterRig } from '../../support/requester-rig.ts';
 import type { Script } from '../../support/scripted-provider.ts';
 
@@ -197,6 +198,11 @@ describe('attempts that fail at their provider', () => {
     const view = await rig.end(job);
     expect(view).toMatchObject({ state: 'failed', failure: { code: 'SCHEDULER_RETRIES_EXHAUSTED' } });
     expect(new Set(view.attempts.map(({ provider }) => provider)).size).toBe(3);
+    // Each may drop what it keeps of its attempt, failed as it is.
+    await rig.clock.advance(1_000);
+    const tried = rig.providers.filter(({ attempts }) => attempts.size > 0);
+    await until(() => tried.every(({ closed }) => closed.length > 0));
+    expect(tried.map(({ closed, only }) => closed.includes(LeaseId(only.lease.id)))).toEqual([true, true, true]);
   });
 
   it('are not counted where the lease was refused', async () => {

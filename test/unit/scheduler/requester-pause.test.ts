@@ -74,6 +74,10 @@ describe('pause', () => {
     await provider.checkpoint(lastOf(provider), 30);
     await provider.finish(lastOf(provider));
     expect(await rig.end(job)).toMatchObject({ state: 'completed' });
+    // The one that was paused is worth nothing to anybody any more, either.
+    await rig.clock.advance(1_000);
+    await until(() => provider.closed.length >= 2);
+    expect(new Set(provider.closed)).toEqual(new Set(provider.attempts.keys()));
     const evidence = await rig.requester.evidence(job);
     expect(evidence.attempts[0]?.inherited?.map(({ checkpoints }) => checkpoints.length)).toEqual([3]);
   });

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { LeaseId, PeerKey } from '../../../domain/ids.ts';
-import { MAX_ENDED_LOGS } from '../constants.ts';
+import { EVENT_OVERHEAD_BYTES, MAX_ENDED_LOG_BYTES, MAX_ENDED_LOGS } from '../constants.ts';
 import type { Attempt } from './attempt.ts';
 import type { EventLog } from './event-log.ts';
 
@@ -9,6 +9,8 @@ export class AttemptTable {
   readonly #live = new Map<LeaseId, Attempt>();
   readonly #ended = new LRUCache<LeaseId, { readonly log: EventLog; readonly requester: PeerKey }>({
     max: MAX_ENDED_LOGS,
+    maxSize: MAX_ENDED_LOG_BYTES,
+    sizeCalculation: ({ log }) => log.sizeBytes + EVENT_OVERHEAD_BYTES,
   });
 
   add(attempt: Attempt): void {

@@ -3,6 +3,8 @@ import type { BlobStore } from '../../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
 import { computeRawId } from '../../../lib/cid.ts';
+import type { Clock } from '../../../lib/clock.ts';
+import { IdleCache } from '../../../lib/idle-cache.ts';
 import type { InputFile } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import { sealStore, sealTransfers } from '../../private-blobs.ts';
@@ -15,6 +17,7 @@ export interface InputLoaderModules {
   readonly blobs: BlobStore;
   readonly transfers: BlobFetching;
   readonly self: PeerKey;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -33,18 +36,23 @@ interface NeededBlob {
  * What the store holds of others is not read for a requester until it has shown that it has the bytes: an id alone,
  * which receipts and bundles publish, must not give a job access to another requester's data.
  */
-export class InputLoader {
+export class InputLoader implements Disposable {
   readonly #modules: InputLoaderModules;
   readonly #supplied = new LRUCache<string, true>({ max: MAX_SUPPLIED_BLOBS });
   /** Small blobs by requester: what came inline once is not sent again. */
-  readonly #recent = new LRUCache<string, Uint8Array>({
-    maxSize: RECENT_INPUT_BYTES,
-    maxEntrySize: MAX_INLINE_BYTES,
-    sizeCalculation: (bytes) => bytes.length + 1,
-  });
+  readonly #recent: IdleCache<string, Uint8Array>;
 
   constructor(modules: InputLoaderModules) {
     this.#modules = modules;
+    this.#recent = new IdleCache(modules, {
+      maxBytes: RECENT_INPUT_BYTES,
+      maxEntryBytes: MAX_INLINE_BYTES,
+      sizeOf: (bytes) => bytes.length + 1,
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#recent[Symbol.dispose]();
   }
 
   /** True if nothing has to be fetched. */

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { BOUNDS, type Bound, judgeFigure, judgeRest, OPEN_FILE_BOUNDS } from '../../../../scripts/soak/judge.ts';
+import {
+  BOUNDS,
+  type Bound,
+  churnBoundsFor,
+  judgeFigure,
+  judgeRest,
+  OPEN_FILE_BOUNDS,
+} from '../../../../scripts/soak/judge.ts';
 import { readMetric, type Sample } from '../../../../scripts/soak/sample.ts';
 import { compareThirds, estimateSlope, median, type Point } from '../../../../scripts/soak/statistics.ts';
 
@@ -89,6 +96,26 @@ describe('the judgement of a soak', () => {
     ['a figure that is not there', 'heapBytes', () => ({ heapBytes: Number.NaN }), /could not be measured/],
   ] as const)('finds %s', (_, figure, change, problem) => {
     expect(judge(figure, 600, change).problems.join('; ')).toMatch(problem);
+  });
+
+  it('judges three minutes of churn, by what grows faster than a daemon warms up', () => {
+    const bounds = churnBoundsFor(180);
+    const growing = (mebibytes: number) =>
+      bounds.flatMap((bound) =>
+        judgeFigure(
+          createSamples(176, (at) => ({ rssBytes: (150 + (at * mebibytes) / 60) * MEBIBYTE })),
+          'ada',
+          bound,
+        ),
+      );
+    expect(growing(22).map(({ isJudged, problems }) => [isJudged, problems])).toEqual(bounds.map(() => [true, []]));
+    expect(growing(50).flatMap(({ problems }) => problems)).toEqual([expect.stringMatching(/memory .* grows by 50/)]);
+  });
+
+  it('of an hour takes a slope for a leak', () => {
+    const samples = createSamples(3_600, (at) => ({ heapBytes: (60 + at / 40) * MEBIBYTE }));
+    const problems = churnBoundsFor(3_600).flatMap((bound) => judgeFigure(samples, 'ada', bound).problems);
+    expect(problems.join('; ')).toMatch(/heap in use of ada grows by 1\.5 MiB a minute/);
   });
 
   it('judges no growth of a short run', () => {
