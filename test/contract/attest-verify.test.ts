@@ -12,6 +12,7 @@ const GOOD_POLICY = `
 sev-snp:
   measurements: ["${MEASUREMENT}"]
   minimumTcb: { milan: { snp: 8, microcode: 115 } }
+  acceptUnchecked: [revocation]
 `;
 
 const outputSchema = z.strictObject({
@@ -47,6 +48,7 @@ beforeAll(async () => {
   }
   await truncate(join(folder, 'cut.der'), 900);
   await writeFile(join(folder, 'good.yaml'), GOOD_POLICY);
+  await writeFile(join(folder, 'no-waiver.yaml'), GOOD_POLICY.replace(/acceptUnchecked.*/u, ''));
   await writeFile(join(folder, 'strict.json'), JSON.stringify({ 'sev-snp': { measurements: ['00'.repeat(48)] } }));
   await writeFile(join(folder, 'other.yaml'), 'tdx: {}\n');
   await writeFile(join(folder, 'typo.yaml'), 'sev-snp: { measurement: [] }\n');
@@ -68,8 +70,9 @@ const SNP = '--kind sev-snp --evidence report.bin';
 
 describe('fogproof attest verify', () => {
   it.each([
-    [0, 'valid', `${SNP} --certificate vcek.der --no-policy`],
     [0, 'valid', `${SNP} --certificate vcek.der --policy good.yaml`],
+    [3, 'unchecked', `${SNP} --certificate vcek.der --policy no-waiver.yaml`],
+    [3, 'unchecked', `${SNP} --certificate vcek.der --no-policy`],
     [3, 'unchecked', `${SNP} --certificate vcek.der`],
     [3, 'unchecked', `${SNP} --no-policy`],
     [1, 'invalid', `${SNP} --certificate vcek.der --policy strict.json`],
@@ -128,6 +131,16 @@ describe('fogproof attest verify', () => {
     expect(stdout).toMatch(/^\? policy-tcb /mu);
     expect(stdout).toContain('it says, which is not established');
     expect(stdout).toMatch(/^ {2}tcb\.reported +bootLoader 3, tee 0, snp 8, microcode 115$/mu);
+  });
+
+  it('says what to do where no revocation list was given', async () => {
+    const { stdout, exitCode } = await attest(`${SNP} --certificate vcek.der --policy no-waiver.yaml`);
+    expect(exitCode).toBe(3);
+    const open = stdout.split('\n').filter((line) => /^[✗?]/u.test(line));
+    expect(open).toHaveLength(1);
+    expect(open[0]).toContain('? revocation');
+    expect(open[0]).toContain('https://kdsintf.amd.com/vcek/v1/Milan/crl');
+    expect(open[0]).toContain('acceptUnchecked: [revocation]');
   });
 
   it('says where it was told not to judge the code', async () => {
