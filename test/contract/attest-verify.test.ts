@@ -31,6 +31,7 @@ const outputSchema = z.strictObject({
     )
     .min(1),
   claims: z.record(z.string(), z.unknown()).nullable(),
+  doesNotClaim: z.array(z.string().startsWith('that ')).min(2),
 });
 const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) });
 
@@ -146,6 +147,20 @@ describe('fogproof attest verify', () => {
   it('says where it was told not to judge the code', async () => {
     const { stdout } = await attest(`${SNP} --certificate vcek.der --no-policy`);
     expect(stdout).toContain('policy     none, as asked: which code runs is not judged');
+  });
+
+  it.each([
+    ['sev-snp', ['memory bus AMD SEV-SNP is broken', 'side channels', 'a sandbox on a bare host']],
+    ['tdx', ['memory bus Intel TDX is broken', 'side channels', 'a sandbox on a bare host']],
+    ['sgx', ['memory bus Intel SGX is broken', 'side channels', 'a sandbox on a bare host']],
+    ['nvidia', ['that the GPUs are in the machine', 'side channels', 'a sandbox on a bare host']],
+  ] as const)('says what evidence of %s never shows, as bundles do', async (kind, expected) => {
+    const line = `--kind ${kind} --evidence report.bin --no-policy`;
+    const { doesNotClaim } = outputSchema.parse(JSON.parse((await attest(`${line} --json`)).stdout));
+    expect(doesNotClaim).toHaveLength(expected.length);
+    for (const [index, words] of expected.entries()) expect(doesNotClaim[index]).toContain(words);
+    const { stdout } = await attest(line);
+    expect(stdout).toContain(`\nit does not claim\n${doesNotClaim.map((limit) => `  - ${limit}\n`).join('')}`);
   });
 
   it('has help with examples', async () => {

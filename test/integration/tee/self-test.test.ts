@@ -117,6 +117,9 @@ describe('attest --self-test', () => {
     for (const line of stdout.split('\n').filter((text) => /^[✓✗?]|bytes/u.test(text))) {
       expect(line).toContain('SIMULATED');
     }
+    const limits = stdout.split('\nit does not claim\n')[1]?.trimEnd().split('\n').slice(0, 3);
+    expect(limits).toHaveLength(3);
+    for (const limit of limits ?? []) expect(limit).toMatch(/^ {2}- SIMULATED, no hardware: /u);
     const json = JSON.parse((await cli('attest --self-test --simulated --json')).stdout) as { kind: string };
     expect(json).toMatchObject({ kind: 'simulated', verdict: 'valid', verification: { kind: 'simulated' } });
     const { simulatedTee } = JSON.parse(await readFile(join(folder, 'lab.network.json'), 'utf8')) as {
