@@ -67,8 +67,9 @@ async function compare(given: DcapCase, libraries: readonly DcapLibrary[]): Prom
   const ours = await judgeOurs(given);
   const notes: string[] = [];
   const problems: string[] = [];
-  const theirs = libraries.map(({ name, judge }) => {
-    const verdict = judge(given);
+  const theirs = libraries.map((library) => {
+    const { name } = library;
+    const verdict = library.judge(given);
     const isSame = ours === verdict || (isRefused(ours) && isRefused(verdict));
     const reason = EXPLAINED[name]?.[given.name];
     if (!isSame) notes.push(`${name}: ${reason ?? 'NO REASON IS KNOWN'}`);
