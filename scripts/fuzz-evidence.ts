@@ -4,23 +4,14 @@
  */
 import { parseArgs } from 'node:util';
 import { NodeEvidenceCrypto } from '../src/tee/crypto/node-evidence-crypto.ts';
-import { listSgxTargets, listTdxTargets } from './fuzz-evidence/intel.ts';
 import type { FuzzTarget } from './fuzz-evidence/interface.ts';
+import { FUZZ_KINDS } from './fuzz-evidence/kinds.ts';
 import { MemoCrypto } from './fuzz-evidence/memo-crypto.ts';
-import { listNvidiaTargets } from './fuzz-evidence/nvidia.ts';
 import { fuzz } from './fuzz-evidence/run.ts';
-import { listSevSnpTargets } from './fuzz-evidence/sev-snp.ts';
-
-const KINDS: Readonly<Record<string, () => readonly FuzzTarget[]>> = {
-  'sev-snp': listSevSnpTargets,
-  tdx: listTdxTargets,
-  sgx: listSgxTargets,
-  nvidia: listNvidiaTargets,
-};
 
 const HELP = `Usage: npm run fuzz:evidence -- [KIND...] [--sample N] [--seed S]
 
-  KIND        ${Object.keys(KINDS).join(', ')}; all of them if none is given
+  KIND        ${Object.keys(FUZZ_KINDS).join(', ')}; all of them if none is given
   --sample N  only every N-th bit and length
   --seed S    where the sample begins; 0 by default
 
@@ -58,7 +49,7 @@ async function main(): Promise<void> {
   });
   if (values.help) return console.log(HELP);
   const [stride, start] = [parseNumber(values.sample), parseNumber(values.seed)];
-  const unknown = positionals.filter((kind) => !(kind in KINDS));
+  const unknown = positionals.filter((kind) => !(kind in FUZZ_KINDS));
   if (stride === undefined || stride === 0 || start === undefined || unknown.length > 0) {
     console.error(
       unknown.length > 0 ? `no such kind: ${unknown.join(', ')}` : '--sample and --seed take whole numbers',
@@ -66,7 +57,7 @@ async function main(): Promise<void> {
     process.exitCode = 2;
     return;
   }
-  for (const [kind, list] of Object.entries(KINDS)) {
+  for (const [kind, list] of Object.entries(FUZZ_KINDS)) {
     if (positionals.length > 0 && !positionals.includes(kind)) continue;
     for (const target of list()) if (!(await run(target, { stride, start }))) process.exitCode = 1;
   }

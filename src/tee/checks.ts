@@ -12,6 +12,11 @@ export function unchecked(name: string, detail: string): EvidenceCheck {
   return { name, verdict: 'unchecked', detail };
 }
 
+/** What nothing checked, and the policy accepts by name; the detail keeps why it was not. */
+export function accepted(name: string, why: string): EvidenceCheck {
+  return passed(name, `not checked, which the policy accepts: ${why}`);
+}
+
 export function decide(name: string, outcome: { readonly holds: boolean; readonly detail: string }): EvidenceCheck {
   return { name, verdict: outcome.holds ? 'passed' : 'failed', detail: outcome.detail };
 }

@@ -12,6 +12,7 @@ const GOOD_POLICY = `
 sev-snp:
   measurements: ["${MEASUREMENT}"]
   minimumTcb: { milan: { snp: 8, microcode: 115 } }
+  acceptUnchecked: [revocation]
 `;
 
 const outputSchema = z.strictObject({
@@ -30,6 +31,7 @@ const outputSchema = z.strictObject({
     )
     .min(1),
   claims: z.record(z.string(), z.unknown()).nullable(),
+  doesNotClaim: z.array(z.string().startsWith('that ')).min(2),
 });
 const errorSchema = z.object({ error: z.object({ code: z.string(), message: z.string(), hint: z.string() }) });
 
@@ -47,6 +49,7 @@ beforeAll(async () => {
   }
   await truncate(join(folder, 'cut.der'), 900);
   await writeFile(join(folder, 'good.yaml'), GOOD_POLICY);
+  await writeFile(join(folder, 'no-waiver.yaml'), GOOD_POLICY.replace(/acceptUnchecked.*/u, ''));
   await writeFile(join(folder, 'strict.json'), JSON.stringify({ 'sev-snp': { measurements: ['00'.repeat(48)] } }));
   await writeFile(join(folder, 'other.yaml'), 'tdx: {}\n');
   await writeFile(join(folder, 'typo.yaml'), 'sev-snp: { measurement: [] }\n');
@@ -68,8 +71,9 @@ const SNP = '--kind sev-snp --evidence report.bin';
 
 describe('fogproof attest verify', () => {
   it.each([
-    [0, 'valid', `${SNP} --certificate vcek.der --no-policy`],
     [0, 'valid', `${SNP} --certificate vcek.der --policy good.yaml`],
+    [3, 'unchecked', `${SNP} --certificate vcek.der --policy no-waiver.yaml`],
+    [3, 'unchecked', `${SNP} --certificate vcek.der --no-policy`],
     [3, 'unchecked', `${SNP} --certificate vcek.der`],
     [3, 'unchecked', `${SNP} --no-policy`],
     [1, 'invalid', `${SNP} --certificate vcek.der --policy strict.json`],
@@ -130,9 +134,33 @@ describe('fogproof attest verify', () => {
     expect(stdout).toMatch(/^ {2}tcb\.reported +bootLoader 3, tee 0, snp 8, microcode 115$/mu);
   });
 
+  it('says what to do where no revocation list was given', async () => {
+    const { stdout, exitCode } = await attest(`${SNP} --certificate vcek.der --policy no-waiver.yaml`);
+    expect(exitCode).toBe(3);
+    const open = stdout.split('\n').filter((line) => /^[✗?]/u.test(line));
+    expect(open).toHaveLength(1);
+    expect(open[0]).toContain('? revocation');
+    expect(open[0]).toContain('https://kdsintf.amd.com/vcek/v1/Milan/crl');
+    expect(open[0]).toContain('acceptUnchecked: [revocation]');
+  });
+
   it('says where it was told not to judge the code', async () => {
     const { stdout } = await attest(`${SNP} --certificate vcek.der --no-policy`);
     expect(stdout).toContain('policy     none, as asked: which code runs is not judged');
+  });
+
+  it.each([
+    ['sev-snp', ['memory bus AMD SEV-SNP is broken', 'side channels', 'a sandbox on a bare host']],
+    ['tdx', ['memory bus Intel TDX is broken', 'side channels', 'a sandbox on a bare host']],
+    ['sgx', ['memory bus Intel SGX is broken', 'side channels', 'a sandbox on a bare host']],
+    ['nvidia', ['that the GPUs are in the machine', 'side channels', 'a sandbox on a bare host']],
+  ] as const)('says what evidence of %s never shows, as bundles do', async (kind, expected) => {
+    const line = `--kind ${kind} --evidence report.bin --no-policy`;
+    const { doesNotClaim } = outputSchema.parse(JSON.parse((await attest(`${line} --json`)).stdout));
+    expect(doesNotClaim).toHaveLength(expected.length);
+    for (const [index, words] of expected.entries()) expect(doesNotClaim[index]).toContain(words);
+    const { stdout } = await attest(line);
+    expect(stdout).toContain(`\nit does not claim\n${doesNotClaim.map((limit) => `  - ${limit}\n`).join('')}`);
   });
 
   it('has help with examples', async () => {

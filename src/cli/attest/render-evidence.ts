@@ -1,4 +1,5 @@
-import type { CheckVerdict, EvidenceVerification } from '../../tee/interface.ts';
+import { listMachineLimits } from '../../bundle/checks/attested/machine-limits.ts';
+import type { CheckVerdict, EvidenceKind, EvidenceVerification } from '../../tee/interface.ts';
 import { renderFields } from '../format.ts';
 
 export const SIMULATED = 'SIMULATED, no hardware: for tests';
@@ -27,7 +28,17 @@ export function renderEvidence({ file, policy }: JudgedFile, verification: Evide
     '',
     ...checks.map(({ name, verdict: found, detail }) => `${MARKS[found]} ${name.padEnd(width)}  ${detail}`),
     ...(claims === null ? [] : ['', describeWorth(verdict), ...renderClaims(claims)]),
+    ...renderLimits(listLimits(kind)),
   ];
+}
+
+/** What bundles say of the same evidence: what it never shows, whatever the verdict. */
+export function listLimits(kind: EvidenceKind, { gpus = false } = {}): readonly string[] {
+  return listMachineLimits(kind === 'nvidia' ? { kinds: [], gpus: true } : { kinds: [kind], gpus });
+}
+
+export function renderLimits(limits: readonly string[]): string[] {
+  return ['', 'it does not claim', ...limits.map((limit) => `  - ${limit}`)];
 }
 
 export function describeWorth(verdict: EvidenceVerification<object>['verdict']): string {

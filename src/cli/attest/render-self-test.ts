@@ -1,7 +1,7 @@
 import type { EvidenceCheck, EvidenceVerdict, EvidenceVerification } from '../../tee/interface.ts';
 import type { TeeFinding } from '../../tee/produce/detect-producer.ts';
 import { renderFields } from '../format.ts';
-import { describeWorth, MARKS, renderClaims, SIMULATED } from './render-evidence.ts';
+import { describeWorth, MARKS, renderClaims, renderLimits, SIMULATED } from './render-evidence.ts';
 
 interface ShownSelfTest {
   readonly verdict: EvidenceVerdict;
@@ -18,6 +18,8 @@ interface ShownSelfTest {
     readonly manifests: number;
   } | null;
   readonly saved: readonly string[];
+  /** Of the kind of evidence; none without. */
+  readonly doesNotClaim: readonly string[];
 }
 
 export function renderSelfTest(test: ShownSelfTest): string[] {
@@ -38,6 +40,7 @@ export function renderSelfTest(test: ShownSelfTest): string[] {
     ...(verification === null ? [] : ['', ...renderChecks(verification.checks)]),
     ...(gpus === null ? [] : ['', 'GPUs', ...renderChecks(gpus.checks)]),
     ...renderWorth(verification),
+    ...(verification === null ? [] : renderLimits(test.doesNotClaim)),
     ...(saved.length === 0 ? [] : ['', 'saved', ...saved.map((path) => `  ${path}`)]),
   ];
 }

@@ -16,6 +16,7 @@ import { EXIT_CODES, type ExitCode } from '../exit-codes.ts';
 import { findLocations } from '../framework/locations.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
 import { readPolicyFile } from './read-policy-file.ts';
+import { listLimits } from './render-evidence.ts';
 import { renderSelfTest } from './render-self-test.ts';
 import { runSelfTest } from './run-self-test.ts';
 import { saveEvidence } from './save-evidence.ts';
@@ -82,6 +83,7 @@ export const attestSelfTest = defineCommand({
       gpuNonce: gpuNonce === null ? null : encodeHex(gpuNonce),
       sizes: evidence === null ? null : measure(evidence),
       saved,
+      doesNotClaim: result.kind === null ? [] : listLimits(result.kind, { gpus: result.gpus !== null }),
     };
     output.result(shown, () => renderSelfTest(shown));
     return VERDICT_EXIT_CODES[result.verdict];

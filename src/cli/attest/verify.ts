@@ -17,7 +17,7 @@ import { defineCommand } from '../interface.ts';
 import { readEvidenceFile } from './read-evidence-file.ts';
 import { readHex, readTime } from './read-options.ts';
 import { readPolicyFile } from './read-policy-file.ts';
-import { renderEvidence } from './render-evidence.ts';
+import { listLimits, renderEvidence } from './render-evidence.ts';
 
 const VERDICT_EXIT_CODES: Readonly<Record<EvidenceVerdict, ExitCode>> = {
   valid: EXIT_CODES.ok,
@@ -89,17 +89,17 @@ export const attestVerify = defineCommand({
   name: 'attest verify',
   summary: 'check evidence of confidential hardware',
   details:
-    'Needs no daemon and no network: everything is judged from the files given, against the roots of the vendors that are built in. Prints each check with what was compared, then what the evidence says. Without --policy it is unchecked which code runs; --no-policy leaves that out by your word, and then a valid verdict says nothing of the code. Exit code 0 if every check passed, 1 if one failed, 3 if none failed and something could not be checked, 2 for wrong arguments and files that are malformed.',
+    'Needs no daemon and no network: everything is judged from the files given, against the roots of the vendors that are built in. Prints each check with what was compared, then what the evidence says and what evidence of its kind never shows. Without --policy it is unchecked which code runs; --no-policy leaves that out by your word, and then a valid verdict says nothing of the code. What the vendor says of revocation is unchecked unless it is given with --collateral, or the policy accepts that (acceptUnchecked; NVIDIA tells it online only). Exit code 0 if every check passed, 1 if one failed, 3 if none failed and something could not be checked, 2 for wrong arguments and files that are malformed.',
   arguments: [],
   options,
   examples: [
     {
-      line: 'fogproof attest verify --kind sev-snp --evidence report.bin --certificate vcek.der --policy policy.yaml',
-      does: "Check a SEV-SNP report against AMD's roots and your policy.",
+      line: 'fogproof attest verify --kind sev-snp --evidence report.bin --certificate vcek.der --collateral amd.crl --policy policy.yaml',
+      does: "Check a SEV-SNP report against AMD's roots, its revocation list and your policy.",
     },
     {
-      line: 'fogproof attest verify --kind sev-snp --evidence report.bin --certificate vlek.der --at 2025-06-01 --no-policy',
-      does: 'Only whether it was genuine then, and all that it says.',
+      line: 'fogproof attest verify --kind sev-snp --evidence report.bin --certificate vlek.der --collateral amd.crl --at 2025-06-01 --no-policy',
+      does: 'Only whether it was genuine then, by the list of then, and all that it says.',
     },
     {
       line: 'fogproof attest verify --kind tdx --evidence quote.bin --collateral collateral.json --policy policy.yaml',
@@ -121,7 +121,8 @@ export const attestVerify = defineCommand({
     const request = { ...files, ...expectation, ...policy, atMs, crypto };
     const verification = await verifyEvidence(given.kind, request);
     const judged = { file: at(given.evidence), policy: describePolicy(given, at) };
-    output.result({ ...judged, ...verification }, () => renderEvidence(judged, verification));
+    const doesNotClaim = listLimits(given.kind);
+    output.result({ ...judged, ...verification, doesNotClaim }, () => renderEvidence(judged, verification));
     return VERDICT_EXIT_CODES[verification.verdict];
   },
 });

@@ -6,7 +6,8 @@ import { isSafeName } from './tar-header.ts';
 
 /** Files of the data folder beside the database. The rest is made anew: the socket, caches, the log. */
 const SINGLE_FILES = ['config.yaml', 'identity.age', 'identity.json'];
-const SMALL_FOLDERS = ['networks'];
+/** The simulated keys: networks that they were made for have no other copy, and restored definitions name their roots. */
+const SMALL_FOLDERS = ['networks', 'simulated-tees'];
 const BULK_FOLDERS = [BLOBS_FOLDER, 'snapshots'];
 /** What comes in, or is being written. */
 const UNFINISHED = /(^|\/)(incoming|receptions)(\/|$)|\.tmp$/;

@@ -1,4 +1,4 @@
-import { decide, unchecked } from '../checks.ts';
+import { accepted, decide, unchecked } from '../checks.ts';
 import type { EvidenceCheck } from '../interface.ts';
 import type { NvidiaClaims } from './interface.ts';
 import { type NvidiaPolicy, nvidiaPolicySchema } from './policy.ts';
@@ -12,12 +12,12 @@ export function judgePolicy(claims: NvidiaClaims, choice: NvidiaPolicy | 'none' 
   return judgeRules(claims, choice === 'none' ? nvidiaPolicySchema.parse({}) : choice);
 }
 
-/** What the policy accepts by name although nothing checked it; the detail keeps why it was not. */
+/** What the policy accepts by name although nothing checked it. */
 export function acceptUnchecked(check: EvidenceCheck, choice: NvidiaPolicy | 'none' | undefined): EvidenceCheck {
   if (check.verdict !== 'unchecked' || choice === undefined || choice === 'none') return check;
   const names: readonly string[] = choice.acceptUnchecked;
   if (!names.includes(check.name)) return check;
-  return { ...check, verdict: 'passed', detail: `not checked, which the policy accepts: ${check.detail}` };
+  return accepted(check.name, check.detail);
 }
 
 function judgeRules(claims: NvidiaClaims, policy: NvidiaPolicy): readonly EvidenceCheck[] {

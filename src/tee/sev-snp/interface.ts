@@ -9,9 +9,9 @@ export interface SevSnpRequest {
   readonly evidence: Uint8Array;
   /** DER. The VCEK or VLEK is found among them; AMD's own certificates are pinned, copies of them are passed over. */
   readonly certificates: readonly Uint8Array[];
-  /** DER. Of AMD's root; without any, revocation is not judged unless the policy demands it. */
+  /** DER. Of AMD's root; without any, revocation is unchecked unless the policy accepts that. */
   readonly revocationLists?: readonly Uint8Array[];
-  /** Not given: `measurement` is unchecked. 'none': left out, by the caller's own word. */
+  /** Not given: `measurement` is unchecked. 'none': left out, by the caller's own word; it accepts nothing unchecked. */
   readonly policy?: SevSnpPolicy | 'none';
   /** Expected, at most 64 bytes; shorter is padded with zeros. In Azure's form it is the runtime data's user-data. */
   readonly reportData?: Uint8Array;
@@ -65,7 +65,7 @@ export interface SevSnpClaims {
   readonly chipId: string;
   /** Of a VLEK's certificate. */
   readonly cloudProvider: string | null;
-  /** Whether a revocation list was given and judged. */
+  /** Whether a revocation list was given; what came of it is the check `revocation`. */
   readonly revocationJudged: boolean;
   readonly azure: {
     /** JSON text: keys of the vTPM, configuration of the guest. */

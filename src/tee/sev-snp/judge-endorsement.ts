@@ -10,6 +10,7 @@ import type { SevSnpRequest } from './interface.ts';
 import { type Issuers, judgeMissingChain, judgeRevocation } from './judge-revocation.ts';
 import { computeVcekUrl } from './key-distribution.ts';
 import { findPinnedCertificate } from './pinned-certificates.ts';
+import { findProductOfCpu } from './products.ts';
 import { isZero, type SevSnpReport } from './report.ts';
 import { areTcbsEqual, decodeTcb, formatTcb } from './tcb.ts';
 
@@ -28,19 +29,20 @@ export async function judgeEndorsement(request: SevSnpRequest, report: SevSnpRep
   if (found === undefined || 'verdict' in found) {
     const first = found ?? unchecked('certificate', describeMissing(report));
     const rest = NAMES.map((name) => unchecked(name, 'there is no certificate to judge it by'));
-    return { endorsement: undefined, checks: [first, ...rest, ...judgeMissingChain(request)], revocationJudged: false };
+    const product = report.cpu === null ? undefined : findProductOfCpu(report.cpu);
+    const checks = [first, ...rest, judgeMissingChain(request, product)];
+    return { endorsement: undefined, checks, revocationJudged: false };
   }
-  const revocation = await judgeRevocation(request, findIssuers(found));
   const checks = [
     decide('certificate', { holds: true, detail: describeEndorsement(found) }),
     ...(await judgeChain(request, found)),
-    ...revocation,
+    ...(await judgeRevocation(request, findIssuers(found))),
     judgeSigningKey(report, found),
     await judgeSignature(request, report, found),
     judgeTcb(report, found),
     judgeChip(report, found),
   ];
-  return { endorsement: found, checks, revocationJudged: revocation.length > 0 };
+  return { endorsement: found, checks, revocationJudged: (request.revocationLists ?? []).length > 0 };
 }
 
 /** The only one of AMD's for signing reports; several would leave open which one is meant. */
@@ -82,7 +84,7 @@ async function judgeChain(
 
 function findIssuers({ product, kind }: Endorsement): Issuers {
   const issuer = findPinnedCertificate(product, kind === 'vcek' ? 'ask' : 'asvk');
-  return { issuer, root: findPinnedCertificate(product, 'ark') };
+  return { product, issuer, root: findPinnedCertificate(product, 'ark') };
 }
 
 function judgeSigningKey({ signingKey, isChipKeyMasked }: SevSnpReport, { kind }: Endorsement): EvidenceCheck {

@@ -14,6 +14,9 @@ const minimum = z
   })
   .refine((parts) => Object.keys(parts).length > 0, 'name at least one part, such as microcode: 219');
 
+/** Checks whose being unchecked a policy may accept, by name. A check that failed is never accepted. */
+const ACCEPTABLE = ['revocation'] as const;
+
 /** What a SEV-SNP report must say. A guest that may be debugged is refused whatever a policy says. */
 export const sevSnpPolicySchema = z.strictObject({
   measurements: z
@@ -62,7 +65,11 @@ export const sevSnpPolicySchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('demand that the firmware checked memory for aliases (CVE-2024-21944)'),
-  requireRevocationList: z.boolean().default(false).describe('demand a current revocation list of the root'),
+  acceptUnchecked: z
+    .array(z.enum(ACCEPTABLE))
+    .max(ACCEPTABLE.length)
+    .default([])
+    .describe("revocation: accept a report that comes without a revocation list of AMD's root"),
 });
 
 export type SevSnpPolicy = z.infer<typeof sevSnpPolicySchema>;

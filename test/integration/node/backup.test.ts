@@ -7,12 +7,18 @@ import { BLOB_ENTRY_CODEC } from '../../../src/blob/entry-codec.ts';
 import { computeBlobId } from '../../../src/domain/blob-tree.ts';
 import { LocalIdentity } from '../../../src/identity/local-identity.ts';
 import { SystemClock } from '../../../src/lib/clock.ts';
+import { SystemRandom } from '../../../src/lib/random.ts';
 import { NodeBackups } from '../../../src/node/backup/node-backups.ts';
 import { restoreBackup } from '../../../src/node/backup/restore-backup.ts';
 import { encodeTarHeader, TAR_BLOCK_BYTES } from '../../../src/node/backup/tar-header.ts';
 import { verifyBackup } from '../../../src/node/backup/verify-backup.ts';
 import { BYTES_CODEC, STRING_CODEC } from '../../../src/storage/codecs.ts';
 import { LevelDatabase } from '../../../src/storage/level-database.ts';
+import {
+  createSimulatedKey,
+  encodeSimulatedKey,
+  readSimulatedKey,
+} from '../../../src/tee/produce/simulated/key-file.ts';
 import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 
 const LOGGER = { logger: new NoopLogger() };
@@ -51,6 +57,9 @@ beforeAll(async () => {
   await writeFile(join(home, 'snapshots', '1.pack.tmp'), 'not yet');
   await writeFile(join(home, 'snapshots', '1.pack'), 'pack');
   await writeFile(join(home, 'networks', 'n.json'), '{}');
+  await mkdir(join(home, 'simulated-tees'));
+  const simulatedKey = encodeSimulatedKey(createSimulatedKey(new SystemRandom()));
+  await writeFile(join(home, 'simulated-tees', 'n.json'), simulatedKey, { mode: 0o600 });
   await writeFile(join(home, 'config.yaml'), 'log: {}\n');
   await writeFile(join(home, 'identity.age'), 'encrypted');
   await writeFile(join(home, 'node.log'), 'log');
@@ -77,6 +86,7 @@ describe('a backup', () => {
       'db.closed',
       'identity.age',
       'networks',
+      'simulated-tees',
       'snapshots',
     ]);
     expect(await readdir(join(target, 'blobs'))).toEqual(['ab']);
@@ -85,6 +95,9 @@ describe('a backup', () => {
     expect(await readFile(join(target, 'blobs', 'ab', 'b290'), 'utf8')).toBe('content 290');
     expect((await stat(target)).mode & 0o777).toBe(0o700);
     expect((await stat(join(target, 'identity.age'))).mode & 0o777).toBe(0o600);
+    // A node refuses one that others may read.
+    const keyFile = join('simulated-tees', 'n.json');
+    expect(await readSimulatedKey(join(target, keyFile))).toEqual(await readSimulatedKey(join(home, keyFile)));
     await using copy = await LevelDatabase.open(join(target, 'db'), LOGGER);
     expect(await copy.repository('jobs', STRING_CODEC).get('k4999')).toBe('v4999');
     expect((await copy.repository('blob-bytes', BYTES_CODEC).get('large'))?.length).toBe(5 * 1024 * 1024);

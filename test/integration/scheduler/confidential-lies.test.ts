@@ -94,9 +94,10 @@ describe('a requester of a confidential job', () => {
       'a report that was changed',
       forging((evidence) => ({
         ...evidence,
+        // In its report data: what was signed says something else.
         report: evidence.report.map((byte, index) => (index === 60 ? ~byte : byte)),
       })),
-      '',
+      'report-signature',
     ],
     ['no evidence at all', async () => ({ kind: 'evidence', evidence: new Uint8Array([0xa0]) }), 'evidence-format'],
   ];
@@ -108,7 +109,7 @@ describe('a requester of a confidential job', () => {
       [liar, 'failed'],
       [honest, 'revealed'],
     ]);
-    expect(readFirst(view)).toMatch(new RegExp(`^EVIDENCE_REFUSED: its evidence is invalid: (.*; )?${check}`));
+    expect(readFirst(view)).toMatch(new RegExp(`^EVIDENCE_REFUSED: its evidence is invalid: (.*; )?${check}: `));
     expect(view.state).toBe('completed');
     expect(await sides.readOutput(view)).toBe(SECRET);
     // Nothing was sealed for the liar.

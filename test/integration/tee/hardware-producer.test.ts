@@ -21,7 +21,7 @@ import {
   systemError,
 } from '../../support/fake-tsm-kernel.ts';
 import { readIntelEvidence } from '../../support/intel-vectors.ts';
-import { readSnpFile, SNP_AT_MS, VLEK_AT_MS } from '../../support/sev-snp-vectors.ts';
+import { acceptSnpVector, readSnpFile, SNP_AT_MS, VLEK_AT_MS } from '../../support/sev-snp-vectors.ts';
 
 const VCEK_GUID = '63da758d-e664-4564-adc5-f4b93be8accd';
 const VLEK_GUID = 'a8074bc2-a25a-483e-aae6-39c045a0b8a1';
@@ -72,7 +72,8 @@ describe('ConfigfsTsmSource', () => {
     });
     const { report, certificates, kind } = await produceWith(kernel, 'sev-snp').produce(order);
     expect(given).toEqual([snpData]);
-    const request = { evidence: report, certificates, reportData: snpData, policy: 'none', atMs: SNP_AT_MS } as const;
+    const policy = { 'sev-snp': acceptSnpVector('genoa-v3-routex') };
+    const request = { evidence: report, certificates, reportData: snpData, policy, atMs: SNP_AT_MS } as const;
     expect(await verifyEvidence(kind, { ...request, crypto })).toMatchObject({ verdict: 'valid' });
     expect(await readdir(root)).toEqual([]);
   });
@@ -89,7 +90,8 @@ describe('ConfigfsTsmSource', () => {
     const kernel = new FakeTsmKernel({ provider: 'sev_guest', answer: () => ({ outblob, auxblob }) });
     const reportData = parseReport(outblob).reportData.slice();
     const { report, certificates } = await produceWith(kernel, 'sev-snp').produce({ ...order, reportData });
-    const request = { evidence: report, certificates, reportData, policy: 'none', atMs, crypto } as const;
+    const policy = { 'sev-snp': acceptSnpVector(stem) };
+    const request = { evidence: report, certificates, reportData, policy, atMs, crypto } as const;
     expect(await verifyEvidence('sev-snp', request)).toMatchObject({ verdict: 'valid' });
   });
 

@@ -15,7 +15,7 @@ import { NoopLogger } from '../../../src/telemetry/noop-logger.ts';
 import { runLine } from '../../support/cli-harness.ts';
 import { buildCertificateTable, FakeTsmKernel } from '../../support/fake-tsm-kernel.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
-import { readSnpFile, SNP_AT_MS } from '../../support/sev-snp-vectors.ts';
+import { readSnpFile, SNP_AT_MS, SNP_WAIVER } from '../../support/sev-snp-vectors.ts';
 
 const crypto = new NodeEvidenceCrypto();
 const signal = new AbortController().signal;
@@ -54,11 +54,13 @@ const recorded = { crypto, random: { bytes: () => reportData.slice() } };
 const given = { policy: 'none', atMs: SNP_AT_MS, simulatedRoot: null, signal } as const;
 
 describe('runSelfTest', () => {
-  it('finds genuine evidence valid, and judges it by a policy if one is given', async () => {
+  it('leaves unchecked what the vendor was not there to say, and judges by a policy if one is given', async () => {
     const detection = await detectSnp();
     const result = await runSelfTest(detection, recorded, given);
-    expect(result).toMatchObject({ verdict: 'valid', kind: 'sev-snp', failure: null, gpus: null });
-    const accepted = { measurements: [encodeHex(measurement)], minimumTcb: 'any' };
+    expect(result).toMatchObject({ verdict: 'unchecked', kind: 'sev-snp', failure: null, gpus: null });
+    const open = result.verification?.checks.filter((check) => check.verdict !== 'passed');
+    expect(open?.map(({ name }) => name)).toEqual(['revocation']);
+    const accepted = { ...SNP_WAIVER, measurements: [encodeHex(measurement)] };
     const policy = parseEvidencePolicy({ 'sev-snp': accepted });
     expect(await runSelfTest(detection, recorded, { ...given, policy })).toMatchObject({ verdict: 'valid' });
     const other = parseEvidencePolicy({ 'sev-snp': { ...accepted, measurements: ['00'.repeat(48)] } });
@@ -115,6 +117,9 @@ describe('attest --self-test', () => {
     for (const line of stdout.split('\n').filter((text) => /^[✓✗?]|bytes/u.test(text))) {
       expect(line).toContain('SIMULATED');
     }
+    const limits = stdout.split('\nit does not claim\n')[1]?.trimEnd().split('\n').slice(0, 3);
+    expect(limits).toHaveLength(3);
+    for (const limit of limits ?? []) expect(limit).toMatch(/^ {2}- SIMULATED, no hardware: /u);
     const json = JSON.parse((await cli('attest --self-test --simulated --json')).stdout) as { kind: string };
     expect(json).toMatchObject({ kind: 'simulated', verdict: 'valid', verification: { kind: 'simulated' } });
     const { simulatedTee } = JSON.parse(await readFile(join(folder, 'lab.network.json'), 'utf8')) as {

@@ -20,7 +20,7 @@ import { buildCertificateTable } from '../../support/fake-tsm-kernel.ts';
 import { readIntelEvidence } from '../../support/intel-vectors.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { NVIDIA_AT_MS, readNvidiaFile } from '../../support/nvidia-vectors.ts';
-import { readSnpFile, SNP_AT_MS } from '../../support/sev-snp-vectors.ts';
+import { acceptSnpVector, readSnpFile, SNP_AT_MS } from '../../support/sev-snp-vectors.ts';
 import { type VendorAnswer, VendorServices } from '../../support/vendor-services.ts';
 
 const VCEK_GUID = '63da758d-e664-4564-adc5-f4b93be8accd';
@@ -42,7 +42,15 @@ afterEach(async () => {
   await rm(join(folder, '..'), { recursive: true, force: true, maxRetries: 10, retryDelay: 20 });
 });
 
+/** Takes no signature to be wrong. */
+class GullibleCrypto extends NodeEvidenceCrypto {
+  override async verify(): Promise<boolean> {
+    return true;
+  }
+}
+
 interface EndorserOptions {
+  readonly evidenceCrypto?: NodeEvidenceCrypto;
   readonly isOffline?: boolean;
   readonly collateralUrl?: string;
 }
@@ -52,10 +60,10 @@ function createDocuments(clock: ManualClock, options: DocumentSourceOptions = { 
   return new DocumentSource({ fetch: services.fetch, cache, clock, logger: new NoopLogger() }, options);
 }
 
-function createEndorser(clock: ManualClock, { isOffline, collateralUrl }: EndorserOptions = {}) {
+function createEndorser(clock: ManualClock, { isOffline, collateralUrl, evidenceCrypto }: EndorserOptions = {}) {
   const modules = {
     documents: createDocuments(clock, { isOffline: isOffline === true }),
-    crypto,
+    crypto: evidenceCrypto ?? crypto,
     logger: new NoopLogger(),
   };
   return new VendorEndorser(modules, { collateralUrl: collateralUrl ?? null });
@@ -76,7 +84,8 @@ describe('VendorEndorser of SEV-SNP', () => {
     const clock = new ManualClock(SNP_AT_MS);
     const { certificates, collateral } = await createEndorser(clock).endorse('sev-snp', raw, { signal });
     expect(collateral).toBeNull();
-    const request = { evidence: raw.report, certificates, policy: 'none', atMs: SNP_AT_MS, crypto } as const;
+    const policy = { 'sev-snp': acceptSnpVector('turin-v5-routex') };
+    const request = { evidence: raw.report, certificates, policy, atMs: SNP_AT_MS, crypto } as const;
     expect(await verifyEvidence('sev-snp', request)).toMatchObject({ verdict: 'valid' });
     expect(services.asked).toEqual([url, crl]);
     const [file = ''] = await readdir(folder);
@@ -175,12 +184,35 @@ describe('VendorEndorser of SEV-SNP', () => {
     expect(services.asked).toEqual([]);
   });
 
-  it('shows and keeps no revocation list that is not of AMD’s root', async () => {
-    services.answers.set(url, vcek);
+  /** In the name of AMD's root, by a key of ours. */
+  function makeRevocationList(): Uint8Array {
     const { subject } = findPinnedCertificate('turin', 'ark');
     const { privateKey } = issue({ name: 'ARK-Turin', isAuthority: true, keyUsage: 6 });
     const dates = { thisUpdateMs: SNP_AT_MS - 1_000, nextUpdateMs: SNP_AT_MS + 1_000 };
-    services.answers.set(crl, { body: encodeRevocationList({ name: subject, privateKey }, dates) });
+    return encodeRevocationList({ name: subject, privateKey }, dates);
+  }
+
+  it('fetches AMD’s revocation list and sends it along: then no policy has to do without it', async () => {
+    // AMD's own list is not public with the vectors, and its key is not ours: signatures count for nothing here.
+    const gullible = new GullibleCrypto();
+    services.answers.set(url, vcek);
+    services.answers.set(crl, { body: makeRevocationList() });
+    const endorser = createEndorser(new ManualClock(SNP_AT_MS), { evidenceCrypto: gullible });
+    const { certificates, collateral } = await endorser.endorse('sev-snp', raw, { signal });
+    if (collateral === null) throw new TypeError('no list came along');
+    const policy = { 'sev-snp': { ...acceptSnpVector('turin-v5-routex'), acceptUnchecked: [] } };
+    const files = { evidence: raw.report, certificates, policy, atMs: SNP_AT_MS, crypto: gullible } as const;
+    const judged = await verifyEvidence('sev-snp', { ...files, collateral });
+    expect(judged).toMatchObject({ verdict: 'valid', claims: { revocationJudged: true } });
+    const without = await verifyEvidence('sev-snp', files);
+    expect(without.checks.filter(({ verdict }) => verdict !== 'passed')).toMatchObject([
+      { name: 'revocation', verdict: 'unchecked', detail: expect.stringContaining(crl) },
+    ]);
+  });
+
+  it('shows and keeps no revocation list that is not of AMD’s root', async () => {
+    services.answers.set(url, vcek);
+    services.answers.set(crl, { body: makeRevocationList() });
     const { collateral } = await createEndorser(new ManualClock(SNP_AT_MS)).endorse('sev-snp', raw, { signal });
     expect(collateral).toBeNull();
     expect(services.asked).toEqual([url, crl]);

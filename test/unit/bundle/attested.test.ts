@@ -39,7 +39,7 @@ describe('an honest bundle of a confidential job', () => {
     expect(statement).toContain(encodeHex(sha256(new Uint8Array(32).fill(0x50))));
     expect(statement).toContain('as of 2023-11-14T22:13:21.600Z');
     expect(assumes.join(' ')).toContain('AMD');
-    expect(doesNotClaim.join(' ')).toMatch(/memory bus.*side channels.*sizes of files.*not confidential/);
+    expect(doesNotClaim.join(' ')).toMatch(/memory bus.*side channels.*bare host.*sizes of files.*not confidential/);
     expect(isSimulated).toBeUndefined();
     expect(JSON.stringify(verification)).not.toContain('SIMULATED');
   });

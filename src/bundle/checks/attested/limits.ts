@@ -1,22 +1,14 @@
 /** What evidence of each kind assumes, and what it does not show. Always printed with it. */
 import type { TeeKind } from '../../../domain/capability.ts';
-import { KIND_NAMES, SIMULATED_MARK } from './describe-attested.ts';
+import { SIMULATED_MARK } from './describe-attested.ts';
 import type { JudgedAttempt } from './judge-attempt.ts';
-
-type HardwareKind = Exclude<TeeKind, 'simulated'>;
+import { chooseMark, type HardwareKind, isHardware, listMachineLimits } from './machine-limits.ts';
 
 const VENDORS: Readonly<Record<HardwareKind, string>> = {
   'sev-snp':
     'AMD: that nothing but its processors holds keys under the pinned roots, and that these keep the promises of SEV-SNP at the firmware levels that the policy accepts',
   tdx: 'Intel: that nothing but its processors holds keys under the pinned root, that these keep the promises of TDX, and that what it says of firmware levels and revocation is right',
   sgx: 'Intel: that nothing but its processors holds keys under the pinned root, that these keep the promises of SGX, and that what it says of firmware levels and revocation is right',
-};
-
-/** Devices on the memory bus, published in 2025, and what they were shown to do. */
-const INTERPOSERS: Readonly<Record<HardwareKind, string>> = {
-  'sev-snp': 'Battering RAM lets other code pass for the measured one, TEE.fail reads keys out of it',
-  tdx: 'TEE.fail takes out the keys that such evidence is signed with',
-  sgx: 'WireTap and TEE.fail take out the keys that such evidence is signed with, Battering RAM reads its memory',
 };
 
 function listKinds(attempts: readonly JudgedAttempt[]): readonly TeeKind[] {
@@ -30,12 +22,10 @@ function hasGpus({ attempt: { attestation } }: JudgedAttempt): boolean {
   return attestation.kind === 'opened' && attestation.evidence.gpus !== null;
 }
 
-const isHardware = (kind: TeeKind): kind is HardwareKind => kind !== 'simulated';
-
 /** @param attempts those whose receipts name evidence */
 export function listAssumptions(attempts: readonly JudgedAttempt[]): readonly string[] {
   const kinds = listKinds(attempts);
-  const mark = kinds.length > 0 && !kinds.some(isHardware) ? SIMULATED_MARK : '';
+  const mark = chooseMark(kinds);
   return [
     ...(kinds.includes('simulated')
       ? [
@@ -56,30 +46,11 @@ export function listAssumptions(attempts: readonly JudgedAttempt[]): readonly st
 
 export function listLimits(attempts: readonly JudgedAttempt[]): readonly string[] {
   const kinds = listKinds(attempts);
-  const hardware = kinds.filter(isHardware);
-  const mark = kinds.length > 0 && hardware.length === 0 ? SIMULATED_MARK : '';
+  const mark = chooseMark(kinds);
   return [
-    ...(kinds.includes('simulated')
-      ? [
-          `${SIMULATED_MARK}anything of any hardware: it is for tests, and whoever ran it could read and change everything`,
-        ]
-      : []),
-    ...hardware.map(describeInterposers),
-    ...(attempts.some(hasGpus)
-      ? [
-          'that the GPUs are in the same machine: their evidence answers a nonce that the processor signed, so whoever took the key out of one processor can show GPUs that stand elsewhere',
-        ]
-      : []),
-    `${mark}that nothing leaked by side channels: time, power, caches, page faults and the pattern of memory accesses, which the host can watch`,
+    ...listMachineLimits({ kinds, gpus: attempts.some(hasGpus) }),
     `${mark}that sizes of files, fuel, steps, times, exit codes and who worked for whom are hidden: all of that is in the clear`,
     `${mark}that the program, its arguments and its environment were hidden from the provider: they are not confidential`,
     `${mark}that the program is correct, or keeps its inputs out of what it shows`,
   ];
-}
-
-function describeInterposers(kind: HardwareKind): string {
-  return (
-    `that whoever holds the machine left it alone: with a device on the memory bus ${KIND_NAMES[kind]} is broken ` +
-    `(${INTERPOSERS[kind]}). Where much is at stake, ask for another assurance beside it`
-  );
 }

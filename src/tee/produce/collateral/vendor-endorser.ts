@@ -69,7 +69,7 @@ export class VendorEndorser implements Endorser {
     return this.#modules.documents.obtain(request, signal);
   }
 
-  /** Most policies do without it (docs/attestation.md): its absence is not the end. */
+  /** A policy may do without it (acceptUnchecked), and only the requester knows its own: its absence is not the end here. */
   async #findRevocationList(certificate: Uint8Array, signal: AbortSignal): Promise<Uint8Array | null> {
     const { documents, crypto, logger } = this.#modules;
     try {
@@ -77,7 +77,10 @@ export class VendorEndorser implements Endorser {
       return await documents.obtain(requestAmdRevocationList(product, crypto), signal);
     } catch (error) {
       if (!(error instanceof TeeError)) throw error;
-      logger.debug({ reason: error.message }, 'evidence goes without a revocation list');
+      logger.warn(
+        { reason: error.message },
+        'evidence goes without a revocation list, which only policies with acceptUnchecked: [revocation] take: see that this machine reaches AMD',
+      );
       return null;
     }
   }

@@ -16,7 +16,7 @@ import {
 } from '../../../support/attempt-evidence.ts';
 import { readIntelEvidence } from '../../../support/intel-vectors.ts';
 import { GPU_POLICY, NVIDIA_AT_MS, readNvidiaFile } from '../../../support/nvidia-vectors.ts';
-import { readSnpFile, SNP_AT_MS } from '../../../support/sev-snp-vectors.ts';
+import { acceptSnpVector, readSnpFile, SNP_AT_MS, SNP_WAIVER } from '../../../support/sev-snp-vectors.ts';
 import { TestTee } from '../../../support/simulated-tee.ts';
 
 const crypto = new NodeEvidenceCrypto();
@@ -53,13 +53,13 @@ const GENUINE: readonly (readonly [string, Files, (measurement: string) => objec
   [
     'SEV-SNP',
     snp('milan-v2-virtee', 'report'),
-    (measurement) => ({ 'sev-snp': { measurements: [measurement], minimumTcb: 'any' } }),
+    (measurement) => ({ 'sev-snp': { ...SNP_WAIVER, measurements: [measurement] } }),
     SNP_AT_MS,
   ],
   [
     "SEV-SNP in Azure's form",
     snp('genoa-v3-azure', 'hcl'),
-    (measurement) => ({ 'sev-snp': { measurements: [measurement], minimumTcb: 'any' } }),
+    (measurement) => ({ 'sev-snp': { ...SNP_WAIVER, measurements: [measurement] } }),
     SNP_AT_MS,
   ],
   ['TDX', readQuoteFiles('tdx/tdx-v4-phala'), (mrTd) => ({ tdx: { mrTd: [mrTd] } }), JUNE_2025_MS],
@@ -81,6 +81,15 @@ describe('evidence of hardware', () => {
     const judgement = await judgeFiles(files, policy(measurement ?? ''), atMs);
     expect(judgement.verdict).toBe('invalid');
     expect(listNot(judgement, 'passed')).toEqual(['binding']);
+  });
+
+  it('of SEV-SNP that came without a revocation list is refused by that too, with what to do, unless the policy waives it', async () => {
+    const policy = { 'sev-snp': { ...acceptSnpVector('milan-v2-virtee'), acceptUnchecked: [] } };
+    const judgement = await judgeFiles(snp('milan-v2-virtee', 'report'), policy, SNP_AT_MS);
+    expect(listNot(judgement, 'passed')).toEqual(['revocation', 'binding']);
+    const { verdict, detail } = judgement.checks.find(({ name }) => name === 'revocation') ?? {};
+    expect(verdict).toBe('unchecked');
+    expect(detail).toContain('acceptUnchecked: [revocation]');
   });
 
   it("keeps Azure's runtime data apart from ours", async () => {

@@ -7,7 +7,7 @@ import type { CheckVerdict } from '../../../../src/tee/interface.ts';
 import type { SevSnpRequest } from '../../../../src/tee/sev-snp/interface.ts';
 import { type SevSnpPolicy, sevSnpPolicySchema } from '../../../../src/tee/sev-snp/policy.ts';
 import { verifySevSnp } from '../../../../src/tee/sev-snp/verify-sev-snp.ts';
-import { buildSnpRequest, readSnpFile, readSnpPem } from '../../../support/sev-snp-vectors.ts';
+import { buildSnpRequest, readSnpFile, readSnpPem, SNP_WAIVER } from '../../../support/sev-snp-vectors.ts';
 
 const V2 = 'milan-v2-virtee';
 const V3 = 'milan-v3-dstack';
@@ -182,7 +182,7 @@ describe('the policy', () => {
     '7a1e5c266c0108dbc9bb94fa926951320940915d0aafb42464bd88b579ea158d3e1a0dc39b2c60bd95b9c480cd81841f';
   const judge = async (policy: object, stem = V2) => {
     const parsed: SevSnpPolicy = sevSnpPolicySchema.parse({
-      minimumTcb: 'any',
+      ...SNP_WAIVER,
       measurements: [measurement],
       ...policy,
     });
@@ -191,11 +191,12 @@ describe('the policy', () => {
   const judgeOne = async (name: string, policy: object, stem = V2) =>
     (await judge(policy, stem)).checks.find((check) => check.name === name)?.verdict;
 
-  it('that is not given leaves unchecked which code runs', async () => {
+  it('that is not given leaves unchecked which code runs, and revocation', async () => {
     const { policy: _, ...request } = buildSnpRequest(V2);
     const found = await verifySevSnp(request);
     expect(found.verdict).toBe('unchecked');
-    expect(found.checks.filter(({ verdict }) => verdict !== 'passed').map(({ name }) => name)).toEqual(['measurement']);
+    const open = found.checks.filter(({ verdict }) => verdict !== 'passed').map(({ name }) => name);
+    expect(open).toEqual(['revocation', 'measurement']);
   });
 
   it('is met by a measurement that it lists, in capitals too', async () => {
@@ -204,9 +205,10 @@ describe('the policy', () => {
     expect((await judge({ measurements: ['00'.repeat(48)] })).verdict).toBe('invalid');
   });
 
-  it('that lists no measurements or minimum leaves them unchecked', async () => {
+  it('that says nothing leaves revocation, measurement and minimum unchecked', async () => {
     const found = await verifySevSnp(buildSnpRequest(V2, { policy: sevSnpPolicySchema.parse({}) }));
     expect(found.checks.filter(({ verdict }) => verdict === 'unchecked').map(({ name }) => name)).toEqual([
+      'revocation',
       'measurement',
       'policy-tcb',
     ]);
