@@ -126,6 +126,8 @@ export class ChaosNode {
     const [exitCode, signal] = (await once(daemon.process, 'exit')) as [number | null, NodeJS.Signals | null];
     const client = this.client;
     this.client = undefined;
+    // One that died while it started has died once more.
+    this.#setup.harms.end('died', this.name);
     this.#setup.harms.begin('died', this.name);
     this.#setup.harms.end('frozen', this.name);
     await client?.[Symbol.asyncDispose]();

@@ -51,9 +51,10 @@ export async function submit(kind: JobKind, modules: ClientModules): Promise<Sub
   const { node, journal, output } = modules;
   const shared = kind.sharesBlob ? await shareBlob(modules) : null;
   const batch = kind.hasPlaces ? JobBatchId(`chaos-${randomUUID()}`) : null;
+  const firstMs = Date.now();
   const jobs = await retry(modules, async (client) => {
-    // What the daemon took before an answer was lost began before this, and is acknowledged to nobody.
-    const sinceMs = Date.now();
+    // A place keeps the job of a call whose answer was lost; any other job of such a call is acknowledged to nobody.
+    const sinceMs = batch === null ? Date.now() : firstMs;
     const draft = await prepareDraft(kind, client, modules);
     const acknowledged = await submitDrafts(client, { draft, count: kind.count, batch });
     for (const job of acknowledged) journal.write({ job, kind: kind.name, requester: node.name, output, sinceMs });
