@@ -27,7 +27,7 @@ export interface ChaosOptions {
     readonly scenarios?: number;
     /** Each side of each known point so often, or tried in vain in as many scenarios. */
     readonly timesEachPoint?: number;
-    /** Of both roles: no other points then. */
+    /** No other points then. */
     readonly onlyPoints?: readonly string[];
   };
   /** Makes each scenario short. */
@@ -75,7 +75,7 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
     const [commonOutput, secretOutput] = [computeOutput(input), computeOutput(secret)];
     const modules = { template, files, commonOutput, secretOutput, from, say, signal, checkHistories: listViolations };
     const expected = await runInPeace(join(root, 'peace'), tally, modules);
-    for (const role of ['requester', 'provider'] as const) tally.addPoints(role, options.until.onlyPoints ?? []);
+    for (const point of options.until.onlyPoints ?? []) addAskedFor(tally, point);
     await new Series(options, { root, tally, modules: { ...modules, expected } }).run();
   } finally {
     process.off('exit', onExit);
@@ -152,6 +152,13 @@ async function runInPeace(
     tally.addPoints(role, points);
   }
   return expected;
+}
+
+/** Of the role that is known to come to it; of both where none is. */
+function addAskedFor(tally: Tally, point: string): void {
+  const roles = ['requester', 'provider'] as const;
+  const knowing = roles.filter((role) => tally.points(role).some((known) => known.point === point));
+  for (const role of knowing.length === 0 ? roles : knowing) tally.addPoints(role, [point]);
 }
 
 /** It is in the result. */
