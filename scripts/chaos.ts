@@ -4,8 +4,9 @@
  */
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { findExcess } from './chaos/excuses.ts';
 import { type Plan, PROFILES, type Profile } from './chaos/plan.ts';
-import { renderMarkdown, renderText } from './chaos/report.ts';
+import { listProblems, renderMarkdown, renderText } from './chaos/report.ts';
 import { type ChaosOptions, runChaos } from './chaos/run.ts';
 import { Tally } from './chaos/tally.ts';
 
@@ -149,11 +150,13 @@ async function main(): Promise<number> {
   const facts = {
     command: `npm run chaos -- ${process.argv.slice(2).join(' ')}`,
     date: new Date().toISOString().slice(0, 10),
+    isCampaign: given.points === 'all',
   };
-  console.log(renderText(tally));
-  for (const { seed, problem } of tally.findings) console.error(`seed ${seed}: ${problem}`);
+  console.log(renderText(tally, facts));
+  const problems = [...listProblems(tally, facts), findExcess('run', tally) ?? []].flat();
+  for (const problem of problems) console.error(problem);
   if (given.report !== undefined) await writeFile(given.report, renderMarkdown(tally, facts));
-  return tally.findings.length === 0 ? 0 : 1;
+  return problems.length === 0 ? 0 : 1;
 }
 
 try {

@@ -5,6 +5,7 @@ import type { RpcClient } from '../../src/rpc/client.ts';
 import { connectSocket } from '../../src/rpc/socket-client.ts';
 import type { Actor, RunningDaemon, Stage } from '../demo/stage.ts';
 import { type Control, NO_CONTROL, readNotes, writeControl } from './control-file.ts';
+import type { HarmLedger } from './harm.ts';
 import type { TcpProxy } from './tcp-proxy.ts';
 
 const ARMED_NODE = new URL('armed-node.ts', import.meta.url).pathname;
@@ -22,6 +23,8 @@ export interface ChaosNodeSetup {
   readonly proxy: TcpProxy;
   readonly peer: string;
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Where it is noted what was done to it. */
+  readonly harms: HarmLedger;
 }
 
 /** How a life of a daemon ended. */
@@ -109,7 +112,9 @@ export class ChaosNode {
       const client = await connectSocket(daemon.socket).catch(() => undefined);
       if (client !== undefined) {
         // Another life may have begun in between.
-        if (daemon === this.#daemon) this.client = client;
+        if (daemon !== this.#daemon) return;
+        this.client = client;
+        this.#setup.harms.end('died', this.name);
         return;
       }
       await sleep(POLL_MS);
@@ -121,6 +126,10 @@ export class ChaosNode {
     const [exitCode, signal] = (await once(daemon.process, 'exit')) as [number | null, NodeJS.Signals | null];
     const client = this.client;
     this.client = undefined;
+    // One that died while it started has died once more.
+    this.#setup.harms.end('died', this.name);
+    this.#setup.harms.begin('died', this.name);
+    this.#setup.harms.end('frozen', this.name);
     await client?.[Symbol.asyncDispose]();
     const points = readNotes(this.folder)
       .slice(notesBefore)
@@ -134,11 +143,14 @@ export class ChaosNode {
   }
 
   freeze(): boolean {
+    this.#setup.harms.begin('frozen', this.name);
     return this.#signalGroup('SIGSTOP');
   }
 
   thaw(): boolean {
-    return this.#signalGroup('SIGCONT');
+    const isThawed = this.#signalGroup('SIGCONT');
+    this.#setup.harms.end('frozen', this.name);
+    return isThawed;
   }
 
   #signalGroup(signal: NodeJS.Signals): boolean {
@@ -165,6 +177,8 @@ export class ChaosNode {
 
   control(change: Partial<Control>): void {
     this.#control = { ...this.#control, ...change };
+    this.#setup.harms.set('clock', this.name, this.#control.clockOffsetMs !== 0);
+    this.#setup.harms.set('slow disk', this.name, this.#control.writeDelayMs > 0);
     const clockOffsetMs = this.#control.clockOffsetMs + this.#ageMs;
     writeControl(this.folder, { ...this.#control, clockOffsetMs });
   }

@@ -8,6 +8,8 @@ export interface Acknowledged {
   readonly requester: string;
   /** What it has to make of an input of its own; null if it has none. */
   readonly output: BlobId | null;
+  /** From before the call that was answered, ms. */
+  readonly sinceMs: number;
 }
 
 /** What clients wrote down, on disk before they went on: nothing of it may be lost. */
@@ -23,7 +25,9 @@ export class ClientJournal implements Disposable {
     return this.#acknowledged;
   }
 
+  /** Once for each job: a place of a batch is answered with the same job however often it is submitted. */
   write(entry: Acknowledged): void {
+    if (this.#acknowledged.some(({ job }) => job === entry.job)) return;
     writeSync(this.#file, `${JSON.stringify(entry)}\n`);
     fsyncSync(this.#file);
     this.#acknowledged.push(entry);

@@ -194,11 +194,13 @@ const INJECTIONS: Record<FaultKind, Inject> = {
     const { fleet } = scene;
     const node = fleet.nodes.find(({ home }) => home === fleet.disk?.home);
     if (node?.pid === undefined || fleet.disk === undefined) return;
+    fleet.harms.begin('full disk', node.name);
     fleet.disk.fill(node.pid);
     try {
       await hold(scene);
     } finally {
       fleet.disk.free(node.pid);
+      fleet.harms.end('full disk', node.name);
     }
   },
   'slow disk': withControl((strength) => ({ writeDelayMs: Math.round(20 + 480 * strength) })),

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Actor, Stage } from '../demo/stage.ts';
 import { ChaosNode, type Death } from './chaos-node.ts';
 import { NO_CONTROL } from './control-file.ts';
+import { HarmLedger } from './harm.ts';
 import { LinkTable } from './link-rules.ts';
 import { SmallDisk } from './small-disk.ts';
 import { findSocketOwner } from './socket-owner.ts';
@@ -26,12 +27,20 @@ const MOST_VAIN_STARTS = 12;
 export interface Template {
   readonly folder: string;
   readonly peers: Readonly<Record<string, string>>;
+  /** The key that stands in for hardware in the network, and what a policy has to list to accept it. */
+  readonly tee: { readonly keyFile: string; readonly measurement: string };
 }
 
 export interface FleetSettings {
   readonly requester: Readonly<Record<string, unknown>>;
   readonly provider: Readonly<Record<string, unknown>>;
 }
+
+/** Room for few large inputs, and results that go soon. */
+export const LITTLE_ROOM: FleetSettings = {
+  requester: { 'blobs.maxBytes': 24 * MIB },
+  provider: { 'blobs.maxBytes': 32 * MIB, 'results.keepForMs': 60_000 },
+};
 
 export interface FleetOptions {
   readonly from: 'dist' | 'src';
@@ -64,14 +73,16 @@ export async function createTemplate(
   const create = 'network create chaos --preset local --no-join --output chaos.json --lease 3s --renewal 500ms';
   // Epochs of a minute: neighbours turn, and attempts are observed every five seconds.
   const rounds = '--beacon-round 2s --epoch-rounds 30';
-  await run(stage.actor('founder'), `${create} ${rounds}`.split(' '));
+  const founder = stage.actor('founder');
+  const made = await run(founder, `${create} ${rounds} --simulated-tee`.split(' '));
+  const { simulatedTee: tee } = JSON.parse(made) as { readonly simulatedTee: Template['tee'] };
   const peers: Record<string, string> = {};
   for (const name of names) {
     const line = 'init --network chaos.json --no-backup --plain'.split(' ');
     const { peer } = JSON.parse(await run(stage.actor(name), line)) as { readonly peer: string };
     peers[name] = peer;
   }
-  return { folder, peers };
+  return { folder, peers, tee: { keyFile: tee.keyFile, measurement: tee.measurement } };
 }
 
 /** The daemons of one scenario with the network between them; each is started again whenever it has ended. */
@@ -80,6 +91,8 @@ export class Fleet implements AsyncDisposable {
   readonly nodes: readonly ChaosNode[];
   readonly disk: SmallDisk | undefined;
   readonly stage: Stage;
+  /** What was done to which of them, and when. */
+  readonly harms: HarmLedger;
   /** Every life that ended, in order. */
   readonly deaths: Death[] = [];
   readonly #stack: AsyncDisposableStack;
@@ -97,6 +110,7 @@ export class Fleet implements AsyncDisposable {
     this.nodes = parts.nodes;
     this.disk = parts.disk;
     this.stage = parts.stage;
+    this.harms = parts.harms;
     this.#stack = stack;
   }
 
@@ -106,7 +120,8 @@ export class Fleet implements AsyncDisposable {
     const isSmall = options.onSmallDisk !== undefined;
     const disk = isSmall ? stack.use(await SmallDisk.open({ sizeBytes: SMALL_DISK_BYTES })) : undefined;
     const stage = stack.use(await Stage.open({ keep: join(options.folder, 'stage'), launcher: NODE }));
-    const parts: FleetParts = { links: new LinkTable(), nodes: [], disk, stage };
+    const harms = new HarmLedger();
+    const parts: FleetParts = { links: new LinkTable(harms), nodes: [], disk, stage, harms };
     for (const name of [...options.requesters, ...options.providers]) {
       parts.nodes.push(await createNode(name, options, { parts, stack }));
     }
@@ -162,6 +177,7 @@ export class Fleet implements AsyncDisposable {
       node.thaw();
       if (node.home === this.disk?.home) this.disk.free(node.pid);
     }
+    this.harms.endAll('full disk');
   }
 
   /** @throws Error if it does not answer in time */
@@ -196,6 +212,20 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
+  /** Names of the nodes that have these peer ids. */
+  namesOf(peers: readonly string[]): readonly string[] {
+    return this.nodes.filter(({ peer }) => peers.includes(peer)).map(({ name }) => name);
+  }
+
+  /** The strongest isolation that each provider has, which is the one that it runs jobs at. */
+  async readIsolation(): Promise<readonly string[]> {
+    const [requester] = this.requesters;
+    const { peers } = (await requester?.client?.call('peers.list', {}).catch(() => undefined)) ?? { peers: [] };
+    const executors = peers.flatMap(({ record }) => record?.executors ?? []);
+    // Such as `wasm (process, bubblewrap) × 2`, the strongest last.
+    return executors.flatMap((text) => /(\w+)\)/.exec(text)?.[1] ?? []);
+  }
+
   /** What is on the small disk is gone with the fleet: copied to where the data folders of the others are. */
   async keepSmallDisk(): Promise<void> {
     const node = this.nodes.find(({ home }) => home === this.disk?.home);
@@ -228,6 +258,7 @@ interface FleetParts {
   readonly nodes: ChaosNode[];
   readonly disk: SmallDisk | undefined;
   readonly stage: Stage;
+  readonly harms: HarmLedger;
 }
 
 async function createNode(
@@ -235,7 +266,7 @@ async function createNode(
   options: FleetOptions,
   { parts, stack }: { readonly parts: FleetParts; readonly stack: AsyncDisposableStack },
 ): Promise<ChaosNode> {
-  const { links, nodes, stage, disk } = parts;
+  const { links, nodes, stage, disk, harms } = parts;
   const provides = options.providers.includes(name);
   const port = await findFreePort();
   const findSource = (from: number): string | undefined => {
@@ -258,11 +289,13 @@ async function createNode(
     port,
     proxy,
     peer: options.template.peers[name] ?? '',
+    harms,
     settings: {
       'provide.enabled': provides,
       'blobs.maxBytes': 128 * MIB,
       'snapshots.maxBytes': 64 * MIB,
       'snapshots.hold.for': 'anyone',
+      ...(provides ? { 'attest.simulatedKeyFile': options.template.tee.keyFile } : {}),
       ...options.settings?.[provides ? 'provider' : 'requester'],
     },
   });

@@ -11,12 +11,20 @@ export type Treatment = 'leave' | 'pause' | 'cancel';
 export interface JobKind {
   readonly name: string;
   readonly module: ModuleName;
-  /** Jobs of one submit; more than one go as a batch. */
+  /** Jobs of one submit; more than one go together (job.submitMany). */
   readonly count: number;
+  /** They go as a batch that has a name (batch.open, batch.submit). */
+  readonly hasPlaces: boolean;
   readonly replicas: number;
   readonly quorum: number;
   readonly everySteps: number | null;
   readonly hasBlob: boolean;
+  /** Its input is sealed, and goes to a provider that has shown evidence of the simulated hardware. */
+  readonly isConfidential: boolean;
+  /** Its provider is rated once it has ended. */
+  readonly isRated: boolean;
+  /** While it lives its requester makes a blob public. */
+  readonly sharesBlob: boolean;
   /** Its snapshots are held by a third node. */
   readonly hasHolder: boolean;
   readonly treatment: Treatment;
@@ -27,10 +35,14 @@ export interface JobKind {
 
 const PLAIN: Omit<JobKind, 'name' | 'module'> = {
   count: 1,
+  hasPlaces: false,
   replicas: 1,
   quorum: 1,
   everySteps: null,
   hasBlob: false,
+  isConfidential: false,
+  isRated: false,
+  sharesBlob: false,
   hasHolder: false,
   treatment: 'leave',
   retries: 32,
@@ -38,7 +50,7 @@ const PLAIN: Omit<JobKind, 'name' | 'module'> = {
 };
 
 export const JOB_KINDS: readonly JobKind[] = [
-  { ...PLAIN, name: 'single', module: 'quick' },
+  { ...PLAIN, name: 'single', module: 'quick', isRated: true },
   { ...PLAIN, name: 'replicas', module: 'quick', replicas: 3, quorum: 2 },
   { ...PLAIN, name: 'batch', module: 'quick', count: 8 },
   { ...PLAIN, name: 'stepping', module: 'stepper', everySteps: 4 },
@@ -50,10 +62,15 @@ export const JOB_KINDS: readonly JobKind[] = [
   { ...PLAIN, name: 'held by a third', module: 'stepper', everySteps: 4, hasHolder: true },
   { ...PLAIN, name: 'without retries', module: 'stepper', retries: 0 },
   { ...PLAIN, name: 'endless', module: 'endless', endsAfterMs: 5_000 },
+  { ...PLAIN, name: 'batch with places', module: 'quick', count: 6, hasPlaces: true },
+  { ...PLAIN, name: 'confidential', module: 'opener', isConfidential: true },
+  { ...PLAIN, name: 'beside a public blob', module: 'quick', sharesBlob: true },
 ];
 
 /** Larger than what rides with a message or is kept in the database, bytes. */
 export const BLOB_BYTES = 3 * 1024 * 1024;
+/** Of the input of a confidential job. */
+export const SECRET_BYTES = 2_048;
 const STEPS = 24;
 /** Turns of the inner loop of a step: some 15 ms. */
 const TURNS = 6_000_000;
@@ -93,7 +110,22 @@ function reader(): Uint8Array {
   return assembleWat(wat.replace('"memory") 1)', `"memory") ${pages})`));
 }
 
-export type ModuleName = 'quick' | 'stepper' | 'failing' | 'reader' | 'endless';
+/** Where the opener puts its input: behind what a step writes to. */
+const INPUT_AT = 0x20000;
+
+/** Works one step like the others, prints, and gives its small input back with the first word inverted. */
+function opener(): Uint8Array {
+  const last = `(drop (call $input_read (i32.const 0) (i32.const ${INPUT_AT}) (i32.const 0) (i32.const ${SECRET_BYTES})))
+    (i32.store (i32.const ${INPUT_AT}) (i32.xor (i32.load (i32.const ${INPUT_AT})) (i32.const -1)))
+    (call $output_write (i32.const ${INPUT_AT}) (i32.const ${SECRET_BYTES}))
+    (i32.const 1)`;
+  const wat = steppingWat({ rest: REST, step: `${WORK.replace('TURNS', '1000')} ${last}` });
+  return assembleWat(wat.replace('"memory") 1)', '"memory") 3)'));
+}
+
+export type ModuleName = 'quick' | 'stepper' | 'failing' | 'reader' | 'endless' | 'opener';
+/** Modules, the large input of all, and that of confidential jobs. */
+export type FileName = ModuleName | 'input' | 'secret';
 
 export function buildModules(): Readonly<Record<ModuleName, Uint8Array>> {
   return {
@@ -101,6 +133,7 @@ export function buildModules(): Readonly<Record<ModuleName, Uint8Array>> {
     stepper: worker({ steps: STEPS, turns: TURNS }),
     failing: worker({ steps: 3, turns: 1_000, last: 'unreachable' }),
     reader: reader(),
+    opener: opener(),
     endless: worker({ steps: 2 ** 30, turns: 20 * TURNS }),
   };
 }
@@ -116,6 +149,8 @@ export function draftJob(
     readonly module: StoredBlob;
     readonly input: StoredBlob | null;
     readonly holder: PeerKey;
+    /** Of confidential jobs, JSON. */
+    readonly policy: string;
     readonly replicasLastMs: number;
     readonly nowMs: number;
   },
@@ -125,7 +160,7 @@ export function draftJob(
   return {
     name: kind.name,
     deadlineMs: UnixMs(given.nowMs + lastsMs),
-    capabilityClass: 'cpu',
+    capabilityClass: kind.isConfidential ? 'tee' : 'cpu',
     workload: {
       kind: 'wasm',
       module: module.blob,
@@ -148,6 +183,7 @@ export function draftJob(
     retries: kind.retries,
     market: 'direct',
     priceCeiling: '0',
+    ...(kind.isConfidential ? { confidential: { policy: given.policy } } : {}),
     ...(kind.everySteps === null
       ? {}
       : {

@@ -1,3 +1,5 @@
+import type { HarmLedger } from './harm.ts';
+
 /** How the network between two nodes is; the same in both directions. */
 export interface LinkRules {
   /** Nothing passes: what is sent waits, as behind a cable that was cut. */
@@ -31,6 +33,12 @@ export const GOOD_LINK: LinkRules = {
 export class LinkTable {
   readonly #rules = new Map<string, LinkRules>();
   readonly #listeners = new Set<() => void>();
+  readonly #harms: HarmLedger | undefined;
+
+  /** @param harms where it is noted which links were not good, and when */
+  constructor(harms?: HarmLedger) {
+    this.#harms = harms;
+  }
 
   between(one: string, other: string): LinkRules {
     return this.#rules.get(pairOf(one, other)) ?? GOOD_LINK;
@@ -38,11 +46,15 @@ export class LinkTable {
 
   set(one: string, other: string, rules: LinkRules): void {
     this.#rules.set(pairOf(one, other), rules);
+    const [first, second] = one < other ? [one, other] : [other, one];
+    if (rules === GOOD_LINK) this.#harms?.end('network', first, second);
+    else this.#harms?.begin('network', first, second);
     this.#tell();
   }
 
   heal(): void {
     this.#rules.clear();
+    this.#harms?.endAll('network');
     this.#tell();
   }
 

@@ -127,7 +127,7 @@ export function createPlan(options: PlanOptions): Plan {
   const requesters = profile === 'points' ? 2 : 1 + draw(2);
   const providers = 3 + draw(2);
   const smallDisk = draw(requesters + providers);
-  const jobs = Array.from({ length: JOBS }, (_, index) => drawJob(index, options, draw));
+  const jobs = Array.from({ length: Math.max(JOBS, options.jobKinds) }, (_, index) => drawJob(index, options, draw));
   const unrest = care?.unrest ?? [];
   const faults =
     profile === 'points'
@@ -143,7 +143,8 @@ export function createPlan(options: PlanOptions): Plan {
     smallDisk,
     faults: faults.slice(0, options.mostFaults),
     arms: arms ?? { requester: [], provider: [] },
-    jobs: shuffle(jobs, draw),
+    // Each kind once, before any comes again: a short scenario has all of them.
+    jobs: [...shuffle(jobs.slice(0, options.jobKinds), draw), ...shuffle(jobs.slice(options.jobKinds), draw)],
     replicasLastMs: options.replicasLastMs ?? REPLICAS_LAST_MS[profile],
     hasOwnInputs: profile === 'points',
     agesByMs: care?.isAged === true ? AGE_MS : 0,
@@ -196,6 +197,8 @@ function shuffle(numbers: readonly number[], draw: Draw): readonly number[] {
   }
   return mixed;
 }
+
+export const setsClocks = ({ faults }: Plan): boolean => faults.some(({ kind }) => kind.startsWith('clock'));
 
 /** The arms of a scenario by points: each side of the points given, in a random order. */
 export function drawArms(points: readonly string[], seed: number): readonly Arm[] {

@@ -14,7 +14,7 @@ export interface PointCare {
 
 /** What a node's life comes to once, or once in an epoch: whoever waits for a second time waits in vain. */
 const SELDOM =
-  /^(meta|known-peers=delete|observation-|observations|neighbour-|blob|reputation-|disk\/blobs|job-objects=late|job-history=(job-failed|reattached|replica-abandoned|deadline-passed))/;
+  /^(meta|known-peers=delete|observation-|observations|neighbour-|blob|reputation-|disk\/blobs|job-ratings|rating-outbox=delete|job-objects=late|job-history=(job-failed|reattached|replica-abandoned|deadline-passed))/;
 /** Leases run out, and some of the providers come back before the job has ended; or the clock was set under the lease. */
 const UNREST: readonly (readonly [RegExp, readonly FaultKind[]])[] = [
   [
@@ -32,6 +32,10 @@ const FAVOURED: readonly (readonly [RegExp, (kind: JobKind) => boolean])[] = [
   [/=job-failed$/, ({ retries }) => retries === 0],
   [/=deadline-passed$/, ({ endsAfterMs }) => endsAfterMs !== null],
   [/=(late|replica-abandoned)$/, ({ replicas }) => replicas > 1],
+  [/^public-blobs/, ({ sharesBlob }) => sharesBlob],
+  [/^job-batches/, ({ hasPlaces }) => hasPlaces],
+  [/^(job-ratings|rating-outbox)/, ({ isRated }) => isRated],
+  [/^job-(history=released|objects=release)$/, ({ isConfidential }) => isConfidential],
   [/=reattached$/, ({ treatment, everySteps }) => treatment === 'leave' && everySteps !== null],
 ];
 

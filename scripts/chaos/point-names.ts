@@ -34,6 +34,7 @@ function describePut({ namespace, key, value }: Extract<WriteOperation, { kind: 
       return listKinds(decode(value));
     case 'leases':
       return readText(decode(value), 'phase');
+    case 'job-batches':
     case 'snapshots':
     case 'snapshot-duties':
     case 'receipt-outbox':

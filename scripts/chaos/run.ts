@@ -1,12 +1,13 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { BlobId } from '../../src/domain/ids.ts';
 import { checkHistories } from '../check-histories/check-histories.ts';
 import type { HistoryOptions } from '../check-histories/interface.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import { createTemplate } from './fleet.ts';
 import { computeOutput, createInput } from './inputs.ts';
-import { buildModules, JOB_KINDS, type ModuleName } from './jobs.ts';
+import { buildModules, type FileName, JOB_KINDS, SECRET_BYTES } from './jobs.ts';
 import { judgeJob } from './judge.ts';
 import { createPlan, drawArms, type Plan, type PlanOptions, type Profile } from './plan.ts';
 import { careFor, mostDeathsAt } from './point-care.ts';
@@ -26,7 +27,7 @@ export interface ChaosOptions {
     readonly scenarios?: number;
     /** Each side of each known point so often, or tried in vain in as many scenarios. */
     readonly timesEachPoint?: number;
-    /** Of both roles: no other points then. */
+    /** No other points then. */
     readonly onlyPoints?: readonly string[];
   };
   /** Makes each scenario short. */
@@ -69,11 +70,12 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
     say(`making identities in ${root}`);
     const template = await createTemplate(join(root, 'template'), NAMES, { from, signal });
     const input = createInput(COMMON_INPUT_SEED);
-    const files = await writeFiles(join(root, 'files'), input);
-    const commonOutput = computeOutput(input);
-    const modules = { template, files, commonOutput, from, say, signal, checkHistories: listViolations };
+    const secret = input.slice(-SECRET_BYTES);
+    const files = await writeFiles(join(root, 'files'), { input, secret });
+    const [commonOutput, secretOutput] = [computeOutput(input), computeOutput(secret)];
+    const modules = { template, files, commonOutput, secretOutput, from, say, signal, checkHistories: listViolations };
     const expected = await runInPeace(join(root, 'peace'), tally, modules);
-    for (const role of ['requester', 'provider'] as const) tally.addPoints(role, options.until.onlyPoints ?? []);
+    for (const point of options.until.onlyPoints ?? []) addAskedFor(tally, point);
     await new Series(options, { root, tally, modules: { ...modules, expected } }).run();
   } finally {
     process.off('exit', onExit);
@@ -83,14 +85,17 @@ export async function runChaos(options: ChaosOptions): Promise<Tally> {
   return tally;
 }
 
-async function writeFiles(folder: string, input: Uint8Array): Promise<Readonly<Record<ModuleName | 'input', string>>> {
+async function writeFiles(
+  folder: string,
+  inputs: Readonly<Record<'input' | 'secret', Uint8Array>>,
+): Promise<Readonly<Record<FileName, string>>> {
   await mkdir(folder);
   const files: Record<string, string> = {};
-  for (const [name, bytes] of Object.entries({ ...buildModules(), input })) {
+  for (const [name, bytes] of Object.entries({ ...buildModules(), ...inputs })) {
     files[name] = join(folder, name);
     await writeFile(join(folder, name), bytes);
   }
-  return files as Record<ModuleName | 'input', string>;
+  return files as Record<FileName, string>;
 }
 
 async function listViolations(
@@ -107,7 +112,7 @@ async function listViolations(
 async function runInPeace(
   folder: string,
   tally: Tally,
-  modules: Omit<ScenarioModules, 'expected' | 'tally'>,
+  modules: Omit<ScenarioModules, 'expected' | 'tally'> & { readonly secretOutput: BlobId },
 ): Promise<ReadonlyMap<string, Outcome>> {
   modules.say('every kind of job, undisturbed');
   const plan: Plan = {
@@ -130,12 +135,16 @@ async function runInPeace(
   }
   for (const { name } of JOB_KINDS.filter(({ hasBlob }) => hasBlob)) {
     // What is expected of other inputs is worked out in the same way.
-    if (expected.get(name)?.result.includes(modules.commonOutput) !== true)
-      throw new Error(`undisturbed already: ${name} did not make ${modules.commonOutput}`);
+    assertMade(expected, name, modules.commonOutput);
+  }
+  for (const { name } of JOB_KINDS.filter(({ isConfidential }) => isConfidential)) {
+    assertMade(expected, name, modules.secretOutput);
+    assertMade(expected, name, modules.template.tee.measurement);
   }
   for (const { kind, ended } of scenario.ended.values()) {
     const right = expected.get(kind.name);
-    const judgement = right === undefined ? undefined : judgeJob(kind, right, ended, { hasLostProvider: false });
+    const judgement =
+      right === undefined ? undefined : judgeJob(kind, right, ended, { hasLostProvider: false, wasHarmed: false });
     if (judgement?.kind !== 'right') throw new Error(`undisturbed already: ${JSON.stringify(judgement)}`);
   }
   for (const role of ['requester', 'provider'] as const) {
@@ -143,6 +152,19 @@ async function runInPeace(
     tally.addPoints(role, points);
   }
   return expected;
+}
+
+/** Of the role that is known to come to it; of both where none is. */
+function addAskedFor(tally: Tally, point: string): void {
+  const roles = ['requester', 'provider'] as const;
+  const knowing = roles.filter((role) => tally.points(role).some((known) => known.point === point));
+  for (const role of knowing.length === 0 ? roles : knowing) tally.addPoints(role, [point]);
+}
+
+/** It is in the result. */
+function assertMade(expected: ReadonlyMap<string, Outcome>, name: string, what: string): void {
+  if (expected.get(name)?.result.includes(what) !== true)
+    throw new Error(`undisturbed already: the result of ${name} has no ${what}`);
 }
 
 class Series {

@@ -1,13 +1,13 @@
 import type { BlobId } from '../../src/domain/ids.ts';
 import type { Outcome } from '../crash-stepping/outcome.ts';
 import type { Template } from './fleet.ts';
-import type { ModuleName } from './jobs.ts';
+import type { FileName } from './jobs.ts';
 import type { Tally } from './tally.ts';
 
 /** What a scenario is given by the series that it is of. */
 export interface ScenarioModules {
   readonly template: Template;
-  readonly files: Readonly<Record<ModuleName | 'input', string>>;
+  readonly files: Readonly<Record<FileName, string>>;
   /** What is to be made of the large input in `files`. */
   readonly commonOutput: BlobId;
   readonly from: 'dist' | 'src';

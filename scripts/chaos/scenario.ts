@@ -1,20 +1,21 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type BlobId, type JobId, PeerKey } from '../../src/domain/ids.ts';
+import { type JobId, PeerKey } from '../../src/domain/ids.ts';
 import { seededRandom } from '../crash-anchoring/leaves.ts';
-import type { Outcome } from '../crash-stepping/outcome.ts';
 import { Arming } from './arming.ts';
 import type { ChaosNode, Death } from './chaos-node.ts';
-import { type ClientModules, type EndedJob, follow, type ShownJob, submit } from './client.ts';
+import { type ClientModules, follow, type ShownJob, settle, submit } from './client.ts';
 import { ClientJournal } from './client-journal.ts';
+import { findExcess } from './excuses.ts';
 import { endlessly, inject } from './faults.ts';
-import { Fleet, type FleetSettings } from './fleet.ts';
+import { Fleet, LITTLE_ROOM } from './fleet.ts';
 import { OwnInputs } from './inputs.ts';
 import { JOB_KINDS, type JobKind } from './jobs.ts';
-import { judgeJob } from './judge.ts';
-import type { Plan, PlannedFault, Profile } from './plan.ts';
+import { type Plan, type PlannedFault, type Profile, setsClocks } from './plan.ts';
 import { findUnended } from './quarantine.ts';
+import { Ratings } from './ratings.ts';
+import { type Ended, reckonJob } from './reckoning.ts';
 import type { ScenarioModules } from './scenario-modules.ts';
 
 const UP_TIMEOUT_MS = 300_000;
@@ -24,13 +25,8 @@ const CONCURRENT_JOBS: Record<Profile, number> = { mixed: 4, kills: 4, points: 8
 const POLL_MS = 50;
 const LIST_POLL_MS = 500;
 const RELEASE_POLL_MS = 3_000;
-/** With inputs of their own: room for few of them, and results that go soon; of running jobs there must be room for all. */
+/** With inputs of their own: of running jobs there must be room for all (LITTLE_ROOM). */
 const MOST_OWN_INPUTS = 3;
-const MIB = 2 ** 20;
-const LITTLE_ROOM: FleetSettings = {
-  requester: { 'blobs.maxBytes': 24 * MIB },
-  provider: { 'blobs.maxBytes': 32 * MIB, 'results.keepForMs': 60_000 },
-};
 /** Jobs before time passes, and how long they may take and their observations need, ms. */
 const FIRST_JOBS = 8;
 const FIRST_JOBS_TIMEOUT_MS = 120_000;
@@ -57,7 +53,8 @@ export class Scenario implements AsyncDisposable {
   readonly #arming: Arming;
   readonly #draw: (below: number) => number;
   readonly #findings: string[] = [];
-  readonly #ended = new Map<string, { readonly kind: JobKind; readonly ended: EndedJob }>();
+  readonly #ended = new Map<string, Ended>();
+  readonly #ratings = new Ratings();
   /** Latest that was seen of each job that has not ended. */
   readonly #views = new Map<string, { readonly view: ShownJob; readonly requester: string }>();
   readonly #flows = new Set<Promise<void>>();
@@ -103,7 +100,7 @@ export class Scenario implements AsyncDisposable {
   }
 
   /** What ended how, by job; for a run without faults. */
-  get ended(): ReadonlyMap<string, { readonly kind: JobKind; readonly ended: EndedJob }> {
+  get ended(): ReadonlyMap<string, Ended> {
     return this.#ended;
   }
 
@@ -116,6 +113,7 @@ export class Scenario implements AsyncDisposable {
     fleet.start();
     for (const node of fleet.nodes) await fleet.untilUp(node, UP_TIMEOUT_MS);
     await fleet.untilConnected(UP_TIMEOUT_MS);
+    for (const level of await fleet.readIsolation()) this.#modules.tally.isolation.add(level);
     if (this.#plan.agesByMs > 0) await this.#age();
     const submitting = this.#keepSubmitting();
     // Awaited below, unless the faults fail first.
@@ -133,7 +131,9 @@ export class Scenario implements AsyncDisposable {
   async #keepSubmitting(): Promise<void> {
     const { jobs, profile } = this.#plan;
     const isPeaceful = this.#isPeaceful;
-    while (isPeaceful ? this.#submitted < JOB_KINDS.length : !this.#isOver) {
+    // Faults that are soon done with come to every kind of job all the same.
+    const fewest = isPeaceful || profile === 'mixed' ? JOB_KINDS.length : 0;
+    while (this.#submitted < fewest || !(isPeaceful || this.#isOver)) {
       this.#submitNext(JOB_KINDS[isPeaceful ? this.#submitted : (jobs[this.#submitted % jobs.length] ?? 0)]);
       while (this.#flows.size >= (isPeaceful ? 2 : CONCURRENT_JOBS[profile]) && !this.#isEndingEarly)
         await sleep(POLL_MS, undefined, { signal: this.#modules.signal });
@@ -187,13 +187,14 @@ export class Scenario implements AsyncDisposable {
     const common = this.#describeClient(node);
     const files = input === null ? common.files : { ...common.files, input: input.path };
     const modules = { ...common, files, output: input?.output ?? null };
-    const jobs = await submit(kind, modules);
-    await Promise.all(jobs.map((job) => this.#follow(job, kind, modules)));
+    const submitted = await submit(kind, modules);
+    await Promise.all(submitted.jobs.map((job) => this.#follow(job, kind, modules)));
+    await settle(submitted, modules);
     this.#ownInputs -= hasOwnInput ? 1 : 0;
   }
 
   #describeClient(node: ChaosNode): ClientModules {
-    const { files, signal } = this.#modules;
+    const { files, signal, template } = this.#modules;
     const holder = this.#fleet.providers[this.#draw(this.#fleet.providers.length)];
     return {
       node,
@@ -202,6 +203,9 @@ export class Scenario implements AsyncDisposable {
       output: null,
       replicasLastMs: this.#plan.replicasLastMs,
       holder: PeerKey(holder?.peer ?? ''),
+      policy: JSON.stringify({ simulated: { measurements: [template.tee.measurement] } }),
+      openedFolder: join(this.#fleet.stage.directory, 'opened'),
+      onFinding: (problem) => this.#find(problem),
       signal: AbortSignal.any([signal, this.#draining.signal]),
       onView: (view: ShownJob) => void this.#views.set(view.job, { view, requester: node.name }),
     };
@@ -210,8 +214,9 @@ export class Scenario implements AsyncDisposable {
   async #follow(job: JobId, kind: JobKind, modules: ClientModules): Promise<void> {
     const ended = await follow(job, kind, modules);
     this.#views.delete(job);
-    this.#ended.set(job, { kind, ended });
+    this.#ended.set(job, { kind, ended, untilMs: Date.now() });
     this.#modules.tally.countJob(kind.name);
+    if (kind.isRated && ended.view.result !== null) await this.#ratings.rate(job, modules);
   }
 
   async #disturb(): Promise<void> {
@@ -345,46 +350,37 @@ export class Scenario implements AsyncDisposable {
   }
 
   async #reckon(): Promise<void> {
-    const { tally, expected, checkHistories } = this.#modules;
-    const outputs = new Map(this.#journal.acknowledged.map(({ job, output }) => [job as string, output]));
-    for (const [job, { kind, ended }] of this.#ended) {
-      const right = this.#adapt(expected.get(kind.name), outputs.get(job) ?? null);
-      if (right === undefined) continue;
-      if (this.#released.has(job) && ended.view.state === 'cancelled') {
-        tally.excuse(`${kind.name}: QUARANTINED`);
-        continue;
-      }
-      const judgement = judgeJob(kind, right, ended, { hasLostProvider: this.#hasLostProvider(ended) });
-      if (judgement.kind === 'short') tally.shortLogs += 1;
-      if (judgement.kind === 'excused') tally.excuse(judgement.reason);
-      if (judgement.kind === 'wrong') {
-        for (const problem of judgement.problems) this.#find(`${job}: ${problem} [${ended.explanation}]`);
-      }
+    const { tally, expected, checkHistories, commonOutput } = this.#modules;
+    const modules = { fleet: this.#fleet, tally, expected, commonOutput, released: this.#released };
+    for (const entry of this.#journal.acknowledged) {
+      const ended = this.#ended.get(entry.job);
+      for (const problem of ended === undefined ? [] : reckonJob(entry, ended, modules)) this.#find(problem);
     }
+    const excess = findExcess('scenario', tally);
+    if (excess !== null) this.#find(excess);
     // One that is stopped while it starts leaves what its killed life left: that is ended once it is up.
     for (const node of this.#fleet.nodes) await this.#fleet.untilUp(node, UP_TIMEOUT_MS);
+    await this.#reviewRatings();
     const killed = await this.#fleet.stop();
     for (const name of killed) this.#find(`${name} did not stop in order`);
     for (const node of this.#fleet.nodes) tally.addPoints(node.provides ? 'provider' : 'requester', node.readPoints());
     const folders = this.#fleet.nodes.map(({ home }) => home);
     const acknowledged = this.#journal.acknowledged.map(({ job }) => job);
     const nowMs = Date.now() + this.#plan.agesByMs;
-    const haveClocksJumped = this.#plan.faults.some(({ kind }) => kind.startsWith('clock'));
+    const haveClocksJumped = setsClocks(this.#plan);
     for (const violation of await checkHistories(folders, { acknowledged, haveClocksJumped, nowMs }))
       this.#find(violation);
     tally.checks += 1;
     tally.scenarios += 1;
   }
 
-  /** To an input of the job's own. */
-  #adapt(right: Outcome | undefined, output: BlobId | null): Outcome | undefined {
-    if (right === undefined || output === null) return right;
-    return { ...right, result: right.result.replaceAll(this.#modules.commonOutput, output) };
-  }
-
-  #hasLostProvider({ view }: EndedJob): boolean {
-    const dead = new Set(this.#fleet.deaths.map(({ name }) => this.#fleet.node(name).peer));
-    return view.attempts.some(({ provider }) => dead.has(provider));
+  /** By a clock that was wrong an attempt may be too old, or not yet begun: its rating does not count, and goes. */
+  async #reviewRatings(): Promise<void> {
+    if (setsClocks(this.#plan) || this.#plan.agesByMs > 0) return;
+    for (const node of this.#fleet.requesters) {
+      const { signal } = this.#modules;
+      await this.#ratings.review({ node, signal, onFinding: (problem) => this.#find(problem) });
+    }
   }
 
   #find(problem: string): void {

@@ -37,6 +37,7 @@ const tallySchema = z.strictObject({
   jobsByKind: z.array(z.tuple([z.string(), count])),
   excused: z.array(z.tuple([z.string(), count])),
   shortLogs: count,
+  isolation: z.array(z.string()).default([]),
   checks: count,
   seconds: z.number().min(0),
   points: z.array(
@@ -65,6 +66,8 @@ export class Tally {
   readonly excused = new Map<string, number>();
   /** Jobs with the right result, of which some log lines or metrics went with a provider that died. */
   shortLogs = 0;
+  /** Levels at which providers ran programs. */
+  readonly isolation = new Set<string>();
   checks = 0;
   /** Wall time of all runs together. */
   seconds = 0;
@@ -89,6 +92,7 @@ export class Tally {
       jobsByKind: [...this.jobsByKind],
       excused: [...this.excused],
       shortLogs: this.shortLogs,
+      isolation: [...this.isolation],
       checks: this.checks,
       seconds: this.seconds,
       points: [...this.#points.values()],
@@ -110,6 +114,7 @@ export class Tally {
     for (const [kind, jobs] of other.jobsByKind) add(this.jobsByKind, kind, jobs);
     for (const [reason, jobs] of other.excused) add(this.excused, reason, jobs);
     this.shortLogs += other.shortLogs;
+    for (const level of other.isolation) this.isolation.add(level);
     this.checks += other.checks;
     this.seconds += other.seconds;
     for (const { role, point, before, after } of other.points) {

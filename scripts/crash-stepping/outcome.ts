@@ -9,6 +9,8 @@ export interface Outcome {
   readonly roots: ReadonlyMap<number, string>;
   /** Logs and metrics in order. */
   readonly events: readonly string[];
+  /** The same by lease. */
+  readonly printed: ReadonlyMap<string, readonly string[]>;
   /** Attempts that went on from a snapshot, and those under a lease that outlived its process. */
   readonly resumedAttempts: number;
   readonly attempts: number;
@@ -27,9 +29,13 @@ export async function readOutcome(client: RpcClient, job: JobId): Promise<Outcom
     roots.set(step, stateRoot);
   }
   const events: string[] = [];
+  const printed = new Map<string, string[]>();
   for await (const event of client.subscribe('job.subscribe', { job, follow: false })) {
-    if (event.kind === 'log') events.push(`log ${event.stream} ${event.text}`);
-    if (event.kind === 'metric') events.push(`metric ${event.step} ${event.name} ${event.value}`);
+    if (event.kind !== 'log' && event.kind !== 'metric') continue;
+    const line =
+      event.kind === 'log' ? `log ${event.stream} ${event.text}` : `metric ${event.step} ${event.name} ${event.value}`;
+    events.push(line);
+    printed.set(event.lease, [...(printed.get(event.lease) ?? []), line]);
   }
   const { result } = view;
   return {
@@ -40,6 +46,7 @@ export async function readOutcome(client: RpcClient, job: JobId): Promise<Outcom
     ),
     roots,
     events,
+    printed,
     resumedAttempts: view.attempts.filter(({ resumedFrom }) => resumedFrom !== undefined).length,
     attempts: view.attempts.length,
     contradictions,

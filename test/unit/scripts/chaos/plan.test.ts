@@ -16,7 +16,7 @@ describe('createPlan', () => {
     const kinds = new Set(plans.flatMap(({ faults }) => faults.map(({ kind }) => kind)));
     const onlyForPoints = ['overtake', 'put back', 'tidy'];
     expect([...kinds, ...onlyForPoints].sort()).toEqual(Object.keys(FAULT_KINDS).sort());
-    for (const { jobs } of plans) expect(new Set(jobs).size).toBe(10);
+    for (const { jobs } of plans) expect(new Set(jobs.slice(0, 10)).size).toBe(10);
   });
 
   it('kills and does nothing else in the profile of kills', () => {

@@ -23,6 +23,7 @@ function fill(): Tally {
   tally.scenarios = 1;
   tally.checks = 1;
   tally.shortLogs = 2;
+  tally.isolation.add('bubblewrap');
   tally.seconds = 12.5;
   return tally;
 }
@@ -61,7 +62,7 @@ it('what a scenario found stays on record as repaired once its repetition found 
   const again = Tally.from(JSON.parse(JSON.stringify(tally.toRecord())));
   expect(again.findings).toEqual([{ seed: 4, problem: 'another one' }]);
   expect(again.repaired).toEqual([{ seed: 3, problem: 'a job was lost' }]);
-  const text = renderMarkdown(again, { command: 'c', date: 'd' });
+  const text = renderMarkdown(again, { command: 'c', date: 'd', isCampaign: false });
   expect(text).toMatch(
     /\| violations \| 1 \|[^]*## Violations[^]*another one[^]*## Found and repaired[^]*a job was lost/,
   );
