@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Clock } from '../lib/clock.ts';
 import { pause } from '../lib/pause.ts';
 
@@ -43,17 +43,19 @@ export function parseStat(text: string): ProcessEntry | undefined {
   return { pid: Number(pid), parent: Number(parent), startTicks, isZombie: state === 'Z' || state === 'X' };
 }
 
-/** Every process that this one can see. */
-export async function listProcesses(): Promise<readonly ProcessEntry[]> {
-  const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
-  const entries = await Promise.all(names.map(readEntry));
-  return entries.filter((entry) => entry !== undefined);
+/** Every process that this one can see. Does not wait: some hundred entries take a few ms, in the pool of threads hundreds. */
+export function listProcesses(): readonly ProcessEntry[] {
+  const names = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return names.map(readEntry).filter((entry) => entry !== undefined);
 }
 
 /** Undefined where it has ended meanwhile. */
-async function readEntry(pid: string | number): Promise<ProcessEntry | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  return parseStat(text);
+function readEntry(pid: string | number): ProcessEntry | undefined {
+  try {
+    return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -71,16 +73,16 @@ export async function killDescendants(
       // Signals reach nobody any more where it has ended in between.
       if (kill(pid)) killed.add(`${pid} ${startTicks}`);
     }
-    const remaining = await Promise.all(known.map(async (entry) => ((await isSame(entry)) ? [entry] : [])));
-    const below = findDescendants(await listProcesses(), process.pid).filter(({ isZombie }) => !isZombie);
-    targets = [...remaining.flat(), ...below];
+    const below = findDescendants(listProcesses(), process.pid).filter(({ isZombie }) => !isZombie);
+    targets = [...known.filter(isRunning), ...below];
     if (targets.length === 0 || signal.aborted) return { killed: killed.size, left: targets.length };
     await pause(clock, LOOK_MS, signal);
   }
 }
 
-async function isSame({ pid, startTicks }: ProcessEntry): Promise<boolean> {
-  const now = await readEntry(pid);
+/** The same process, which has not ended. */
+export function isRunning({ pid, startTicks }: ProcessEntry): boolean {
+  const now = readEntry(pid);
   return now !== undefined && now.startTicks === startTicks && !now.isZombie;
 }
 

@@ -70,7 +70,7 @@ export class OperatorDesk implements OperatorControl, AsyncDisposable {
     const signal = AbortSignal.timeout(PANIC_TIMEOUT_MS);
     audit.note({ kind: 'panic', attempts: provider.status().attempts.length });
     // Before any of them ends: a child of one that has ended is nobody's.
-    const processes = findDescendants(await listProcesses(), process.pid);
+    const processes = findDescendants(listProcesses(), process.pid);
     const ending = provider.panic({ signal });
     const { killed, left } = await killDescendants(processes, { clock, signal });
     const elapsedMs = Math.round(clock.monotonicMs() - beganAtMs);
