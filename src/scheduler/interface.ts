@@ -349,9 +349,8 @@ export interface RatingService {
 
 export interface ProviderStatus {
   readonly isEnabled: boolean;
-  /** It takes no new work: it stops, or its operator has said so. */
   readonly isDraining: boolean;
-  /** Set by the operator, and kept over restarts; null while new work is taken. */
+  /** By its operator, also over restarts; null while new work is taken. */
   readonly closed: { readonly reason: 'drain' | 'panic'; readonly sinceMs: UnixMs } | null;
   readonly slots: { readonly total: number; readonly reserved: number; readonly running: number };
   readonly queue: {
@@ -383,7 +382,7 @@ export interface NoWorkExplanation {
     readonly code: string;
     readonly count: number;
     readonly lastDetail: string;
-    /** The setting of the operator's policy that decided; null where another reason did. */
+    /** Setting of the policy that decided, if one did. */
     readonly lastRule: string | null;
     readonly lastAtMs: UnixMs;
   }[];
@@ -395,15 +394,11 @@ export interface NoWorkExplanation {
 export interface ProviderService {
   status(): ProviderStatus;
   explainNoWork(): Promise<NoWorkExplanation>;
-  /** Takes no new work; resolves when what runs has ended. Of this process alone: it is about to stop. */
+  /** Takes no new work, in this process; resolves when what runs has ended. */
   drain(options: { readonly signal: AbortSignal }): Promise<void>;
-  /** Takes no new work from now on, also after a restart; what runs and what was committed comes to its end. Durable when it resolves. */
+  /** Takes no new work, also after a restart, until `open`; durable when it resolves, as `open` is. */
   close(): Promise<void>;
-  /** Takes new work again. Durable when it resolves. */
   open(): Promise<void>;
-  /**
-   * Closed, and everything that waits or runs is ended, with a receipt that tells its requester so. What was committed stays
-   * to be revealed: nothing of it runs. Resolves when all of it has ended, or the signal aborts. Gives how many were ended.
-   */
+  /** As `close`, and ends all that waits or runs, with receipts that say so. Gives how many, once they have ended. */
   panic(options: { readonly signal: AbortSignal }): Promise<number>;
 }

@@ -96,7 +96,8 @@ describe('what an operator says while the node runs', () => {
     const verified = await mesh.expect<TrailVerification>(ada, ['audit', 'verify']);
     expect(verified.fault).toBeNull();
     const kinds: string[] = [];
-    for await (const { text } of readTrail(join(ada.home, 'audit'))) kinds.push(parseEntry(text)?.event.kind ?? 'broken');
+    for await (const { text } of readTrail(join(ada.home, 'audit')))
+      kinds.push(parseEntry(text)?.event.kind ?? 'broken');
     const told = ['start', 'policy', 'offer', 'lease', 'attempt-start', 'drain', 'refusal', 'stop', 'start', 'resume'];
     let from = 0;
     for (const kind of [...told, 'panic', 'attempt-end', 'panic-done', 'resume']) {

@@ -11,8 +11,9 @@ export const nodeResume = defineCommand({
   run: (_, context) => resumeWork(context),
 });
 
-export async function resumeWork({ connect, output, signal }: CliContext): Promise<ExitCode> {
-  await using client = await connect();
+export async function resumeWork(context: CliContext): Promise<ExitCode> {
+  const { output, signal } = context;
+  await using client = await context.connect();
   const { provider } = await client.call('node.resume', {}, { signal });
   output.result({ closed: provider.closed }, () => ['new work is taken again']);
   return EXIT_CODES.ok;

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, rename, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
+import { systemErrorCode } from '../../lib/system-error.ts';
 import type { AuditTrail, Logger } from '../interface.ts';
 import { type AuditEvent, formatEntry } from './audit-entry.ts';
 import { type ChainHead, CURRENT_FILE, EMPTY_HEAD, hashLine, listSegments, nameSegment, readHead } from './segments.ts';
@@ -25,7 +26,7 @@ const MAX_WAITING = 65_536;
 /** When a disk that took none is tried again, ms. */
 const RETRY_MS = 5_000;
 /** Lines that are written at once. */
-const MAX_GROUP = 4_096;
+const MAX_GROUP = 512;
 
 /**
  * The log of what was decided, one JSON line each, every line with the hash of the one before it. Noting costs no wait: a
@@ -178,9 +179,10 @@ export class FileAuditTrail implements AuditTrail, AsyncDisposable {
   async #rotate(): Promise<void> {
     const { folder, maxBytes } = this.#options;
     await this.#sync();
-    await this.#file.close();
-    await rename(join(folder, CURRENT_FILE), join(folder, nameSegment(this.#firstSeq)));
+    await moveAside(folder, nameSegment(this.#firstSeq));
+    const full = this.#file;
     this.#file = await open(join(folder, CURRENT_FILE), 'a', 0o600);
+    await full.close();
     this.#firstSeq = this.#head.seq + 1;
     this.#sizeBytes = 0;
     const older = (await listSegments(folder)).filter(({ firstSeq }) => firstSeq !== null);
@@ -213,6 +215,13 @@ export class FileAuditTrail implements AuditTrail, AsyncDisposable {
       task();
     });
   }
+}
+
+/** One that is not there was moved by a rotation that could not go on. */
+async function moveAside(folder: string, name: string): Promise<void> {
+  await rename(join(folder, CURRENT_FILE), join(folder, name)).catch((error: unknown) => {
+    if (systemErrorCode(error) !== 'ENOENT') throw error;
+  });
 }
 
 async function readFirstSeq(path: string): Promise<number> {

@@ -92,7 +92,7 @@ export class DecisionLog implements Disposable {
 
   /** Writes what was counted. */
   [Symbol.dispose](): void {
-    for (const key of [...this.#repeats.keys()]) this.#tell(key);
+    for (const key of this.#repeats.keys()) this.#tell(key);
   }
 
   #tell(key: string): void {
