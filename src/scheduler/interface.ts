@@ -353,12 +353,8 @@ export interface ProviderStatus {
   /** By its operator, also over restarts; null while new work is taken. */
   readonly closed: { readonly reason: 'drain' | 'panic'; readonly sinceMs: UnixMs } | null;
   readonly slots: { readonly total: number; readonly reserved: number; readonly running: number };
-  readonly queue: {
-    /** Leased attempts that wait for a slot. */
-    readonly attempts: number;
-    /** How long a new job of normal priority is expected to wait, ms; 0 is at once. */
-    readonly expectedWaitMs: number;
-  };
+  /** Leased attempts that wait for a slot; how long a new job of normal priority is expected to, ms, 0 is at once. */
+  readonly queue: { readonly attempts: number; readonly expectedWaitMs: number };
   readonly attempts: readonly {
     readonly lease: LeaseId;
     readonly job: JobId;

@@ -26,7 +26,7 @@ const MAX_WAITING = 65_536;
 /** When a disk that took none is tried again, ms. */
 const RETRY_MS = 5_000;
 /** Lines that are written at once. */
-const MAX_GROUP = 512;
+const MAX_GROUP = 2_048;
 
 /**
  * The log of what was decided, one JSON line each, every line with the hash of the one before it. Noting costs no wait: a
