@@ -17,7 +17,7 @@ describe('what an operator says while the node runs', () => {
   let training: JobView;
 
   beforeAll(async () => {
-    mesh = await Mesh.open({}, AbortSignal.timeout(240_000));
+    mesh = await Mesh.open({}, AbortSignal.timeout(480_000));
     requester = await mesh.addNode('requester', ['--no-provide']);
     ada = await mesh.addNode('ada', ['--slots', '2']);
     await mesh.untilProviders(requester, 1);
@@ -58,7 +58,7 @@ describe('what an operator says while the node runs', () => {
 
     await mesh.expect(ada, ['node', 'drain', '--resume']);
     expect(await mesh.wait(requester, hello)).toMatchObject({ state: 'completed' });
-  }, 120_000);
+  }, 240_000);
 
   it('panic: no process of a sandbox is left within seconds, and requesters go elsewhere', async () => {
     await mesh.until('it runs again', 60_000, runningOn(training, ada));
