@@ -14,6 +14,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   wasm: 'WebAssembly modules, before they become jobs',
   wallet: 'what this node pays with on the chain',
   anchor: 'receipts pinned on the chain',
+  audit: 'what was decided about work for others',
   reputation: 'what is known of peers, and why',
   config: 'settings and where they come from',
   help: 'topics of help',
@@ -93,6 +94,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'node why-no-work',
     summary: 'say what keeps work away from this node',
     load: async () => (await import('./node/why-no-work.ts')).nodeWhyNoWork,
+  },
+  {
+    name: 'node drain',
+    summary: 'take no new work, and let what runs come to its end',
+    load: async () => (await import('./node/drain.ts')).nodeDrain,
+  },
+  {
+    name: 'node resume',
+    summary: 'take new work again after node drain or node panic',
+    load: async () => (await import('./node/resume.ts')).nodeResume,
+  },
+  {
+    name: 'node panic',
+    summary: 'stop everything at once, and take no new work',
+    load: async () => (await import('./node/panic.ts')).nodePanic,
   },
   {
     name: 'node repair',
@@ -310,6 +326,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'list the peers of whom anything is known, best first',
     isDefault: true,
     load: async () => (await import('./reputation/list.ts')).reputationList,
+  },
+  {
+    name: 'audit show',
+    summary: 'show what was decided about work for others',
+    isDefault: true,
+    load: async () => (await import('./audit/show.ts')).auditShow,
+  },
+  {
+    name: 'audit verify',
+    summary: 'check that nothing in the audit log was changed or taken out',
+    load: async () => (await import('./audit/verify.ts')).auditVerify,
   },
   {
     name: 'localnet',

@@ -42,6 +42,15 @@ const ATTEST: NodeConfigInput['attest'] = {
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
+/** Everything from everybody, at any time. */
+const POLICY: NodeConfigInput['policy'] = {
+  allow: { kinds: 'any', images: 'any', networks: 'any' },
+  deny: { kinds: [], images: [], requesters: [], networks: [] },
+  quotas: { concurrentAttempts: null, attemptsPerHour: null, cpuTimePerDayMs: null },
+  quietHours: { zone: 'UTC', windows: [] },
+  audit: { maxBytes: 64 * MIB },
+};
+
 /** The lowest layer: every setting (design section 12), but for home and socket. */
 export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigInput, 'home' | 'socket'> {
   return {
@@ -80,6 +89,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
         maxCpuPressurePercent: 100,
       },
     },
+    policy: POLICY,
     attest: ATTEST,
     request: { maxActiveJobs: 100_000 },
     blobs: { maxBytes: Math.max(MIB, Math.min(BLOB_MAX_BYTES, Math.floor(host.diskBytes * BLOB_DISK_SHARE))) },

@@ -18,6 +18,8 @@ export function computeDataPaths(home: string) {
     attestation: join(home, 'attestation'),
     /** Key files of the SIMULATED TEEs of test networks, `<network>.json`. */
     simulatedTees: join(home, 'simulated-tees'),
+    /** What was decided about others' work. */
+    audit: join(home, 'audit'),
     log: join(home, 'node.log'),
   } as const;
 }

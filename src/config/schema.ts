@@ -1,8 +1,10 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
-import { isolationLevelSchema } from '../domain/capability.ts';
+import { EXECUTOR_KINDS, isolationLevelSchema } from '../domain/capability.ts';
 import { rpcUrlSchema } from '../domain/chain.ts';
 import { decimalSchema, peerKeySchema } from '../domain/ids.ts';
+import { imageNameSchema } from '../domain/image.ts';
+import { isTimeZone, parseQuietWindow } from '../domain/quiet-hours.ts';
 import {
   COUNT_PATTERN,
   DURATION_PATTERN,
@@ -93,6 +95,56 @@ const relayMode = z.enum(['auto', 'on', 'off']);
 
 const peerList = z.array(peerKeySchema).max(4096);
 
+const kindList = z.array(z.enum(EXECUTOR_KINDS)).max(16);
+const imageList = z.array(imageNameSchema).max(4096);
+const networkList = z.array(z.string().min(1).max(64)).max(256);
+
+/** 'any', or a list. */
+const anyOr = <List extends z.ZodType>(list: List, noun: string) =>
+  z.union([z.literal('any'), list], { error: `expected 'any' or a list of ${noun}` });
+
+/** What an operator lets others do here (docs/policy.md); `provide.allowRequesters` is the fourth of the allow lists. */
+const policySchema = z.strictObject({
+  allow: z.strictObject({
+    kinds: anyOr(kindList, 'kinds of jobs').describe('kinds of jobs that are taken'),
+    images: anyOr(imageList, 'digests').describe('what jobs may run: blob ids, or sha256: and the digest'),
+    networks: anyOr(networkList, 'network ids').describe('networks in which jobs are taken'),
+  }),
+  deny: z.strictObject({
+    kinds: kindList.describe('kinds of jobs that are not taken; to deny wins over to allow'),
+    images: imageList.describe('what jobs may not run'),
+    requesters: peerList.describe('whose jobs are not taken, trusted or not'),
+    networks: networkList.describe('networks in which no jobs are taken'),
+  }),
+  quotas: z.strictObject({
+    concurrentAttempts: z.int().min(1).max(1_000_000).nullable().describe('attempts of one requester at a time'),
+    attemptsPerHour: z.int().min(1).max(100_000_000).nullable().describe('attempts of one requester in an hour'),
+    cpuTimePerDayMs: duration(1_000, 4096 * DAY_MS)
+      .nullable()
+      .describe('processor time of one requester in a day')
+      .meta({ quantity: 'duration' }),
+  }),
+  quietHours: z.strictObject({
+    zone: z
+      .string()
+      .max(64)
+      .refine(isTimeZone, 'expected a time zone such as Europe/Berlin')
+      .describe('time zone of the windows, as IANA names it'),
+    windows: z
+      .array(
+        z
+          .string()
+          .max(64)
+          .refine((text) => parseQuietWindow(text) !== undefined, "expected '22:00-06:00' or 'mon-fri 08:00-18:00'"),
+      )
+      .max(64)
+      .describe('when no new work is taken; what runs goes on'),
+  }),
+  audit: z.strictObject({
+    maxBytes: size(2 ** 20, 2 ** 40).describe('disk for the log of what was decided; the oldest makes room'),
+  }),
+});
+
 /** Every setting of a node. Keys in files are these names; `FOGPROOF_PROVIDE_MAX_MEMORY_BYTES` is one in the environment. */
 export const nodeConfigSchema = z.strictObject({
   home: z.string().min(1).describe('data folder'),
@@ -159,6 +211,7 @@ export const nodeConfigSchema = z.strictObject({
         .describe('share of time in which programs may wait for a processor; 100: no limit'),
     }),
   }),
+  policy: policySchema,
   attest: z.strictObject({
     tee: z
       .enum(['auto', 'off'])

@@ -40,6 +40,7 @@ export const ATTEMPT_FAILURES = [
   'PAUSED',
   'STATE_MISMATCH',
   'NOT_RELEASED',
+  'OPERATOR_STOPPED',
   'INTERNAL',
 ] as const;
 

@@ -3,11 +3,16 @@ import { z } from 'zod';
 /** Why a provider does not offer, or does not take a lease. Printed by `job show --why` and `node why-no-work`. */
 export const REFUSALS = {
   AT_CAPACITY: 'all of its slots are taken and its queue is full',
-  DRAINING: 'it is stopping and takes no new work',
+  DRAINING: 'it takes no new work: it stops, or its operator wants it to come to rest',
   PRICE_TOO_LOW: 'the price ceiling is below its standing price',
   ISOLATION_UNAVAILABLE: 'it cannot isolate jobs as strongly as the job demands',
   ISOLATION_POLICY: "its policy demands stronger isolation for strangers' jobs than it has",
   REQUESTER_NOT_ALLOWED: 'its policy does not allow this requester',
+  KIND_NOT_ALLOWED: 'its policy does not allow this kind of job',
+  IMAGE_NOT_ALLOWED: 'its policy does not allow what the job runs',
+  NETWORK_NOT_ALLOWED: 'its policy is to work for other networks only',
+  QUOTA_EXCEEDED: 'this requester has used up what its policy gives to one',
+  QUIET_HOURS: 'its policy is to begin nothing new at this time of day',
   EXECUTOR_UNAVAILABLE: 'it has no executor for this kind of job',
   RESOURCES_TOO_LARGE: 'the job asks for more memory, time or output than it lends',
   DEADLINE_TOO_SOON: 'the deadline is over or too near',

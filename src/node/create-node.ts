@@ -35,7 +35,8 @@ import type { SnapshotFetcher } from '../scheduler/snapshots/snapshot-fetcher.ts
 import type { BlobTransfers } from '../scheduler/transfer/blob-transfers.ts';
 import type { Database } from '../storage/interface.ts';
 import { LevelDatabase } from '../storage/level-database.ts';
-import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
+import { FileAuditTrail } from '../telemetry/audit/file-audit-trail.ts';
+import type { AuditTrail, Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import { NodeBackups } from './backup/node-backups.ts';
 import { bindIdentity } from './bind-identity.ts';
 import { createBlobParts, openStores } from './blob-parts.ts';
@@ -44,6 +45,7 @@ import { type ConfidentialParts, createConfidentialParts } from './confidential-
 import { EventLoopDelay } from './event-loop-delay.ts';
 import type { NodeSeams } from './interface.ts';
 import { FogproofNode } from './node.ts';
+import { OperatorDesk } from './operator-desk.ts';
 import { createReputationParts } from './reputation-parts.ts';
 
 /** What the daemon takes from its keys. */
@@ -87,6 +89,7 @@ export async function createNode(
 
   const database = stack.use(await LevelDatabase.open(paths.database, { logger, observer: seams.writes }));
   await bindIdentity(database, identity.peer, config.home);
+  const audit = stack.use(await FileAuditTrail.open(common, { folder: paths.audit, ...config.policy.audit }));
   const stores = await openStores({ ...common, database, observer: seams.disk }, config, stack);
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const autonomousSystems = await openSystems(config);
@@ -106,10 +109,13 @@ export async function createNode(
   const requester = createRequester(loaded, shared, confidential);
   stack.defer(() => requester.stop());
   const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
-  const provider = createProvider(loaded, { ...shared, executors, host }, confidential);
+  const provider = createProvider(loaded, { ...shared, executors, host, audit }, confidential);
+  const operator = new OperatorDesk({ ...common, provider, audit, database }, config);
+  // The last that the log says of this process follows the last of what the provider did.
+  stack.use(operator);
   stack.defer(() => provider.stop());
   const eventLoop = stack.use(new EventLoopDelay(common));
-  const own = { chain, executors, requester, provider, sharedBlobs, eventLoop, identityRemarks };
+  const own = { chain, executors, requester, provider, operator, sharedBlobs, eventLoop, identityRemarks };
   const parts = { ...shared, ...own, teeKind: confidential.producer?.kind ?? null };
   const node = new FogproofNode({ ...parts, reputationParts }, { config, network: definition });
   const control = {
@@ -117,6 +123,7 @@ export async function createNode(
     ratings,
     requester,
     provider,
+    operator,
     blobControl,
     bundles: createExporter({ ...shared, ...confidential }, chain),
   };
@@ -222,7 +229,11 @@ function createRequester(
 
 function createProvider(
   { config, network: definition }: LoadedConfig,
-  parts: SchedulerParts & { readonly executors: readonly Executor[]; readonly host: HostCapacity },
+  parts: SchedulerParts & {
+    readonly executors: readonly Executor[];
+    readonly host: HostCapacity;
+    readonly audit: AuditTrail;
+  },
   { confidentiality, producer }: ConfidentialParts,
 ): JobProvider {
   const { provide, results, snapshots } = config;
@@ -251,6 +262,7 @@ function createProvider(
       allowRequesters: provide.allowRequesters,
       trustedRequesters: provide.trustedRequesters,
       isolationForStrangers: provide.isolationForStrangers,
+      policy: config.policy,
       pricesPerHour: (['cpu', 'tee'] as const).map((capabilityClass) => ({
         capabilityClass,
         price: provide.pricesPerHour[capabilityClass],

@@ -19,6 +19,7 @@ import type { ChainParts } from './chain-parts.ts';
 import { NodeError } from './errors.ts';
 import type { EventLoopDelay } from './event-loop-delay.ts';
 import { composeRecord, readHostFacts } from './host-claims.ts';
+import type { OperatorDesk } from './operator-desk.ts';
 import { releaseStartUpMemory } from './release-memory.ts';
 import { collectRemarks } from './remarks.ts';
 import type { ReputationParts } from './reputation-parts.ts';
@@ -35,6 +36,7 @@ export interface NodeModules {
   readonly teeKind: TeeKind | null;
   readonly requester: JobRequester;
   readonly provider: JobProvider;
+  readonly operator: Pick<OperatorDesk, 'start'>;
   readonly eventLoop: EventLoopDelay;
   readonly reputationParts: Pick<ReputationParts, 'start'>;
   readonly clock: Clock;
@@ -93,6 +95,7 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     sharedBlobs.start();
     this.#modules.reputationParts.start();
     await Promise.all([requester.start(signal), provider.start(signal)]);
+    await this.#modules.operator.start();
     await this.#socket?.start({ signal });
     signal.throwIfAborted();
     ready.resolve();

@@ -72,6 +72,25 @@ export interface NodeControl {
   renderMetrics(): Promise<string>;
 }
 
+/** What a panic came to. */
+export interface PanicReport {
+  /** Attempts that waited or ran, and were ended. */
+  readonly attempts: number;
+  /** Processes that were ended: sandboxes, warm ones too, and whatever else the daemon had started. */
+  readonly processes: number;
+  /** Of those, how many were still there when the time was over. */
+  readonly left: number;
+  /** Until no process was left, ms. */
+  readonly elapsedMs: number;
+}
+
+/** What the operator says while the node runs; node/ provides it. Each holds, and is logged, on disk when it resolves. */
+export interface OperatorControl {
+  drain(): Promise<void>;
+  resume(): Promise<void>;
+  panic(): Promise<PanicReport>;
+}
+
 /** What an operator does with blobs beside adding them; node/ provides it. */
 export interface BlobControl extends BlobInventory {
   /** True if anybody may have it. */
@@ -142,6 +161,7 @@ export interface BackupControl {
 /** The parts that the methods call. */
 export interface RpcModules {
   readonly node: NodeControl;
+  readonly operator: OperatorControl;
   readonly backups: BackupControl;
   readonly requester: RequesterService;
   readonly ratings: RatingService;
@@ -206,6 +226,10 @@ export type PeerView = Omit<PeerInfo, 'record'> & {
 export interface RpcMethods {
   'node.status': { params: Record<string, never>; result: NodeStatus };
   'node.stop': { params: { readonly drain: boolean }; result: { readonly isStopping: true } };
+  /** What runs goes on; answers at once, and holds over restarts. */
+  'node.drain': { params: Record<string, never>; result: { readonly provider: ProviderStatus } };
+  'node.resume': { params: Record<string, never>; result: { readonly provider: ProviderStatus } };
+  'node.panic': { params: Record<string, never>; result: PanicReport };
   'node.whyNoWork': { params: Record<string, never>; result: NoWorkExplanation };
   'node.metrics': { params: Record<string, never>; result: { readonly text: string } };
   'peers.list': { params: Record<string, never>; result: { readonly peers: readonly PeerView[] } };

@@ -350,13 +350,11 @@ export interface RatingService {
 export interface ProviderStatus {
   readonly isEnabled: boolean;
   readonly isDraining: boolean;
+  /** By its operator, also over restarts; null while new work is taken. */
+  readonly closed: { readonly reason: 'drain' | 'panic'; readonly sinceMs: UnixMs } | null;
   readonly slots: { readonly total: number; readonly reserved: number; readonly running: number };
-  readonly queue: {
-    /** Leased attempts that wait for a slot. */
-    readonly attempts: number;
-    /** How long a new job of normal priority is expected to wait, ms; 0 is at once. */
-    readonly expectedWaitMs: number;
-  };
+  /** Leased attempts that wait for a slot; how long a new job of normal priority is expected to, ms, 0 is at once. */
+  readonly queue: { readonly attempts: number; readonly expectedWaitMs: number };
   readonly attempts: readonly {
     readonly lease: LeaseId;
     readonly job: JobId;
@@ -380,6 +378,8 @@ export interface NoWorkExplanation {
     readonly code: string;
     readonly count: number;
     readonly lastDetail: string;
+    /** Setting of the policy that decided, if one did. */
+    readonly lastRule: string | null;
     readonly lastAtMs: UnixMs;
   }[];
   readonly offersMade: number;
@@ -390,6 +390,11 @@ export interface NoWorkExplanation {
 export interface ProviderService {
   status(): ProviderStatus;
   explainNoWork(): Promise<NoWorkExplanation>;
-  /** Takes no new work; resolves when what runs has ended. */
+  /** Takes no new work, in this process; resolves when what runs has ended. */
   drain(options: { readonly signal: AbortSignal }): Promise<void>;
+  /** Takes no new work, also after a restart, until `open`; durable when it resolves, as `open` is. */
+  close(): Promise<void>;
+  open(): Promise<void>;
+  /** As `close`, and ends all that waits or runs, with receipts that say so. Gives how many, once they have ended. */
+  panic(options: { readonly signal: AbortSignal }): Promise<number>;
 }

@@ -1,7 +1,17 @@
 /**
- * telemetry owns the logger and the metrics registry.
+ * telemetry owns the logger, the metrics registry and the audit log.
  * It does not own what is logged or counted: each folder declares its own in `metrics.ts`.
  */
+import type { AuditEvent } from './audit/audit-entry.ts';
+
+/** What was decided, in order, each entry chained to the one before (docs/policy.md). */
+export interface AuditTrail {
+  /** Costs no wait and never throws: it is on its way when this returns, and on disk within a second. */
+  note(event: AuditEvent): void;
+  /** All that was noted before is on disk when it resolves, unless the disk takes nothing: then that is logged. */
+  flush(): Promise<void>;
+}
+
 export interface LogFields {
   readonly [field: string]: unknown;
 }

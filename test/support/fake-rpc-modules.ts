@@ -107,6 +107,14 @@ export function createFakeModules(parts: Partial<HandlerModules> = {}): HandlerM
       status: () => exampleResult('node.status').provider,
       explainNoWork: async () => exampleResult('node.whyNoWork'),
       drain: async () => {},
+      close: async () => {},
+      open: async () => {},
+      panic: async () => 0,
+    },
+    operator: {
+      drain: async () => {},
+      resume: async () => {},
+      panic: async () => exampleResult('node.panic'),
     },
     network: {
       peers: { list: () => [], get: () => undefined, providers: () => [], onChange: () => ({ [Symbol.dispose]() {} }) },

@@ -28,6 +28,7 @@ import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
 import { LeafServer } from '../../src/scheduler/transfer/leaf-server.ts';
 import { LevelDatabase } from '../../src/storage/level-database.ts';
 import type { Confidentiality, EvidenceProducer } from '../../src/tee/interface.ts';
+import { NoopAuditTrail } from '../../src/telemetry/audit/noop-audit-trail.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { PinoLogger } from '../../src/telemetry/pino-logger.ts';
 import { RecordingMetrics } from './network.ts';
@@ -162,6 +163,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
       transport: network,
       executors,
       reachability: network,
+      audit: new NoopAuditTrail(),
       ...(confidentiality === undefined || producer === undefined
         ? {}
         : { confidential: { confidentiality, producer } }),

@@ -22,7 +22,8 @@ import type { JobProviderModules } from '../../src/scheduler/provider/provider-p
 import type { ReceiptNotes } from '../../src/scheduler/receipt-notes.ts';
 import { SnapshotFetcher } from '../../src/scheduler/snapshots/snapshot-fetcher.ts';
 import { BlobTransfers } from '../../src/scheduler/transfer/blob-transfers.ts';
-import type { Counter, Logger, MetricsRegistry } from '../../src/telemetry/interface.ts';
+import { NoopAuditTrail } from '../../src/telemetry/audit/noop-audit-trail.ts';
+import type { AuditTrail, Counter, Logger, MetricsRegistry } from '../../src/telemetry/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
 import { MemoryDatabase } from './memory-database.ts';
 import { MemoryDisk } from './memory-disk.ts';
@@ -110,6 +111,8 @@ export interface ProviderRigOptions {
   /** Without, it runs in no trusted execution environment. */
   readonly confidential?: JobProviderModules['confidential'];
   readonly logger?: Logger;
+  /** Without, nobody keeps what was decided. */
+  readonly audit?: AuditTrail;
 }
 
 /** A provider on its own, with everything around it in memory. */
@@ -159,6 +162,7 @@ export class ProviderRig {
         executors: [executor],
         database,
         reachability,
+        audit: options.audit ?? new NoopAuditTrail(),
         clock,
         random,
         logger,

@@ -5,9 +5,10 @@ import { computeDataPaths } from '../../config/paths.ts';
 import { DaemonError, describeError } from '../../lib/errors.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
-import { detectGpus } from '../../sandbox/gpu/nvidia-smi.ts';
+import type { NodeStatus } from '../../rpc/interface.ts';
+import type { JsonForm } from '../../rpc/json-form.ts';
 import type { HostCheck } from '../../sandbox/interface.ts';
-import { plural } from '../format.ts';
+import { formatDateTime, plural } from '../format.ts';
 import type { CliContext } from '../interface.ts';
 import { describeReachability } from './reachability.ts';
 
@@ -69,16 +70,13 @@ export async function checkConfig({ home, environment, workingDirectory }: CliCo
   }
 }
 
-export async function checkGpus(signal: AbortSignal): Promise<HostCheck> {
-  const gpus = await detectGpus({ signal });
-  const detail =
-    gpus.length === 0
-      ? 'no NVIDIA GPU found through nvidia-smi: the box offers its CPU'
-      : gpus.map(({ model, memoryBytes }) => `${model} (${formatSize(memoryBytes)})`).join(', ');
-  return { name: 'GPU', status: 'ok', detail, remedy: null };
+export interface DaemonChecks {
+  readonly checks: readonly HostCheck[];
+  /** Addresses that it listens on; none where none runs. */
+  readonly listen: readonly string[];
 }
 
-export async function checkDaemon(context: CliContext): Promise<readonly HostCheck[]> {
+export async function checkDaemon(context: CliContext): Promise<DaemonChecks> {
   const name = 'daemon';
   try {
     await using client = await context.connect();
@@ -88,9 +86,26 @@ export async function checkDaemon(context: CliContext): Promise<readonly HostChe
     const daemon: HostCheck = status.network.isDegraded
       ? { name, status: 'degraded', detail, remedy }
       : { name, status: 'ok', detail, remedy: null };
-    return [daemon, describeReachability(status.network.reachability)];
+    const { reachability, listen } = status.network;
+    return { checks: [daemon, describeWork(status.provider), describeReachability(reachability)], listen };
   } catch (error) {
     context.signal.throwIfAborted();
-    return [{ name, status: 'degraded', detail: describeError(error), remedy: 'Run `fogproof node start`.' }];
+    const down: HostCheck = {
+      name,
+      status: 'degraded',
+      detail: describeError(error),
+      remedy: 'Run `fogproof node start`.',
+    };
+    return { checks: [down], listen: [] };
   }
+}
+
+/** Whether the node takes work, as its operator last said. */
+export function describeWork({ isEnabled, closed }: JsonForm<NodeStatus>['provider']): HostCheck {
+  const name = 'work';
+  if (!isEnabled) return { name, status: 'ok', detail: 'takes no jobs of others (provide.enabled)', remedy: null };
+  if (closed === null) return { name, status: 'ok', detail: 'new work is taken', remedy: null };
+  const how = closed.reason === 'panic' ? 'stopped by `node panic`' : 'drained by `node drain`';
+  const detail = `${how} since ${formatDateTime(closed.sinceMs)}: no new work is taken`;
+  return { name, status: 'degraded', detail, remedy: 'Run `fogproof node resume`.' };
 }

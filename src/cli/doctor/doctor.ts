@@ -5,7 +5,8 @@ import { plural } from '../format.ts';
 import { findLocations } from '../framework/locations.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
 import { checkTee } from './check-tee.ts';
-import { checkConfig, checkDaemon, checkGpus, checkHome, checkMachine } from './checks.ts';
+import { checkConfig, checkDaemon, checkHome, checkMachine } from './checks.ts';
+import { runHostChecks } from './run-host-checks.ts';
 
 const MARKS: Readonly<Record<HostCheck['status'], string>> = { ok: '✓', degraded: '!', missing: '✗' };
 
@@ -28,13 +29,14 @@ async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
   const { home } = findLocations(context);
   const { checkSandbox } = await import('../../sandbox/doctor.ts');
   const sandbox = await checkSandbox();
-  const others = await Promise.all([
+  const daemon = await checkDaemon(context);
+  const [machine, ...others] = await Promise.all([
+    runHostChecks(context, daemon.listen),
     checkHome(home),
     checkConfig(context),
-    checkGpus(context.signal),
     checkTee(context),
   ]);
-  return [checkMachine(), ...others, ...(await checkDaemon(context)), ...sandbox];
+  return [checkMachine(), ...others, ...machine, ...daemon.checks, ...sandbox];
 }
 
 export function renderChecks(checks: readonly HostCheck[]): string[] {

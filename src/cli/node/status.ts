@@ -96,8 +96,16 @@ function renderQueue({ isEnabled, queue }: JsonForm<NodeStatus>['provider']): st
   return `${plural(queue.attempts, 'attempt')} waiting; a new job would start in ${formatDuration(queue.expectedWaitMs)}`;
 }
 
-function renderWork({ isEnabled, isDraining, slots, completed, failed }: JsonForm<NodeStatus>['provider']): string {
+function renderWork(provider: JsonForm<NodeStatus>['provider']): string {
+  const { isEnabled, isDraining, closed, slots, completed, failed } = provider;
   if (!isEnabled) return 'takes no jobs of others';
-  const state = isDraining ? 'draining' : `${slots.running} of ${plural(slots.total, 'slot')} running`;
+  const running = `${slots.running} of ${plural(slots.total, 'slot')} running`;
+  const state = isDraining && closed === null ? 'draining' : `${renderClosed(closed)}${running}`;
   return `${state}, ${slots.reserved} reserved; ${completed} completed, ${failed} failed`;
+}
+
+function renderClosed(closed: JsonForm<NodeStatus>['provider']['closed']): string {
+  if (closed === null) return '';
+  const how = closed.reason === 'panic' ? 'stopped by `node panic`' : 'drained';
+  return `${how} since ${formatDateTime(closed.sinceMs)} (\`fogproof node resume\` ends that), `;
 }

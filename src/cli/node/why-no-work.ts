@@ -37,7 +37,8 @@ export function renderNoWork(
     refusal.code,
     String(refusal.count),
     formatWhen(refusal.lastAtMs, nowMs),
+    refusal.lastRule ?? '-',
     refusal.lastDetail,
   ]);
-  return [...lines, '', ...output.table(['REFUSED', 'TIMES', 'LAST', 'DETAIL'], rows)];
+  return [...lines, '', ...output.table(['REFUSED', 'TIMES', 'LAST', 'RULE', 'DETAIL'], rows)];
 }

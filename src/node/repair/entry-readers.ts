@@ -34,6 +34,8 @@ import { ATTEMPT_ORIGIN_CODEC, ATTEMPT_SIGN_CODEC } from '../../scheduler/provid
 import { SNAPSHOT_DUTY_CODEC } from '../../scheduler/provider/checkpoints/snapshot-duties.ts';
 import { LEASE_RECORD_CODEC } from '../../scheduler/provider/leases/lease-record.ts';
 import { CRASHES_CODEC } from '../../scheduler/provider/leases/poison-jobs.ts';
+import { parseUsageKey, USAGE_CODEC } from '../../scheduler/provider/policy/usage-ledger.ts';
+import { CLOSED_WORK_CODEC } from '../../scheduler/provider/policy/work-switch.ts';
 import { SIGNED_RATING_CODEC, WAITING_RATING_CODEC } from '../../scheduler/rating-outbox.ts';
 import {
   BATCH_PLACE_CODEC,
@@ -191,6 +193,9 @@ export const ENTRY_READERS: Readonly<Record<NamespaceName, EntryReader>> = {
   'attempt-signs': of(ATTEMPT_SIGN_CODEC, LeaseId),
   'snapshot-duties': of(SNAPSHOT_DUTY_CODEC, parts(text, LeaseId)),
   'poison-jobs': of(CRASHES_CODEC, JobId),
+  'requester-usage': of(USAGE_CODEC, parseUsageKey),
+  'operator-work': of(CLOSED_WORK_CODEC, text),
+  'operator-policy': of(STRING_CODEC, text),
   blobs: of(BLOB_ENTRY_CODEC, BlobId),
   'blob-bytes': readBlobBytes,
   'blob-evictions': of(EVICTION_NOTE_CODEC, BlobId),

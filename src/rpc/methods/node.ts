@@ -2,14 +2,25 @@ import type { HandlerModules, MethodHandlers, SubscriptionHandlers } from './han
 
 export function createNodeHandlers(
   modules: HandlerModules,
-): MethodHandlers<'node.status' | 'node.stop' | 'node.whyNoWork' | 'node.metrics'> {
-  const { node, provider } = modules;
+): MethodHandlers<
+  'node.status' | 'node.stop' | 'node.drain' | 'node.resume' | 'node.panic' | 'node.whyNoWork' | 'node.metrics'
+> {
+  const { node, operator, provider } = modules;
   return {
     'node.status': () => node.status(),
     'node.stop': ({ drain }) => {
       node.stop({ drain });
       return { isStopping: true };
     },
+    'node.drain': async () => {
+      await operator.drain();
+      return { provider: provider.status() };
+    },
+    'node.resume': async () => {
+      await operator.resume();
+      return { provider: provider.status() };
+    },
+    'node.panic': () => operator.panic(),
     'node.whyNoWork': () => provider.explainNoWork(),
     'node.metrics': async () => ({ text: await node.renderMetrics() }),
   };

@@ -47,7 +47,11 @@ const networkStatusSchema = z.strictObject({
 
 const providerStatusSchema = z.strictObject({
   isEnabled: z.boolean(),
-  isDraining: z.boolean(),
+  isDraining: z.boolean().describe('No new work is taken: it stops, or its operator has said so.'),
+  closed: z
+    .strictObject({ reason: z.enum(['drain', 'panic']), sinceMs: unixMsSchema })
+    .nullable()
+    .describe('Set by the operator, and kept over restarts; null while new work is taken.'),
   slots: z.strictObject({
     total: wholeNumber('Attempts that may run at once.'),
     reserved: wholeNumber('Slots held by offers and by leases that have not begun.'),
@@ -63,6 +67,17 @@ const providerStatusSchema = z.strictObject({
   completed: wholeNumber('Attempts completed.'),
   failed: wholeNumber('Attempts failed.'),
 });
+
+const EXAMPLE_PROVIDER = {
+  isEnabled: true,
+  isDraining: false,
+  closed: null,
+  slots: { total: 2, reserved: 0, running: 1 },
+  queue: { attempts: 0, expectedWaitMs: 0 },
+  attempts: [{ lease: EXAMPLE_LEASE, job: EXAMPLE_JOB, requester: EXAMPLE_PEER, phase: 'running' }],
+  completed: 3,
+  failed: 0,
+};
 
 const nodeStatusSchema = z.strictObject({
   peer: peerKeySchema,
@@ -96,6 +111,10 @@ const noWorkSchema = z.strictObject({
       code: z.string(),
       count: wholeNumber('How often.'),
       lastDetail: z.string(),
+      lastRule: z
+        .string()
+        .nullable()
+        .describe("Setting of the operator's policy that decided; null: another reason did."),
       lastAtMs: unixMsSchema,
     }),
   ),
@@ -169,15 +188,7 @@ export const NODE_METHODS = {
         },
         neighbours: EXAMPLE_NEIGHBOURS,
         peersKnown: 1,
-        provider: {
-          isEnabled: true,
-          isDraining: false,
-          slots: { total: 2, reserved: 0, running: 1 },
-          queue: { attempts: 0, expectedWaitMs: 0 },
-          attempts: [{ lease: EXAMPLE_LEASE, job: EXAMPLE_JOB, requester: EXAMPLE_PEER, phase: 'running' }],
-          completed: 3,
-          failed: 0,
-        },
+        provider: EXAMPLE_PROVIDER,
         jobs: { active: 0, total: 0 },
         beacon: EXAMPLE_BEACON,
         chain: EXAMPLE_CHAIN,
@@ -191,6 +202,37 @@ export const NODE_METHODS = {
     params: z.strictObject({ drain: z.boolean().describe('Finish the work that runs first.') }),
     result: z.strictObject({ isStopping: z.literal(true) }),
     example: { params: { drain: false }, result: { isStopping: true } },
+  },
+  'node.drain': {
+    summary: 'Takes no new work from now on.',
+    description: 'Work that runs or was committed comes to its end. Holds over restarts, until `node.resume`.',
+    params: noParamsSchema,
+    result: z.strictObject({ provider: providerStatusSchema }),
+    example: {
+      params: {},
+      result: {
+        provider: { ...EXAMPLE_PROVIDER, isDraining: true, closed: { reason: 'drain', sinceMs: 1_790_000_000_000 } },
+      },
+    },
+  },
+  'node.resume': {
+    summary: 'Takes new work again.',
+    description: 'After `node.drain` or `node.panic`.',
+    params: noParamsSchema,
+    result: z.strictObject({ provider: providerStatusSchema }),
+    example: { params: {}, result: { provider: EXAMPLE_PROVIDER } },
+  },
+  'node.panic': {
+    summary: 'Stops everything at once, and takes no new work.',
+    description: 'Answers when no process of a sandbox is left. The node stays up, drained, until `node.resume`.',
+    params: noParamsSchema,
+    result: z.strictObject({
+      attempts: wholeNumber('Attempts that waited or ran, and were ended.'),
+      processes: wholeNumber('Processes that were ended, warm ones too.'),
+      left: wholeNumber('Of those, how many were still there when the time was over.'),
+      elapsedMs: wholeNumber('Until no process was left, ms.'),
+    }),
+    example: { params: {}, result: { attempts: 3, processes: 8, left: 0, elapsedMs: 62 } },
   },
   'node.whyNoWork': {
     summary: 'Says what keeps work away from this node.',
@@ -209,7 +251,15 @@ export const NODE_METHODS = {
             remedy: 'Add a bootstrap peer with --bootstrap.',
           },
         ],
-        refusals: [{ code: 'AT_CAPACITY', count: 2, lastDetail: '2 of 2 slots taken', lastAtMs: 1_790_000_000_000 }],
+        refusals: [
+          {
+            code: 'AT_CAPACITY',
+            count: 2,
+            lastDetail: '2 of 2 slots taken',
+            lastRule: null,
+            lastAtMs: 1_790_000_000_000,
+          },
+        ],
         offersMade: 0,
         leasesTaken: 0,
         lastRequestAtMs: null,

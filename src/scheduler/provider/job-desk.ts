@@ -16,6 +16,7 @@ import type { LeaseIntake } from './leases/lease-intake.ts';
 import type { LeaseEntry, LeaseStore } from './leases/lease-store.ts';
 import type { ProviderMetrics } from './metrics.ts';
 import type { RefusalTally } from './offers/refusals.ts';
+import type { DecisionLog } from './policy/decision-log.ts';
 import type { CommitReveal } from './results/commit-reveal.ts';
 import type { ResultKeeper } from './results/result-keeper.ts';
 
@@ -28,6 +29,7 @@ export interface JobDeskModules {
   readonly table: AttemptTable;
   readonly store: LeaseStore;
   readonly refusals: RefusalTally;
+  readonly decisions: DecisionLog;
   readonly clock: Clock;
   readonly metrics: ProviderMetrics;
   readonly begin: (run: Run) => void;
@@ -42,6 +44,7 @@ const HONEST_REFUSALS: ReadonlySet<Refusal['code']> = new Set([
   'DRAINING',
   'OFFER_UNKNOWN',
   'QUARANTINED',
+  'IMAGE_NOT_ALLOWED',
   'NOT_PAUSABLE',
 ]);
 
@@ -94,7 +97,7 @@ export class JobDesk {
     const { desk, intake } = this.#modules;
     const answer = await desk.judge(context.peer, request);
     if (answer.kind === 'refused') {
-      yield this.#refuse(answer.refusal);
+      yield this.#refuse(answer.refusal, answer.rule);
       return;
     }
     if (answer.kind === 'known') {
@@ -102,7 +105,9 @@ export class JobDesk {
       return;
     }
     const { run } = answer;
+    const attempts = [...run.live];
     const acceptances = await intake.begin(run);
+    this.#modules.decisions.leased(attempts);
     const feed = new AttemptFeed(this.#modules);
     for (const attempt of run.live) feed.follow(attempt, 0);
     if (run.options.isBatch) run.feed = feed;
@@ -194,9 +199,9 @@ export class JobDesk {
     return (remembered ?? (await store.get(lease))?.requester) === context.peer;
   }
 
-  #refuse(refusal: Refusal): JobResponse {
+  #refuse(refusal: Refusal, rule?: string): JobResponse {
     const { refusals, metrics } = this.#modules;
-    refusals.count(refusal);
+    refusals.count(refusal, rule);
     metrics.refusals.increment({ code: refusal.code });
     if (!HONEST_REFUSALS.has(refusal.code)) metrics.misbehaviour.increment({ code: refusal.code });
     return { kind: 'refused', refusal };

@@ -1,4 +1,4 @@
-import type { CapabilityClass } from '../../domain/capability.ts';
+import type { CapabilityClass, ExecutorKind } from '../../domain/capability.ts';
 import { createDeadline, raceSignal } from '../../lib/abort.ts';
 import { isAbortError } from '../../lib/errors.ts';
 import type { NoWorkExplanation, ProviderService, ProviderStatus } from '../interface.ts';
@@ -14,6 +14,9 @@ import { createProviderParts, type JobProviderModules, type ProviderParts } from
 import { needsCommitment } from './results/concluder.ts';
 import { type Conclusion, concludeFailure } from './results/conclusion.ts';
 import { ReceiptPress } from './results/receipt-press.ts';
+
+/** What requesters are told of attempts that a panic ended. */
+const OPERATOR_STOPPED: StopReason = { code: 'OPERATOR_STOPPED', detail: 'its operator has stopped all work at once' };
 
 /** The provider side of a node: answers `offer` and `job` requests and runs what it leased. */
 export class JobProvider implements ProviderService, AsyncDisposable {
@@ -33,7 +36,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     this.#modules = modules;
     this.#options = options;
     this.#parts = createProviderParts(modules, options, {
-      isDraining: () => this.#state !== 'started',
+      isDraining: () => this.#isClosed,
       execute: (attempt) => this.#execute(attempt),
       begin: (run) => this.#begin(run),
       stop: (attempt, reason) => this.#stopAttempt(attempt, reason),
@@ -44,7 +47,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   async start(signal?: AbortSignal): Promise<void> {
     if (this.#state !== 'idle') return;
     signal?.throwIfAborted();
-    await this.#parts.poison.load();
+    const nowMs = this.#parts.clock.nowMs();
+    await Promise.all([this.#parts.poison.load(), this.#parts.work.load(nowMs), this.#parts.usage.load(nowMs)]);
     const restored = await recoverLeases(this.#parts, this.#options.networkId);
     const { offerDesk, jobDesk, attest, holder, announcementDesk } = this.#parts;
     await holder.load();
@@ -66,10 +70,15 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   /** Capability classes that it takes jobs of: those of its node record (node/host-claims.ts). */
   #listClasses(): readonly CapabilityClass[] {
     if (!this.#options.isEnabled) return [];
-    const working = this.#modules.executors.filter(({ isolation }) => isolation.length > 0);
-    const classes: CapabilityClass[] = working.map(({ kind }) => CLASS_OF_KIND[kind]);
-    if (working.length > 0 && this.#modules.confidential !== undefined) classes.push('tee');
+    const kinds = this.#listKinds();
+    const classes: CapabilityClass[] = kinds.map((kind) => CLASS_OF_KIND[kind]);
+    if (kinds.length > 0 && this.#modules.confidential !== undefined) classes.push('tee');
     return [...new Set(classes)];
+  }
+
+  /** Kinds of work that can be done here. */
+  #listKinds(): readonly ExecutorKind[] {
+    return this.#modules.executors.filter(({ isolation }) => isolation.length > 0).map(({ kind }) => kind);
   }
 
   /**
@@ -80,6 +89,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     if (this.#state === 'stopped' || this.#state === 'idle') return;
     this.#state = 'stopped';
     this.#parts.announcementDesk[Symbol.dispose]();
+    this.#parts.decisions[Symbol.dispose]();
     for (const attempt of this.#parts.table.live()) {
       if (this.#parts.journal.leases.has(attempt.id)) this.#suspend(attempt);
       else this.#stopAttempt(attempt, { code: 'INTERNAL', detail: 'the provider is stopping' });
@@ -112,11 +122,37 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     await this.#waitForQuiet(options.signal, isRevealed);
   }
 
+  async close(): Promise<void> {
+    const { work, clock } = this.#parts;
+    await work.close('drain', clock.nowMs());
+  }
+
+  async open(): Promise<void> {
+    await this.#parts.work.open();
+  }
+
+  async panic({ signal }: { readonly signal: AbortSignal }): Promise<number> {
+    const { work, clock, table } = this.#parts;
+    // Nothing new from this very turn on, and what runs is ended before anything is waited for.
+    const closing = work.close('panic', clock.nowMs());
+    const stopped = [...table.live()].filter(({ phase }) => phase !== 'concluding');
+    for (const attempt of stopped) this.#stopAttempt(attempt, OPERATOR_STOPPED);
+    await closing;
+    await this.#waitForQuiet(signal, () => this.#isQuiet()).catch(ignoreAbort);
+    return stopped.length;
+  }
+
+  /** Takes no new work, for whatever reason. */
+  get #isClosed(): boolean {
+    return this.#state !== 'started' || this.#parts.work.closed !== null;
+  }
+
   status(): ProviderStatus {
-    const { dispatcher, planner, table, concluder } = this.#parts;
+    const { dispatcher, planner, table, concluder, work } = this.#parts;
     return {
       isEnabled: this.#options.isEnabled,
-      isDraining: this.#state === 'draining',
+      isDraining: this.#state === 'draining' || work.closed !== null,
+      closed: work.closed,
       slots: dispatcher.use(),
       queue: { attempts: dispatcher.countWaiting(), expectedWaitMs: Math.ceil(planner.estimateWait()) },
       attempts: [...table.live()].map((attempt) => ({
@@ -130,7 +166,7 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   }
 
   async explainNoWork(): Promise<NoWorkExplanation> {
-    const { dispatcher, gauge, planner, refusals, offerDesk, intake } = this.#parts;
+    const { dispatcher, gauge, planner, refusals, offerDesk, intake, work, policy } = this.#parts;
     await gauge.refresh();
     const list = refusals.list();
     const tooLow = list.find((refusal) => refusal.code === 'PRICE_TOO_LOW');
@@ -144,6 +180,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       executors: this.#modules.executors,
       reachability: this.#modules.reachability.status(),
       isDraining: this.#state === 'draining',
+      closed: work.closed,
+      standingRefusal: policy.judgeStanding(this.#listKinds()) ?? null,
       slots: dispatcher.use(),
       queue: { attempts: dispatcher.countWaiting(), expectedWaitMs: Math.ceil(planner.estimateWait()) },
       room: gauge.measure === null ? null : { ...gauge.room, held: dispatcher.computeHeld() },

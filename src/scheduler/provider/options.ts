@@ -3,6 +3,7 @@ import type { PeerKey } from '../../domain/ids.ts';
 import type { Resources } from '../../domain/job.ts';
 import type { NetworkParameters } from '../../domain/network-definition.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
+import { OPEN_POLICY, type PolicyOptions } from './policy/operator-policy.ts';
 import type { HostLimits } from './queue/host-gauge.ts';
 
 export interface JobProviderOptions {
@@ -20,6 +21,8 @@ export interface JobProviderOptions {
   readonly trustedRequesters: readonly PeerKey[];
   readonly isolationForStrangers: IsolationLevel;
   readonly ownJobs: 'run' | 'refuse';
+  /** What the operator lets others do here, and when. */
+  readonly policy: PolicyOptions;
   /** Standing prices, as in the node record; a class without one is worked for nothing. */
   readonly pricesPerHour: NodeRecord['pricesPerHour'];
   /** How long an ended attempt's result waits for its requester, ms. */
@@ -77,6 +80,7 @@ export const JOB_PROVIDER_DEFAULTS = {
   trustedRequesters: [],
   isolationForStrangers: 'bubblewrap',
   ownJobs: 'run',
+  policy: OPEN_POLICY,
   pricesPerHour: [],
   resultsKeptForMs: 3_600_000,
   inputTimeoutMs: 600_000,

@@ -7,7 +7,7 @@ import type { EnvelopeSigner } from '../../proofs/interface.ts';
 import type { Executor, HostCapacity } from '../../sandbox/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Confidentiality, EvidenceProducer } from '../../tee/interface.ts';
-import type { Logger, MetricsRegistry } from '../../telemetry/interface.ts';
+import type { AuditTrail, Logger, MetricsRegistry } from '../../telemetry/interface.ts';
 import type { AttemptNotes } from '../attempt-notes.ts';
 import type { BlobGrants } from '../blob-access.ts';
 import type { OfferRouter } from '../offer-router.ts';
@@ -46,6 +46,11 @@ import { OfferBook } from './offers/offer-book.ts';
 import { OfferDesk } from './offers/offer-desk.ts';
 import { RefusalTally } from './offers/refusals.ts';
 import type { JobProviderOptions } from './options.ts';
+import { DecisionLog } from './policy/decision-log.ts';
+import { compilePolicy } from './policy/operator-policy.ts';
+import { PolicyDesk } from './policy/policy-desk.ts';
+import { UsageLedger } from './policy/usage-ledger.ts';
+import { WorkSwitch } from './policy/work-switch.ts';
 import { HostGauge } from './queue/host-gauge.ts';
 import { QueuePlanner } from './queue/queue-planner.ts';
 import { ServiceTimes } from './queue/service-times.ts';
@@ -78,6 +83,8 @@ export interface JobProviderModules {
   readonly peers?: Pick<PeerBook, 'providers'>;
   /** Shared with the node's requester: one handler serves the `offer` protocol for both. Absent: there is no requester. */
   readonly offerRouter?: OfferRouter;
+  /** Where its decisions go. */
+  readonly audit: AuditTrail;
   /** `Network` satisfies it. */
   readonly reachability: Reachability;
   readonly clock: Clock;
@@ -152,8 +159,10 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const services = new ServiceTimes();
   const dispatcher = new Dispatcher({ offers, gauge, services, clock, execute: hooks.execute, metrics }, options);
   const planner = new QueuePlanner({ dispatcher, offers, gauge, services, clock }, options);
+  const { self, ...policyParts } = createPolicyParts(modules, options, { dispatcher, offers });
+  const { policy } = policyParts;
   const evidence = modules.confidential?.producer;
-  const admission = new Admission({ self: identity.peer, executors, poison, evidence, clock }, options);
+  const admission = new Admission({ self, executors, poison, policy, evidence, clock }, options);
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
   const unread = new UnreadAnswers(metrics);
@@ -174,7 +183,21 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
     refusals,
     table,
     unread,
+    ...policyParts,
   };
+}
+
+/** What the operator has said, and what is known of those it is said of. */
+function createPolicyParts(
+  { identity, database, clock, audit }: JobProviderModules,
+  options: JobProviderOptions,
+  work: { readonly dispatcher: Dispatcher; readonly offers: OfferBook },
+) {
+  const self = identity.peer;
+  const usage = new UsageLedger(database);
+  const compiled = { networkId: options.networkId, policy: compilePolicy(options.policy, options) };
+  const policy = new PolicyDesk({ ...work, self, usage, clock }, compiled);
+  return { self, usage, policy, work: new WorkSwitch(database), decisions: new DecisionLog({ audit, clock }) };
 }
 
 /** What keeps the states of attempts: of its own, and of others'. */

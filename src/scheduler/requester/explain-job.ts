@@ -21,11 +21,16 @@ export interface ExplainRequest {
 /** What to do about a refusal, beside what its detail says. */
 const REMEDIES = {
   AT_CAPACITY: 'wait, or connect to more providers: all that answered are busy',
-  DRAINING: 'connect to more providers: some are stopping',
+  DRAINING: 'connect to more providers: some take no new work',
   PRICE_TOO_LOW: 'raise `priceCeiling` to at least the price in the answers',
   ISOLATION_UNAVAILABLE: 'ask for weaker isolation, or connect to providers that have it (`fogproof doctor` there)',
   ISOLATION_POLICY: "the provider's operator may add this peer to its trusted requesters, or install bubblewrap",
   REQUESTER_NOT_ALLOWED: "the provider's operator may add this peer to its allowed requesters",
+  KIND_NOT_ALLOWED: 'connect to providers that allow this kind of job',
+  IMAGE_NOT_ALLOWED: "the provider's operator may allow what the job runs, by its digest",
+  NETWORK_NOT_ALLOWED: 'connect to more providers of this network',
+  QUOTA_EXCEEDED: 'wait, or connect to more providers: this one gives a requester only so much in a time',
+  QUIET_HOURS: 'wait until its quiet hours are over, or connect to more providers',
   EXECUTOR_UNAVAILABLE: 'connect to providers with an executor for this kind of job',
   RESOURCES_TOO_LARGE: 'lower `resources` to the limits in the answers',
   DEADLINE_TOO_SOON: 'give the job a later deadline',

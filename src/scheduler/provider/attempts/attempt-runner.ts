@@ -17,6 +17,7 @@ import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS, MIN_WALL_
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
+import type { DecisionLog } from '../policy/decision-log.ts';
 import { addUsage, attachChain, type Conclusion, concludeExecution, concludeFailure } from '../results/conclusion.ts';
 import { pinPuts } from '../results/pin-puts.ts';
 import type { Attempt, StopReason } from './attempt.ts';
@@ -32,6 +33,7 @@ export interface AttemptRunnerModules {
   readonly attest: Pick<AttestDesk, 'waitForRelease'> | null;
   readonly store: LeaseStore;
   readonly poison: PoisonJobs;
+  readonly decisions: Pick<DecisionLog, 'started'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -140,6 +142,7 @@ export class AttemptRunner {
       isConfidential: attempt.isConfidential,
     };
     attempt.runningSinceMs = this.#modules.clock.monotonicMs();
+    this.#modules.decisions.started(attempt);
     return await executor.execute(task, this.#createSink(attempt), { signal: attempt.signal });
   }
 

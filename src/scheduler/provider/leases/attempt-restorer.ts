@@ -10,6 +10,7 @@ import { Attempt } from '../attempts/attempt.ts';
 import { Run } from '../attempts/run.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import { type AttemptOrigin, type AttemptSign, MAX_GENERATIONS } from '../checkpoints/attempt-origin.ts';
+import type { WorkSwitch } from '../policy/work-switch.ts';
 import { computeFootprint } from '../queue/host-gauge.ts';
 import { priorityOf } from '../queue/urgency.ts';
 import type { LeaseRecord } from './lease-record.ts';
@@ -21,6 +22,8 @@ export interface AttemptRestorerModules {
   readonly store: Pick<LeaseStore, 'noteOperation'>;
   readonly poison: PoisonJobs;
   readonly executors: readonly Executor[];
+  /** A panic ended all that ran, also what it had not come to before the process died. */
+  readonly work: Pick<WorkSwitch, 'closed'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -45,6 +48,7 @@ export class AttemptRestorer {
   /** The attempt, counted as taken up once more; undefined if it has to be ended as failed. */
   async restore([lease, record]: LeaseEntry): Promise<Attempt | undefined> {
     const { journal, poison, logger } = this.#modules;
+    if (this.#modules.work.closed?.reason === 'panic') return undefined;
     const isGoingOn = record.phase === 'accepted' || record.phase === 'running';
     const stored = isGoingOn ? await journal.readOrigin(lease) : undefined;
     if (stored === undefined || !this.#isEnabled || poison.isQuarantined(record.job)) return undefined;

@@ -11,10 +11,12 @@ import { openMany, openSigned } from '../../../proofs/signed-object.ts';
 import type { Dispatcher } from '../attempts/dispatcher.ts';
 import type { Run } from '../attempts/run.ts';
 import { MAX_LIVE_ATTEMPTS_PER_PEER } from '../constants.ts';
-import type { Admission } from '../offers/admission.ts';
+import { type Admission, refuseByRule } from '../offers/admission.ts';
 import type { OfferBook, OfferEntry } from '../offers/offer-book.ts';
 import { createRefusal } from '../offers/refusals.ts';
 import type { JobProviderOptions } from '../options.ts';
+import type { DecisionLog } from '../policy/decision-log.ts';
+import type { PolicyDesk } from '../policy/policy-desk.ts';
 import { computeInputBytes, findLeaseMismatch, type LeasedJob } from './lease-checks.ts';
 
 export type LeaseRequest = Extract<JobRequest, { op: 'lease' }>;
@@ -24,6 +26,8 @@ export interface LeaseDeskModules {
   readonly offers: OfferBook;
   readonly dispatcher: Dispatcher;
   readonly admission: Admission;
+  readonly policy: Pick<PolicyDesk, 'judgeJob'>;
+  readonly decisions: Pick<DecisionLog, 'refused'>;
   readonly clock: Clock;
   readonly isDraining: () => boolean;
   /** True if an attempt under this lease has not ended. */
@@ -35,7 +39,8 @@ export interface LeaseDeskModules {
 }
 
 export type LeaseAnswer =
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  /** `rule`: the setting of the operator's policy that decided, where one did. */
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly rule?: string }
   /** The same request again: nothing runs twice, the attempts are followed from the start. */
   | { readonly kind: 'known'; readonly leases: readonly LeaseId[] }
   /** The offer is taken and its slots are held by this run. */
@@ -54,6 +59,9 @@ interface VerifiedRequest {
   readonly request: LeaseRequest;
 }
 
+/** What the log says where a request cannot be read. */
+const NO_SUBJECT = 'malformed';
+
 /** Judges lease requests. From its last check until the run holds the offer's slots, nothing is awaited. */
 export class LeaseDesk {
   readonly #modules: LeaseDeskModules;
@@ -65,20 +73,31 @@ export class LeaseDesk {
   }
 
   async judge(requester: PeerKey, request: LeaseRequest): Promise<LeaseAnswer> {
-    let pairs: readonly LeasedJob[];
-    let statements: ReadonlyMap<ObjectId, ObjectId>;
+    let verified: VerifiedRequest | undefined;
+    let answer: LeaseAnswer;
     try {
-      pairs = await openPairs(requester, request);
-      statements = await openStatements(pairs.map((pair) => pair.job));
+      const pairs = await openPairs(requester, request);
+      const statements = await openStatements(pairs.map((pair) => pair.job));
+      verified = { pairs, statements, request };
+      answer = await this.#judgeVerified(requester, verified);
     } catch (error) {
-      if (error instanceof DaemonError) return mismatch(`${error.code}: ${error.message}`);
-      throw error;
+      if (verified !== undefined || !(error instanceof DaemonError)) throw error;
+      answer = mismatch(`${error.code}: ${error.message}`);
     }
+    if (answer.kind === 'refused') {
+      const subject = verified?.pairs[0]?.lease.value.offer ?? NO_SUBJECT;
+      this.#modules.decisions.refused({ of: 'lease', requester, subject }, answer);
+    }
+    return answer;
+  }
+
+  async #judgeVerified(requester: PeerKey, verified: VerifiedRequest): Promise<LeaseAnswer> {
+    const { pairs } = verified;
     const leases = pairs.map(({ lease }) => lease.id as string as LeaseId);
     const [first] = leases;
     // Leases of one request share an offer, which is taken once: if the first is new, all are.
     if (first === undefined || !(await this.#modules.isKnown(first))) {
-      return this.#judgePairs(requester, { pairs, statements, request });
+      return this.#judgePairs(requester, verified);
     }
     const known = await Promise.all(leases.map(this.#modules.isKnown));
     if (known.every(Boolean)) return { kind: 'known', leases };
@@ -86,7 +105,7 @@ export class LeaseDesk {
   }
 
   #judgePairs(requester: PeerKey, { pairs, statements, request }: VerifiedRequest): LeaseAnswer {
-    if (this.#modules.isDraining()) return refused('DRAINING', 'it finishes what it has and then stops');
+    if (this.#modules.isDraining()) return refused('DRAINING', 'it finishes what it has and takes nothing new');
     const [first] = pairs;
     if (first === undefined) return mismatch('no lease in the request');
     const offerId = first.lease.value.offer as string as ObjectId;
@@ -115,6 +134,10 @@ export class LeaseDesk {
     if (new Set(pairs.map((pair) => pair.job.id)).size < pairs.length) return mismatch('one job is leased twice');
     const refusal = this.#judgeLoad(requester, pairs);
     if (refusal !== undefined) return { kind: 'refused', refusal };
+    for (const { job } of pairs) {
+      const decision = this.#modules.policy.judgeJob(job.value);
+      if (decision.kind === 'refusal') return refuseByRule(decision);
+    }
     const taken = this.#modules.offers.take(offerId);
     if (taken.kind !== 'taken') return this.#describeGone(offerId);
     return { kind: 'taken', run: this.#modules.createRun({ entry: taken.entry, pairs, request }) };

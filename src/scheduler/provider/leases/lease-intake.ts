@@ -9,6 +9,7 @@ import type { Dispatcher } from '../attempts/dispatcher.ts';
 import { Run } from '../attempts/run.ts';
 import type { ProviderMetrics } from '../metrics.ts';
 import type { JobProviderOptions } from '../options.ts';
+import type { UsageLedger } from '../policy/usage-ledger.ts';
 import { indexInlineBlobs, indexSnapshotKeys, type TakenLease } from './lease-desk.ts';
 import type { LeaseEntry, LeaseStore } from './lease-store.ts';
 
@@ -17,6 +18,7 @@ export interface LeaseIntakeModules {
   readonly store: LeaseStore;
   readonly table: AttemptTable;
   readonly dispatcher: Dispatcher;
+  readonly usage: UsageLedger;
   readonly clock: Clock;
   readonly metrics: ProviderMetrics;
 }
@@ -38,7 +40,7 @@ export class LeaseIntake {
 
   /** Countersigns a run's leases. @throws StorageError if they cannot be journalled: the run is then given up */
   async begin(run: Run): Promise<SignedManyWire> {
-    const { table, dispatcher, metrics } = this.#modules;
+    const { table, dispatcher, metrics, usage, clock } = this.#modules;
     const attempts = [...run.live];
     try {
       await this.#journal(attempts).finally(() => run.markJournalled());
@@ -49,6 +51,8 @@ export class LeaseIntake {
     } catch (error) {
       for (const attempt of attempts) table.remove(attempt);
       dispatcher.drop(run);
+      // What nobody was promised is nobody's use; the journal has refused it too.
+      usage.add(run.options.requester, { attempts: -attempts.length }, clock.nowMs());
       throw error;
     }
   }
@@ -99,6 +103,10 @@ export class LeaseIntake {
   }
 
   async #journal(attempts: readonly Attempt[]): Promise<void> {
-    await this.#modules.store.write(attempts.map((attempt): LeaseEntry => [attempt.id, attempt.describeAccepted()]));
+    const { store, usage, clock } = this.#modules;
+    const [first] = attempts;
+    const used = first === undefined ? [] : usage.add(first.requester, { attempts: attempts.length }, clock.nowMs());
+    const entries = attempts.map((attempt): LeaseEntry => [attempt.id, attempt.describeAccepted()]);
+    await store.write(entries, used);
   }
 }

@@ -9,6 +9,8 @@ import type { Attempt, StopReason } from '../attempts/attempt.ts';
 import type { AttemptJournal } from '../checkpoints/attempt-journal.ts';
 import type { SnapshotKeeper } from '../checkpoints/snapshot-keeper.ts';
 import { RECEIPT_BATCH } from '../constants.ts';
+import type { DecisionLog } from '../policy/decision-log.ts';
+import type { UsageLedger } from '../policy/usage-ledger.ts';
 import { addUsage, concludeFailure } from '../results/conclusion.ts';
 import { createReceipt } from '../results/receipts.ts';
 import type { ResultKeeper } from '../results/result-keeper.ts';
@@ -25,6 +27,8 @@ export interface RecoveryModules {
   readonly journal: AttemptJournal;
   readonly snapshots: Pick<SnapshotKeeper, 'load'>;
   readonly restorer: AttemptRestorer;
+  readonly usage: UsageLedger;
+  readonly decisions: Pick<DecisionLog, 'ended'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -93,7 +97,7 @@ async function forgetStrays({ journal }: RecoveryModules, leases: readonly Lease
 }
 
 async function endInterrupted(
-  { identity, store, journal, clock }: RecoveryModules,
+  { identity, store, journal, clock, usage, decisions }: RecoveryModules,
   networkId: string,
   group: readonly LeaseEntry[],
 ): Promise<readonly LeaseEntry[]> {
@@ -118,7 +122,19 @@ async function endInterrupted(
     const receipt = signed[index]?.wire ?? null;
     return [lease, { ...record, phase: 'ended', endedAtMs: UnixMs(finishedAtMs), receipt }];
   });
-  await store.write(ended);
+  const used = receipts.flatMap(({ requester, usage: { cpuTimeMs } }) =>
+    cpuTimeMs === 0 ? [] : usage.add(requester, { cpuTimeMs }, finishedAtMs),
+  );
+  await store.write(ended, used);
+  for (const {
+    requester,
+    job,
+    lease,
+    result,
+    usage: { cpuTimeMs },
+  } of receipts) {
+    decisions.ended([{ requester, job, lease, outcome: result.outcome, cpuTimeMs }]);
+  }
   return ended;
 }
 

@@ -18,6 +18,8 @@ import type { EvidenceProducer } from '../../../tee/interface.ts';
 import { MIN_RUN_MS } from '../constants.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
 import type { JobProviderOptions } from '../options.ts';
+import type { PolicyRefusal } from '../policy/decide.ts';
+import type { PolicyDesk } from '../policy/policy-desk.ts';
 import { priorityOf } from '../queue/urgency.ts';
 import { createRefusal } from './refusals.ts';
 
@@ -25,6 +27,7 @@ export interface AdmissionModules {
   readonly self: PeerKey;
   readonly executors: readonly Executor[];
   readonly poison: PoisonJobs;
+  readonly policy: Pick<PolicyDesk, 'judgeOffer'>;
   /** Absent where this node runs in no trusted execution environment. */
   readonly evidence?: Pick<EvidenceProducer, 'kind' | 'hasGpus'> | undefined;
   readonly clock: Clock;
@@ -39,9 +42,14 @@ export interface Admitted {
   readonly price: bigint;
 }
 
-export type AdmissionAnswer =
-  | { readonly kind: 'admitted'; readonly admitted: Admitted }
-  | { readonly kind: 'refused'; readonly refusal: Refusal };
+export interface RefusedByRule {
+  readonly kind: 'refused';
+  readonly refusal: Refusal;
+  /** The setting of the operator's policy that decided; absent where another reason did. */
+  readonly rule?: string;
+}
+
+export type AdmissionAnswer = { readonly kind: 'admitted'; readonly admitted: Admitted } | RefusedByRule;
 
 /** Class that a kind of work is priced in; this version has no work for the others. */
 export const CLASS_OF_KIND = { wasm: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
@@ -58,8 +66,11 @@ export class Admission {
 
   judge(requester: PeerKey, request: OfferAsk): AdmissionAnswer {
     const { terms } = request;
+    const early = this.#judgeProviding(requester);
+    if (early !== undefined) return { kind: 'refused', refusal: early };
+    const decision = this.#modules.policy.judgeOffer(requester, { ...request, kind: terms.workloadKind });
+    if (decision.kind === 'refusal') return refuseByRule(decision);
     const refusal =
-      this.#judgeRequester(requester) ??
       this.#judgeResources(terms.resources) ??
       this.#judgeDeadline(terms.deadlineMs) ??
       this.judgeJob(request.subject) ??
@@ -82,15 +93,11 @@ export class Admission {
     return createRefusal('QUARANTINED', `it crashed its executor ${poison.crashes(job)} times`);
   }
 
-  #judgeRequester(requester: PeerKey): Refusal | undefined {
-    const { isEnabled, allowRequesters, ownJobs } = this.#options;
+  #judgeProviding(requester: PeerKey): Refusal | undefined {
+    const { isEnabled, ownJobs } = this.#options;
     if (!isEnabled) return createRefusal('EXECUTOR_UNAVAILABLE', 'providing is switched off on this node');
-    if (requester === this.#modules.self) {
-      return ownJobs === 'run' ? undefined : createRefusal('OWN_JOB', 'its policy is to run no jobs of its own');
-    }
-    if (allowRequesters === 'anyone' || allowRequesters.includes(requester)) return undefined;
-    if (this.#options.trustedRequesters.includes(requester)) return undefined;
-    return createRefusal('REQUESTER_NOT_ALLOWED', `it works for ${allowRequesters.length} named requesters only`);
+    if (requester !== this.#modules.self || ownJobs === 'run') return undefined;
+    return createRefusal('OWN_JOB', 'its policy is to run no jobs of its own');
   }
 
   #judgeResources(asked: Resources): Refusal | undefined {
@@ -174,9 +181,11 @@ export class Admission {
   }
 }
 
-interface RefusedHost {
-  readonly kind: 'refused';
-  readonly refusal: Refusal;
+type RefusedHost = Omit<RefusedByRule, 'rule'>;
+
+/** As whoever asked is told: the operator's lists stay here. */
+export function refuseByRule({ code, message, retryAfterMs, rule }: PolicyRefusal): RefusedByRule {
+  return { kind: 'refused', refusal: createRefusal(code, message, retryAfterMs), rule };
 }
 
 function refusedHost(code: Refusal['code'], detail: string): RefusedHost {

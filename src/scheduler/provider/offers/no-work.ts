@@ -5,6 +5,7 @@ import type { EvidenceProducer } from '../../../tee/interface.ts';
 import type { NoWorkExplanation, ProviderStatus } from '../../interface.ts';
 import type { SlotUse } from '../attempts/dispatcher.ts';
 import type { JobProviderOptions } from '../options.ts';
+import type { PolicyRefusal } from '../policy/decide.ts';
 import type { Footprint } from '../queue/host-gauge.ts';
 import { strongest } from './admission.ts';
 
@@ -17,6 +18,10 @@ export interface WorkSituation {
   readonly executors: readonly Executor[];
   readonly reachability: ReturnType<Reachability['status']>;
   readonly isDraining: boolean;
+  /** Set by the operator, until it says otherwise. */
+  readonly closed: ProviderStatus['closed'];
+  /** What the policy answers to everybody now. */
+  readonly standingRefusal: PolicyRefusal | null;
   readonly slots: SlotUse;
   readonly queue: ProviderStatus['queue'];
   /** What the host has for jobs, what they hold of it included; null where it is not measured. */
@@ -35,6 +40,7 @@ type Condition = NoWorkExplanation['conditions'][number];
 export function judgeConditions(options: JobProviderOptions, situation: WorkSituation): readonly Condition[] {
   return [
     describeProviding(options, situation),
+    describePolicy(options, situation),
     describeExecutors(situation),
     describeIsolation(options, situation),
     describeEvidence(situation),
@@ -61,14 +67,35 @@ export function summarise(
   return `All conditions are met; most requests were refused with ${refusal.code}: ${refusal.lastDetail}.`;
 }
 
-function describeProviding({ isEnabled }: JobProviderOptions, { isDraining }: WorkSituation): Condition {
+function describeProviding({ isEnabled }: JobProviderOptions, { isDraining, closed }: WorkSituation): Condition {
   if (isDraining) {
     const detail = 'the node is draining: it finishes what it has and then stops';
     return { name: 'providing', isMet: false, detail, remedy: 'Start the node again.' };
   }
+  if (closed !== null) {
+    const since = new Date(closed.sinceMs).toISOString();
+    const how = closed.reason === 'panic' ? 'stopped by `node panic`' : 'drained by `node drain`';
+    const detail = `the node was ${how} at ${since} and takes no new work`;
+    return { name: 'providing', isMet: false, detail, remedy: 'Run `fogproof node resume`.' };
+  }
   if (isEnabled) return { name: 'providing', isMet: true, detail: 'providing is switched on', remedy: null };
   const detail = 'providing is switched off on this node';
   return { name: 'providing', isMet: false, detail, remedy: 'Set `provide.enabled` to true and restart the node.' };
+}
+
+function describePolicy({ policy }: JobProviderOptions, { standingRefusal }: WorkSituation): Condition {
+  const name = 'policy';
+  if (standingRefusal === null) {
+    return { name, isMet: true, detail: 'the policy lets some work in at this time', remedy: null };
+  }
+  const { rule, message } = standingRefusal;
+  if (rule !== 'policy.quietHours') {
+    const remedy = `Change \`${rule}\` and restart the node.`;
+    return { name, isMet: false, detail: `the policy lets nothing in: ${message} (${rule})`, remedy };
+  }
+  const { zone, windows } = policy.quietHours;
+  const detail = `these are quiet hours (${windows.join('; ')}, ${zone}): what runs goes on, and nothing new begins`;
+  return { name, isMet: false, detail, remedy: 'Wait until they are over, or change `policy.quietHours.windows`.' };
 }
 
 function describeExecutors({ executors }: WorkSituation): Condition {

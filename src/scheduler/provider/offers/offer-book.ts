@@ -80,6 +80,14 @@ export class OfferBook {
     return this.#byRequester.get(requester)?.size ?? 0;
   }
 
+  /** Attempts that its open offers cover. */
+  attemptsOf(requester: PeerKey): number {
+    this.#prune();
+    let attempts = 0;
+    for (const reservation of this.#byRequester.get(requester) ?? []) attempts += reservation.attempts;
+    return attempts;
+  }
+
   /** How long a peer must wait, ms: one that leaves offer after offer untaken would hold every slot for nothing. */
   pauseOf(requester: PeerKey): number {
     this.#prune();

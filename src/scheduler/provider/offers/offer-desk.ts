@@ -20,16 +20,15 @@ import {
 } from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
 import type { JobProviderOptions } from '../options.ts';
+import type { DecisionLog } from '../policy/decision-log.ts';
 import { computeFootprint, type HostGauge } from '../queue/host-gauge.ts';
 import type { Plan, QueuePlanner } from '../queue/queue-planner.ts';
 import { priorityOf } from '../queue/urgency.ts';
-import type { Admission, Admitted } from './admission.ts';
+import type { Admission, Admitted, RefusedByRule } from './admission.ts';
 import type { OfferBook, Reservation } from './offer-book.ts';
 import { createRefusal, type RefusalTally } from './refusals.ts';
 
-export type Proposal =
-  | { readonly kind: 'offer'; readonly offer: Signed<Offer> }
-  | { readonly kind: 'refused'; readonly refusal: Refusal };
+export type Proposal = { readonly kind: 'offer'; readonly offer: Signed<Offer> } | RefusedByRule;
 
 export interface OfferDeskModules {
   readonly identity: EnvelopeSigner;
@@ -38,6 +37,7 @@ export interface OfferDeskModules {
   readonly planner: QueuePlanner;
   readonly gauge: HostGauge;
   readonly refusals: RefusalTally;
+  readonly decisions: DecisionLog;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -69,11 +69,19 @@ export class OfferDesk {
   async answer(requester: PeerKey, request: OfferAsk): Promise<OfferResponse> {
     this.#lastRequestAtMs = UnixMs(this.#modules.clock.nowMs());
     const proposal = await this.propose(requester, request);
-    return proposal.kind === 'refused' ? this.#refuse(proposal.refusal) : { kind: 'offer', offer: proposal.offer.wire };
+    return proposal.kind === 'refused' ? this.#refuse(proposal) : { kind: 'offer', offer: proposal.offer.wire };
   }
 
   /** An offer that holds what it needs, as if it had been asked for; a refusal is not counted. */
   async propose(requester: PeerKey, request: Omit<OfferAsk, 'op'>): Promise<Proposal> {
+    const proposal = await this.#propose(requester, request);
+    const { decisions } = this.#modules;
+    if (proposal.kind === 'offer') decisions.offered(requester, request, proposal.offer.id);
+    else decisions.refused({ of: 'offer', requester, subject: request.subject }, proposal);
+    return proposal;
+  }
+
+  async #propose(requester: PeerKey, request: Omit<OfferAsk, 'op'>): Promise<Proposal> {
     await this.#modules.gauge.refresh();
     // From here until the offer is reserved nothing is awaited: no other can take what it was judged by.
     const early = this.#judgeNode(requester);
@@ -86,7 +94,7 @@ export class OfferDesk {
   }
 
   #judgeNode(requester: PeerKey): Refusal | undefined {
-    if (this.#modules.isDraining()) return createRefusal('DRAINING', 'it finishes what it has and then stops');
+    if (this.#modules.isDraining()) return createRefusal('DRAINING', 'it finishes what it has and takes nothing new');
     const nowMs = this.#modules.clock.monotonicMs();
     const rate =
       this.#rates.get(requester) ?? new TokenBucket({ perSecond: OFFERS_PER_SECOND, burst: OFFER_BURST }, nowMs);
@@ -107,8 +115,8 @@ export class OfferDesk {
     return overload === undefined ? undefined : createRefusal('AT_CAPACITY', overload, OVERLOAD_RETRY_MS);
   }
 
-  #refuse(refusal: Refusal): OfferResponse {
-    this.#modules.refusals.count(refusal);
+  #refuse({ refusal, rule }: RefusedByRule): OfferResponse {
+    this.#modules.refusals.count(refusal, rule);
     this.#modules.metrics.refusals.increment({ code: refusal.code });
     return { kind: 'refused', refusal };
   }

@@ -21,12 +21,14 @@ export class RefusalTally {
     this.#clock = clock;
   }
 
-  count(refusal: Refusal): void {
+  /** @param rule the setting of the operator's policy that decided, where one did */
+  count(refusal: Refusal, rule: string | null = null): void {
     const before = this.#byCode.get(refusal.code)?.count ?? 0;
     this.#byCode.set(refusal.code, {
       code: refusal.code,
       count: before + 1,
       lastDetail: refusal.detail,
+      lastRule: rule,
       lastAtMs: UnixMs(this.#clock.nowMs()),
     });
   }

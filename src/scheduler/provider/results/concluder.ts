@@ -21,6 +21,8 @@ import type { CheckpointDesk } from '../checkpoints/checkpoint-desk.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseEntry, LeaseStore } from '../leases/lease-store.ts';
 import type { ProviderMetrics } from '../metrics.ts';
+import type { DecisionLog } from '../policy/decision-log.ts';
+import type { UsageLedger } from '../policy/usage-ledger.ts';
 import { addUsage, type Conclusion, concludeFailure } from './conclusion.ts';
 import { createReceipt } from './receipts.ts';
 import type { ResultKeeper } from './result-keeper.ts';
@@ -37,6 +39,8 @@ export interface ConcluderModules {
   readonly metrics: ProviderMetrics;
   /** Absent where nobody observes requesters. */
   readonly attemptNotes?: AttemptNotes | undefined;
+  readonly usage: UsageLedger;
+  readonly decisions: Pick<DecisionLog, 'ended'>;
   readonly journal: Pick<AttemptJournal, 'forget' | 'leases'>;
   readonly checkpoints: Pick<CheckpointDesk, 'end' | 'waitForHolder'>;
 }
@@ -113,6 +117,7 @@ export class Concluder {
     };
     await store.write([[attempt.id, record]], this.#note([{ attempt, conclusion }]));
     this.#modules.attemptNotes?.wake();
+    this.#log([{ attempt, conclusion }]);
     this.#end({ attempt, conclusion }, record);
     this.#tell(attempt, { kind: 'committed', commitment: commitment.wire }, null);
   }
@@ -131,6 +136,7 @@ export class Concluder {
     });
     await store.write(entries, this.#note(group));
     this.#modules.attemptNotes?.wake();
+    this.#log(group);
     this.#publish(group, receipts, entries);
     await this.catchUp();
   }
@@ -146,12 +152,24 @@ export class Concluder {
     }
   }
 
-  /** Requesters whose jobs came to a result are to be observed. */
+  /** What they used counts towards their quotas, and requesters whose jobs came to a result are to be observed. */
   #note(group: readonly ConcludedAttempt[]): readonly WriteOperation[] {
-    const { attemptNotes } = this.#modules;
-    if (attemptNotes === undefined) return [];
+    const { attemptNotes, usage, clock } = this.#modules;
+    const requester = group[0]?.attempt.requester;
+    const cpuTimeMs = group.reduce((sum, concluded) => sum + computeCpuTime(concluded), 0);
+    const used = requester === undefined || cpuTimeMs === 0 ? [] : usage.add(requester, { cpuTimeMs }, clock.nowMs());
+    if (attemptNotes === undefined) return used;
     const done = group.filter(({ conclusion }) => conclusion.result.outcome.kind !== 'attempt-failed');
-    return done.flatMap(({ attempt }) => attemptNotes.noteServed(attempt.lease));
+    return [...used, ...done.flatMap(({ attempt }) => attemptNotes.noteServed(attempt.lease))];
+  }
+
+  #log(group: readonly ConcludedAttempt[]): void {
+    const ended = group.map((concluded) => {
+      const { requester, jobId: job, id: lease } = concluded.attempt;
+      const { outcome } = concluded.conclusion.result;
+      return { requester, job, lease, outcome, cpuTimeMs: computeCpuTime(concluded) };
+    });
+    this.#modules.decisions.ended(ended);
   }
 
   #publish(
@@ -235,6 +253,7 @@ export class Concluder {
     const record = describeEnded(concluded, UnixMs(this.#modules.clock.nowMs()));
     const entry: LeaseEntry = [attempt.id, { ...record, phase: 'ended', receipt: receipt.wire }];
     await this.#forgetOrigin(attempt);
+    this.#log([concluded]);
     this.#publish([concluded], [receipt], [entry]);
     this.#unwritten.set(...entry);
     for (const oldest of this.#unwritten.keys()) {
@@ -263,6 +282,11 @@ export class Concluder {
       : { kind: 'log', stream: 'log', text };
     attempt.emit(last, this.#modules.clock.nowMs());
   }
+}
+
+/** In all processes, ms. */
+function computeCpuTime({ attempt, conclusion }: ConcludedAttempt): number {
+  return conclusion.usage.cpuTimeMs + attempt.usedBefore.cpuTimeMs;
 }
 
 /** Failed attempts give no result, so there is nothing to commit to. */

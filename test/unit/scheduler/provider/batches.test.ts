@@ -55,7 +55,8 @@ describe('a batch', () => {
     const log = requester.lease(work);
     await rig.clock.advance(20);
     await log.done;
-    expect(sizes[0]).toBe(300);
+    // The leases, and what they count for towards the quota of their requester.
+    expect(sizes[0]).toBe(300 + 1);
     expect(sizes.length).toBeLessThanOrEqual(9);
   });
 

@@ -92,7 +92,8 @@ describe('an attempt with checkpoints', () => {
     };
     await log.done;
     expect(log.kinds).toEqual(['running', 'finished', 'receipt']);
-    expect(durable).toEqual(['leases', 'leases']);
+    // With its lease and its end: what they count for towards the quota of its requester.
+    expect(durable).toEqual(['leases', 'requester-usage', 'leases', 'requester-usage']);
     expect(rig.database.rows('checkpoints').size).toBe(0);
     expect(rig.snapshots?.usage().snapshots).toBe(0);
     const chain = await readChain(log, work);
@@ -207,7 +208,7 @@ describe('attempts of a batch', () => {
     const receipts = log.responses.flatMap((response) => (response.kind === 'receipts' ? [response] : []));
     expect(receipts).toHaveLength(1);
     expect(receipts[0]?.inlineBlobs.length).toBeGreaterThanOrEqual(3);
-    expect([...namespaces]).toEqual(['leases']);
+    expect([...namespaces]).toEqual(['leases', 'requester-usage']);
     expect(log.kinds).not.toContain('checkpoint');
     expect(rig.snapshots?.usage().snapshots).toBe(0);
   });
