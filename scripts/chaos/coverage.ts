@@ -43,6 +43,7 @@ const SELDOM: Readonly<Record<string, string>> = {
   'job-history=lease-expired': BY_DEATHS,
   'job-history=returned': BY_DEATHS,
   'job-history=replica-abandoned': BY_DEATHS,
+  'job-history=attempt-paused': 'only when the pause reaches an attempt before its end',
   'job-history=job-failed': 'only when a job without retries, or without a quorum, fails',
   'job-history=attempt-failed': BY_DEATHS,
   'job-objects=late': 'only when a result comes after its lease, and the job is still open',
