@@ -71,10 +71,11 @@ export class Population {
     return this.#create(host.number);
   }
 
-  /** The same peer with another VRF key. */
-  renewKey(member: Member): Member {
+  /** The same peer with another VRF key, and elsewhere if addresses are named. */
+  renewKey(member: Member, { addresses = member.facts.addresses }: Partial<Pick<NodeFacts, 'addresses'>> = {}): Member {
     const { publicKey, suite } = this.#createVrf(this.#random.bytes(KEY_BYTES));
-    const facts = { ...member.facts, vrfPublicKey: publicKey, expiresAtMs: member.facts.expiresAtMs + 1 };
+    const expiresAtMs = member.facts.expiresAtMs + 1;
+    const facts = { ...member.facts, addresses, vrfPublicKey: publicKey, expiresAtMs };
     const envelope = this.#random.bytes(WIRE_BYTES);
     return this.#enter({ ...member, facts, vrf: suite, record: { kind: 'envelope', envelope } }, envelope);
   }

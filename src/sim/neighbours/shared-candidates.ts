@@ -8,6 +8,7 @@ import type {
   NodeFacts,
   Sighting,
 } from '../../network/neighbours/ports.ts';
+import type { DiversityGroup } from '../../vrf/selection.ts';
 
 /**
  * One table for all honest nodes: 10,000 tables of 10,000 pairs do not fit. Everybody knows everybody, since the same
@@ -56,7 +57,13 @@ export class SharedCandidates implements CandidateSource {
   }
 
   /** Addresses are what records say: nobody hides behind another one here. */
-  noteObserved(): void {}
+  noteObserved(): boolean {
+    return true;
+  }
+
+  groupsAt(addresses: readonly string[]): readonly DiversityGroup[] {
+    return this.#table.groupsAt(addresses);
+  }
 
   sweep(epoch: number): void {
     if (epoch <= this.#sweptEpoch) return;

@@ -43,6 +43,11 @@ export class VirtualNet {
     return to !== undefined && this.#connectionsOf(from).has(to.number);
   }
 
+  /** Where it connects from: from where its newest record says. */
+  addressesOf(peer: PeerKey): readonly string[] {
+    return this.#modules.population.find(peer)?.facts.addresses ?? [];
+  }
+
   /** One request, one response; connects first. A peer that cannot be reached answers with silence. */
   async request(
     from: Member,
@@ -156,8 +161,8 @@ export class VirtualLinks implements NeighbourLinks {
     return this.#self.record;
   }
 
-  observedAddresses(): readonly string[] {
-    return [];
+  observedAddresses(peer: PeerKey): readonly string[] {
+    return this.#net.addressesOf(peer);
   }
 
   keep(peer: PeerKey, direction: NeighbourDirection | null): void {
