@@ -51,6 +51,12 @@ export class SharedCandidates implements CandidateSource {
     return this.#table.note(sighting);
   }
 
+  /** A newcomer, that two sources tell of. Nobody can choose it before it is of age, so nobody ranks anew for it. */
+  join(node: NodeFacts, epoch: number): void {
+    this.#table.note({ node, teller: 'itself', epoch });
+    this.confirm(node, epoch);
+  }
+
   /** A second source tells of it: nobody's word stands alone. */
   confirm(node: NodeFacts, epoch: number): void {
     this.#table.note({ node, teller: 'another', epoch });

@@ -86,6 +86,11 @@ export class VirtualNet {
     }
   }
 
+  /** The same for one node. */
+  breakConnectionsOf(number: number): void {
+    for (const other of this.#connectionsOf(number)) this.#disconnect(number, other);
+  }
+
   #send(from: number, to: number, deliver: () => void): void {
     const { clock, network } = this.#modules;
     clock.schedule(network.drawDelayMs(from, to), () => {
@@ -168,6 +173,11 @@ export class VirtualLinks implements NeighbourLinks {
   keep(peer: PeerKey, direction: NeighbourDirection | null): void {
     if (direction === 'outbound') this.#outbound.add(peer);
     else this.#outbound.delete(peer);
+  }
+
+  /** The node stops, and its host with it. */
+  forgetAll(): void {
+    this.#outbound.clear();
   }
 
   seekCandidates(): void {}
