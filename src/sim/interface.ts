@@ -3,7 +3,7 @@
  * 10,000 nodes in one process: a virtual clock, randomness from a seed, and a model of the network and of adversaries.
  * It owns the models, the statistics and the scenarios with their thresholds. It does not own, and does not repeat, what
  * it examines: that is imported. libp2p is not in it; each outcome names what is production code and what a model.
- * Parts: clock/ · random/ · model/ (regions, loss, partitions, transport) · neighbours/ · jobs/ · gossip/ (one simulation
+ * Parts: clock/ · random/ · model/ (regions, loss, partitions, churn) · neighbours/ · jobs/ · gossip/ (one simulation
  * each) · graph/ · statistics/ · scenarios/ (data) · report/ (JSON, SVG).
  */
 

@@ -150,6 +150,8 @@ export class NeighbourRig {
   readonly nodes = new Map<PeerKey, RigNode>();
   readonly down = new Set<PeerKey>();
   readonly answers = new Map<PeerKey, Answer>();
+  /** Where a peer connects from, if not from where its record says. */
+  readonly observed = new Map<PeerKey, readonly string[]>();
   readonly sent: { readonly from: PeerKey; readonly to: PeerKey; readonly request: NeighbourRequest }[] = [];
   readonly #connections = new Set<string>();
 
@@ -292,7 +294,7 @@ export class NeighbourRig {
       isConnected: (peer) => this.#connections.has(link(self, peer)),
       request: (peer, request) => this.send(self, peer, request),
       ownRecord: () => encodeFacts(facts),
-      observedAddresses: (peer) => this.nodes.get(peer)?.facts.addresses ?? [],
+      observedAddresses: (peer) => this.observed.get(peer) ?? this.nodes.get(peer)?.facts.addresses ?? [],
       keep: (peer, direction) => void (direction === null ? seen.kept.delete(peer) : seen.kept.set(peer, direction)),
       seekCandidates: (peers) => void seen.sought.push(peers.length),
       penalise: (peer, penalty) => void seen.penalties.set(peer, (seen.penalties.get(peer) ?? 0) + penalty),

@@ -7,7 +7,7 @@ import type { PeerKey } from '../../domain/ids.ts';
 import type { NeighbourRequest, NeighbourResponse } from '../../domain/messages.ts';
 import type { SignedWire } from '../../domain/signed.ts';
 import type { VrfVerdict } from '../../vrf/ecvrf.ts';
-import type { Candidate } from '../../vrf/selection.ts';
+import type { Candidate, DiversityGroup } from '../../vrf/selection.ts';
 import type { NeighbourDirection } from '../interface.ts';
 import type { InboundSlot, OutboundSlot } from './slots.ts';
 
@@ -104,7 +104,10 @@ export interface CandidateSource {
   eligible(at: Eligibility): Iterable<KnownCandidate>;
   /** Says whether it is in the table now. */
   note(sighting: Sighting): boolean;
-  noteObserved(peer: PeerKey, addresses: readonly string[]): void;
+  /** False: where it really is there are as many as may be, and it is not in the table any more. */
+  noteObserved(peer: PeerKey, addresses: readonly string[]): boolean;
+  /** Groups of whoever is at these addresses, in the table or not. */
+  groupsAt(addresses: readonly string[]): readonly DiversityGroup[];
   /** A new epoch: what is long gone is forgotten. */
   sweep(epoch: number): void;
 }

@@ -128,8 +128,10 @@ export class VrfNeighbours implements Neighbours {
 
   noteConnection(peer: PeerKey, isConnected: boolean): void {
     if (!this.#isRunning) return;
-    if (isConnected) this.#modules.table.noteObserved(peer, this.#modules.links.observedAddresses(peer));
-    this.#parts.keeper.noteConnection(peer, isConnected);
+    const { table, links } = this.#modules;
+    const hasRoom = !isConnected || table.noteObserved(peer, links.observedAddresses(peer));
+    if (hasRoom) this.#parts.keeper.noteConnection(peer, isConnected);
+    else this.#parts.keeper.noteCrowded(peer);
     this.#parts.desk.noteConnection(peer, isConnected);
   }
 

@@ -12,6 +12,7 @@ import { VirtualClock } from '../clock/virtual-clock.ts';
 import { createGraph, type Graph } from '../graph/graph.ts';
 import { NetworkModel } from '../model/network-model.ts';
 import type { SeededRandom } from '../random/seeded-random.ts';
+import { MemorySlotStore } from './memory-slot-store.ts';
 import { type Member, Population } from './population.ts';
 import { SharedCandidates } from './shared-candidates.ts';
 import { VirtualLinks, VirtualNet } from './virtual-host.ts';
@@ -27,6 +28,10 @@ export interface NeighbourSimulationOptions {
   readonly vrf: 'ideal' | 'real';
   /** What adversaries say when they are claimed; they take every claim. */
   readonly reportedSize: (trueSize: number) => number;
+  /** Nodes beyond `nodes`, honest, that are not there and known to nobody until they join. */
+  readonly joiners?: number;
+  /** What nodes have on disk survives that they leave. */
+  readonly keepsSlots?: boolean;
 }
 
 export const SIMULATED_NETWORK = 'simulation';
@@ -56,13 +61,13 @@ export class NeighbourSimulation {
   readonly #net: VirtualNet;
   readonly #beacon: FixedBeacon;
   readonly #metrics = createNeighbourMetrics(new NoopMetricsRegistry());
-  readonly #nodes: HonestNode[];
+  readonly #nodes: ReadonlyMap<number, HonestNode>;
 
   constructor(random: SeededRandom, options: NeighbourSimulationOptions) {
-    const { nodes, loss } = options;
+    const { nodes, loss, joiners = 0 } = options;
     this.#random = random;
     this.#options = options;
-    this.network = new NetworkModel(random.fork('network'), { nodes, loss });
+    this.network = new NetworkModel(random.fork('network'), { nodes: nodes + joiners, loss });
     const expiresAtMs = (START_EPOCH + LONGEST_EPOCHS) * EPOCH_MS;
     this.population = new Population(random.fork('population'), { ...options, expiresAtMs });
     const { clock, network, population } = this;
@@ -71,7 +76,8 @@ export class NeighbourSimulation {
     const epochRounds = EPOCH_MS / ROUND_MS;
     this.#beacon = new FixedBeacon({ clock }, { networkId: SIMULATED_NETWORK, roundMs: ROUND_MS, epochRounds, seed });
     this.table = this.#createTable();
-    this.#nodes = population.honest.map((member) => this.#createNode(member));
+    this.#nodes = new Map(population.honest.map((member) => [member.number, this.#createNode(member)]));
+    for (const number of this.joiners) this.network.setUp(number, 'down');
     for (const member of population.members) if (!member.isHonest) this.#attachAdversary(member);
   }
 
@@ -79,9 +85,15 @@ export class NeighbourSimulation {
     return Math.floor(this.clock.nowMs() / EPOCH_MS);
   }
 
+  /** Numbers of those that may join. */
+  get joiners(): readonly number[] {
+    const { nodes, joiners = 0 } = this.#options;
+    return Array.from({ length: joiners }, (_, index) => nodes + index);
+  }
+
   /** Starts all honest nodes at once, so that nobody is passed over for being late, and lets the first choice come to rest. */
   async start(): Promise<void> {
-    for (const { core } of this.#nodes) void core.start();
+    for (const number of this.live) void this.core(number).start();
     await this.clock.advance(SETTLING_MS);
   }
 
@@ -98,18 +110,18 @@ export class NeighbourSimulation {
   }
 
   core(number: number): VrfNeighbours {
-    return (this.#nodes[number] as HonestNode).core;
+    return (this.#nodes.get(number) as HonestNode).core;
   }
 
   /** Numbers of those that an honest node chose. */
   outboundOf(number: number): readonly number[] {
-    const peers = [...(this.#nodes[number] as HonestNode).links.outbound];
+    const peers = [...(this.#nodes.get(number) as HonestNode).links.outbound];
     return peers.flatMap((peer) => this.population.find(peer)?.number ?? []);
   }
 
   /** Honest nodes that are up. */
   get live(): readonly number[] {
-    return this.#nodes.map(({ member }) => member.number).filter((number) => this.network.isUp(number));
+    return [...this.#nodes.keys()].filter((number) => this.network.isUp(number));
   }
 
   /** Who is whose neighbour, among all. */
@@ -122,9 +134,30 @@ export class NeighbourSimulation {
   vanish(numbers: readonly number[]): void {
     for (const number of numbers) {
       this.network.setUp(number, 'down');
-      void this.#nodes[number]?.core.stop();
+      void this.#nodes.get(number)?.core.stop();
     }
     this.#net.breakConnections((a, b) => !this.network.canReach(a, b));
+  }
+
+  /** One is gone without a word, for a while. */
+  leave(number: number): void {
+    this.network.setUp(number, 'down');
+    const node = this.#nodes.get(number) as HonestNode;
+    void node.core.stop();
+    node.links.forgetAll();
+    this.#net.breakConnectionsOf(number);
+  }
+
+  /** One that had left starts again. */
+  comeBack(number: number): void {
+    this.network.setUp(number, 'up');
+    void this.core(number).start();
+  }
+
+  /** One of the joiners is there for the first time, and its record spreads. */
+  join(number: number): void {
+    this.table.join((this.#nodes.get(number) as HonestNode).member.facts, this.epoch);
+    this.comeBack(number);
   }
 
   /** Parts that do not hear each other any more; none heals. */
@@ -146,7 +179,7 @@ export class NeighbourSimulation {
     );
     // Two tellers: nobody's word stands alone.
     for (const teller of ['first', 'second']) {
-      for (const { facts } of this.population.members) {
+      for (const { facts } of this.population.members.slice(0, this.#options.nodes)) {
         table.note({ node: facts, teller, epoch: START_EPOCH - AGED_EPOCHS });
       }
     }
@@ -167,6 +200,7 @@ export class NeighbourSimulation {
         openNode: this.population.openNode,
         logger: new NoopLogger(),
         metrics: this.#metrics,
+        ...(this.#options.keepsSlots === true && { store: new MemorySlotStore() }),
       },
       {
         ...NEIGHBOUR_DEFAULTS,

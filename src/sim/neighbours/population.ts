@@ -19,8 +19,10 @@ export interface Member {
 
 export interface PopulationOptions {
   readonly nodes: number;
-  /** Adversaries have the last numbers. */
+  /** Adversaries have the last numbers of these nodes. */
   readonly adversaries: number;
+  /** Honest ones after them. */
+  readonly joiners?: number;
   /** /24 groups that the adversaries have their addresses in; null: each has one of its own, as honest nodes do. */
   readonly adversaryGroups: number | null;
   readonly vrf: 'ideal' | 'real';
@@ -45,7 +47,7 @@ export class Population {
   constructor(random: SeededRandom, options: PopulationOptions) {
     this.#random = random;
     this.#options = options;
-    this.members = Array.from({ length: options.nodes }, (_, number) => this.#create(number));
+    this.members = Array.from({ length: options.nodes + (options.joiners ?? 0) }, (_, number) => this.#create(number));
   }
 
   get honest(): readonly Member[] {
@@ -71,10 +73,11 @@ export class Population {
     return this.#create(host.number);
   }
 
-  /** The same peer with another VRF key. */
-  renewKey(member: Member): Member {
+  /** The same peer with another VRF key, and elsewhere if addresses are named. */
+  renewKey(member: Member, { addresses = member.facts.addresses }: Partial<Pick<NodeFacts, 'addresses'>> = {}): Member {
     const { publicKey, suite } = this.#createVrf(this.#random.bytes(KEY_BYTES));
-    const facts = { ...member.facts, vrfPublicKey: publicKey, expiresAtMs: member.facts.expiresAtMs + 1 };
+    const expiresAtMs = member.facts.expiresAtMs + 1;
+    const facts = { ...member.facts, addresses, vrfPublicKey: publicKey, expiresAtMs };
     const envelope = this.#random.bytes(WIRE_BYTES);
     return this.#enter({ ...member, facts, vrf: suite, record: { kind: 'envelope', envelope } }, envelope);
   }
@@ -85,7 +88,7 @@ export class Population {
     const secret = this.#random.bytes(KEY_BYTES);
     const envelope = this.#random.bytes(WIRE_BYTES);
     const { publicKey, suite } = this.#createVrf(secret);
-    const isHonest = number < nodes - adversaries;
+    const isHonest = number < nodes - adversaries || number >= nodes;
     const member: Member = {
       number,
       peer,

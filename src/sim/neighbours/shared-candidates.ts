@@ -8,6 +8,7 @@ import type {
   NodeFacts,
   Sighting,
 } from '../../network/neighbours/ports.ts';
+import type { DiversityGroup } from '../../vrf/selection.ts';
 
 /**
  * One table for all honest nodes: 10,000 tables of 10,000 pairs do not fit. Everybody knows everybody, since the same
@@ -50,13 +51,25 @@ export class SharedCandidates implements CandidateSource {
     return this.#table.note(sighting);
   }
 
+  /** A newcomer, that two sources tell of. Nobody can choose it before it is of age, so nobody ranks anew for it. */
+  join(node: NodeFacts, epoch: number): void {
+    this.#table.note({ node, teller: 'itself', epoch });
+    this.confirm(node, epoch);
+  }
+
   /** A second source tells of it: nobody's word stands alone. */
   confirm(node: NodeFacts, epoch: number): void {
     this.#table.note({ node, teller: 'another', epoch });
   }
 
   /** Addresses are what records say: nobody hides behind another one here. */
-  noteObserved(): void {}
+  noteObserved(): boolean {
+    return true;
+  }
+
+  groupsAt(addresses: readonly string[]): readonly DiversityGroup[] {
+    return this.#table.groupsAt(addresses);
+  }
 
   sweep(epoch: number): void {
     if (epoch <= this.#sweptEpoch) return;

@@ -43,6 +43,11 @@ export class VirtualNet {
     return to !== undefined && this.#connectionsOf(from).has(to.number);
   }
 
+  /** Where it connects from: from where its newest record says. */
+  addressesOf(peer: PeerKey): readonly string[] {
+    return this.#modules.population.find(peer)?.facts.addresses ?? [];
+  }
+
   /** One request, one response; connects first. A peer that cannot be reached answers with silence. */
   async request(
     from: Member,
@@ -79,6 +84,11 @@ export class VirtualNet {
     for (const [from, peers] of this.#connected) {
       for (const to of peers) if (from < to && isBroken(from, to)) this.#disconnect(from, to);
     }
+  }
+
+  /** The same for one node. */
+  breakConnectionsOf(number: number): void {
+    for (const other of this.#connectionsOf(number)) this.#disconnect(number, other);
   }
 
   #send(from: number, to: number, deliver: () => void): void {
@@ -156,13 +166,18 @@ export class VirtualLinks implements NeighbourLinks {
     return this.#self.record;
   }
 
-  observedAddresses(): readonly string[] {
-    return [];
+  observedAddresses(peer: PeerKey): readonly string[] {
+    return this.#net.addressesOf(peer);
   }
 
   keep(peer: PeerKey, direction: NeighbourDirection | null): void {
     if (direction === 'outbound') this.#outbound.add(peer);
     else this.#outbound.delete(peer);
+  }
+
+  /** The node stops, and its host with it. */
+  forgetAll(): void {
+    this.#outbound.clear();
   }
 
   seekCandidates(): void {}

@@ -8,8 +8,19 @@ const VERDICTS = { held: 'held', missed: '**missed**', 'left-out': 'too few node
 /** docs/simulation/README.md: what was asked, what came out, and what it does not say. */
 export function renderIndex(reports: readonly WrittenReport[]): string {
   return `${INTRODUCTION}
+${renderNodes(reports)}
 ${reports.map(renderReport).join('\n')}
 ${LIMITS}`;
+}
+
+/** What a figure is a figure of: not all scenarios have as many nodes as fit. */
+function renderNodes(reports: readonly WrittenReport[]): string {
+  const sizes = [...new Set(reports.map(({ nodes }) => nodes))].toSorted((a, b) => b - a);
+  const rows = sizes.map((size) => {
+    const names = reports.flatMap(({ nodes, scenario }) => (nodes === size ? [scenario] : []));
+    return `| ${size.toLocaleString('en')} | ${names.join(', ')} |`;
+  });
+  return `| nodes | scenarios |\n|---|---|\n${rows.join('\n')}\n`;
 }
 
 function renderReport({ scenario, question, nodes, seed, vrf, checks, production, models }: WrittenReport): string {

@@ -1,6 +1,4 @@
-import { decodePeer } from '../../network/neighbours/candidates/candidate-table.ts';
-import { INBOUND_SLOTS, RANK_SLACK, YOUNG_SHARE } from '../../network/neighbours/constants.ts';
-import { computeRank, isRankWithinBound } from '../../vrf/selection.ts';
+import { INBOUND_GROUP_SHARES, INBOUND_SLOTS, RANK_SLACK, YOUNG_SHARE } from '../../network/neighbours/constants.ts';
 import type { Outcome, RunOptions, Scenario } from '../interface.ts';
 import { fitAdversaries } from '../neighbours/measure-neighbours.ts';
 import type { NeighbourSimulation } from '../neighbours/neighbour-simulation.ts';
@@ -16,12 +14,14 @@ import {
   P_BOUNDS,
   SLOTS,
 } from './neighbour-parts.ts';
+import { CLAIM_EVERY_MS, claimWith, PATIENCE_MS, reclaimSlots, selectsVictim } from './reclaim-attack.ts';
 
 const PARAMETERS = {
   adversaries: 1 / 3,
   victims: 10,
   keysGroundPerVictim: 2_000,
   ageEpochs: 2,
+  reclaiming: { victims: 2, epochs: 6 },
   loss: LOSS,
   slots: SLOTS,
 };
@@ -29,7 +29,7 @@ const PARAMETERS = {
 export const eclipseScenario: Scenario = {
   name: 'eclipse',
   question:
-    'The attacker makes thousands of keys once the beacon is known, keeps those whose VRF chose a victim, and claims its inbound slots with them, at once and again when they are of age: does it get in?',
+    'The attacker makes thousands of keys once the beacon is known, keeps those whose VRF chose a victim, and claims its inbound slots with them, at once and again when they are of age: does it get in? Those that chance let in come again each epoch, with a ground key and from one /24: do they stay?',
   nodes: NEIGHBOUR_SIZES,
   parameters: PARAMETERS,
   thresholds: [
@@ -56,6 +56,18 @@ export const eclipseScenario: Scenario = {
       rule: 'at-most',
       bound: INBOUND_SLOTS / 2,
       meaning: 'inbound slots of one victim that they hold then',
+    },
+    {
+      measure: 'reclaimedYoungMost',
+      rule: 'at-most',
+      bound: INBOUND_SLOTS * YOUNG_SHARE,
+      meaning: 'inbound slots of one victim that peers hold which had one and came again with ground keys',
+    },
+    {
+      measure: 'reclaimedGroupMost',
+      rule: 'at-most',
+      bound: INBOUND_SLOTS * INBOUND_GROUP_SHARES.address,
+      meaning: 'the same of those that moved to one /24 meanwhile, with the caps of the production preset',
     },
     {
       ...P_BOUNDS,
@@ -94,6 +106,7 @@ async function runEclipse(run: RunOptions): Promise<Outcome> {
   await simulation.advanceEpochs(PARAMETERS.ageEpochs);
   const { claims, accepted } = await claimAll(simulation, attacks);
   const aged = attacks.map((attack) => countHeld(simulation, attack));
+  const reclaimed = await reclaimSlots(run, PARAMETERS.reclaiming, adversaries);
   const chance = Math.min(1, (RANK_SLACK * SLOTS) / run.nodes);
   return {
     measures: {
@@ -104,6 +117,7 @@ async function runEclipse(run: RunOptions): Promise<Outcome> {
       agedMost: Math.max(...aged),
       agedMean: computeMean(aged),
       keysClaimedPerVictim: computeMean(attacks.map(({ keys }) => keys.length)),
+      ...reclaimed,
       p: drawn.fit.p,
       meanAdversaries: drawn.mean,
       expectedMean: drawn.expectedMean,
@@ -119,15 +133,10 @@ async function grindKeys(simulation: NeighbourSimulation, victim: Member): Promi
   const { population } = simulation;
   const host = population.members.at(-1) as Member;
   const input = await simulation.selectionInput();
-  const victimBytes = decodePeer(victim.peer);
-  const networkSize = population.members.length;
   const found: Member[] = [];
   for (let made = 0; made < PARAMETERS.keysGroundPerVictim; made += 1) {
     const key = population.createExtra(host);
-    const verdict = key.vrf.verify(key.facts.vrfPublicKey, input, await key.vrf.prove(input));
-    if (verdict.kind === 'invalid') continue;
-    const rank = computeRank(verdict.output, victimBytes);
-    if (isRankWithinBound(rank, { slots: SLOTS, slack: RANK_SLACK, networkSize })) found.push(key);
+    if (await selectsVictim(simulation, { key, victim, input })) found.push(key);
   }
   return found;
 }
@@ -139,10 +148,7 @@ async function claimAll(simulation: NeighbourSimulation, attacks: readonly Attac
   for (const { victim, keys } of attacks) {
     for (const key of keys) {
       claims += 1;
-      const { facts, record } = key;
-      const proof = await key.vrf.prove(input);
-      const claim = { op: 'claim', epoch: simulation.epoch, vrfPublicKey: facts.vrfPublicKey, proof, record } as const;
-      const answer = simulation.request(key, victim.peer, claim);
+      const answer = claimWith(simulation, { key, victim, input });
       void answer.then(({ kind }) => {
         if (kind === 'accepted') accepted += 1;
       });
@@ -152,10 +158,6 @@ async function claimAll(simulation: NeighbourSimulation, attacks: readonly Attac
   await simulation.clock.advance(PATIENCE_MS);
   return { claims, accepted };
 }
-
-/** Below the rate at which a node checks proofs, so that none is refused for being one too many. */
-const CLAIM_EVERY_MS = 50;
-const PATIENCE_MS = 15_000;
 
 function listHonestInbound(simulation: NeighbourSimulation, victim: Member): readonly string[] {
   const { neighbours } = simulation.core(victim.number).status();

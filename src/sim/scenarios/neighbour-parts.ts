@@ -62,10 +62,10 @@ export const GAP_THRESHOLDS: readonly Threshold[] = [
   },
 ];
 
-export function measureGap(simulation: NeighbourSimulation, seed: string) {
+export function measureGap(simulation: NeighbourSimulation, seed: string, kept = simulation.live) {
   const { gap, regularGap, degree, connectedShare } = compareGap(
     simulation.drawGraph(),
-    simulation.live,
+    kept,
     new SeededRandom(`${seed}/gap`),
   );
   return { connectedShare, gapRatio: gap / regularGap, spectralGap: gap, regularGap, meanDegree: degree };

@@ -1,4 +1,5 @@
 import type { Scenario } from '../interface.ts';
+import { churnScenario } from './churn.ts';
 import { eclipseScenario } from './eclipse.ts';
 import { floodScenario } from './flood.ts';
 import { honestScenario } from './honest.ts';
@@ -24,6 +25,7 @@ export const SCENARIOS: readonly Scenario[] = [
   sizeEstimateInflatersScenario,
   partitionHealScenario,
   vanish30Scenario,
+  churnScenario,
   floodScenario,
   silentScenario,
   lyingCapabilitiesScenario,

@@ -17,8 +17,11 @@ afterEach(async () => {
   await stack.disposeAsync();
 });
 
-const DEADLINE_MS = 12_000;
-const AGAIN_MS = 2_000;
+const ANNOUNCEMENTS = 8;
+/** An announcement that comes by IHAVE takes one or two heartbeats of a second. */
+const PATIENCE_MS = 3_000;
+/** Of all announcements and nodes; measured: 1, also on a machine with a load of ten a core. One announcement of eight that is lost is 1/8. */
+const LEAST_SHARE = 0.75;
 
 interface Swarm {
   readonly honest: readonly GossipNode[];
@@ -51,19 +54,27 @@ async function joinAll(attackers: readonly GossipAttacker[], honest: readonly Go
   for (const attacker of attackers) await Promise.all(honest.map((node) => attacker.connect(node)));
 }
 
-/**
- * One announcement reaches every honest node. It is made anew every two seconds, as requesters do: what is passed on in
- * the second before a heartbeat grafts a peer reaches that peer neither as a member of the mesh nor by IHAVE.
- */
-async function expectHeard({ publisher, others }: Swarm, what: string): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
-  for (;;) {
+/** Of each of several announcements, the share of the other honest nodes that hear it. */
+async function measureDelivery({ publisher, others }: Swarm): Promise<readonly number[]> {
+  const shares: number[] = [];
+  for (let sent = 0; sent < ANNOUNCEMENTS; sent += 1) {
     const announcement = await publisher.announce();
-    const isHeard = (): boolean => others.every((node) => node.hasHeard(announcement));
-    const failure = await whenever(what, isHeard, AGAIN_MS).catch((error: unknown) => error);
-    if (failure === undefined) return;
-    if (performance.now() > deadline) throw new Error(`${what}: not every honest node heard it`, { cause: failure });
+    const countHeard = (): number => others.filter((node) => node.hasHeard(announcement)).length;
+    // Whom it has not reached by then counts as not reached.
+    await whenever('all hear it', () => countHeard() === others.length, PATIENCE_MS).catch(() => undefined);
+    shares.push(countHeard() / others.length);
   }
+  return shares;
+}
+
+/**
+ * Each announcement is made once. What is passed on in the second before a heartbeat grafts a peer reaches that peer neither
+ * as a member of the mesh nor by IHAVE: requesters announce anew every two seconds for that, and the share leaves room for it.
+ */
+async function expectHeard(swarm: Swarm, what: string): Promise<void> {
+  const shares = await measureDelivery(swarm);
+  const mean = shares.reduce((sum, share) => sum + share, 0) / shares.length;
+  expect(mean, `${what}: shares ${shares.join(', ')}`).toBeGreaterThanOrEqual(LEAST_SHARE);
 }
 
 /** They send what is invalid: refused, counted under its reason, and cut off by every node that they are connected to. */

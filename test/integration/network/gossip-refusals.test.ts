@@ -8,6 +8,9 @@ import { type RawBehaviour, RawGossip, signMessage } from '../../support/gossip-
 import { GossipNode, whenever } from '../../support/gossip-node.ts';
 import { createTestIdentity } from '../../support/network.ts';
 
+/** A negotiation runs out after 10 s; those of eight peers side by side. */
+const HALF_OPEN_MS = 30_000;
+
 let stack: AsyncDisposableStack;
 let node: GossipNode;
 beforeEach(async () => {
@@ -136,11 +139,17 @@ describe('on a gossip stream', () => {
 });
 
 describe('a peer that does not take part', () => {
-  it('in numbers, and half-open, keeps nobody else waiting', async () => {
-    await Promise.all(Array.from({ length: 8 }, () => attack({ isHalfOpen: true })));
+  it('in numbers, and half-open, keeps nobody else waiting, is counted and disconnected', async () => {
+    const swarm = await Promise.all(Array.from({ length: 8 }, () => attack({ isHalfOpen: true })));
     const honest = await join();
     // One after the other, each of the eight would hold the others up for the 10 s of a negotiation: longer than this waits.
     await node.connect(honest);
+    await expectHearing(honest);
+    const countHalfOpen = (): number => node.count('GOSSIP_HALF_OPEN', { verdict: 'reject' });
+    await whenever('each is counted', () => countHalfOpen() >= swarm.length, HALF_OPEN_MS);
+    await whenever('all are gone', () => swarm.every(({ identity }) => !node.isConnected(identity.peer)));
+    expect(countHalfOpen()).toBe(swarm.length);
+    expect(node.isConnected(honest.identity.peer)).toBe(true);
     await expectHearing(honest);
   });
 

@@ -2,9 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { FloodSimulation } from '../../../src/sim/gossip/flood-simulation.ts';
 import { SeededRandom } from '../../../src/sim/random/seeded-random.ts';
 import { runScenario } from '../../../src/sim/run-scenario.ts';
+import { churnScenario } from '../../../src/sim/scenarios/churn.ts';
 import { honestScenario } from '../../../src/sim/scenarios/honest.ts';
 import { lyingCapabilitiesScenario } from '../../../src/sim/scenarios/jobs.ts';
 import { keyGrindersScenario } from '../../../src/sim/scenarios/key-grinders.ts';
+import { reclaimSlots } from '../../../src/sim/scenarios/reclaim-attack.ts';
 import { sybilScenario } from '../../../src/sim/scenarios/sybil.ts';
 
 const quiet = { onProgress: () => {}, vrf: 'ideal', seedKind: 'fixed' } as const;
@@ -22,6 +24,22 @@ describe('small scenarios', () => {
     const report = await runScenario(keyGrindersScenario, { ...quiet, seed: 'fixed', nodes: 200 });
     expect(report.checks.filter(({ verdict }) => verdict === 'missed')).toEqual([]);
     expect(report.measures['meanAfter']).toBeGreaterThan(2);
+  });
+
+  it('slots lead to living nodes while nodes leave, come back and join', async () => {
+    const report = await runScenario(churnScenario, { ...quiet, seed: 'fixed', nodes: 100 });
+    // Of 100 nodes one that has just come back is a hundredth: what the least of all samples says needs more.
+    const missed = report.checks.filter(({ verdict }) => verdict === 'missed').map(({ measure }) => measure);
+    expect(missed.filter((measure) => measure !== 'filledLeast')).toEqual([]);
+    expect(report.measures['left']).toBeGreaterThan(150);
+    expect(report.measures['joined']).toBeGreaterThan(10);
+  });
+
+  it('whoever claims an inbound slot again holds no more than the caps', async () => {
+    const caps = await reclaimSlots({ ...quiet, seed: 'fixed', nodes: 150 }, { victims: 1, epochs: 3 }, 50);
+    expect(caps['reclaimedYoungMost']).toBe(8);
+    expect(caps['reclaimedGroupMost']).toBe(8);
+    expect(caps['reclaimedHeldMost']).toBeGreaterThan(8);
   });
 
   it('the same seed gives the same report', async () => {

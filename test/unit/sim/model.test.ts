@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { VirtualClock } from '../../../src/sim/clock/virtual-clock.ts';
 import { SimulationError } from '../../../src/sim/errors.ts';
+import { Churn } from '../../../src/sim/model/churn.ts';
 import { NetworkModel } from '../../../src/sim/model/network-model.ts';
 import { findRoundTripMs, REGIONS } from '../../../src/sim/model/regions.ts';
 import { SeededRandom } from '../../../src/sim/random/seeded-random.ts';
@@ -92,6 +93,66 @@ describe('network model', () => {
     quiet.divide([]);
     quiet.setUp(2, 'down');
     expect([quiet.canReach(0, 3), quiet.canReach(0, 2)]).toEqual([true, false]);
+  });
+});
+
+describe('churn', () => {
+  const HOUR_MS = 3_600_000;
+  const rates = { meanUpMs: 2 * HOUR_MS, meanAwayMs: HOUR_MS / 2, joinsPerHour: 20 };
+
+  function watch(given: Partial<typeof rates> = {}) {
+    const clock = new VirtualClock({ startMs: 0 });
+    const up = new Set(Array.from({ length: 500 }, (_, node) => node));
+    const joined: number[] = [];
+    const churn = new Churn(
+      { clock, random: new SeededRandom('churn') },
+      { ...rates, ...given },
+      {
+        onLeave: (node) => expect(up.delete(node)).toBe(true),
+        onReturn: (node) => {
+          expect(up.has(node)).toBe(false);
+          up.add(node);
+        },
+        onJoin: (node) => {
+          joined.push(node);
+          up.add(node);
+        },
+      },
+    );
+    churn.begin([...up], [1_000, 1_001, 1_002]);
+    return { clock, up, joined, churn };
+  }
+
+  it('leaves four of five up where nodes are up four times as long as away, and goes on', async () => {
+    const { clock, up, churn } = watch();
+    await clock.advance(8 * HOUR_MS);
+    expect(up.size).toBeGreaterThan(360);
+    expect(up.size).toBeLessThan(440);
+    const { left, returned } = churn.counts;
+    // 500 nodes, one round of 2.5 h each on average.
+    expect(left).toBeGreaterThan(1_450);
+    expect(left).toBeLessThan(1_900);
+    expect(503 - up.size).toBe(left - returned);
+  });
+
+  it('lets new ones join in their order, at their rate, as long as there are any', async () => {
+    const { clock, joined, churn } = watch({ joinsPerHour: 60 });
+    await clock.advance(HOUR_MS / 2);
+    expect(joined).toEqual([1_000, 1_001, 1_002]);
+    expect(churn.counts.joined).toBe(3);
+    const none = watch({ joinsPerHour: 0 });
+    await none.clock.advance(HOUR_MS);
+    expect(none.joined).toEqual([]);
+  });
+
+  it('stops when it is told to', async () => {
+    const { clock, churn } = watch();
+    await clock.advance(HOUR_MS);
+    churn.stop();
+    const before = churn.counts;
+    await clock.advance(4 * HOUR_MS);
+    expect(churn.counts).toEqual(before);
+    expect(before.left).toBeGreaterThan(100);
   });
 });
 

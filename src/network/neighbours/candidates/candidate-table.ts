@@ -51,7 +51,8 @@ export interface CandidateTableModules {
  * Whom a node may choose: pairs of peer and VRF key with the epoch in which each was first seen. A pair that is two epochs
  * old, or that was once connected, is never pushed out by a newcomer: where there is no room, in the table or in an address
  * group, a newcomer takes the place of a random young one that nobody has met, or gets none. So a flood of made-up records
- * displaces its own kind, and keys can be made after a beacon is known but are too young for it.
+ * displaces its own kind, and keys can be made after a beacon is known but are too young for it. Who is known and moves into
+ * a group is a newcomer there: a record that names a full one is not taken, and whoever is met in a full one is forgotten.
  */
 export class CandidateTable implements CandidateSource {
   readonly #modules: CandidateTableModules;
@@ -114,20 +115,32 @@ export class CandidateTable implements CandidateSource {
       this.#markChanged(node.peer);
     }
     if (node.expiresAtMs <= known.expiresAtMs) return true;
+    const declared = this.#collectGroups(node.addresses);
+    // Where its new addresses are, there is no room: what it said before stands, until that expires.
+    if (!this.#move(known, this.#groupsOf({ declared, observed: known.observed }))) return true;
+    known.declared = declared;
     // Back after a while: who was not eligible may be now.
     if (epoch > known.lastValidEpoch || known.expiresAtMs === 0) this.#version++;
     this.#setValid(known, epoch, node.expiresAtMs);
-    known.declared = this.#collectGroups(node.addresses);
-    this.#enterGroups(known, this.#groupsOf(known));
     return true;
   }
 
-  noteObserved(peer: PeerKey, addresses: readonly string[]): void {
+  noteObserved(peer: PeerKey, addresses: readonly string[]): boolean {
     const entry = this.#entries.get(peer);
-    if (entry === undefined) return;
+    if (entry === undefined) return true;
+    const observed = this.#collectGroups(addresses);
+    if (!this.#move(entry, this.#groupsOf({ declared: entry.declared, observed }))) {
+      // It is where it is: to count it elsewhere would be wrong.
+      this.#remove(entry);
+      return false;
+    }
     entry.isMet = true;
-    entry.observed = this.#collectGroups(addresses);
-    this.#enterGroups(entry, this.#groupsOf(entry));
+    entry.observed = observed;
+    return true;
+  }
+
+  groupsAt(addresses: readonly string[]): readonly DiversityGroup[] {
+    return this.#groupsOf({ declared: [], observed: this.#collectGroups(addresses) });
   }
 
   sweep(epoch: number): void {
@@ -208,11 +221,23 @@ export class CandidateTable implements CandidateSource {
   }
 
   #makeRoom(groups: readonly DiversityGroup[]): boolean {
-    for (const group of groups) {
-      const members = this.#groups.get(group.key);
-      if (members !== undefined && members.size >= this.#capOf(group) && !this.#evict(members)) return false;
-    }
+    if (!this.#makeRoomIn(groups)) return false;
     return this.#entries.size < this.#options.maxCandidates || this.#evict(this.#young);
+  }
+
+  #makeRoomIn(groups: readonly DiversityGroup[]): boolean {
+    return groups.every((group) => {
+      const members = this.#groups.get(group.key);
+      return members === undefined || members.size < this.#capOf(group) || this.#evict(members);
+    });
+  }
+
+  /** Whoever moves is a newcomer in the groups that it was not in. False: there is no room, and it stays where it was. */
+  #move(entry: Entry, groups: readonly DiversityGroup[]): boolean {
+    const present = new Set(entry.candidate.groups.map(({ key }) => key));
+    if (!this.#makeRoomIn(groups.filter(({ key }) => !present.has(key)))) return false;
+    this.#enterGroups(entry, groups);
+    return true;
   }
 
   /** Drops a random one of these that is young and was never met; false if there is none. */

@@ -2,6 +2,7 @@ import type { PeerKey } from '../../../domain/ids.ts';
 import type { ClaimRefusal, NeighbourClaim, NeighbourRequest, NeighbourResponse } from '../../../domain/messages.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import type { DiversityGroup } from '../../../vrf/selection.ts';
 import type { Epochs } from '../epochs/epochs.ts';
 import type { NeighbourMetrics } from '../metrics.ts';
 import type { NeighbourOptions } from '../options.ts';
@@ -73,7 +74,10 @@ export class InboundDesk {
   }
 
   noteConnection(peer: PeerKey, isConnected: boolean): void {
-    if (!isConnected && this.#slots.get(peer) !== undefined) this.#removeUnlessBack(peer);
+    if (this.#slots.get(peer) === undefined) return;
+    if (!isConnected) return this.#removeUnlessBack(peer);
+    const ended = this.#slots.regroup(peer, this.#findGroups(peer));
+    if (ended !== null) this.#dismiss(ended);
   }
 
   async #answerClaim(peer: PeerKey, claim: NeighbourClaim): Promise<NeighbourResponse> {
@@ -101,11 +105,14 @@ export class InboundDesk {
   ): NeighbourResponse {
     const { table, links, clock, metrics } = this.#modules;
     table.noteObserved(peer, links.observedAddresses(peer));
-    const groups = table.get(peer)?.candidate.groups ?? [];
+    const groups = this.#findGroups(peer);
     const why = isYoung ? 'genesis' : 'ranked';
     const slot: InboundSlot = { peer, epoch, proof, vrfPublicKey, rank, sinceMs: clock.nowMs(), why, groups };
     const placement = this.#slots.place(slot, { takesYoung: this.#modules.isGenesis() });
-    if (placement.kind === 'refused') return this.#refuse(placement.code, placement.detail);
+    if (placement.kind === 'refused') {
+      if (placement.ended !== null) this.#modules.onChange(peer);
+      return this.#refuse(placement.code, placement.detail);
+    }
     if (placement.evicted !== null) this.#dismiss(placement.evicted);
     metrics.claims.increment({ code: 'accepted' });
     this.#modules.onChange(peer);
@@ -120,6 +127,12 @@ export class InboundDesk {
   #findSince(pair: { readonly peer: PeerKey; readonly vrfPublicKey: Uint8Array }): number | null {
     const known = this.#modules.table.get(pair.peer);
     return known !== undefined && areBytesEqual(known.vrfPublicKey, pair.vrfPublicKey) ? known.firstSeenEpoch : null;
+  }
+
+  /** Whoever has no place in the table is somewhere all the same. */
+  #findGroups(peer: PeerKey): readonly DiversityGroup[] {
+    const { table, links } = this.#modules;
+    return table.get(peer)?.candidate.groups ?? table.groupsAt(links.observedAddresses(peer));
   }
 
   /** Tells an evicted peer that it is one no more. */

@@ -41,6 +41,8 @@ export interface NeighbourKeeperModules {
   readonly signal: AbortSignal;
 }
 
+const CROWDED = { code: 'crowded', detail: 'where it really is, others are already' } as const;
+
 /** The lowest ranks of a turn, of the table as it was. */
 interface Ranking {
   readonly turn: Turn;
@@ -131,6 +133,11 @@ export class NeighbourKeeper {
     else this.#noteLost(peer);
   }
 
+  /** It came back from where as many candidates are as may be. */
+  noteCrowded(peer: PeerKey): void {
+    this.#drop(peer, { peer, ...CROWDED }, null);
+  }
+
   /** The other side ended the slot. */
   noteLeft(peer: PeerKey, epoch: number): void {
     if (this.#slots.get(peer)?.epoch !== epoch) return;
@@ -216,10 +223,10 @@ export class NeighbourKeeper {
     if (this.#modules.signal.aborted) return;
     if (answer.kind === 'refused') return this.#refuse({ peer, ...answer }, this.#retryOf(answer.code));
     if (this.#turn !== turn || this.#slots.free <= 0) return this.#leave(peer, turn.epoch);
-    this.#modules.table.noteObserved(peer, this.#modules.links.observedAddresses(peer));
-    if (this.#isCrowded(peer)) {
+    const hasRoom = this.#modules.table.noteObserved(peer, this.#modules.links.observedAddresses(peer));
+    if (!hasRoom || this.#isCrowded(peer)) {
       this.#leave(peer, turn.epoch);
-      return this.#refuse({ peer, code: 'crowded', detail: 'where it really is, others are already' }, null);
+      return this.#refuse({ peer, ...CROWDED }, null);
     }
     const { epoch, proof } = turn;
     const endsAtEpoch = this.#slots.findEnd(epoch);

@@ -176,6 +176,83 @@ describe('the table of candidates', () => {
     expect(groups()).toEqual(['45.0.9.0/24', '203.0.2.0/24']);
   });
 
+  const groupsOf = (name: string): string[] =>
+    table.get(createPeer(name))?.candidate.groups.map(({ key }) => key) ?? [];
+  const at = (group: string | number, host = 1): string[] => [`/ip4/203.0.${group}.${host}/tcp/1`];
+
+  it('takes no record by which an aged pair moves to where as many are as may be', () => {
+    table = open({ maxPerGroup: 5 });
+    for (let index = 0; index < 20; index += 1) note(`aged ${index}`, EPOCH - 2, { addresses: at(index + 1) });
+    table.sweep(EPOCH);
+    for (let index = 0; index < 20; index += 1) {
+      note(`aged ${index}`, EPOCH, { addresses: at(99, index), expiresAtMs: 2_000_000 });
+    }
+    const moved = Array.from({ length: 20 }, (_, index) => groupsOf(`aged ${index}`)[0]);
+    expect(moved.filter((group) => group === '203.0.99.0/24')).toHaveLength(5);
+    expect(moved.at(-1)).toBe('203.0.20.0/24');
+    expect(eligible(EPOCH, 1_500_000)).toHaveLength(5);
+    expect(eligible(EPOCH, 500_000)).toHaveLength(20);
+  });
+
+  it('forgets a pair that is met where as many are as may be', () => {
+    table = open({ maxPerGroup: 5 });
+    for (let index = 0; index < 20; index += 1) note(`aged ${index}`, EPOCH - 2, { addresses: at(index + 1) });
+    table.sweep(EPOCH);
+    const kept = Array.from({ length: 20 }, (_, index) =>
+      table.noteObserved(createPeer(`aged ${index}`), [`/ip4/45.0.9.${index}/tcp/9`]),
+    );
+    expect(kept).toEqual([...Array.from({ length: 5 }, () => true), ...Array.from({ length: 15 }, () => false)]);
+    expect(table.size).toBe(5);
+    expect(table.noteObserved(createPeer('aged 2'), ['/ip4/45.0.9.77/tcp/9'])).toBe(true);
+    expect(table.noteObserved(createPeer('nobody'), ['/ip4/45.0.9.77/tcp/9'])).toBe(true);
+    expect(table.takeChanges().removed).toHaveLength(15);
+  });
+
+  it('lets a young one that nobody met make room for whoever moves there', () => {
+    table = open({ maxPerGroup: 2 });
+    for (let index = 0; index < 2; index += 1) note(`young ${index}`, EPOCH, { addresses: at(9, index) });
+    note('peer', EPOCH, { addresses: at(1) });
+    expect(table.noteObserved(createPeer('peer'), at(9, 7))).toBe(true);
+    expect(table.size).toBe(2);
+    expect(groupsOf('peer')).toEqual(['203.0.9.0/24', '203.0.1.0/24']);
+  });
+
+  it('never has more of one group than its cap, whatever comes in which order', () => {
+    const names = fc.nat({ max: 30 }).map((index) => `peer ${index}`);
+    const step = fc.record({
+      kind: fc.constantFrom('record', 'met', 'epoch'),
+      name: names,
+      groups: fc.array(fc.nat({ max: 4 }), { maxLength: 3 }),
+      isNewKey: fc.boolean(),
+    });
+    let most = 0;
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 60, maxLength: 150 }), (steps) => {
+        table = open({ maxPerGroup: 4, maxCandidates: 24 });
+        let epoch = EPOCH;
+        let expiresAtMs = 1_000_000;
+        for (const { kind, name, groups, isNewKey } of steps) {
+          const addresses = groups.flatMap((group) => at(group));
+          expiresAtMs += 1;
+          if (kind === 'epoch') table.sweep(++epoch);
+          else if (kind === 'met') table.noteObserved(createPeer(name), addresses);
+          else note(name, epoch, { addresses, expiresAtMs, vrfPublicKey: createVrfKey(`${name} ${isNewKey}`) });
+          const counts = new Map<string, number>();
+          for (const { candidate } of table.eligible({ epoch, nowMs: 0, isGenesis: true })) {
+            for (const { key } of candidate.groups) counts.set(key, (counts.get(key) ?? 0) + 1);
+          }
+          const { unknown = 0, ...named } = Object.fromEntries(counts);
+          most = Math.max(most, ...Object.values(named));
+          expect(Math.max(0, ...Object.values(named))).toBeLessThanOrEqual(4);
+          expect(unknown).toBeLessThanOrEqual(6);
+          expect(table.size).toBeLessThanOrEqual(24);
+        }
+      }),
+      { numRuns: 60, seed: 6 },
+    );
+    expect(most).toBe(4);
+  });
+
   it('takes all without a public address for one group, and a relay for none of theirs', () => {
     table = open({ maxPerGroup: 2, maxCandidates: 40 });
     const addresses = ['/ip4/45.0.9.1/tcp/9/p2p/x/p2p-circuit', '/ip4/10.0.0.1/tcp/1'];

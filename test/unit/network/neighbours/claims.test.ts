@@ -23,7 +23,10 @@ beforeEach(async () => {
 });
 afterEach(() => rig.stopAll());
 
-async function draw(claimant: RigNode, epoch = rig.epoch): Promise<NeighbourClaim> {
+/** Records that expire then can be renewed. */
+const FAR_MS = Number.MAX_SAFE_INTEGER - 10;
+
+async function draw(claimant: Pick<RigNode, 'vrfPublicKey' | 'facts'>, epoch = rig.epoch): Promise<NeighbourClaim> {
   const { value } = await rig.beacon.value(rig.beacon.firstRoundOfEpoch(epoch));
   const input = encodeSelectionInput({ network: RIG_NETWORK, epoch, beacon: value });
   const { vrfPublicKey, facts } = claimant;
@@ -192,6 +195,29 @@ describe('a young key', () => {
   });
 });
 
+describe('a new key of whoever has a slot', () => {
+  it('is claimed with as any young one is, and the slot of the old key ends', async () => {
+    const claimants = Array.from({ length: 12 }, (_, index) => rig.add(`holder ${index}`, { expiresAtMs: FAR_MS }));
+    for (const { facts } of claimants) rig.introduce(node, facts);
+    for (const claimant of claimants) expect(await claim(claimant)).toMatchObject({ kind: 'accepted' });
+    await rig.nextEpoch();
+    const codes: string[] = [];
+    for (const { name, peer, facts } of claimants) {
+      const vrfPublicKey = createVrfKey(`ground for ${name}`);
+      rig.vrf.suite(vrfPublicKey);
+      const renewed = { peer, vrfPublicKey, facts: { ...facts, vrfPublicKey, expiresAtMs: FAR_MS + 1 } };
+      const answer = await rig.send(peer, node.peer, await draw(renewed));
+      codes.push(answer.kind === 'refused' ? answer.code : answer.kind);
+    }
+    expect(codes).toEqual([
+      ...Array.from({ length: 8 }, () => 'accepted'),
+      ...Array.from({ length: 4 }, () => 'too-young'),
+    ]);
+    expect(node.inbound()).toHaveLength(8);
+    expect(node.kept.has(claimants.at(-1)?.peer ?? node.peer)).toBe(false);
+  });
+});
+
 describe('many of one group', () => {
   const caps = { address: 2, asn: 4, operator: Number.POSITIVE_INFINITY };
 
@@ -212,6 +238,58 @@ describe('many of one group', () => {
   it('get a quarter of the inbound slots where address groups are capped', async () => {
     const codes = await claimAll(10, { options: { caps } }, (index) => `/ip4/203.0.113.${index}/tcp/1`);
     expect(codes).toEqual([...Array.from({ length: 8 }, () => 'accepted'), 'full', 'full']);
+  });
+
+  it('get no more by claiming again from there, and lose the slot that they had elsewhere', async () => {
+    const capped = rig.add('capped', { options: { caps } });
+    rig.introduce(capped, rig.add('older').facts);
+    await rig.startAll([capped]);
+    const claimants = Array.from({ length: 12 }, (_, index) =>
+      rig.add(`mover ${index}`, { addresses: [`/ip4/203.0.${index}.1/tcp/1`], expiresAtMs: FAR_MS }),
+    );
+    for (const { facts } of claimants) rig.introduce(capped, facts);
+    for (const claimant of claimants) await rig.send(claimant.peer, capped.peer, await draw(claimant));
+    expect(capped.inbound()).toHaveLength(12);
+    const codes: string[] = [];
+    for (const [index, claimant] of claimants.entries()) {
+      const moved = [`/ip4/198.51.100.${index}/tcp/1`];
+      const record = encodeFacts({ ...claimant.facts, addresses: moved, expiresAtMs: FAR_MS + 1 });
+      rig.observed.set(claimant.peer, moved);
+      const answer = await rig.send(claimant.peer, capped.peer, { ...(await draw(claimant)), record });
+      codes.push(answer.kind === 'refused' ? answer.code : answer.kind);
+    }
+    expect(codes).toEqual([...Array.from({ length: 8 }, () => 'accepted'), ...Array.from({ length: 4 }, () => 'full')]);
+    expect(capped.inbound()).toHaveLength(8);
+    expect(capped.kept.has(claimants.at(-1)?.peer ?? node.peer)).toBe(false);
+  });
+
+  it('get no more by being no candidates, where the table has as many of them as may be', async () => {
+    const codes = await claimAll(
+      10,
+      { options: { caps }, table: { maxPerGroup: 3 } },
+      (i) => `/ip4/203.0.113.${i}/tcp/1`,
+    );
+    expect(codes).toEqual([...Array.from({ length: 8 }, () => 'accepted'), 'full', 'full']);
+  });
+
+  it('are let go, and told, when they come back from there', async () => {
+    const capped = rig.add('capped', { options: { caps } });
+    rig.introduce(capped, rig.add('older').facts);
+    await rig.startAll([capped]);
+    const claimants = Array.from({ length: 9 }, (_, index) =>
+      rig.add(`mover ${index}`, { addresses: [`/ip4/203.0.${index}.1/tcp/1`] }),
+    );
+    for (const { facts } of claimants) rig.introduce(capped, facts);
+    for (const claimant of claimants) await rig.send(claimant.peer, capped.peer, await draw(claimant));
+    for (const { peer } of claimants) {
+      rig.disconnect(peer, capped.peer);
+      rig.observed.set(peer, ['/ip4/198.51.100.1/tcp/1']);
+      rig.connect(peer, capped.peer);
+    }
+    expect(capped.inbound()).toHaveLength(8);
+    await rig.clock.advance(1_000);
+    const told = rig.sent.filter(({ from, request }) => from === capped.peer && request.op === 'leave');
+    expect(told.map(({ to }) => to)).toEqual([claimants.at(-1)?.peer]);
   });
 
   it('get half of them where autonomous systems are', async () => {

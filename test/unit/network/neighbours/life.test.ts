@@ -183,6 +183,26 @@ describe('diversity', () => {
     const codes = new Set(node.neighbours.status().refusals.map(({ code }) => code));
     expect(codes).toEqual(new Set(['crowded']));
   });
+
+  it('lets go of one that comes back from where the table has as many as may be', async () => {
+    rig = new NeighbourRig();
+    const node = rig.add('node', { options: { caps }, table: { maxPerGroup: 2 } });
+    for (let index = 0; index < 8; index += 1) {
+      rig.introduce(node, rig.add(`other ${index}`, { addresses: [`/ip4/198.51.${index}.1/tcp/1`] }).facts);
+    }
+    await rig.startAll([node]);
+    expect(node.outbound()).toHaveLength(8);
+    for (const peer of node.outbound()) {
+      rig.disconnect(peer, node.peer);
+      rig.observed.set(peer, ['/ip4/203.0.1.1/tcp/1']);
+      rig.connect(peer, node.peer);
+    }
+    await rig.clock.advance(1_000);
+    expect(node.outbound()).toHaveLength(2);
+    expect(node.neighbours.status().refusals.map(({ code }) => code)).toEqual(
+      Array.from({ length: 6 }, () => 'crowded'),
+    );
+  });
 });
 
 describe('diversity by autonomous system', () => {
