@@ -33,6 +33,7 @@ import type {
 import type { EvidenceBlobs } from './open-chain.ts';
 import { type Assessment, assessEvidence, type FileContents } from './verify.ts';
 import { writeBlocks } from './write-blocks.ts';
+import { findProgramBlob } from '../domain/workload.ts';
 
 export interface CarBundleExporterModules {
   readonly blobs: Pick<BlobStore, 'stat' | 'get' | 'read' | 'pin'>;
@@ -191,14 +192,15 @@ function selectIncluded({ blobs: listed }: Bundle, { blobs, snapshots }: FileCon
 interface NamedBlob {
   readonly blob: BlobId;
   readonly sizeBytes: number;
-  readonly role: 'module' | 'input' | 'output' | 'proof';
+  readonly role: 'program' | 'input' | 'output' | 'proof';
 }
 
 function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]): readonly NamedBlob[] {
   const { workload, inputs } = job.value;
+  const program = findProgramBlob(workload);
   return [
     ...receipts.flatMap(({ value }) => value.result.outputs.map((file) => ({ ...file, role: 'output' as const }))),
-    { blob: workload.module, sizeBytes: workload.moduleSizeBytes, role: 'module' },
+    ...(program === null ? [] : [{ ...program, role: 'program' as const }]),
     ...inputs.map((input) => ({ ...input, role: 'input' as const })),
   ];
 }

@@ -9,6 +9,7 @@ import { encodeU32 } from './encode-u32.ts';
 import { ProofsError } from './errors.ts';
 import { readIdDigest } from './id-digest.ts';
 import { computeLeafHash, HASH_BYTES, MerkleTree } from './merkle.ts';
+import { InternalError } from '../lib/errors.ts';
 
 const PREFIX = encodeUtf8(CHECKPOINT_PREFIX);
 const START_TAG = Uint8Array.of(0x00);
@@ -37,8 +38,9 @@ export interface ChainLink {
   readonly atMs: UnixMs;
 }
 
-/** Merkle root over the module, the seed and the inputs. @throws ProofsError PROOFS_NO_DIGEST */
+/** Merkle root over the module, the seed and the inputs of a job that makes checkpoints. @throws ProofsError PROOFS_NO_DIGEST */
 export function computeInputRoot({ workload, inputs }: Pick<Job, 'workload' | 'inputs'>): Uint8Array {
+  if (workload.kind !== 'wasm') throw new InternalError('a command has no checkpoint chain');
   const module = concatBytes(
     MODULE_TAG,
     readIdDigest(workload.module),

@@ -5,6 +5,7 @@ import { openSigned } from '../../../src/proofs/signed-object.ts';
 import { isEnded } from '../../../src/scheduler/job-machine-state.ts';
 import type { JobHistory } from '../read-job.ts';
 import type { RunContext } from '../run-context.ts';
+import { findProgramBlob } from '../../../src/domain/workload.ts';
 
 /** What a job that goes on needs, and what the receipts of one that ended name. */
 export async function checkJobBlobs(context: RunContext, history: JobHistory): Promise<void> {
@@ -23,7 +24,8 @@ export async function checkJobBlobs(context: RunContext, history: JobHistory): P
 }
 
 function listInputs({ workload, inputs }: Job): ReadonlySet<BlobId> {
-  return new Set([workload.module, ...inputs.map(({ blob }) => blob)]);
+  const program = findProgramBlob(workload);
+  return new Set([...(program === null ? [] : [program.blob]), ...inputs.map(({ blob }) => blob)]);
 }
 
 /** Of the attempts that gave a result. */

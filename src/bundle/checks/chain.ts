@@ -8,6 +8,7 @@ import type { OpenedChain } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt } from '../open-evidence.ts';
 import { type Check, checkRules, type Rule, uncheckedCheck } from './check.ts';
+import { isStepping } from '../../domain/workload.ts';
 
 /** The last place in a chain is kept for the end. */
 const MAX_SCHEDULED = MAX_CHECKPOINTS - 1;
@@ -85,7 +86,7 @@ export function checkSchedule(
   const schedule = job.checkpoints?.schedule;
   const { outcome, steps } = receipt.result;
   if (schedule?.kind === 'rounds') return checkRounds({ start, links }, schedule.every, outcome.kind === 'completed');
-  if (schedule?.kind !== 'steps' || job.workload.abi !== 'fogproof') return [];
+  if (schedule?.kind !== 'steps' || !isStepping(job.workload)) return [];
   let due = nextMultiple(start.step, schedule.every);
   for (const [index, { step }] of links.entries()) {
     const isEnd = index === links.length - 1 && outcome.kind === 'completed';

@@ -7,6 +7,7 @@ import { openSigned } from '../../proofs/signed-object.ts';
 import { verifyCheckpoint } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
+import { isFuelWithin } from '../../domain/workload.ts';
 
 export const CHECKPOINT_INVALID = 'CHECKPOINT_INVALID';
 
@@ -48,7 +49,7 @@ export function checkNextCheckpoint(
   return checkRules(CHECKPOINT_INVALID, checkpoint, [
     [value.index === 0 || fitsSchedule(value, describePlace(expected), schedule), describeMisfit(value, schedule)],
     [isOwnFuel || value.fuel >= (previous?.fuel ?? 0), `its fuel ${value.fuel} is below that of the one before`],
-    [value.fuel <= job.value.resources.fuel, `its fuel ${value.fuel} is over the limit`],
+    [isFuelWithin(value.fuel, job.value), `its fuel ${value.fuel} is over the limit`],
     [
       value.index > 0 || isOwnFuel || resumedFuel === null || value.fuel === resumedFuel,
       `it goes on with ${value.fuel} units of fuel, not the ${resumedFuel} of the state it was given`,

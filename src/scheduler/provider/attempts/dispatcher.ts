@@ -14,6 +14,7 @@ import {
 import type { ServiceSubject, ServiceTimes } from '../queue/service-times.ts';
 import type { Attempt } from './attempt.ts';
 import type { Run } from './run.ts';
+import { findProgramBlob } from '../../../domain/workload.ts';
 
 export interface DispatcherModules {
   readonly offers: OfferBook;
@@ -265,7 +266,9 @@ function footprintOf({ job }: Attempt): Footprint {
 
 function describeService({ requester, job }: Attempt): ServiceSubject {
   const { workload, resources } = job.value;
-  return { requester, kind: workload.kind, module: workload.module, wallTimeMs: resources.wallTimeMs };
+  const program = findProgramBlob(workload);
+  const subject = { requester, kind: workload.kind, wallTimeMs: resources.wallTimeMs };
+  return program === null ? subject : { ...subject, module: program.blob };
 }
 
 /** One that has taken longer than expected is expected to take half as long again as it has, within its limit. */

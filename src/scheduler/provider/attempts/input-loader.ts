@@ -10,6 +10,7 @@ import type { BlobFetching } from '../../transfer/interface.ts';
 import { MAX_SUPPLIED_BLOBS, RECENT_INPUT_BYTES } from '../constants.ts';
 import { ProviderError } from '../errors.ts';
 import type { Attempt } from './attempt.ts';
+import { findProgramBlob } from '../../../domain/workload.ts';
 
 export interface InputLoaderModules {
   readonly blobs: BlobStore;
@@ -19,7 +20,8 @@ export interface InputLoaderModules {
 }
 
 export interface LoadedInputs {
-  readonly module: Uint8Array;
+  /** Null where the job names none (`findProgramBlob`). */
+  readonly module: Uint8Array | null;
   readonly inputs: readonly InputFile[];
 }
 
@@ -77,8 +79,8 @@ export class InputLoader {
   /** @throws ProviderError; TransferError, SchedulerError, NetworkError, BlobError from the transfer */
   async load(attempt: Attempt, signal: AbortSignal): Promise<LoadedInputs> {
     const { workload, inputs } = attempt.job.value;
-    const needed = { blob: workload.module, sizeBytes: workload.moduleSizeBytes };
-    const module = await this.#loadBlob(attempt, needed, signal);
+    const program = findProgramBlob(workload);
+    const module = program === null ? null : await this.#loadBlob(attempt, program, signal);
     const files: InputFile[] = [];
     for (const input of inputs) {
       files.push({ path: input.path, bytes: await this.#loadBlob(attempt, input, signal) });
@@ -120,7 +122,8 @@ function keyOf(peer: PeerKey, blob: BlobId): string {
 
 function listNeeded(attempt: Attempt): readonly NeededBlob[] {
   const { workload, inputs } = attempt.job.value;
-  return [{ blob: workload.module, sizeBytes: workload.moduleSizeBytes }, ...inputs];
+  const program = findProgramBlob(workload);
+  return program === null ? inputs : [program, ...inputs];
 }
 
 function isBlob(blob: BlobId, bytes: Uint8Array): boolean {
