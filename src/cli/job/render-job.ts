@@ -28,6 +28,7 @@ const FAILURE_MEANINGS: Readonly<Record<string, string>> = {
   STEP_FAILED: 'a step of the program said that it failed',
   MODULE_REFUSED: 'the module uses what is not allowed here',
   PROGRAM_REFUSED: 'its root file system or its program cannot be run',
+  OUTPUT_REFUSED: 'what it left in /output are not all regular files',
   PROCESS_LIMIT: 'it needs more processes than workload.limits.processes allows',
   SCRATCH_LIMIT: 'it wrote more to /tmp than workload.limits.scratch allows',
   CPU_LIMIT: 'it used more processor time than workload.limits.cpus allows',

@@ -7,7 +7,7 @@ import type { InboundDesk } from './inbound/inbound-desk.ts';
 import type { NeighbourOptions } from './options.ts';
 import type { NeighbourKeeper } from './outbound/neighbour-keeper.ts';
 import type { CandidateSource, NeighbourLinks } from './ports.ts';
-import type { InboundSlot, OutboundSlot } from '../slots.ts';
+import type { InboundSlot, OutboundSlot } from './slots.ts';
 
 export interface StatusSources {
   readonly table: CandidateSource;

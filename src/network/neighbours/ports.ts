@@ -9,7 +9,7 @@ import type { SignedWire } from '../../domain/signed.ts';
 import type { VrfVerdict } from '../../vrf/ecvrf.ts';
 import type { Candidate } from '../../vrf/selection.ts';
 import type { NeighbourDirection } from '../interface.ts';
-import type { InboundSlot, OutboundSlot } from '../slots.ts';
+import type { InboundSlot, OutboundSlot } from './slots.ts';
 
 export type EpochBeacon = Pick<Beacon, 'roundAt' | 'startOfRound' | 'epochOfRound' | 'firstRoundOfEpoch' | 'value'>;
 

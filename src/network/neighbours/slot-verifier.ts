@@ -12,7 +12,7 @@ import type { Epochs } from './epochs/epochs.ts';
 import type { ClaimChecker } from './inbound/claim-checker.ts';
 import type { NeighbourOptions } from './options.ts';
 import type { CandidateSource, VrfSuite } from './ports.ts';
-import type { InboundSlot, OutboundSlot } from '../slots.ts';
+import type { InboundSlot, OutboundSlot } from './slots.ts';
 
 export interface SlotVerifierModules {
   readonly epochs: Epochs;
