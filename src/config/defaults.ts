@@ -70,6 +70,13 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       maxOutputBytes: 256 * MIB,
       allowRequesters: 'anyone',
       trustedRequesters: [],
+      command: {
+        enabled: true,
+        hostRoot: false,
+        maxProcesses: 1024,
+        rootsBytes: Math.max(MIB, Math.min(8 * GIB, Math.floor(host.diskBytes * BLOB_DISK_SHARE))),
+        rootsFolder: null,
+      },
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
       queue: { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: '30s', maxWorkMs: '30m' },

@@ -39,6 +39,7 @@ export function viewHost(): RootView {
       ...found.flatMap(({ path, isLink }) =>
         isLink ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path],
       ),
+      ...['--perms', '0755', '--dir', '/etc'],
       ...HOST_FILES.flatMap((path) => ['--ro-bind-try', path, path]),
     ],
   };
