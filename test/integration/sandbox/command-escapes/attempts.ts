@@ -3,6 +3,8 @@ import type { CommandWorkload, Resources } from '../../../../src/domain/job.ts';
 /** One run of escape.c in a sandbox. */
 export interface Attempt {
   readonly name: string;
+  /** Tells runs of the same name apart; absent: the name. */
+  readonly label?: string;
   readonly argument?: string;
   readonly resources?: Partial<Resources>;
   readonly limits?: Partial<CommandWorkload['limits']>;
@@ -11,6 +13,7 @@ export interface Attempt {
 /** What the runner prints for each. */
 export interface AttemptEnd {
   readonly name: string;
+  readonly label: string;
   /** Its code, or `completed`. */
   readonly end: string;
   readonly detail: string;
@@ -28,3 +31,8 @@ export interface RunnerRequest {
   readonly isFiltered: boolean;
   readonly attempts: readonly Attempt[];
 }
+
+export type RunnerAnswer =
+  | { readonly ends: readonly AttemptEnd[]; readonly controls: readonly string[] }
+  /** Why there is no sandbox for this user. */
+  | { readonly reason: string };

@@ -59,6 +59,7 @@ async function runAttempt(executor: CommandExecutor, module: Uint8Array, attempt
   const { outcome, outputs, usage } = result;
   return {
     name: attempt.name,
+    label: attempt.label ?? attempt.name,
     end: outcome.kind === 'completed' ? 'completed' : outcome.code,
     detail: outcome.kind === 'completed' ? '' : outcome.detail,
     said: said.join('\n'),
