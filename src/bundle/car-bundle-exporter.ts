@@ -5,6 +5,7 @@ import { type BlobId, JobId, LeaseId, ObjectId, UnixMs } from '../domain/ids.ts'
 import { LEASE } from '../domain/lease.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
+import { findProgramBlob } from '../domain/workload.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -33,7 +34,6 @@ import type {
 import type { EvidenceBlobs } from './open-chain.ts';
 import { type Assessment, assessEvidence, type FileContents } from './verify.ts';
 import { writeBlocks } from './write-blocks.ts';
-import { findProgramBlob } from '../domain/workload.ts';
 
 export interface CarBundleExporterModules {
   readonly blobs: Pick<BlobStore, 'stat' | 'get' | 'read' | 'pin'>;

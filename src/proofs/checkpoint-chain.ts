@@ -4,12 +4,12 @@ import { type JobId, type LeaseId, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import { concatBytes, encodeU64, encodeUtf8 } from '../lib/bytes.ts';
 import { sha256 } from '../lib/cid.ts';
+import { InternalError } from '../lib/errors.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { encodeU32 } from './encode-u32.ts';
 import { ProofsError } from './errors.ts';
 import { readIdDigest } from './id-digest.ts';
 import { computeLeafHash, HASH_BYTES, MerkleTree } from './merkle.ts';
-import { InternalError } from '../lib/errors.ts';
 
 const PREFIX = encodeUtf8(CHECKPOINT_PREFIX);
 const START_TAG = Uint8Array.of(0x00);

@@ -140,7 +140,12 @@ function checkCgroups(): HostCheck {
   const name = 'cgroups';
   const factory = detectCgroups();
   if (factory !== null) {
-    return { name, status: 'ok', detail: `${factory.version}: memory, ${factory.limitsCpu ? 'processors ' : ''}and tasks are limited`, remedy: null };
+    return {
+      name,
+      status: 'ok',
+      detail: `${factory.version}: memory, ${factory.limitsCpu ? 'processors ' : ''}and tasks are limited`,
+      remedy: null,
+    };
   }
   return {
     name,

@@ -1,11 +1,11 @@
 import type { BlobId } from '../../../src/domain/ids.ts';
 import type { Job } from '../../../src/domain/job.ts';
 import { RECEIPT, type Receipt } from '../../../src/domain/receipt.ts';
+import { findProgramBlob } from '../../../src/domain/workload.ts';
 import { openSigned } from '../../../src/proofs/signed-object.ts';
 import { isEnded } from '../../../src/scheduler/job-machine-state.ts';
 import type { JobHistory } from '../read-job.ts';
 import type { RunContext } from '../run-context.ts';
-import { findProgramBlob } from '../../../src/domain/workload.ts';
 
 /** What a job that goes on needs, and what the receipts of one that ended name. */
 export async function checkJobBlobs(context: RunContext, history: JobHistory): Promise<void> {

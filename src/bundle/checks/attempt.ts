@@ -8,6 +8,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt, Result } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
 import { computeOutputRoot } from '../../proofs/commitment.ts';
 import { isWithinFirstTerm, type LeaseTimes, listRenewalRules, listRunRules } from '../../proofs/lease-times.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
@@ -16,7 +17,6 @@ import { checkChain } from './chain.ts';
 import { type Check, checkRules, checkSignature, type Rule, uncheckedCheck, VALID, valueOf } from './check.ts';
 import { checkAcceptance, checkLease } from './lease.ts';
 import { checkLine } from './line.ts';
-import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
 
 export function checkAttempt(attempt: OpenedAttempt, job: Signed<Job>): readonly Check[] {
   const { label } = attempt;
@@ -90,7 +90,10 @@ function checkLimits(result: Result, { resources }: Job): readonly Rule[] {
   if (result.outcome.kind !== 'completed') return [];
   const outputBytes = result.outputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return [
-    [isFuelWithin(result.fuel, { resources }), `it used ${result.fuel ?? 'no'} units of fuel and may use ${resources.fuel ?? 'none'}`],
+    [
+      isFuelWithin(result.fuel, { resources }),
+      `it used ${result.fuel ?? 'no'} units of fuel and may use ${resources.fuel ?? 'none'}`,
+    ],
     [outputBytes <= resources.outputBytes, `its output has ${outputBytes} bytes and may have ${resources.outputBytes}`],
   ];
 }

@@ -3,12 +3,12 @@ import { MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt } from '../../domain/receipt.ts';
+import { isStepping } from '../../domain/workload.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import type { OpenedChain } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt } from '../open-evidence.ts';
 import { type Check, checkRules, type Rule, uncheckedCheck } from './check.ts';
-import { isStepping } from '../../domain/workload.ts';
 
 /** The last place in a chain is kept for the end. */
 const MAX_SCHEDULED = MAX_CHECKPOINTS - 1;

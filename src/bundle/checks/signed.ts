@@ -5,6 +5,7 @@ import type { BlobId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { findProgramBlob } from '../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt, OpenedEvidence } from '../open-evidence.ts';
 import type { SnapshotInFile } from '../snapshot-register.ts';
@@ -22,7 +23,6 @@ import {
 } from './check.ts';
 import { describeChain } from './describe-chain.ts';
 import { checkSnapshots } from './snapshots.ts';
-import { findProgramBlob } from '../../domain/workload.ts';
 
 export interface SignedContext {
   readonly accepted: AcceptedResult | undefined;

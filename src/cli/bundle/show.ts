@@ -6,6 +6,7 @@ import { parseStatement, type Statement } from '../../bundle/in-toto.ts';
 import type { AttemptAttestation } from '../../bundle/open-attestation.ts';
 import { type Opened, openEvidence } from '../../bundle/open-evidence.ts';
 import { type BundleSource, readBlocks } from '../../bundle/read-blocks.ts';
+import { findProgramBlob } from '../../domain/workload.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { formatCount, formatDateTime, plural, renderFields, shortPeer } from '../format.ts';
@@ -13,7 +14,6 @@ import { type CliOutput, defineCommand } from '../interface.ts';
 import { openBundleFile } from './open-bundle-file.ts';
 import { listDigests } from './render-verification.ts';
 import { renderAnchors, showAnchor } from './show-anchors.ts';
-import { findProgramBlob } from '../../domain/workload.ts';
 
 export const bundleShow = defineCommand({
   name: 'bundle show',

@@ -44,9 +44,7 @@ export class JobFollower {
       .toSorted((a, b) => a.replica - b.replica)
       .map(({ replica, state, progress, checkpoint }) => {
         const held = checkpoint === undefined ? '' : `, checkpoint ${checkpoint.step}`;
-        return progress === null
-          ? `#${replica} ${state}`
-          : `#${replica} ${describeProgress(progress)}${held}`;
+        return progress === null ? `#${replica} ${state}` : `#${replica} ${describeProgress(progress)}${held}`;
       });
     const metrics = [...this.#metrics].map(([name, value]) => `${name} ${value}`);
     return [this.#state, ...metrics, ...replicas].filter((part) => part !== '').join(' │ ');

@@ -40,7 +40,11 @@ export async function unpackArchive(archive: Uint8Array, folder: string, options
   const unpacking = new Unpacking(folder, options.maxBytes);
   const extract = tar.extract();
   const isGzip = archive[0] === 0x1f && archive[1] === 0x8b;
-  const stages = [Readable.from(splitBytes(archive)), ...(isGzip ? [createGunzip()] : []), limitStream(options.maxBytes)];
+  const stages = [
+    Readable.from(splitBytes(archive)),
+    ...(isGzip ? [createGunzip()] : []),
+    limitStream(options.maxBytes),
+  ];
   const feeding = pipeline([...stages, extract], { signal: options.signal });
   feeding.catch(() => {});
   try {
@@ -48,7 +52,10 @@ export async function unpackArchive(archive: Uint8Array, folder: string, options
     await feeding;
   } catch (error) {
     // The cause is what ended the stream, which its reader may see as no more than a closed one.
-    const cause = await feeding.then(() => error, (reason: unknown) => reason);
+    const cause = await feeding.then(
+      () => error,
+      (reason: unknown) => reason,
+    );
     throw toRefusal(error instanceof SandboxError ? error : cause);
   } finally {
     extract.destroy();

@@ -1,11 +1,11 @@
 import type { BlobStore } from '../../blob/interface.ts';
 import { type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
+import { fitsKind } from '../../domain/workload.ts';
 import type { Random } from '../../lib/random.ts';
 import { SchedulerError } from '../errors.ts';
 import type { JobDraft } from '../interface.ts';
 import { listJobBlobs } from './inline-blobs.ts';
-import { fitsKind } from '../../domain/workload.ts';
 
 /** Bytes of a job's nonce (domain/job.ts). */
 const NONCE_BYTES = 16;

@@ -3,8 +3,8 @@ import type { BlobStore } from '../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
-import { INLINE_BLOB_BYTES, INLINE_CACHE_BYTES, INLINE_REQUEST_BYTES, SENT_BLOBS_REMEMBERED } from '../constants.ts';
 import { findProgramBlob } from '../../domain/workload.ts';
+import { INLINE_BLOB_BYTES, INLINE_CACHE_BYTES, INLINE_REQUEST_BYTES, SENT_BLOBS_REMEMBERED } from '../constants.ts';
 
 export interface NamedBlob {
   readonly path: string;

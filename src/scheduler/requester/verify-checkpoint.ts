@@ -3,11 +3,11 @@ import type { CheckpointSchedule, Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { SNAPSHOT } from '../../domain/snapshot.ts';
+import { isFuelWithin } from '../../domain/workload.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
 import { verifyCheckpoint } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
-import { isFuelWithin } from '../../domain/workload.ts';
 
 export const CHECKPOINT_INVALID = 'CHECKPOINT_INVALID';
 

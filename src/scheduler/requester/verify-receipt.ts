@@ -5,6 +5,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
+import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { computeCommitmentDigest, computeOutputRoot } from '../../proofs/commitment.ts';
 import { openMany, openSigned } from '../../proofs/signed-object.ts';
@@ -14,7 +15,6 @@ import { type Checked, checkOpened, checkRules, invalid } from './checked.ts';
 import { type AttestedExpectation, checkAttestation } from './confidential/check-attestation.ts';
 import { limitOutputs } from './confidential/sealed-sizes.ts';
 import { FINISHED_AFTER_LEASE, findContradiction, type LeaseCourse } from './judge-lateness.ts';
-import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
 
 export interface ReceiptExpectation {
   readonly job: Signed<Job>;

@@ -4,9 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { buildExamples } from '../../../scripts/build-examples.ts';
 import { parseModel } from '../../../scripts/digits-model.ts';
 import { parseJobFile } from '../../../src/cli/job-file/parse-job-file.ts';
+import { DEFAULT_FUEL } from '../../../src/domain/job-file.ts';
 import { prepareProgram } from '../../../src/wasm/runtime/prepare-program.ts';
 import { type ProgramResult, runProgram } from '../../../src/wasm/runtime/run-program.ts';
-import { DEFAULT_FUEL } from '../../../src/domain/job-file.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../../examples');
 const PAGE_BYTES = 65_536;

@@ -6,8 +6,8 @@ import { encodeHex } from '../../../src/lib/bytes.ts';
 import { sha256 } from '../../../src/lib/cid.ts';
 import { AgreeableJudge, MEASUREMENT } from '../../support/attestation-builder.ts';
 import { type BuildOptions, type BuiltBundle, buildBundle, packBundle, party } from '../../support/bundle-builder.ts';
-import { ATTEMPT_LIES, COMMON_LIES } from './attestation-lies.ts';
 import { wasmOf } from '../../support/workload.ts';
+import { ATTEMPT_LIES, COMMON_LIES } from './attestation-lies.ts';
 
 const AGREEABLE: VerifyOptions = { evidenceJudge: new AgreeableJudge() };
 

@@ -88,7 +88,11 @@ async function tryExpand(
     const plan = resolveJobFile({ ...file.jobFile, ...filled }, { ...context, directory });
     const files = await folders.expand(plan.files);
     assertFileCount(file.path, files.length + plan.knownBlobs.length);
-    return { index, hasSeed: 'seed' in file.jobFile.workload && file.jobFile.workload.seed !== undefined, plan: { ...plan, files } };
+    return {
+      index,
+      hasSeed: 'seed' in file.jobFile.workload && file.jobFile.workload.seed !== undefined,
+      plan: { ...plan, files },
+    };
   } catch (error) {
     const isRow = error instanceof RowProblem || (error instanceof JobFileError && row.variables.size > 0);
     if (!isRow) throw error;

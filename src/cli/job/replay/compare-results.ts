@@ -2,10 +2,10 @@ import { isBlob } from '../../../domain/blob-tree.ts';
 import type { BlobId } from '../../../domain/ids.ts';
 import type { Comparison, Job } from '../../../domain/job.ts';
 import type { OutputFile, Result } from '../../../domain/receipt.ts';
+import { isStepping } from '../../../domain/workload.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
 import { compareFiles } from '../../../proofs/compare-files.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
-import { isStepping } from '../../../domain/workload.ts';
 
 export interface ResultDifferences {
   readonly differences: readonly string[];

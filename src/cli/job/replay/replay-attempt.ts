@@ -8,6 +8,7 @@ import type { Job } from '../../../domain/job.ts';
 import type { Lease } from '../../../domain/lease.ts';
 import type { Receipt } from '../../../domain/receipt.ts';
 import type { Signed } from '../../../domain/signed.ts';
+import { findProgramBlob } from '../../../domain/workload.ts';
 import { formatRawId } from '../../../lib/cid.ts';
 import type { OpenedChain } from '../../../proofs/verify-chain.ts';
 import type { ExecutionResult, ExecutionTask, Executor, InputFile, ResumeState } from '../../../sandbox/interface.ts';
@@ -18,7 +19,6 @@ import type { ReplayBundle } from './replay-bundle.ts';
 import { chooseStart, createRecord, type ReplayRecord, sortSnapshots } from './replay-record.ts';
 import { findDifference, listNotReached } from './replay-rows.ts';
 import { ReplaySink } from './replay-sink.ts';
-import { findProgramBlob } from '../../../domain/workload.ts';
 
 /** A replay has no limit of its own but the person's patience: machines differ in speed. */
 const MAX_WALL_TIME_MS = 30 * 24 * 3_600_000;

@@ -147,7 +147,11 @@ export class CommandExecutor implements Executor {
     return { view: viewArchive(held.folder), [Symbol.dispose]: () => held[Symbol.dispose]() };
   }
 
-  async #runIn(view: RootView, task: CommandTask, run: RunContext & { readonly offer: CommandOffer }): Promise<CommandEnd> {
+  async #runIn(
+    view: RootView,
+    task: CommandTask,
+    run: RunContext & { readonly offer: CommandOffer },
+  ): Promise<CommandEnd> {
     const { workload, resources } = task;
     const inputs = task.inputs.toSorted((a, b) => (a.path < b.path ? -1 : 1));
     const misplaced = inputs.find(({ path }) => view.folders.has(path.split('/')[1] ?? ''));

@@ -45,9 +45,19 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/bin:/usr/bin:/bin',
 };
 
+const ISOLATION = words`--unshare-all --unshare-user --die-with-parent --new-session --cap-drop ALL`;
+
+/** Options that hold no text of anybody else, as a command line reads them. */
+function words(parts: TemplateStringsArray, ...values: readonly number[]): readonly string[] {
+  return String.raw(parts, ...values).split(' ');
+}
+
 /** Takes the limits that every process of the command inherits, and becomes bubblewrap. */
 function enterScript(rlimits: CommandRlimits | null): string {
-  const own = rlimits === null ? '' : ` && ulimit -v ${Math.ceil(rlimits.addressSpaceBytes / 1024)} && ulimit -t ${rlimits.cpuSeconds}`;
+  const own =
+    rlimits === null
+      ? ''
+      : ` && ulimit -v ${Math.ceil(rlimits.addressSpaceBytes / 1024)} && ulimit -t ${rlimits.cpuSeconds}`;
   return `unset PWD OLDPWD; ulimit -c 0 && ulimit -n ${COMMAND_MAX_FILES}${own} || exit 125; exec "$@"`;
 }
 
@@ -58,25 +68,24 @@ function enterScript(rlimits: CommandRlimits | null): string {
 export function createStartArguments({ bubblewrap }: CommandTools, start: CommandStart): readonly string[] {
   const { root, workload, outputBytes, inputPaths, rlimits } = start;
   const environment = { ...ENVIRONMENT, ...workload.environment };
-  const scratch = ['--size', String(workload.limits.scratchBytes), '--tmpfs'];
+  const scratch = workload.limits.scratchBytes;
   return [
     '-c',
     enterScript(rlimits),
     'sh',
     bubblewrap,
-    ...['--unshare-all', '--unshare-user', '--die-with-parent', '--new-session'],
-    ...['--uid', String(COMMAND_USER), '--gid', String(COMMAND_USER), '--cap-drop', 'ALL', '--hostname', 'sandbox'],
-    '--clearenv',
+    ...ISOLATION,
+    ...words`--uid ${COMMAND_USER} --gid ${COMMAND_USER} --hostname sandbox --clearenv`,
     ...Object.entries(environment)
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([name, value]) => ['--setenv', name, value]),
     ...root.arguments,
-    ...['--dev', '/dev', ...scratch, '/dev/shm', '--remount-ro', '/dev', ...scratch, '/tmp'],
-    ...['--size', String(outputBytes + COMMAND_OUTPUT_SLACK_BYTES), '--tmpfs', '/output'],
+    ...words`--dev /dev --size ${scratch} --tmpfs /dev/shm --remount-ro /dev --size ${scratch} --tmpfs /tmp`,
+    ...words`--size ${outputBytes + COMMAND_OUTPUT_SLACK_BYTES} --tmpfs /output`,
     ...inputPaths.flatMap((path, index) => ['--perms', '0444', '--file', String(COMMAND_FIRST_INPUT_FD + index), path]),
-    ...['--dir', '/proc', '--file', String(COMMAND_REACHED_FD), '/proc/reached', '--file', String(COMMAND_HOLD_FD), '/proc/hold'],
-    ...['--proc', '/proc', '--remount-ro', '/proc', '--remount-ro', '/', '--chdir', '/'],
-    ...['--seccomp', String(COMMAND_SECCOMP_FD), '--json-status-fd', String(COMMAND_STATUS_FD), '--'],
+    ...words`--dir /proc --file ${COMMAND_REACHED_FD} /proc/reached --file ${COMMAND_HOLD_FD} /proc/hold`,
+    ...words`--proc /proc --remount-ro /proc --remount-ro / --chdir /`,
+    ...words`--seccomp ${COMMAND_SECCOMP_FD} --json-status-fd ${COMMAND_STATUS_FD} --`,
     workload.program,
     ...workload.arguments,
   ];

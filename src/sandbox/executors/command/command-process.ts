@@ -14,6 +14,7 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
+import { SandboxError } from '../../errors.ts';
 import type { InputFile } from '../../interface.ts';
 import { type CommandStart, type CommandTools, createStartArguments, WRITABLE_FOLDERS } from './command-plan.ts';
 
@@ -50,7 +51,7 @@ export class CommandProcess {
     this.#process.on('error', (error) => this.#pid.reject(error));
     for (const stream of this.#process.stdio) stream?.on('error', IGNORE);
     this.#process.once('close', () => {
-      this.#pid.reject(new Error('it ended before it was set up'));
+      this.#pid.reject(startFailed('it ended before it was set up'));
       this.#closed.resolve();
     });
     this.#pid.promise.catch(IGNORE);
@@ -66,12 +67,12 @@ export class CommandProcess {
     return this.#readable(2);
   }
 
-  /** Process id of the sandbox's first process, as this host sees it. @throws Error if it never came to be */
+  /** Process id of the sandbox's first process, as this host sees it. @throws SandboxError if it never came to be */
   async findPid(): Promise<number> {
     return await this.#pid.promise;
   }
 
-  /** Gives the inputs, in the order of `inputPaths`, and waits until everything is in place but /proc. @throws Error */
+  /** Gives the inputs, in the order of `inputPaths`, and waits until everything is in place but /proc. @throws SandboxError */
   async setUp(inputs: readonly InputFile[]): Promise<void> {
     inputs.forEach(({ bytes }, index) => this.#writable(COMMAND_FIRST_INPUT_FD + index).end(bytes));
     const reached = this.#writable(COMMAND_REACHED_FD);
@@ -81,7 +82,7 @@ export class CommandProcess {
     (reached as unknown as Readable).resume();
     await Promise.race([passed, this.#closed.promise]);
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) {
-      throw new Error('it ended before it was set up');
+      throw startFailed('it ended before it was set up');
     }
   }
 
@@ -154,6 +155,11 @@ export class CommandProcess {
     if (stream === null || stream === undefined) throw new InternalError(`a command has no pipe ${fd}`);
     return stream;
   }
+}
+
+/** The error of a sandbox that did not come to be. */
+export function startFailed(reason: string, cause?: unknown): SandboxError {
+  return new SandboxError({ code: 'SANDBOX_CHILD_START_FAILED', isolation: 'bubblewrap', reason }, { cause });
 }
 
 /** A process that has ended, or waits only to be noticed: its namespace is empty by then (pid_namespaces(7)). */

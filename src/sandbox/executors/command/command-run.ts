@@ -19,7 +19,7 @@ import type { Cgroup } from '../../limits/cgroup.ts';
 import { type GroupUsage, NO_USAGE } from '../../limits/group-files.ts';
 import { collectOutputs } from './collect-outputs.ts';
 import { type CommandStart, type CommandTools, WRITABLE_FOLDERS } from './command-plan.ts';
-import { type CommandExit, CommandProcess } from './command-process.ts';
+import { type CommandExit, CommandProcess, startFailed } from './command-process.ts';
 import { LogLines } from './log-lines.ts';
 
 const execute = promisify(execFile);
@@ -48,7 +48,11 @@ export interface CommandEnd {
 type Failure = Exclude<Outcome, { kind: 'completed' }>;
 
 /** Runs one command to the end of its last process, and leaves neither process, group nor file behind. */
-export async function runCommand(parts: CommandRunParts, sink: ExecutionSink, signal: AbortSignal): Promise<CommandEnd> {
+export async function runCommand(
+  parts: CommandRunParts,
+  sink: ExecutionSink,
+  signal: AbortSignal,
+): Promise<CommandEnd> {
   const run = new CommandRun(parts, sink);
   const onAbort = (): void => run.stop({ kind: 'attempt-failed', code: 'CANCELLED', detail: 'cancelled' });
   signal.addEventListener('abort', onAbort, { once: true });
@@ -118,7 +122,11 @@ class CommandRun {
   /** Nothing of the program runs before its limits are in force. What goes wrong shows in how the sandbox ends. */
   async #start(): Promise<void> {
     const { clock, cgroup, inputs, limits } = this.#parts;
-    const late = { kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail: 'its sandbox was not ready in time' } as const;
+    const late = {
+      kind: 'attempt-failed',
+      code: 'EXECUTOR_CRASHED',
+      detail: 'its sandbox was not ready in time',
+    } as const;
     const timer = clock.schedule(COMMAND_START_TIMEOUT_MS, () => this.stop(late));
     try {
       const pid = await this.#process.findPid();
@@ -133,7 +141,11 @@ class CommandRun {
       timer[Symbol.dispose]();
     }
     this.#startedAtMs = clock.monotonicMs();
-    const overtime = { kind: 'attempt-failed', code: 'WALL_TIME', detail: `longer than ${limits.wallTimeMs} ms` } as const;
+    const overtime = {
+      kind: 'attempt-failed',
+      code: 'WALL_TIME',
+      detail: `longer than ${limits.wallTimeMs} ms`,
+    } as const;
     this.#wallTimer = clock.schedule(limits.wallTimeMs, () => this.stop(overtime));
     this.#scheduleBeat();
     this.#process.release();
@@ -142,7 +154,7 @@ class CommandRun {
   /** Set from inside of its user namespace, it counts the processes of this sandbox alone (setrlimit(2), since Linux 5.14). */
   async #limitProcesses(pid: number): Promise<void> {
     const { tools, start } = this.#parts;
-    if (tools.prlimit === null) throw new Error('prlimit is not installed');
+    if (tools.prlimit === null) throw startFailed('prlimit is not installed');
     const most = start.workload.limits.processes + 1;
     await execute(tools.prlimit, ['--pid', String(pid), `--nproc=${most}:${most}`], { env: {} });
   }

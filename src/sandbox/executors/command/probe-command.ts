@@ -8,7 +8,7 @@ import { findExecutable } from '../../isolation/find-executable.ts';
 import { createCommandFilter } from '../../isolation/seccomp/command-filter.ts';
 import { type Cgroup, type CgroupFactory, detectCgroups, nameGroup } from '../../limits/cgroup.ts';
 import type { CommandTools } from './command-plan.ts';
-import { CommandProcess } from './command-process.ts';
+import { CommandProcess, startFailed } from './command-process.ts';
 import { viewHost } from './root-view.ts';
 
 /** How commands are started on this host, and what was seen to hold one. */
@@ -38,7 +38,10 @@ export async function probeCommand(clock: Clock): Promise<CommandProbe> {
   const tools = { shell: '/bin/sh', bubblewrap, prlimit: findExecutable('prlimit') };
   const cgroups = detectCgroups();
   if (cgroups === null && tools.prlimit === null) {
-    return { kind: 'fails', reason: 'there is neither a control group that may be made nor prlimit to limit processes' };
+    return {
+      kind: 'fails',
+      reason: 'there is neither a control group that may be made nor prlimit to limit processes',
+    };
   }
   try {
     const controls = await tryOnce(clock, { tools, filter, cgroups });
@@ -79,11 +82,11 @@ async function tryOnce(
     await child.setUp([]);
     for (const folder of await child.openFolders()) await folder.close();
     child.release();
-    if (!(await ready)) throw new Error('its program did not start');
+    if (!(await ready)) throw startFailed('its program did not start');
     return observeControls(pid, cgroups, cgroup);
   } catch (error) {
     const own = stderr.trim().split('\n').at(-1) ?? '';
-    throw own === '' ? error : new Error(own, { cause: error });
+    throw own === '' ? error : startFailed(own, error);
   } finally {
     timer[Symbol.dispose]();
     child.kill();
@@ -115,7 +118,7 @@ function observeControls(pid: number, cgroups: CgroupFactory | null, cgroup: Cgr
   ];
   const missing = ['seccomp', 'capabilities-dropped', 'no-new-privileges', 'unprivileged-user', 'user-namespace'];
   const absent = seen.find(([name, isSeen]) => !isSeen && missing.includes(name));
-  if (absent !== undefined) throw new Error(`a sandbox was started without ${absent[0]}`);
+  if (absent !== undefined) throw startFailed(`it was started without ${absent[0]}`);
   return seen.flatMap(([name, isSeen]) => (isSeen ? [name] : []));
 }
 

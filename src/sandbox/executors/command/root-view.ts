@@ -36,10 +36,13 @@ export function viewHost(): RootView {
   return {
     folders: new Set([...found.map(({ path }) => path.slice(1)), 'etc']),
     arguments: [
+      '--perms',
+      '0755',
+      '--dir',
+      '/etc',
       ...found.flatMap(({ path, isLink }) =>
         isLink ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path],
       ),
-      ...['--perms', '0755', '--dir', '/etc'],
       ...HOST_FILES.flatMap((path) => ['--ro-bind-try', path, path]),
     ],
   };

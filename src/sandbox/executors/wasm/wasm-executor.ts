@@ -12,11 +12,11 @@ import type { ChildProgram } from '../../isolation/child-program.ts';
 import { type IsolationOffer, probeIsolation } from '../../isolation/probe-isolation.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../options.ts';
+import { Slots } from '../slots.ts';
 import { ChildPool, type PooledChild } from './child-pool.ts';
 import { createChildTask, requireWasmTask } from './create-child-task.ts';
 import { InstrumentedModules, type InstrumentedStore } from './instrumented-modules.ts';
 import { type ChildTask, SandboxChild, type TaskEnd } from './sandbox-child.ts';
-import { Slots } from '../slots.ts';
 
 export interface WasmExecutorModules {
   readonly clock: Clock;

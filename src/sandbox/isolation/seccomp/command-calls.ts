@@ -259,13 +259,17 @@ export const COMMAND_CALLS: readonly CallGroup[] = [
 
 /** Calls that are allowed by an argument, in words. */
 export const COMMAND_CONDITIONS: readonly { readonly call: string; readonly allowed: string }[] = [
-  { call: 'clone', allowed: 'processes and threads, no namespaces (`clone3` is answered with `ENOSYS`, so that libraries use `clone`)' },
+  {
+    call: 'clone',
+    allowed: 'processes and threads, no namespaces (`clone3` is answered with `ENOSYS`, so that libraries use `clone`)',
+  },
   { call: 'socket', allowed: '`AF_UNIX`' },
   { call: 'socketpair', allowed: '`AF_UNIX`' },
   { call: 'ioctl', allowed: '`TCGETS`, `TIOCGPGRP`, `TIOCGWINSZ`, `FIONREAD`, `FIONBIO`, `FIOCLEX`, `FIONCLEX`' },
   {
     call: 'prctl',
-    allowed: 'names of threads and mappings, signal at the death of the parent, reading what is in force, no new privileges',
+    allowed:
+      'names of threads and mappings, signal at the death of the parent, reading what is in force, no new privileges',
   },
   { call: 'prlimit64', allowed: 'on the calling process' },
   { call: 'personality', allowed: 'reading, and the default' },

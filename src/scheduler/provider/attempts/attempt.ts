@@ -5,6 +5,7 @@ import type { Lease } from '../../../domain/lease.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import type { ATTEMPT_FAILURES } from '../../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../../domain/signed.ts';
+import { hasFuel } from '../../../domain/workload.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
 import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
@@ -17,7 +18,6 @@ import type { ConclusionSubject } from '../results/conclusion.ts';
 import type { AttemptFollower, FeedSource } from './attempt-feed.ts';
 import { EventLog, estimateEventBytes, type RecalledCheckpoint } from './event-log.ts';
 import type { Run } from './run.ts';
-import { hasFuel } from '../../../domain/workload.ts';
 
 export type AttemptFailureCode = (typeof ATTEMPT_FAILURES)[number];
 

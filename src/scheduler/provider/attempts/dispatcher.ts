@@ -1,3 +1,4 @@
+import { findProgramBlob } from '../../../domain/workload.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { BLOCKED_PATIENCE_MS, MAX_REMEMBERED_USE } from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
@@ -14,7 +15,6 @@ import {
 import type { ServiceSubject, ServiceTimes } from '../queue/service-times.ts';
 import type { Attempt } from './attempt.ts';
 import type { Run } from './run.ts';
-import { findProgramBlob } from '../../../domain/workload.ts';
 
 export interface DispatcherModules {
   readonly offers: OfferBook;

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
+import { findProgramBlob } from '../../../domain/workload.ts';
 import { computeRawId } from '../../../lib/cid.ts';
 import type { InputFile } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
@@ -10,7 +11,6 @@ import type { BlobFetching } from '../../transfer/interface.ts';
 import { MAX_SUPPLIED_BLOBS, RECENT_INPUT_BYTES } from '../constants.ts';
 import { ProviderError } from '../errors.ts';
 import type { Attempt } from './attempt.ts';
-import { findProgramBlob } from '../../../domain/workload.ts';
 
 export interface InputLoaderModules {
   readonly blobs: BlobStore;

@@ -6,9 +6,9 @@ import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
+import { findProgramBlob, fitsKind } from '../../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
-import { findProgramBlob, fitsKind } from '../../../domain/workload.ts';
 
 /** A job with the lease that is to run it, their signatures verified. */
 export interface LeasedJob {
@@ -50,8 +50,14 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
     ({ job }, { offer }) => !isMoreUrgent(priorityOf(job.value), priorityOf(offer.value.terms)),
   ],
   ['the job is of another kind', ({ job }, { offer }) => job.value.workload.kind === offer.value.terms.workloadKind],
-  ['its limits name fuel and its kind has none, or the reverse', ({ job }) => fitsKind(job.value.workload.kind, job.value.resources)],
-  ['a command makes no checkpoints', ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined],
+  [
+    'its limits name fuel and its kind has none, or the reverse',
+    ({ job }) => fitsKind(job.value.workload.kind, job.value.resources),
+  ],
+  [
+    'a command makes no checkpoints',
+    ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined,
+  ],
   [
     'the job demands stronger isolation',
     ({ job }, { offer }) => satisfiesIsolation(offer.value.isolation, job.value.isolation),

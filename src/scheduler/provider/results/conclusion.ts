@@ -4,12 +4,12 @@ import type { BlobId, JobId } from '../../../domain/ids.ts';
 import { MAX_JOB_INPUTS } from '../../../domain/job.ts';
 import type { InlineBlob } from '../../../domain/messages.ts';
 import type { Outcome, OutputFile, Receipt, ReceiptAttestation, Result } from '../../../domain/receipt.ts';
+import { hasFuel } from '../../../domain/workload.ts';
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 import type { AttemptUsage, StopReason } from '../attempts/attempt.ts';
 import type { EncodedChain } from '../checkpoints/attempt-chain.ts';
 import { INLINE_CHAIN_BYTES, INLINE_OUTPUT_BYTES, MAX_DETAIL_CHARS } from '../constants.ts';
-import { hasFuel } from '../../../domain/workload.ts';
 
 /** What an attempt came to: the result that is committed to or signed, and where its outputs are. */
 export interface Conclusion {

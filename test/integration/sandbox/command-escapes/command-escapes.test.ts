@@ -77,18 +77,58 @@ const CONTAINED: readonly (readonly [name: string, error: string, by: string])[]
 
 /** With every system call let through, what the namespaces, the missing capabilities and the mounts stop alone. */
 const HELD_WITHOUT_FILTER = [
-  ...['mount', 'remount', 'umount', 'pivot_root', 'open_tree', 'chroot', 'unshare-net', 'setns', 'kexec', 'module', 'setuid'],
+  ...[
+    'mount',
+    'remount',
+    'umount',
+    'pivot_root',
+    'open_tree',
+    'chroot',
+    'unshare-net',
+    'setns',
+    'kexec',
+    'module',
+    'setuid',
+  ],
   ...['setuid-file', 'capabilities', 'new-privileges', 'sethostname', 'proc-sys', 'proc-write', 'sysrq', 'proc-root'],
-  ...['host-file', 'root-write', 'dev-write', 'device-node', 'device-mode', 'devices', 'set-rlimit', 'signal', 'raw-socket'],
+  ...[
+    'host-file',
+    'root-write',
+    'dev-write',
+    'device-node',
+    'device-mode',
+    'devices',
+    'set-rlimit',
+    'signal',
+    'raw-socket',
+  ],
   ...['packet-socket', 'loopback', 'metadata', 'address', 'name', 'abstract-socket', 'socket-file'],
 ];
 /** What the filter alone stops: without it these succeed. */
 const HELD_BY_FILTER = ['ptrace', 'process_vm_readv', 'keyctl', 'add_key', 'unshare-user', 'netlink'];
 /** Attempts that do no harm outside of any sandbox, and succeed there. */
-const REAL_FOR_ANYBODY = ['ptrace', 'process_vm_readv', 'keyctl', 'new-privileges', 'proc-root', 'host-file', 'netlink'];
+const REAL_FOR_ANYBODY = [
+  'ptrace',
+  'process_vm_readv',
+  'keyctl',
+  'new-privileges',
+  'proc-root',
+  'host-file',
+  'netlink',
+];
 const REAL_WITH_SOCKETS = ['loopback', 'abstract-socket', 'socket-file'];
 const REAL_FOR_ROOT = [
-  ...['chroot', 'unshare-user', 'unshare-net', 'clone-user', 'setns', 'setuid', 'capabilities', 'proc-sys', 'proc-write'],
+  ...[
+    'chroot',
+    'unshare-user',
+    'unshare-net',
+    'clone-user',
+    'setns',
+    'setuid',
+    'capabilities',
+    'proc-sys',
+    'proc-write',
+  ],
   ...['device-node', 'device-mode', 'signal', 'raw-socket', 'packet-socket', 'bpf'],
 ];
 
@@ -161,7 +201,9 @@ describeIf(NEED, 'commands that try to escape', () => {
     const names = [...REAL_FOR_ANYBODY, ...REAL_WITH_SOCKETS, ...(IS_ROOT ? REAL_FOR_ROOT : [])];
     const failed: string[] = [];
     for (const name of names) {
-      const { stdout } = await execute(program, [name, argumentOf(name) ?? '']).catch((error: { stdout: string }) => error);
+      const { stdout } = await execute(program, [name, argumentOf(name) ?? '']).catch(
+        (error: { stdout: string }) => error,
+      );
       rmSync('/tmp/escape-node', { force: true });
       if (stdout !== 'done\n') failed.push(`${name}: ${stdout}`);
     }
@@ -203,7 +245,10 @@ function describeRuns(user: number | null): void {
     const words = [process.execPath, RUNNER, JSON.stringify(request)];
     const identity = ['--reuid', String(user), '--regid', String(user), '--clear-groups', '--inh-caps=-all'];
     const [file = '', ...rest] = user === null ? words : ['setpriv', ...identity, nodeFor(), ...words.slice(1)];
-    const { stdout } = await execute(file, rest, { maxBuffer: 16 * 2 ** 20, env: { PATH: process.env['PATH'], HOME: folder } });
+    const { stdout } = await execute(file, rest, {
+      maxBuffer: 16 * 2 ** 20,
+      env: { PATH: process.env['PATH'], HOME: folder },
+    });
     const answer = JSON.parse(stdout) as RunnerAnswer;
     if ('reason' in answer) throw new Error(`no sandbox for this user: ${answer.reason}`);
     return { ends: new Map(answer.ends.map((end) => [end.label, end])), controls: answer.controls };

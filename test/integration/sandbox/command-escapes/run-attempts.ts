@@ -54,7 +54,14 @@ async function runAttempt(executor: CommandExecutor, module: Uint8Array, attempt
     logBytes: 4096,
     ...attempt.resources,
   };
-  const task = { requester: 'escape' as PeerKey, isolation: 'bubblewrap', workload, module, inputs: [], resources } as const;
+  const task = {
+    requester: 'escape' as PeerKey,
+    isolation: 'bubblewrap',
+    workload,
+    module,
+    inputs: [],
+    resources,
+  } as const;
   const result = await executor.execute({ ...task, checkpoints: null, resume: null }, sink, {});
   const { outcome, outputs, usage } = result;
   return {
