@@ -7,6 +7,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { buildExamples } from '../scripts/build-examples.ts';
 import { benchAttack } from './attack.ts';
 import { benchBlobs } from './blobs.ts';
+import { benchCommand } from './command.ts';
 import { benchCheckpoints } from './checkpoints.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchDht } from './dht.ts';
@@ -26,6 +27,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   merkle: benchMerkle,
   vrf: benchVrf,
   sandbox: benchSandbox,
+  commands: benchCommand,
   overhead: benchOverhead,
   checkpoints: benchCheckpoints,
   snapshots: benchSnapshots,
