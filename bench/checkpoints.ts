@@ -273,7 +273,7 @@ async function measureSnapshot(executor: Executor, mib: number): Promise<BenchRo
 async function findTurns(executor: Executor): Promise<number> {
   const [few, many] = [1, 1001];
   const useFuel = async (turns: number): Promise<number> =>
-    (await complete(executor, createJob({ mib: 1, dirtyPages: 1, steps: 1, turns }, null))).fuel;
+    (await complete(executor, createJob({ mib: 1, dirtyPages: 1, steps: 1, turns }, null))).fuel ?? 0;
   const perTurn = ((await useFuel(many)) - (await useFuel(few))) / (many - few);
   return Math.ceil(INTERVAL_FUEL / perTurn);
 }

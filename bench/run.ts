@@ -9,6 +9,7 @@ import { buildExamples } from '../scripts/build-examples.ts';
 import { benchAttack } from './attack.ts';
 import { benchBlobs } from './blobs.ts';
 import { benchCheckpoints } from './checkpoints.ts';
+import { benchCommand } from './command.ts';
 import { benchDaemon } from './daemon.ts';
 import { benchDht } from './dht.ts';
 import { benchEvidence } from './evidence.ts';
@@ -28,6 +29,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   merkle: benchMerkle,
   vrf: benchVrf,
   sandbox: benchSandbox,
+  commands: benchCommand,
   overhead: benchOverhead,
   checkpoints: benchCheckpoints,
   snapshots: benchSnapshots,

@@ -1,11 +1,12 @@
 /**
- * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm. Does nothing where neither the sources
+ * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, and the root of examples/command. Does nothing where neither the sources
  * nor the compiler have changed; `--force` compiles anyway.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
+import { buildRoot, findStaticCompiler } from './build-root.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** As a program: its types would replace the global `console`. */
@@ -118,11 +119,35 @@ function compile(example: Example, module: string): void {
   if (status !== 0) throw new Error(`${source} does not compile:\n${stderr}`);
 }
 
+const COMMAND_FOLDER = join(ROOT, 'examples/command');
+
+/** Builds the root of examples/command if its source or the compiler has changed; undefined without a compiler for it. */
+export async function buildCommandRoot(request: { readonly isForced: boolean }): Promise<string | undefined> {
+  const compiler = findStaticCompiler();
+  if (compiler === undefined) return undefined;
+  const source = join(COMMAND_FOLDER, 'source/orbits.c');
+  const archive = join(COMMAND_FOLDER, 'build/root.tar.gz');
+  const { stdout: version } = spawnSync(compiler, ['--version'], { encoding: 'utf8' });
+  const builder = readFileSync(join(import.meta.dirname, 'build-root.ts'));
+  const digest = createHash('sha256').update(readFileSync(source)).update(builder).update(version).digest('hex');
+  const stamp = `${archive}.stamp`;
+  const isFresh = existsSync(archive) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest;
+  if (isFresh && !request.isForced) return archive;
+  mkdirSync(join(COMMAND_FOLDER, 'build'), { recursive: true });
+  await buildRoot(compiler, { source, program: 'bin/orbits', archive });
+  writeFileSync(stamp, digest);
+  return archive;
+}
+
 if (import.meta.main) {
   if (process.argv.includes('--help')) {
     console.log('Usage: scripts/node scripts/build-examples.ts [--force]');
   } else {
-    for (const module of buildExamples({ isForced: process.argv.includes('--force') })) console.log(module);
+    const isForced = process.argv.includes('--force');
+    for (const module of buildExamples({ isForced })) console.log(module);
+    const root = await buildCommandRoot({ isForced });
+    if (root !== undefined) console.log(root);
+    else console.error('examples/command was left out: it needs a C compiler and a static C library (Debian: gcc)');
     if (!hasCCompiler())
       console.error('examples in C were left out: they need clang and wasm-ld (Debian: apt install clang lld)');
   }

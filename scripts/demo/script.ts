@@ -211,7 +211,7 @@ export class DemoScript {
     );
     this.#screen.line(pc.dim(`  output root ${result.outputRoot}`));
     this.#screen.line(
-      pc.dim(`  ${result.fuel.toLocaleString('en')} units of fuel, the same on each: counted, not measured`),
+      pc.dim(`  ${result.fuel?.toLocaleString('en')} units of fuel, the same on each: counted, not measured`),
     );
   }
 

@@ -5,6 +5,7 @@ import { type BlobId, JobId, LeaseId, ObjectId, UnixMs } from '../domain/ids.ts'
 import { LEASE } from '../domain/lease.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
+import { findProgramBlob } from '../domain/workload.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -191,14 +192,15 @@ function selectIncluded({ blobs: listed }: Bundle, { blobs, snapshots }: FileCon
 interface NamedBlob {
   readonly blob: BlobId;
   readonly sizeBytes: number;
-  readonly role: 'module' | 'input' | 'output' | 'proof';
+  readonly role: 'program' | 'input' | 'output' | 'proof';
 }
 
 function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]): readonly NamedBlob[] {
   const { workload, inputs } = job.value;
+  const program = findProgramBlob(workload);
   return [
     ...receipts.flatMap(({ value }) => value.result.outputs.map((file) => ({ ...file, role: 'output' as const }))),
-    { blob: workload.module, sizeBytes: workload.moduleSizeBytes, role: 'module' },
+    ...(program === null ? [] : [{ ...program, role: 'program' as const }]),
     ...inputs.map((input) => ({ ...input, role: 'input' as const })),
   ];
 }

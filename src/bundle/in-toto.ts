@@ -86,11 +86,7 @@ function createPredicate({ job, accepted, receipts, attested, verification, stat
   return {
     job: {
       ...verification.job,
-      module: { digest: digestOf(workload.module) },
-      abi: workload.abi,
-      arguments: workload.arguments,
-      environment: workload.environment,
-      seed: encodeHex(workload.seed),
+      ...describeWorkload(workload),
       inputs: inputs.map(({ path, blob }) => ({ name: path, digest: digestOf(blob) })),
       replication,
       isolation,
@@ -120,6 +116,17 @@ function createPredicate({ job, accepted, receipts, attested, verification, stat
       notProven: verification.notProven,
     },
   };
+}
+
+function describeWorkload(workload: Job['workload']) {
+  const { arguments: words, environment } = workload;
+  if (workload.kind === 'wasm') {
+    const { module, abi, seed } = workload;
+    return { module: { digest: digestOf(module) }, abi, arguments: words, environment, seed: encodeHex(seed) };
+  }
+  const { root, program, limits } = workload;
+  const files = root.kind === 'archive' ? { digest: digestOf(root.blob) } : { host: true };
+  return { kind: workload.kind, root: files, program, arguments: words, environment, limits };
 }
 
 /** Inputs and outputs are named by the hashes of sealed bytes; what they hold is committed to. */

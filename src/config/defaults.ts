@@ -39,6 +39,9 @@ const ATTEST: NodeConfigInput['attest'] = {
   offline: false,
 };
 
+const QUEUE = { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: '30s', maxWorkMs: '30m' } as const;
+const COMMAND = { enabled: true, hostRoot: false, maxProcesses: 1024, rootsFolder: null } as const;
+
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
 
@@ -50,6 +53,11 @@ const POLICY: NodeConfigInput['policy'] = {
   quietHours: { zone: 'UTC', windows: [] },
   audit: { maxBytes: 64 * MIB },
 };
+
+/** Unpacked roots are a cache: a part of the disk, and never more than this. */
+function computeRootsBytes({ diskBytes }: HostFacts): number {
+  return Math.max(MIB, Math.min(8 * GIB, Math.floor(diskBytes * BLOB_DISK_SHARE)));
+}
 
 /** The lowest layer: every setting (design section 12), but for home and socket. */
 export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigInput, 'home' | 'socket'> {
@@ -79,9 +87,10 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       maxOutputBytes: 256 * MIB,
       allowRequesters: 'anyone',
       trustedRequesters: [],
+      command: { ...COMMAND, rootsBytes: computeRootsBytes(host) },
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
-      queue: { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: '30s', maxWorkMs: '30m' },
+      queue: QUEUE,
       host: {
         reserveMemoryBytes: Math.min(GIB, Math.floor(host.memoryBytes * RESERVE_SHARE)),
         reserveDiskBytes: Math.min(GIB, Math.floor(host.diskBytes * RESERVE_SHARE)),

@@ -14,6 +14,8 @@ export function computeDataPaths(home: string) {
     blobs: join(home, 'blobs'),
     snapshots: join(home, 'snapshots'),
     instrumented: join(home, 'cache', 'instrumented'),
+    /** Root file systems of commands, unpacked. */
+    roots: join(home, 'cache', 'roots'),
     /** What hardware vendors say of their platforms, fetched. */
     attestation: join(home, 'attestation'),
     /** Key files of the SIMULATED TEEs of test networks, `<network>.json`. */

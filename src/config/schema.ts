@@ -187,6 +187,19 @@ export const nodeConfigSchema = z.strictObject({
       .union([z.literal('anyone'), peerList], { error: "expected 'anyone' or a list of peer ids" })
       .describe('who may send jobs'),
     trustedRequesters: peerList.describe('whose jobs may run at the level `process`; the own are trusted always'),
+    command: z.strictObject({
+      enabled: z.boolean().describe('run commands, where bubblewrap works: programs of others, in its sandbox'),
+      hostRoot: z
+        .boolean()
+        .describe("also commands without a root of their own, which see this machine's system folders, read-only"),
+      maxProcesses: z.int().min(1).max(32_768).describe('most processes and threads of one command'),
+      rootsBytes: size(2 ** 20, 2 ** 50).describe('disk that unpacked root file systems may take'),
+      rootsFolder: z
+        .string()
+        .min(1)
+        .nullable()
+        .describe('where they are unpacked; none: in the data folder, or below /var/cache for a node run as root'),
+    }),
     isolationForStrangers: isolationLevelSchema.describe('weakest isolation at which jobs of others run'),
     pricesPerHour: z.strictObject({
       cpu: decimalSchema,

@@ -13,12 +13,13 @@ export const TEE_KINDS = ['sev-snp', 'tdx', 'sgx', 'simulated'] as const;
 export type TeeKind = (typeof TEE_KINDS)[number];
 export const teeKindSchema = z.enum(TEE_KINDS);
 
-/** Kinds of work that a node can offer. `wasm` is the only one that this version runs. */
-export const EXECUTOR_KINDS = ['wasm'] as const;
+/** Kinds of work that a node can offer: a WebAssembly module, or a program in a read-only root file system. */
+export const EXECUTOR_KINDS = ['wasm', 'command'] as const;
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number];
+export const executorKindSchema = z.enum(EXECUTOR_KINDS);
 
 /**
- * Isolation of a `wasm` job, weakest first. `process`: WebAssembly's own bounds, Node's permission model and resource
+ * Isolation of a job, weakest first. `process`, of `wasm` alone: WebAssembly's own bounds, Node's permission model and resource
  * limits; no boundary against an engine exploit. `bubblewrap`: namespaces, seccomp and cgroup around that.
  */
 export const ISOLATION_LEVELS = ['process', 'bubblewrap'] as const;

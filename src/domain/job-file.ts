@@ -3,16 +3,7 @@
  * here are the hints of `job validate`.
  */
 import { z } from 'zod';
-import {
-  COUNT_PATTERN,
-  DURATION_PATTERN,
-  formatDuration,
-  formatSize,
-  parseCount,
-  parseDuration,
-  parseSize,
-  SIZE_PATTERN,
-} from '../lib/quantity.ts';
+import { COUNT_PATTERN, parseCount } from '../lib/quantity.ts';
 import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
 import { decimalSchema } from './ids.ts';
 import {
@@ -22,102 +13,26 @@ import {
   MAX_REPLICAS,
   prioritySchema,
   replicationSchema,
-  resourcesSchema,
 } from './job.ts';
 import { batchSectionSchema, TEMPLATE_SEED_PATTERN } from './job-batch-file.ts';
+import { commandWorkloadFileSchema, findCommandProblems } from './job-command-file.ts';
 import { confidentialFileSchema, findConfidentialProblems } from './job-confidential-file.ts';
+import {
+  argumentsFileSchema,
+  boundsOf,
+  countSchema,
+  durationSchema,
+  environmentFileSchema,
+  fileSourceSchema,
+  inputSourceSchema,
+  quantitySchema,
+  sizeSchema,
+} from './job-file-fields.ts';
+
+export type { InputSource } from './job-file-fields.ts';
 
 /** Largest job file in bytes: inputs are named in it, never held. */
 export const MAX_JOB_FILE_BYTES = 256 * 1024;
-
-interface QuantityOptions {
-  readonly noun: string;
-  readonly pattern: RegExp;
-  readonly parse: (text: string) => number | undefined;
-  readonly format: (value: number) => string;
-  readonly minimum: number;
-  readonly maximum: number;
-  readonly plainNumbers: 'accept' | 'refuse';
-}
-
-/** A quantity as text with a unit (or a plain number, where that is clear), as a whole number in memory. */
-function quantitySchema(options: QuantityOptions) {
-  const { noun, pattern, parse, format, minimum, maximum } = options;
-  const error = `expected ${noun}`;
-  const text = z.string({ error }).regex(pattern, error);
-  const wire: z.ZodType<string | number> =
-    options.plainNumbers === 'accept' ? z.union([z.int().min(0), text], { error }) : text;
-  return wire.transform((given, context) => {
-    const value = typeof given === 'number' ? given : parse(given);
-    if (value !== undefined && value >= minimum && value <= maximum) return value;
-    const message =
-      value === undefined ? `expected ${noun} that is whole` : `expected from ${format(minimum)} to ${format(maximum)}`;
-    context.issues.push({ code: 'custom', message, input: given });
-    return z.NEVER;
-  });
-}
-
-type ResourceName = keyof typeof resourcesSchema.shape;
-function boundsOf(name: ResourceName): { minimum: number; maximum: number } {
-  const { minValue, maxValue } = resourcesSchema.shape[name];
-  return { minimum: minValue ?? 0, maximum: maxValue ?? Number.MAX_SAFE_INTEGER };
-}
-
-const sizeSchema = (name: ResourceName) =>
-  quantitySchema({
-    noun: 'a size such as 64MiB',
-    pattern: SIZE_PATTERN,
-    parse: parseSize,
-    format: formatSize,
-    ...boundsOf(name),
-    plainNumbers: 'accept',
-  });
-
-const durationSchema = (minimum: number, maximum: number) =>
-  quantitySchema({
-    noun: 'a duration with a unit such as 30s',
-    pattern: DURATION_PATTERN,
-    parse: parseDuration,
-    format: formatDuration,
-    minimum,
-    maximum,
-    plainNumbers: 'refuse',
-  });
-
-const countSchema = quantitySchema({
-  noun: 'a count such as 2e9',
-  pattern: COUNT_PATTERN,
-  parse: parseCount,
-  format: String,
-  ...boundsOf('fuel'),
-  plainNumbers: 'accept',
-});
-
-const BLOB_ID_PATTERN = /^baf(krei|ybei)[a-z2-7]{52}$/;
-const FOLDER_ID_PATTERN = /^bafybei[a-z2-7]{52}$/;
-const pathSourceSchema = z.string().min(1).max(4096);
-const blobSourceSchema = z.strictObject({
-  blob: z
-    .string()
-    .regex(BLOB_ID_PATTERN, 'expected the CID of a blob')
-    .describe('CID of a blob that the node has, as blob ids are printed: bafkrei or bafybei and 52 more characters.'),
-  size: z.int().min(0).describe('Size of the blob in bytes.'),
-});
-const folderSourceSchema = z.strictObject({
-  folder: z
-    .string()
-    .regex(FOLDER_ID_PATTERN, 'expected the CID of a folder')
-    .describe(
-      'CID of a folder that the node has, as `fogproof blob add FOLDER` prints it: bafybei and 52 more characters.',
-    ),
-});
-const fileSourceSchema = z.union([pathSourceSchema, blobSourceSchema], {
-  error: 'expected a path, or { blob, size } of a blob that the node already has',
-});
-const inputSourceSchema = z.union([pathSourceSchema, blobSourceSchema, folderSourceSchema], {
-  error: 'expected a path, or { blob, size } of a blob or { folder } of a folder that the node already has',
-});
-export type InputSource = z.output<typeof inputSourceSchema>;
 
 /** 32 bytes in hex. */
 export const SEED_PATTERN = /^[0-9a-f]{64}$/;
@@ -130,15 +45,8 @@ const wasmWorkloadFileSchema = z.strictObject({
     .describe(
       'How the module is called: wasi (a WASI preview 1 command with _start) or fogproof (fogproof_init and fogproof_step).',
     ),
-  arguments: z
-    .array(z.string().max(4096))
-    .max(256)
-    .default([])
-    .describe('Command-line arguments after the program name: a list of text; put numbers in quotes.'),
-  environment: z
-    .record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096))
-    .default({})
-    .describe('Environment variables: names to text; put numbers and true or false in quotes.'),
+  arguments: argumentsFileSchema,
+  environment: environmentFileSchema,
   seed: z
     .union([z.int().min(0), z.string().regex(SEED_PATTERN), z.string().regex(TEMPLATE_SEED_PATTERN)], {
       error: 'expected a whole number or 64 hex digits',
@@ -149,22 +57,27 @@ const wasmWorkloadFileSchema = z.strictObject({
     ),
 });
 
-const RESOURCE_DEFAULTS = { memory: '256MiB', fuel: '10G', wallTime: '5m', output: '64MiB', logs: '1MiB' };
+const RESOURCE_DEFAULTS = { memory: '256MiB', wallTime: '5m', output: '64MiB', logs: '1MiB' };
+const DEFAULT_FUEL_TEXT = '10G';
+/** Of a job that counts fuel and names no limit. */
+export const DEFAULT_FUEL = 10_000_000_000;
 
 const resourcesFileSchema = z.strictObject({
-  memory: sizeSchema('memoryBytes')
+  memory: sizeSchema(boundsOf('memoryBytes'))
     .prefault(RESOURCE_DEFAULTS.memory)
     .describe('Most memory: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
   fuel: countSchema
-    .prefault(RESOURCE_DEFAULTS.fuel)
-    .describe('Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T).'),
+    .optional()
+    .describe(
+      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; a command has none.`,
+    ),
   wallTime: durationSchema(boundsOf('wallTimeMs').minimum, boundsOf('wallTimeMs').maximum)
     .prefault(RESOURCE_DEFAULTS.wallTime)
     .describe('Longest run of one attempt: a number with ms, s, m, h or d, such as 30s or 1h30m.'),
-  output: sizeSchema('outputBytes')
+  output: sizeSchema(boundsOf('outputBytes'))
     .prefault(RESOURCE_DEFAULTS.output)
     .describe('Most output in all: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
-  logs: sizeSchema('logBytes')
+  logs: sizeSchema(boundsOf('logBytes'))
     .prefault(RESOURCE_DEFAULTS.logs)
     .describe('Most log text: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
 });
@@ -229,8 +142,12 @@ export const jobFileSchema = z
     $schema: z.string().optional().describe('Address of this schema, for editors; it has no other effect.'),
     name: z.string().min(1).max(100).describe('Name of the job, for people: 1 to 100 characters.'),
     workload: z
-      .discriminatedUnion('kind', [wasmWorkloadFileSchema], { error: 'expected a map with kind: wasm' })
-      .describe('What runs: kind, module, abi and, if wanted, arguments, environment and seed.'),
+      .discriminatedUnion('kind', [wasmWorkloadFileSchema, commandWorkloadFileSchema], {
+        error: 'expected a map with kind: wasm or kind: command',
+      })
+      .describe(
+        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment and limits.',
+      ),
     inputs: z
       .record(jobPathSchema, inputSourceSchema)
       .refine((inputs) => Object.keys(inputs).length <= MAX_JOB_INPUTS, `at most ${MAX_JOB_INPUTS} inputs`)
@@ -258,7 +175,9 @@ export const jobFileSchema = z
       .describe('Rule for choosing replicas: peer (no two replicas share a peer identity).'),
     isolation: isolationLevelSchema
       .default('process')
-      .describe('Weakest isolation that you accept: process or bubblewrap. A provider may demand more.'),
+      .describe(
+        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; a command has bubblewrap always.',
+      ),
     capabilityClass: capabilityClassSchema
       .optional()
       .describe(
@@ -322,24 +241,29 @@ export const jobFileSchema = z
     error: 'a quorum is more than half of the replicas and at most all of them',
   })
   .superRefine((value, context) => {
-    const { seed } = value.workload;
+    const seed = value.workload.kind === 'wasm' ? value.workload.seed : undefined;
     if (value.batch === undefined && typeof seed === 'string' && !SEED_PATTERN.test(seed)) {
       const message = 'expected a whole number or 64 hex digits: only a batch has variables';
       context.issues.push({ code: 'custom', input: seed, path: ['workload', 'seed'], message });
     }
-    for (const problem of [...findCheckpointProblems(value), ...findConfidentialProblems(value)]) {
+    for (const problem of [
+      ...findCheckpointProblems(value),
+      ...findConfidentialProblems(value),
+      ...findCommandProblems(value),
+    ]) {
       context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
     }
   });
 
 interface CheckpointFields {
-  readonly workload: { readonly abi: string };
+  readonly workload: { readonly kind: 'wasm'; readonly abi: string } | { readonly kind: 'command' };
   readonly checkpoints?: z.output<typeof checkpointsFileSchema> | 'none' | undefined;
   readonly comparisons?: readonly unknown[] | undefined;
 }
 
 /** Which schedules go with which ABI (docs/stepping.md sections 2 and 7). */
 function findCheckpointProblems({ workload, checkpoints, comparisons }: CheckpointFields) {
+  if (workload.kind === 'command') return [];
   const problems: { path: string[]; message: string }[] = [];
   const rounds = typeof checkpoints === 'object' ? checkpoints.everyRounds : undefined;
   if (workload.abi === 'fogproof' && rounds !== undefined) {

@@ -14,6 +14,9 @@ export const jobPathSchema = z
   .max(512)
   .regex(/^(\/(?!\.{1,2}(\/|$))[^/\0]+)+$/, 'expected an absolute path without empty, "." or ".." segments');
 
+/** Names of the environment, and what they may be set to. */
+const environmentSchema = z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096));
+
 /**
  * How a module is called. `wasi`: WASI preview 1 command, `_start` once. `fogproof`: exports `fogproof_init` and
  * `fogproof_step`, called until a step returns 1 (done) or less than 0 (failed); imports from `fogproof` only.
@@ -24,20 +27,53 @@ export const wasmWorkloadSchema = z.strictObject({
   moduleSizeBytes: integerSchema(8),
   abi: z.enum(['wasi', 'fogproof']),
   arguments: z.array(z.string().max(4096)).max(256),
-  environment: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/), z.string().max(4096)),
+  environment: environmentSchema,
   /** Seeds the job's own random generator: equal on all replicas. */
   seed: bytesSchema(32),
 });
 
-export const workloadSchema = z.discriminatedUnion('kind', [wasmWorkloadSchema]);
+/**
+ * Read-only file systems of a command. `archive`: a tar, plain or gzip. `host`: the system folders of whichever provider
+ * runs it, so nobody has committed to what the program is.
+ */
+export const archiveRootSchema = z.strictObject({
+  kind: z.literal('archive'),
+  blob: blobLink,
+  sizeBytes: integerSchema(1),
+});
+export const hostRootSchema = z.strictObject({ kind: z.literal('host') });
+const commandRootSchema = z.discriminatedUnion('kind', [archiveRootSchema, hostRootSchema]);
+
+/** What a command may take besides `resources`, which has its memory, wall time, output and logs. */
+export const commandLimitsSchema = z.strictObject({
+  /** Thousandths of a processor. */
+  cpus: integerSchema(10, 1_024_000),
+  /** Processes and threads together. */
+  processes: integerSchema(1, 32_768),
+  /** Of /tmp, and as much again of /dev/shm; both are part of `memoryBytes`. */
+  scratchBytes: integerSchema(4096, 64 * 2 ** 30),
+});
+
+/** A program that runs once in a read-only root file system (docs/job-spec.md). */
+export const commandWorkloadSchema = z.strictObject({
+  kind: z.literal('command'),
+  root: commandRootSchema,
+  /** In the root. */
+  program: jobPathSchema,
+  arguments: z.array(z.string().max(4096)).max(256),
+  environment: environmentSchema,
+  limits: commandLimitsSchema,
+});
+
+export const workloadSchema = z.discriminatedUnion('kind', [wasmWorkloadSchema, commandWorkloadSchema]);
 
 export const inputSchema = z.strictObject({ path: jobPathSchema, blob: blobLink, sizeBytes: integerSchema() });
 
 /** Hard limits of one attempt: it is stopped when it passes any of them. */
 export const resourcesSchema = z.strictObject({
   memoryBytes: integerSchema(65_536, 64 * 2 ** 30),
-  /** Instructions, counted exactly by the instrumented module. */
-  fuel: integerSchema(1),
+  /** Instructions, counted exactly by the instrumented module. Null of a command, and of nothing else: it has no fuel. */
+  fuel: integerSchema(1).nullable(),
   wallTimeMs: integerSchema(1, 30 * 24 * 3_600_000),
   outputBytes: integerSchema(0, 2 ** 40),
   logBytes: integerSchema(0, 2 ** 30),
@@ -145,6 +181,7 @@ export const jobSchema = z.strictObject({
 export type Job = z.output<typeof jobSchema>;
 export type Workload = Job['workload'];
 export type WasmWorkload = z.output<typeof wasmWorkloadSchema>;
+export type CommandWorkload = z.output<typeof commandWorkloadSchema>;
 export type Resources = z.output<typeof resourcesSchema>;
 export type Replication = z.output<typeof replicationSchema>;
 

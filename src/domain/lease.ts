@@ -79,7 +79,8 @@ export const progressSchema = z.strictObject({
   type: z.literal('fogproof/progress@1'),
   lease: leaseLink,
   sequence: integerSchema(1),
-  fuel: integerSchema(),
+  /** Null where the kind of work has none. */
+  fuel: integerSchema().nullable(),
   step: integerSchema(),
   cpuTimeMs: integerSchema(),
   atMs: unixMsSchema,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
+import { capabilityClassSchema, executorKindSchema, isolationLevelSchema } from './capability.ts';
 import { bytesSchema, decimalSchema, integerSchema, peerKeySchema, unixMsSchema } from './ids.ts';
 import type { ObjectType } from './object-type.ts';
 
@@ -40,7 +40,7 @@ export const nodeRecordSchema = z.strictObject({
   executors: z
     .array(
       z.strictObject({
-        kind: z.enum(['wasm']),
+        kind: executorKindSchema,
         isolation: z.array(isolationLevelSchema).max(2),
         instrumenter: z.string().max(64),
         slots: integerSchema(0, 4096),

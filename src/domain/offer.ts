@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isolationLevelSchema, TEE_KINDS, teeKindSchema } from './capability.ts';
+import { executorKindSchema, isolationLevelSchema, TEE_KINDS, teeKindSchema } from './capability.ts';
 import { bytesSchema, decimalSchema, integerSchema, objectLink, peerKeySchema, unixMsSchema } from './ids.ts';
 
 import { prioritySchema, resourcesSchema } from './job.ts';
@@ -7,7 +7,7 @@ import type { ObjectType } from './object-type.ts';
 
 /** What a provider must know to answer: never the input. */
 export const jobTermsSchema = z.strictObject({
-  workloadKind: z.enum(['wasm']),
+  workloadKind: executorKindSchema,
   resources: resourcesSchema,
   isolation: isolationLevelSchema,
   deadlineMs: unixMsSchema,

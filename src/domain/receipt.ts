@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isolationLevelSchema } from './capability.ts';
+import { executorKindSchema, isolationLevelSchema } from './capability.ts';
 import {
   blobLink,
   bytesSchema,
@@ -14,8 +14,8 @@ import { jobPathSchema, MAX_JOB_INPUTS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 
 /**
- * Ends of a program that follow from the module and its inputs alone: every honest replica sees the same, so they are
- * results, committed to and compared like any other.
+ * Ends of a program that follow from the program and its inputs alone: every honest replica sees the same, so they are
+ * results, committed to and compared like any other. A command is no more deterministic in its failures than in its outputs.
  */
 export const PROGRAM_FAILURES = [
   'TRAP',
@@ -27,6 +27,11 @@ export const PROGRAM_FAILURES = [
   'LOG_LIMIT',
   'STEP_FAILED',
   'MODULE_REFUSED',
+  'PROGRAM_REFUSED',
+  'OUTPUT_REFUSED',
+  'PROCESS_LIMIT',
+  'SCRATCH_LIMIT',
+  'CPU_LIMIT',
 ] as const;
 
 /** Ends that say something of the provider or the host, not of the program: never a result, always retried elsewhere. */
@@ -64,18 +69,19 @@ export type OutputFile = z.output<typeof outputFileSchema>;
 
 /**
  * What an attempt gave: its id is the output root that replicas commit to and compare. No provider, time or usage is in
- * it; fuel is, because it is exact. Files are in ascending order of path.
+ * it; fuel is, where there is any, because it is exact. Files are in ascending order of path.
  */
 export const resultSchema = z.strictObject({
   type: z.literal('fogproof/result@1'),
   job: jobLink,
   outcome: outcomeSchema,
   outputs: z.array(outputFileSchema).max(MAX_JOB_INPUTS),
-  fuel: integerSchema(),
+  /** Null where the kind of work has none: commands. */
+  fuel: integerSchema().nullable(),
   steps: integerSchema(),
   /** Hash chain over the metrics in order (docs/stepping.md section 3.4). */
   metricsHash: bytesSchema(32),
-  /** The module as it ran, after instrumentation. */
+  /** The module as it ran, after instrumentation; null of a command, and of a module that was refused. */
   instrumentedModule: blobLink.nullable(),
   instrumenter: z.string().min(1).max(64),
 });
@@ -84,7 +90,7 @@ export const RESULT: ObjectType<Result> = { type: 'fogproof/result@1', schema: r
 
 /** What held the attempt, and which of its limits the kernel enforced. */
 export const sandboxReportSchema = z.strictObject({
-  executor: z.enum(['wasm']),
+  executor: executorKindSchema,
   isolation: isolationLevelSchema,
   /** Each control in force, such as `permission-model`, `rlimit`, `network-namespace`, `seccomp`, `cgroup-v2`. */
   controls: z.array(z.string().max(64)).max(32),

@@ -15,12 +15,8 @@ import type { AutonomousSystems } from '../network/neighbours/ports.ts';
 import type { LedgerReputation } from '../reputation/ledger-reputation.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
-import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
 import { ProcHostCapacity } from '../sandbox/host/proc-host-capacity.ts';
-import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-cache/instrumented-cache.ts';
 import type { Executor, HostCapacity } from '../sandbox/interface.ts';
-import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
-import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
 import type { AttemptNotes } from '../scheduler/attempt-notes.ts';
 import type { BlobGrants } from '../scheduler/blob-access.ts';
 import { JobStore } from '../scheduler/job-store.ts';
@@ -43,6 +39,7 @@ import { createBlobParts, openStores } from './blob-parts.ts';
 import { type ChainParts, createChainParts } from './chain-parts.ts';
 import { type ConfidentialParts, createConfidentialParts } from './confidential-parts.ts';
 import { EventLoopDelay } from './event-loop-delay.ts';
+import { createExecutors, probeExecutors } from './executor-parts.ts';
 import type { NodeSeams } from './interface.ts';
 import { FogproofNode } from './node.ts';
 import { OperatorDesk } from './operator-desk.ts';
@@ -80,10 +77,8 @@ export async function createNode(
   const { identity, identityRemarks, logger, metrics, seams = {} } = modules;
   const clock = seams.clock ?? new SystemClock();
   const common: Common = { identity, logger, metrics, clock, random: new SystemRandom() };
-  const { slots, maxMemoryBytes } = config.provide;
-  const executorOptions: WasmExecutorOptions = { ...DEFAULT_WASM_EXECUTOR_OPTIONS, slots, maxMemoryBytes };
   // Starts real children, which takes as long as the rest of the construction: both at once.
-  const probing = probeExecutors(config, common, executorOptions);
+  const probing = probeExecutors(config, common);
   const confidential = await createConfidentialParts(loaded, common);
   await using stack = new AsyncDisposableStack();
 
@@ -94,9 +89,7 @@ export async function createNode(
   const chain = stack.use(await createChainParts(loaded, { ...common, database }, options));
   const autonomousSystems = await openSystems(config);
   const network = stack.use(createNetwork(loaded, { ...common, database, beacon: chain.beacon, autonomousSystems }));
-  const executors: readonly Executor[] = (await probing).map((offers) =>
-    stack.use(createExecutor(common, { ...executorOptions, offers, folder: paths.instrumented })),
-  );
+  const executors = createExecutors(config, common, await probing).map((executor) => stack.use(executor));
   const moving = createBlobParts({ ...common, database, network }, stores, stack);
   const { blobControl, sharedBlobs, fetcher, ...blobParts } = moving;
   const { blobs, store } = stores;
@@ -145,26 +138,6 @@ function createExporter(
     ...(anchors === null ? {} : { anchors }),
     ...(anchorReader === null ? {} : { anchorReader }),
   });
-}
-
-function createExecutor(
-  common: Common,
-  { folder, ...options }: ConstructorParameters<typeof WasmExecutor>[1] & { readonly folder: string },
-): WasmExecutor {
-  const instrumented = new InstrumentedCache(common, { folder, maxBytes: DEFAULT_CACHE_BYTES });
-  return new WasmExecutor({ ...common, instrumented }, options);
-}
-
-/** What the `wasm` executor may offer here; none for a node that takes no jobs. */
-async function probeExecutors(
-  { provide }: NodeConfig,
-  { clock, logger }: Common,
-  options: WasmExecutorOptions,
-): Promise<readonly (readonly IsolationOffer[])[]> {
-  if (!provide.enabled) return [];
-  const { offers, failures } = await probeIsolation(clock, options);
-  for (const { isolation, reason } of failures) logger.warn({ isolation, reason }, 'isolation level is not available');
-  return [offers];
 }
 
 function createNetwork({ config, network }: LoadedConfig, modules: NetworkModules): Libp2pNetwork {

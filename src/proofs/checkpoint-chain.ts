@@ -4,6 +4,7 @@ import { type JobId, type LeaseId, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import { concatBytes, encodeU64, encodeUtf8 } from '../lib/bytes.ts';
 import { sha256 } from '../lib/cid.ts';
+import { InternalError } from '../lib/errors.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { encodeU32 } from './encode-u32.ts';
 import { ProofsError } from './errors.ts';
@@ -37,8 +38,9 @@ export interface ChainLink {
   readonly atMs: UnixMs;
 }
 
-/** Merkle root over the module, the seed and the inputs. @throws ProofsError PROOFS_NO_DIGEST */
+/** Merkle root over the module, the seed and the inputs of a job that makes checkpoints. @throws ProofsError PROOFS_NO_DIGEST */
 export function computeInputRoot({ workload, inputs }: Pick<Job, 'workload' | 'inputs'>): Uint8Array {
+  if (workload.kind !== 'wasm') throw new InternalError('a command has no checkpoint chain');
   const module = concatBytes(
     MODULE_TAG,
     readIdDigest(workload.module),

@@ -57,6 +57,33 @@ export const COLLECT_ABOVE_BYTES = 64 * 1024 * 1024;
 /** What is kept of a child's stderr, for the reason of a crash. */
 export const MAX_STDERR_BYTES = 4096;
 
+/** Descriptors that a command may have open; those of its start, one for each input among them. */
+export const COMMAND_MAX_FILES = 1024;
+/** Files, folders and links that a command may make, in all of its folders together. */
+export const COMMAND_MAX_SCRATCH_FILES = 65_536;
+/** Memory of a command's group besides what its job is given: bubblewrap's own. */
+export const COMMAND_OVERHEAD_BYTES = 4 * 1024 * 1024;
+/** Processes of a command's group besides those of its job: bubblewrap's first process in it. */
+export const COMMAND_OVERHEAD_TASKS = 1;
+/** What the folder of outputs has room for besides `outputBytes`, which are counted exactly when they are collected. */
+export const COMMAND_OUTPUT_SLACK_BYTES = 1024 * 1024;
+/** How often the node looks at what a command uses, and says that it lives. */
+export const COMMAND_BEAT_MS = 100;
+/** Longest wait for a sandbox to be ready, without the time that its inputs take. */
+export const COMMAND_START_TIMEOUT_MS = 20_000;
+/** How often and how long the end of a sandbox's processes is waited for, once they were killed. */
+export const COMMAND_END_ATTEMPTS = 400;
+export const COMMAND_END_WAIT_MS = 5;
+/** The user that programs see themselves as, and that they are outside where the node runs as root: nobody. */
+export const COMMAND_USER = 65_534;
+
+/** Descriptors of bubblewrap when it starts a command; those of inputs follow. */
+export const COMMAND_STATUS_FD = 3;
+export const COMMAND_SECCOMP_FD = 4;
+export const COMMAND_REACHED_FD = 5;
+export const COMMAND_HOLD_FD = 6;
+export const COMMAND_FIRST_INPUT_FD = 7;
+
 /** Descriptors of a child: requests, answers, and what bubblewrap is given. */
 export const REQUEST_FD = 0;
 export const ANSWER_FD = 3;

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { SystemClock } from '../lib/clock.ts';
+import { type CommandProbe, probeCommand } from './executors/command/probe-command.ts';
 import type { HostCheck } from './interface.ts';
 import { findHostTools, type IsolationProbe, probeIsolation } from './isolation/probe-isolation.ts';
 import { createChildFilter } from './isolation/seccomp/allow-list.ts';
@@ -35,7 +36,11 @@ function tryRun(file: string, parameters: readonly string[]): string | null {
 
 /** Tries on this host what the sandboxes need, as `fogproof doctor` prints it. Starts children and ends them. */
 export async function checkSandbox(): Promise<readonly HostCheck[]> {
-  const probe = await probeIsolation(new SystemClock(), DEFAULT_WASM_EXECUTOR_OPTIONS);
+  const clock = new SystemClock();
+  const [probe, command] = await Promise.all([
+    probeIsolation(clock, DEFAULT_WASM_EXECUTOR_OPTIONS),
+    probeCommand(clock),
+  ]);
   return [
     checkNode(),
     checkUserNamespaces(),
@@ -45,6 +50,7 @@ export async function checkSandbox(): Promise<readonly HostCheck[]> {
     checkCgroups(),
     checkLevel(probe, 'process', 'missing'),
     checkLevel(probe, 'bubblewrap', 'degraded'),
+    checkCommands(command),
   ];
 }
 
@@ -134,7 +140,12 @@ function checkCgroups(): HostCheck {
   const name = 'cgroups';
   const factory = detectCgroups();
   if (factory !== null) {
-    return { name, status: 'ok', detail: `${factory.version}: memory and tasks are limited`, remedy: null };
+    return {
+      name,
+      status: 'ok',
+      detail: `${factory.version}: memory, ${factory.limitsCpu ? 'processors ' : ''}and tasks are limited`,
+      remedy: null,
+    };
   }
   return {
     name,
@@ -154,5 +165,23 @@ function checkLevel(probe: IsolationProbe, isolation: 'process' | 'bubblewrap', 
     status: ifNot,
     detail: failure?.reason ?? 'not tried',
     remedy: 'Follow the remedies above; docs/sandbox.md says what each level needs.',
+  };
+}
+
+/** Commands have no other level: without bubblewrap they are off. */
+function checkCommands(probe: CommandProbe): HostCheck {
+  const name = 'commands';
+  if (probe.kind === 'works') {
+    const { controls, engine } = probe.offer;
+    return { name, status: 'ok', detail: `${engine}: ${controls.join(', ')}`, remedy: null };
+  }
+  const isRefused = readNumber(APPARMOR_SWITCH) === 1;
+  return {
+    name,
+    status: 'degraded',
+    detail: `off: ${probe.reason}`,
+    remedy: isRefused
+      ? 'AppArmor keeps bubblewrap from making user namespaces: apt install apparmor-profiles, then enable bwrap-userns-restrict.'
+      : 'Install bubblewrap and make user namespaces available (see above); docs/sandbox.md says what a host needs.',
   };
 }

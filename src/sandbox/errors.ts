@@ -12,6 +12,9 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_CHILD_START_FAILED'; readonly isolation: IsolationLevel; readonly reason: string }
   | { readonly code: 'SANDBOX_PROTOCOL'; readonly reason: string }
   | { readonly code: 'SANDBOX_RESUME_STATE'; readonly reason: string }
+  | { readonly code: 'SANDBOX_ROOT_REFUSED'; readonly reason: string }
+  | { readonly code: 'SANDBOX_ROOT_UNAVAILABLE'; readonly reason: string }
+  | { readonly code: 'SANDBOX_HOST_ROOT_OFF' }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -40,6 +43,21 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     retryable: false,
     message: (info) => `a program cannot go on from the state that was given: ${info.reason}`,
     hint: () => 'Go on from an earlier snapshot, or fetch this one again.',
+  },
+  SANDBOX_ROOT_REFUSED: {
+    retryable: false,
+    message: (info) => `the archive of a root file system is refused: ${info.reason}`,
+    hint: () => 'Make it of files, folders and links alone: tar -C FOLDER -czf root.tar.gz .',
+  },
+  SANDBOX_ROOT_UNAVAILABLE: {
+    retryable: true,
+    message: (info) => `a root file system could not be unpacked: ${info.reason}`,
+    hint: () => 'Free space in the folder of unpacked roots (provide.command.rootsFolder), or name another one.',
+  },
+  SANDBOX_HOST_ROOT_OFF: {
+    retryable: false,
+    message: () => "this node runs no commands of its own system folders (root: 'host')",
+    hint: () => 'Bring the program in an archive, or ask an operator who has set provide.command.hostRoot.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

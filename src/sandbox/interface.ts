@@ -20,8 +20,8 @@ export interface ExecutionTask {
   readonly requester: PeerKey;
   readonly isolation: IsolationLevel;
   readonly workload: Workload;
-  /** The module's bytes; equal bytes are instrumented and compiled once. */
-  readonly module: Uint8Array;
+  /** Bytes of the workload's `findProgramBlob`: equal ones are instrumented, or unpacked, once. Null where it names none. */
+  readonly module: Uint8Array | null;
   readonly inputs: readonly InputFile[];
   readonly resources: Resources;
   /** At which steps `ExecutionSink.checkpoint` is called; null is never. */
@@ -75,8 +75,8 @@ export interface ExecutionSink {
   log(stream: 'stdout' | 'stderr' | 'log', text: string, ordinal: number): void;
   /** `value` in the form of the `metric` event (domain/messages.ts). */
   metric(name: string, value: string, step: number, ordinal: number): void;
-  /** At least every 250 ms of run time while the program makes steps or the engine can tell. */
-  progress(progress: { readonly fuel: number; readonly step: number; readonly cpuTimeMs: number }): void;
+  /** At least every 250 ms of run time while the program makes steps or the engine can tell. Fuel is null where it has none. */
+  progress(progress: { readonly fuel: number | null; readonly step: number; readonly cpuTimeMs: number }): void;
   /** Called where the task names a schedule: at the start, at its steps, at the end. Its rejection ends the attempt. */
   checkpoint(checkpoint: StateCheckpoint): Promise<CheckpointOrder>;
 }
@@ -84,7 +84,8 @@ export interface ExecutionSink {
 export interface ExecutionResult {
   readonly outcome: Outcome;
   readonly outputs: readonly InputFile[];
-  readonly fuel: number;
+  /** Null where the kind of work has none. */
+  readonly fuel: number | null;
   readonly steps: number;
   readonly metricsHash: Uint8Array;
   /** SHA-256 of the module as it ran; null if it was refused before that. */
@@ -97,8 +98,9 @@ export interface Executor extends AsyncDisposable {
   readonly kind: ExecutorKind;
   /** Levels that work on this host, found by trying; empty means that this executor is off. */
   readonly isolation: readonly IsolationLevel[];
+  /** What decides, besides the program, what it gives: equal across the replicas of a job. Of `wasm` the instrumenter. */
   readonly instrumenter: string;
-  /** Starts a child ahead of need. */
+  /** Starts a child ahead of need; does nothing where children are not kept. */
   warm(requester: PeerKey, isolation: IsolationLevel): Promise<void>;
   /**
    * Runs a task to its end. An abort kills it and gives `attempt-failed` CANCELLED.

@@ -40,6 +40,8 @@ export type SchedulerErrorInfo =
     }
   | { readonly code: 'SCHEDULER_RATING_LATE'; readonly job: string; readonly replica: number; readonly untilMs: number }
   | { readonly code: 'SCHEDULER_RATINGS_FULL'; readonly job: string; readonly provider: string }
+  | { readonly code: 'SCHEDULER_FUEL_OF_KIND'; readonly kind: string }
+  | { readonly code: 'SCHEDULER_NO_CHECKPOINTS'; readonly kind: string }
   | { readonly code: 'SCHEDULER_STORE_CORRUPT'; readonly key: string; readonly reason: string }
   | {
       readonly code: 'SCHEDULER_REPLICAS_DISAGREE';
@@ -52,6 +54,16 @@ export type SchedulerErrorInfo =
   | { readonly code: 'SCHEDULER_OUTPUTS_UNAVAILABLE'; readonly reason: string };
 
 const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
+  SCHEDULER_FUEL_OF_KIND: {
+    retryable: false,
+    message: (info) => `the limits of a job of kind '${info.kind}' name fuel where it has none, or none where it has`,
+    hint: () => 'Give resources.fuel to wasm jobs, and null to commands.',
+  },
+  SCHEDULER_NO_CHECKPOINTS: {
+    retryable: false,
+    message: (info) => `a job of kind '${info.kind}' makes no checkpoints`,
+    hint: () => 'Remove checkpoints and comparisons.',
+  },
   SCHEDULER_BLOB_NOT_SERVED: {
     retryable: true,
     message: (info) => `${info.peer} does not hand out blob ${info.blob}`,

@@ -55,7 +55,7 @@ export interface AttemptView {
   readonly leaseEndsAtMs: UnixMs;
   /** How long after its end the provider keeps the result for a requester that is away, ms, as it signed. Absent: it did not say. */
   readonly resultsKeptForMs?: number;
-  readonly progress: { readonly fuel: number; readonly step: number; readonly cpuTimeMs: number } | null;
+  readonly progress: { readonly fuel: number | null; readonly step: number; readonly cpuTimeMs: number } | null;
   /** Why it ended, where it did not end well. */
   readonly reason: string | null;
   /** Its newest checkpoint, and the newest step of which a snapshot is held by the holder. Absent: it makes none. */
@@ -99,7 +99,8 @@ export interface JobResultView {
   readonly outcome: Outcome;
   readonly outputs: readonly OutputFile[];
   readonly outputRoot: string;
-  readonly fuel: number;
+  /** Null where the kind of work has none. */
+  readonly fuel: number | null;
   readonly steps: number;
   /** Leases whose results agree with the accepted one, and those that differ. */
   readonly agreeing: readonly LeaseId[];

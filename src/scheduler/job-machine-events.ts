@@ -60,7 +60,7 @@ export const jobMachineEventSchema = z.discriminatedUnion('kind', [
     ...at,
     lease,
     sequence: integerSchema(1),
-    fuel: integerSchema(),
+    fuel: integerSchema().nullable(),
     step: integerSchema(),
     cpuTimeMs: integerSchema(),
     leaseEndsAtMs: unixMsSchema,

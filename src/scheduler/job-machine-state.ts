@@ -37,7 +37,7 @@ export interface Attempt {
   readonly resultsKeptForMs?: number;
   readonly progress: {
     readonly sequence: number;
-    readonly fuel: number;
+    readonly fuel: number | null;
     readonly step: number;
     readonly cpuTimeMs: number;
   } | null;

@@ -1,6 +1,7 @@
 import type { BlobId } from '../../../src/domain/ids.ts';
 import type { Job } from '../../../src/domain/job.ts';
 import { RECEIPT, type Receipt } from '../../../src/domain/receipt.ts';
+import { findProgramBlob } from '../../../src/domain/workload.ts';
 import { openSigned } from '../../../src/proofs/signed-object.ts';
 import { isEnded } from '../../../src/scheduler/job-machine-state.ts';
 import type { JobHistory } from '../read-job.ts';
@@ -23,7 +24,8 @@ export async function checkJobBlobs(context: RunContext, history: JobHistory): P
 }
 
 function listInputs({ workload, inputs }: Job): ReadonlySet<BlobId> {
-  return new Set([workload.module, ...inputs.map(({ blob }) => blob)]);
+  const program = findProgramBlob(workload);
+  return new Set([...(program === null ? [] : [program.blob]), ...inputs.map(({ blob }) => blob)]);
 }
 
 /** Of the attempts that gave a result. */

@@ -8,6 +8,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt, Result } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
 import { computeOutputRoot } from '../../proofs/commitment.ts';
 import { isWithinFirstTerm, type LeaseTimes, listRenewalRules, listRunRules } from '../../proofs/lease-times.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
@@ -78,7 +79,7 @@ function checkResultForm({ result, outputRoot }: Receipt, job: Signed<Job>): rea
       'its output files are not in ascending order of path, or one is there twice',
     ],
     [
-      result.outcome.kind !== 'completed' || result.instrumentedModule !== null,
+      result.outcome.kind !== 'completed' || !hasFuel(job.value.workload.kind) || result.instrumentedModule !== null,
       'it completed and does not say which instrumented module ran',
     ],
   ];
@@ -89,7 +90,10 @@ function checkLimits(result: Result, { resources }: Job): readonly Rule[] {
   if (result.outcome.kind !== 'completed') return [];
   const outputBytes = result.outputs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return [
-    [result.fuel <= resources.fuel, `it used ${result.fuel} units of fuel and may use ${resources.fuel}`],
+    [
+      isFuelWithin(result.fuel, { resources }),
+      `it used ${result.fuel ?? 'no'} units of fuel and may use ${resources.fuel ?? 'none'}`,
+    ],
     [outputBytes <= resources.outputBytes, `its output has ${outputBytes} bytes and may have ${resources.outputBytes}`],
   ];
 }

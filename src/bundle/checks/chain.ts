@@ -3,6 +3,7 @@ import { MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt } from '../../domain/receipt.ts';
+import { isStepping } from '../../domain/workload.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import type { OpenedChain } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
@@ -85,7 +86,7 @@ export function checkSchedule(
   const schedule = job.checkpoints?.schedule;
   const { outcome, steps } = receipt.result;
   if (schedule?.kind === 'rounds') return checkRounds({ start, links }, schedule.every, outcome.kind === 'completed');
-  if (schedule?.kind !== 'steps' || job.workload.abi !== 'fogproof') return [];
+  if (schedule?.kind !== 'steps' || !isStepping(job.workload)) return [];
   let due = nextMultiple(start.step, schedule.every);
   for (const [index, { step }] of links.entries()) {
     const isEnd = index === links.length - 1 && outcome.kind === 'completed';

@@ -196,7 +196,7 @@ function describeAgreement(job: Job, accepted: AgreedResult['accepted'], compare
   const files = describeOutputs(result, job.confidential !== undefined);
   return (
     `${receipts.length} of ${replicas} replicas of job '${job.name}' (${names}) committed to the byte-identical result ${outputRoot} ` +
-    `(${files}, ${result.fuel} units of fuel, instrumenter ${result.instrumenter}) ` +
+    `(${files}, ${result.fuel === null ? '' : `${result.fuel} units of fuel, `}instrumenter ${result.instrumenter}) ` +
     "before any of them could see another's."
   );
 }
@@ -262,7 +262,7 @@ function describeDifference(result: Result, agreed: Result | undefined): string 
     ['instrumenter', result.instrumenter, agreed.instrumenter],
     ['instrumented module', result.instrumentedModule ?? 'none', agreed.instrumentedModule ?? 'none'],
     ['outcome', JSON.stringify(result.outcome), JSON.stringify(agreed.outcome)],
-    ['fuel', String(result.fuel), String(agreed.fuel)],
+    ['fuel', String(result.fuel ?? 'none'), String(agreed.fuel ?? 'none')],
     ['steps', String(result.steps), String(agreed.steps)],
   ] as const;
   const differing = parts.filter(([, own, other]) => own !== other);

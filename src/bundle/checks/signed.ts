@@ -5,6 +5,7 @@ import type { BlobId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
+import { findProgramBlob } from '../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt, OpenedEvidence } from '../open-evidence.ts';
 import type { SnapshotInFile } from '../snapshot-register.ts';
@@ -101,8 +102,9 @@ function checkDistinct(attempts: readonly OpenedAttempt[]): Check {
 
 /** Nothing is in the list of blobs that the signed objects do not name, with the size that they state. */
 function checkListedBlobs(evidence: OpenedEvidence, job: Job, blobs: Bundle['blobs']): Check {
+  const program = findProgramBlob(job.workload);
   const named = new Set([
-    nameBlob(job.workload.module, job.workload.moduleSizeBytes),
+    ...(program === null ? [] : [nameBlob(program.blob, program.sizeBytes)]),
     ...job.inputs.map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
     ...evidence.attempts
       .flatMap(({ receipt }) => valueOf(receipt)?.result.outputs ?? [])
@@ -179,7 +181,7 @@ function describeReceipt({ name, confidential }: Job, receipt: Receipt): string 
     `Provider ${shortPeer(receipt.provider)} states that it ran job '${name}' in ${seconds} s ` +
     `(${sandbox.executor}, isolation '${sandbox.isolation}'): ${describeOutcome(result.outcome)}, ` +
     `with ${describeOutputs(result, confidential !== undefined)}, ` +
-    `${result.fuel} units of fuel and output root ${receipt.outputRoot}.`
+    `${result.fuel === null ? '' : `${result.fuel} units of fuel and `}output root ${receipt.outputRoot}.`
   );
 }
 

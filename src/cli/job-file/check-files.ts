@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { InputSource, JobFile } from '../../domain/job-file.ts';
-import { checkModule, describeMissing, type Reason } from './check-module.ts';
+import { describeMissing, type Reason } from './check-module.ts';
+import { checkProgram, type ProgramReason } from './check-program.ts';
 import { JobFileError } from './errors.ts';
 import type { FieldLocator, JobFileProblem } from './interface.ts';
 import { expandFolders } from './load-job-file.ts';
@@ -17,9 +18,7 @@ interface Subject {
 export async function checkFiles({ path, jobFile, locate }: Subject): Promise<readonly JobFileProblem[]> {
   const directory = dirname(resolve(path));
   const found = await Promise.all([
-    checkSource(['workload', 'module'], jobFile.workload.module, async (source) =>
-      checkModule(resolve(directory, source), { abi: jobFile.workload.abi, memoryBytes: jobFile.resources.memory }),
-    ),
+    checkProgramSource(jobFile, directory),
     ...Object.entries(jobFile.inputs).map(([name, source]) =>
       checkSource(['inputs', name], source, async (file) => checkInput(resolve(directory, file))),
     ),
@@ -35,14 +34,19 @@ export async function checkFiles({ path, jobFile, locate }: Subject): Promise<re
   }));
 }
 
-type FieldReason = Reason & { readonly field: readonly string[] };
+async function checkProgramSource(jobFile: JobFile, directory: string): Promise<ProgramReason | undefined> {
+  const { workload } = jobFile;
+  const source = workload.kind === 'wasm' ? workload.module : workload.root;
+  if (typeof source !== 'string' || source === 'host') return undefined;
+  return await checkProgram(jobFile, resolve(directory, source));
+}
 
 /** Blobs and folders that the node has already are for the node to check. */
 async function checkSource(
   field: readonly string[],
   source: InputSource,
   check: (path: string) => Promise<Reason | undefined>,
-): Promise<FieldReason | undefined> {
+): Promise<ProgramReason | undefined> {
   const reason = typeof source === 'string' ? await check(source) : undefined;
   return reason && { field, ...reason };
 }
@@ -56,7 +60,7 @@ async function checkInput(path: string): Promise<Reason | undefined> {
   }
 }
 
-async function checkFolders(jobFile: JobFile, directory: string): Promise<readonly FieldReason[]> {
+async function checkFolders(jobFile: JobFile, directory: string): Promise<readonly ProgramReason[]> {
   const random = { bytes: (length: number) => new Uint8Array(length) };
   try {
     await expandFolders(resolveJobFile(jobFile, { directory, nowMs: 0, random }));

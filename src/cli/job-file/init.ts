@@ -1,13 +1,14 @@
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { type ExecutorKind, executorKindSchema } from '../../domain/capability.ts';
 import { writeFileAtomic } from '../../lib/atomic-file.ts';
 import { describeError } from '../../lib/errors.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { defineCommand } from '../interface.ts';
 import { JobFileError } from './errors.ts';
-import { WASM_TEMPLATE } from './template.ts';
+import { COMMAND_TEMPLATE, WASM_TEMPLATE } from './template.ts';
 
-const TEMPLATES = { wasm: WASM_TEMPLATE } as const;
+const TEMPLATES = { wasm: WASM_TEMPLATE, command: COMMAND_TEMPLATE } as const satisfies Record<ExecutorKind, string>;
 const FILE_MODE = 0o644;
 
 export const jobInit = defineCommand({
@@ -17,11 +18,12 @@ export const jobInit = defineCommand({
     'The file names every field with its default. It is printed if no file is named; an existing file is never overwritten.',
   arguments: [{ name: 'file', description: 'file to write; absent to print it', isRequired: false }],
   options: z.strictObject({
-    kind: z.enum(['wasm']).default('wasm').describe('kind of work'),
+    kind: executorKindSchema.default('wasm').describe('kind of work'),
   }),
   examples: [
     { line: 'fogproof job init job.yaml', does: 'Write job.yaml in this folder.' },
     { line: 'fogproof job init > job.yaml', does: 'The same, by way of the shell.' },
+    { line: 'fogproof job init job.yaml --kind command', does: 'The same for a program in a root file system.' },
   ],
   run: async ({ arguments: [file], options: { kind } }, { output, workingDirectory }) => {
     if (file === undefined) {

@@ -5,7 +5,7 @@
  *   openJobFile(path) ─▶ planJob or, of a batch, expandBatch ─▶ JobPlan ─▶ placeFolders ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
  */
 import type { BlobId } from '../../domain/ids.ts';
-import type { WasmWorkload } from '../../domain/job.ts';
+import type { CommandWorkload, WasmWorkload } from '../../domain/job.ts';
 import type { JobFile } from '../../domain/job-file.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 
@@ -37,7 +37,7 @@ export interface OpenedJobFile {
 
 /** A file of this machine that the job needs as a blob. */
 export type PlannedFile =
-  | { readonly role: 'module'; readonly path: string }
+  | { readonly role: 'program'; readonly path: string }
   | { readonly role: 'input'; readonly path: string; readonly jobPath: string };
 
 /** A blob that the node already has. */
@@ -47,7 +47,7 @@ export interface AddedBlob {
 }
 
 export type KnownBlob = AddedBlob &
-  ({ readonly role: 'module' } | { readonly role: 'input'; readonly jobPath: string });
+  ({ readonly role: 'program' } | { readonly role: 'input'; readonly jobPath: string });
 
 /** A folder that the node already has; the files in it become inputs under the path. */
 export interface KnownFolder {
@@ -55,10 +55,15 @@ export interface KnownFolder {
   readonly jobPath: string;
 }
 
+/** What runs but for the blob that it comes in: a module, or the archive of a root, which is null here. */
+export type PlannedWorkload =
+  | Omit<WasmWorkload, 'module' | 'moduleSizeBytes'>
+  | (Omit<CommandWorkload, 'root'> & { readonly root: Extract<CommandWorkload['root'], { kind: 'host' }> | null });
+
 /** A job but for the ids of its blobs. Paths are absolute; a file may be named more than once. */
 export interface JobPlan {
   readonly draft: Omit<JobDraft, 'workload' | 'inputs'>;
-  readonly workload: Omit<WasmWorkload, 'module' | 'moduleSizeBytes'>;
+  readonly workload: PlannedWorkload;
   readonly files: readonly PlannedFile[];
   readonly knownBlobs: readonly KnownBlob[];
   /** None once `placeFolders` put what is in them into `knownBlobs`. */

@@ -1,13 +1,13 @@
 import { resolve } from 'node:path';
 import { DEFAULT_CHECKPOINT_FUEL, DEFAULT_CHECKPOINT_MEMORY_BYTES, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import { BlobId, PeerKey, UnixMs } from '../../domain/ids.ts';
-import type { Job, WasmWorkload } from '../../domain/job.ts';
-import { type InputSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
+import type { Job, Workload } from '../../domain/job.ts';
+import { DEFAULT_FUEL, type InputSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
 import { concatBytes, encodeU64 } from '../../lib/bytes.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 import { JobFileError } from './errors.ts';
-import type { AddedBlob, JobPlan, KnownBlob, KnownFolder, PlannedFile } from './interface.ts';
+import type { AddedBlob, JobPlan, KnownBlob, KnownFolder, PlannedFile, PlannedWorkload } from './interface.ts';
 
 /** `directory` is where relative paths start: the folder of the job file. */
 export interface ResolveContext {
@@ -25,7 +25,7 @@ export interface ResolveContext {
 export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPlan {
   const { workload, resources } = jobFile;
   const sources: readonly (Place & { readonly source: InputSource })[] = [
-    { role: 'module' as const, source: workload.module },
+    ...listProgramSources(workload),
     ...Object.entries(jobFile.inputs).map(([jobPath, source]) => ({ role: 'input' as const, jobPath, source })),
   ];
   return {
@@ -35,12 +35,12 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
       capabilityClass: jobFile.capabilityClass ?? (jobFile.confidential === undefined ? 'cpu' : 'tee'),
       resources: {
         memoryBytes: resources.memory,
-        fuel: resources.fuel,
+        fuel: workload.kind === 'wasm' ? (resources.fuel ?? DEFAULT_FUEL) : null,
         wallTimeMs: resources.wallTime,
         outputBytes: resources.output,
         logBytes: resources.logs,
       },
-      isolation: jobFile.isolation,
+      isolation: workload.kind === 'wasm' ? jobFile.isolation : 'bubblewrap',
       replication: {
         replicas: jobFile.replicas,
         quorum: jobFile.quorum ?? leastQuorum(jobFile.replicas),
@@ -54,13 +54,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
       ...(context.policy === undefined ? {} : { confidential: { policy: context.policy } }),
       ...resolveCheckpoints(jobFile),
     },
-    workload: {
-      kind: 'wasm',
-      abi: workload.abi,
-      arguments: workload.arguments,
-      environment: workload.environment,
-      seed: resolveSeed(workload.seed, context.random),
-    },
+    workload: resolveWorkload(workload, context.random),
     files: sources.flatMap(({ source, ...place }) => planFile(source, place, context.directory)),
     knownBlobs: sources.flatMap(({ source, ...place }) => planBlob(source, place)),
     knownFolders: sources.flatMap(({ source, ...place }) => planFolder(source, place)),
@@ -70,13 +64,14 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
 /** A schedule by fuel never passes the longest chain before the fuel is used up (domain/checkpoint.ts). */
 function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'comparisons'> {
   const { checkpoints, comparisons, workload, resources } = jobFile;
-  if (checkpoints === 'none' || (checkpoints === undefined && workload.abi !== 'fogproof')) return {};
+  const { fuel = DEFAULT_FUEL } = resources;
+  if (checkpoints === 'none' || (checkpoints === undefined && !isStepping(workload))) return {};
   if (jobFile.confidential !== undefined) return {};
-  const leastFuel = Math.ceil(resources.fuel / MAX_CHECKPOINTS);
+  const leastFuel = Math.ceil(fuel / MAX_CHECKPOINTS);
   const size = Math.max(1, resources.memory / DEFAULT_CHECKPOINT_MEMORY_BYTES);
   const defaultFuel = Math.max(Math.ceil(DEFAULT_CHECKPOINT_FUEL * size), leastFuel);
   // It could never come to its first checkpoint before its end.
-  if (checkpoints === undefined && resources.fuel <= defaultFuel) return {};
+  if (checkpoints === undefined && fuel <= defaultFuel) return {};
   const { everySteps, everyRounds, everyFuel = defaultFuel } = checkpoints ?? {};
   const schedule =
     everyRounds !== undefined
@@ -94,7 +89,34 @@ function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'compar
   };
 }
 
-type Place = { readonly role: 'module' } | { readonly role: 'input'; readonly jobPath: string };
+function isStepping(workload: JobFile['workload']): boolean {
+  return workload.kind === 'wasm' && workload.abi === 'fogproof';
+}
+
+/** The file that the program comes in; none where the provider's own is run. */
+function listProgramSources(workload: JobFile['workload']): (Place & { readonly source: InputSource })[] {
+  if (workload.kind === 'wasm') return [{ role: 'program', source: workload.module }];
+  return workload.root === 'host' ? [] : [{ role: 'program', source: workload.root }];
+}
+
+function resolveWorkload(workload: JobFile['workload'], random: Random): PlannedWorkload {
+  const { arguments: words, environment } = workload;
+  if (workload.kind === 'wasm') {
+    const { abi, seed } = workload;
+    return { kind: 'wasm', abi, arguments: words, environment, seed: resolveSeed(seed, random) };
+  }
+  const { root, program, limits } = workload;
+  return {
+    kind: 'command',
+    root: root === 'host' ? { kind: 'host' } : null,
+    program,
+    arguments: words,
+    environment,
+    limits: { cpus: Math.round(limits.cpus * 1000), processes: limits.processes, scratchBytes: limits.scratch },
+  };
+}
+
+type Place = { readonly role: 'program' } | { readonly role: 'input'; readonly jobPath: string };
 
 function planFile(source: InputSource, place: Place, directory: string): PlannedFile[] {
   return typeof source === 'string' ? [{ ...place, path: resolve(directory, source) }] : [];
@@ -106,12 +128,14 @@ function planBlob(source: InputSource, place: Place): KnownBlob[] {
 }
 
 function planFolder(source: InputSource, place: Place): KnownFolder[] {
-  if (typeof source === 'string' || !('folder' in source) || place.role === 'module') return [];
+  if (typeof source === 'string' || !('folder' in source) || place.role === 'program') return [];
   return [{ folder: BlobId(source.folder), jobPath: place.jobPath }];
 }
 
+type SeedField = Extract<JobFile['workload'], { kind: 'wasm' }>['seed'];
+
 /** A number is 32 bytes, big-endian; text is the 64 hex digits of 32 bytes. */
-function resolveSeed(seed: JobFile['workload']['seed'], random: Random): Uint8Array {
+function resolveSeed(seed: SeedField, random: Random): Uint8Array {
   if (seed === undefined) return random.bytes(32);
   if (typeof seed === 'number') return concatBytes(new Uint8Array(24), encodeU64(seed));
   return Uint8Array.from(seed.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
@@ -133,12 +157,19 @@ export function completeDraft(plan: JobPlan, added: ReadonlyMap<string, AddedBlo
       return { ...file, blob: blob.blob, sizeBytes: blob.sizeBytes };
     }),
   ];
-  const module = blobs.find(({ role }) => role === 'module');
-  if (module === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the module' });
-  const workload: WasmWorkload = { ...plan.workload, module: module.blob, moduleSizeBytes: module.sizeBytes };
+  const program = blobs.find(({ role }) => role === 'program');
+  const workload = completeWorkload(plan.workload, program);
   const inputs = blobs
     .flatMap((blob) => (blob.role === 'input' ? [blob] : []))
     .map(({ jobPath, blob, sizeBytes }) => ({ path: jobPath, blob, sizeBytes }))
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   return { ...plan.draft, workload, inputs };
+}
+
+function completeWorkload(planned: PlannedWorkload, program: AddedBlob | undefined): Workload {
+  if (planned.kind === 'command' && planned.root !== null) return { ...planned, root: planned.root };
+  if (program === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the program' });
+  const { blob, sizeBytes } = program;
+  if (planned.kind === 'wasm') return { ...planned, module: blob, moduleSizeBytes: sizeBytes };
+  return { ...planned, root: { kind: 'archive', blob, sizeBytes } };
 }

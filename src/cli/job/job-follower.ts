@@ -1,3 +1,4 @@
+import { formatDuration } from '../../lib/quantity.ts';
 import type { AttemptView, JobEvent } from '../../scheduler/interface.ts';
 import { formatCount, shortPeer } from '../format.ts';
 import type { CliOutput } from '../interface.ts';
@@ -43,9 +44,7 @@ export class JobFollower {
       .toSorted((a, b) => a.replica - b.replica)
       .map(({ replica, state, progress, checkpoint }) => {
         const held = checkpoint === undefined ? '' : `, checkpoint ${checkpoint.step}`;
-        return progress === null
-          ? `#${replica} ${state}`
-          : `#${replica} step ${progress.step}, ${formatCount(progress.fuel)} fuel${held}`;
+        return progress === null ? `#${replica} ${state}` : `#${replica} ${describeProgress(progress)}${held}`;
       });
     const metrics = [...this.#metrics].map(([name, value]) => `${name} ${value}`);
     return [this.#state, ...metrics, ...replicas].filter((part) => part !== '').join(' │ ');
@@ -119,4 +118,10 @@ export class JobFollower {
   #prefix(replica: number, text: string): string {
     return this.#options.replicas === 'merged' ? text : text.replaceAll(/^/gm, `#${replica} `);
   }
+}
+
+/** A command has neither steps nor fuel: what it has used of processors shows that it lives. */
+function describeProgress({ step, fuel, cpuTimeMs }: NonNullable<AttemptView['progress']>): string {
+  if (fuel === null) return `${formatDuration(Math.round(cpuTimeMs))} of processor time`;
+  return `step ${step}, ${formatCount(fuel)} fuel`;
 }

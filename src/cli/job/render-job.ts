@@ -27,6 +27,11 @@ const FAILURE_MEANINGS: Readonly<Record<string, string>> = {
   LOG_LIMIT: 'it printed more than resources.logs allows',
   STEP_FAILED: 'a step of the program said that it failed',
   MODULE_REFUSED: 'the module uses what is not allowed here',
+  PROGRAM_REFUSED: 'its root file system or its program cannot be run',
+  OUTPUT_REFUSED: 'what it left in /output are not all regular files',
+  PROCESS_LIMIT: 'it needs more processes than workload.limits.processes allows',
+  SCRATCH_LIMIT: 'it wrote more to /tmp than workload.limits.scratch allows',
+  CPU_LIMIT: 'it used more processor time than workload.limits.cpus allows',
 } satisfies Record<(typeof PROGRAM_FAILURES)[number], string>;
 
 type Table = Pick<CliOutput, 'table'>;
@@ -78,10 +83,11 @@ function renderEnd({ endedAtMs, createdAtMs, deadlineMs }: JobView, nowMs: numbe
 }
 
 export function renderOutcome({ outcome, fuel, steps }: JobResultView): string {
-  const work = `${formatCount(fuel)} units of fuel, ${plural(steps, 'step')}`;
-  return outcome.kind === 'completed'
-    ? `completed, ${work}`
-    : `${joinDetail(outcome.code, outcome.detail === '' ? (FAILURE_MEANINGS[outcome.code] ?? '') : outcome.detail)} (${work})`;
+  const work = fuel === null ? undefined : `${formatCount(fuel)} units of fuel, ${plural(steps, 'step')}`;
+  if (outcome.kind === 'completed') return work === undefined ? 'completed' : `completed, ${work}`;
+  const { code, detail } = outcome;
+  const failure = joinDetail(code, detail === '' ? (FAILURE_MEANINGS[code] ?? '') : detail);
+  return work === undefined ? failure : `${failure} (${work})`;
 }
 
 function joinDetail(code: string, detail: string): string {
@@ -116,7 +122,7 @@ function renderAttempts({ attempts }: JobView, output: Table): string[] {
         String(attempt + 1),
         shortPeer(provider),
         state,
-        progress === null ? '-' : formatCount(progress.fuel),
+        progress === null || progress.fuel === null ? '-' : formatCount(progress.fuel),
         progress === null ? '-' : String(progress.step),
         progress === null ? '-' : formatDuration(Math.round(progress.cpuTimeMs)),
         checkpoint === undefined ? '-' : renderCheckpoint(checkpoint),

@@ -27,7 +27,7 @@ export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): str
     ['isolation', `${isolation} or stronger; ${plural(retries, 'other provider')} tried where one fails`],
     [
       'limits',
-      `memory ${formatSize(resources.memoryBytes)}, fuel ${formatCount(resources.fuel)}, time ${formatDuration(resources.wallTimeMs)}, ` +
+      `memory ${formatSize(resources.memoryBytes)}, ${resources.fuel === null ? '' : `fuel ${formatCount(resources.fuel)}, `}time ${formatDuration(resources.wallTimeMs)}, ` +
         `output ${formatSize(resources.outputBytes)}, logs ${formatSize(resources.logBytes)}`,
     ],
     ['deadline', `in ${formatDuration(Math.max(0, deadlineMs - nowMs))}`],
@@ -74,11 +74,11 @@ export async function listFolders(
 export async function addFiles(client: RpcClient, plan: JobPlan, signal: AbortSignal): Promise<JobDraft> {
   const paths = [...new Set(plan.files.map(({ path }) => path))];
   const added = new Map<string, AddedBlob>();
-  const module = plan.files.find(({ role }) => role === 'module')?.path;
+  const program = plan.files.find(({ role }) => role === 'program')?.path;
   const { private: isPrivate = false, confidential } = plan.draft;
   for (const path of paths) {
     // What is sealed for providers is encrypted on the disk of this node as well.
-    const isSecret = isPrivate || (confidential !== undefined && path !== module);
+    const isSecret = isPrivate || (confidential !== undefined && path !== program);
     added.set(path, await addFile(client, path, { isPrivate: isSecret, signal }));
   }
   return completeDraft(plan, added);

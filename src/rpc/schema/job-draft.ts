@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import {
+  archiveRootSchema,
   checkpointsSchema,
+  commandWorkloadSchema,
   confidentialSchema,
+  hostRootSchema,
   inputSchema,
   jobSchema,
   resourcesSchema,
@@ -19,6 +22,13 @@ export const jobDraftSchema = z.strictObject({
       ...wasmWorkloadSchema.shape,
       module: blobIdSchema,
       seed: bytesSchema(32, 32, "Seeds the job's own random generator: 32 bytes"),
+    }),
+    z.strictObject({
+      ...commandWorkloadSchema.shape,
+      root: z.discriminatedUnion('kind', [
+        z.strictObject({ ...archiveRootSchema.shape, blob: blobIdSchema }),
+        hostRootSchema,
+      ]),
     }),
   ]),
   inputs: z.array(z.strictObject({ ...inputSchema.shape, blob: blobIdSchema })).max(256),

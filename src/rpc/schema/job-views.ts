@@ -32,7 +32,11 @@ export const attemptViewSchema = z.strictObject({
     .exactOptional()
     .describe('Absent: it did not say.'),
   progress: z
-    .strictObject({ fuel: wholeNumber('Instructions.'), step: wholeNumber('Steps.'), cpuTimeMs: z.number().min(0) })
+    .strictObject({
+      fuel: wholeNumber('Instructions; null of a command.').nullable(),
+      step: wholeNumber('Steps.'),
+      cpuTimeMs: z.number().min(0),
+    })
     .nullable(),
   reason: z.string().nullable().describe('Why it ended, where it did not end well.'),
   checkpoint: z
@@ -69,7 +73,7 @@ export const jobResultViewSchema = z.strictObject({
   outcome: outcomeViewSchema,
   outputs: z.array(z.strictObject({ path: z.string(), blob: blobIdSchema, sizeBytes: wholeNumber('Bytes.') })),
   outputRoot: z.string().describe('CID of the canonical result that the replicas agreed on.'),
-  fuel: wholeNumber('Instructions run.'),
+  fuel: wholeNumber('Instructions run; null of a command.').nullable(),
   steps: wholeNumber('Steps made.'),
   agreeing: z.array(leaseIdSchema).describe('Leases whose results agree with the accepted one.'),
   dissenting: z.array(leaseIdSchema).describe('Leases whose results differ from it.'),

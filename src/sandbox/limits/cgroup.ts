@@ -1,16 +1,24 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ownPath, readMounts } from './cgroup-mounts.ts';
+import { createGroup, type GroupUsage, readV1Usage, readV2Usage, tryRemove, type V1Folders } from './group-files.ts';
 
 export interface CgroupLimits {
   readonly memoryBytes: number;
   readonly tasks: number;
+  /** Thousandths of a processor; absent: no limit. Not in force where `limitsCpu` of the factory is false. */
+  readonly milliCpus?: number;
 }
 
 /** A group for one child. */
 export interface Cgroup {
   /** Files that the child writes its process id into before it becomes anything else. */
   readonly procsFiles: readonly string[];
+  /** Moves a process into it. @throws Error of the file system */
+  add(pid: number): void;
+  readUsage(): GroupUsage;
+  /** Ends every process in it. */
+  kill(): void;
   /** Removes it; true once it is gone. It cannot go while a process is in it. */
   remove(): boolean;
 }
@@ -18,35 +26,24 @@ export interface Cgroup {
 /** Makes groups in the version that this host has. */
 export interface CgroupFactory {
   readonly version: 'cgroup-v2' | 'cgroup-v1';
+  readonly limitsCpu: boolean;
   create(name: string, limits: CgroupLimits): Cgroup;
 }
 
-function groupOf(folders: readonly string[]): Cgroup {
+/** cgroup-v2.rst: time in each period, µs. The same figures serve version 1. */
+const CPU_PERIOD_MICROS = 100_000;
+
+function groupOf(folders: readonly string[], readUsage: () => GroupUsage): Cgroup {
+  const procsFiles = folders.map((folder) => join(folder, 'cgroup.procs'));
   return {
-    procsFiles: folders.map((folder) => join(folder, 'cgroup.procs')),
+    procsFiles,
+    add: (pid) => {
+      for (const file of procsFiles) writeFileSync(file, String(pid));
+    },
+    readUsage,
+    kill: () => folders.forEach(killAll),
     remove: () => folders.map((folder) => tryRemove(folder)).every(Boolean),
   };
-}
-
-function tryRemove(folder: string): boolean {
-  try {
-    rmdirSync(folder);
-    return true;
-  } catch {
-    return !existsSync(folder);
-  }
-}
-
-/** A folder with these files written; all or nothing. */
-function createGroup(folder: string, files: Readonly<Record<string, number>>): string {
-  mkdirSync(folder);
-  try {
-    for (const [name, value] of Object.entries(files)) writeFileSync(join(folder, name), String(value));
-  } catch (error) {
-    tryRemove(folder);
-    throw error;
-  }
-  return folder;
 }
 
 function createV2Factory(): CgroupFactory | null {
@@ -57,19 +54,33 @@ function createV2Factory(): CgroupFactory | null {
   const parent = [own, dirname(own)].find((folder) => folder.startsWith(mount.folder) && canLimit(folder));
   if (parent === undefined) return null;
   removeAbandoned(parent);
+  const limitsCpu = tryControl(parent, '+cpu');
   return {
     version: 'cgroup-v2',
-    create: (name, limits) => {
-      const folder = createGroup(join(parent, name), { 'memory.max': limits.memoryBytes, 'pids.max': limits.tasks });
+    limitsCpu,
+    create: (name, { memoryBytes, tasks, milliCpus }) => {
+      const folder = createGroup(join(parent, name), {
+        'memory.max': memoryBytes,
+        'pids.max': tasks,
+        ...(limitsCpu && milliCpus !== undefined ? { 'cpu.max': `${toQuota(milliCpus)} ${CPU_PERIOD_MICROS}` } : {}),
+      });
       if (existsSync(join(folder, 'memory.swap.max'))) writeFileSync(join(folder, 'memory.swap.max'), '0');
-      return groupOf([folder]);
+      return groupOf([folder], () => readV2Usage(folder));
     },
   };
 }
 
+function toQuota(milliCpus: number): number {
+  return Math.round((milliCpus * CPU_PERIOD_MICROS) / 1000);
+}
+
 function canLimit(folder: string): boolean {
+  return tryControl(folder, '+memory +pids');
+}
+
+function tryControl(folder: string, controllers: string): boolean {
   try {
-    writeFileSync(join(folder, 'cgroup.subtree_control'), '+memory +pids');
+    writeFileSync(join(folder, 'cgroup.subtree_control'), controllers);
     return true;
   } catch {
     return false;
@@ -84,22 +95,48 @@ function createV1Factory(): CgroupFactory | null {
     const own = join(mount.folder, ownPath(controller));
     return existsSync(own) ? own : mount.folder;
   };
-  const memory = folderOf('memory');
-  const pids = folderOf('pids');
-  if (memory === null || pids === null) return null;
-  for (const folder of [memory, pids]) removeAbandoned(folder);
+  const [memory, pids, cpu, cpuacct] = ['memory', 'pids', 'cpu', 'cpuacct'].map(folderOf);
+  if (memory === null || memory === undefined || pids === null || pids === undefined) return null;
+  const parents = { memory, pids, cpu: cpu ?? null, cpuacct: cpuacct ?? null };
+  for (const folder of listFolders(parents)) removeAbandoned(folder);
+  const limitsCpu = parents.cpu !== null && existsSync(join(parents.cpu, 'cpu.cfs_quota_us'));
   return {
     version: 'cgroup-v1',
-    create: (name, limits) => {
-      const limited = createGroup(join(memory, name), { 'memory.limit_in_bytes': limits.memoryBytes });
-      try {
-        return groupOf([limited, createGroup(join(pids, name), { 'pids.max': limits.tasks })]);
-      } catch (error) {
-        tryRemove(limited);
-        throw error;
-      }
-    },
+    limitsCpu,
+    create: (name, limits) => createV1Group(parents, name, limits),
   };
+}
+
+/** Where two controllers share a hierarchy, one folder serves both. */
+function listFolders(folders: V1Folders): readonly string[] {
+  return [...new Set(Object.values(folders).filter((folder): folder is string => folder !== null))];
+}
+
+/** A group without a limit of processors needs no folder where these are counted. */
+function createV1Group(parents: V1Folders, name: string, { memoryBytes, tasks, milliCpus }: CgroupLimits): Cgroup {
+  const used = milliCpus === undefined ? { ...parents, cpu: null, cpuacct: null } : parents;
+  const under = (parent: string | null): string | null => (parent === null ? null : join(parent, name));
+  const group: V1Folders = {
+    memory: join(used.memory, name),
+    pids: join(used.pids, name),
+    cpu: under(used.cpu),
+    cpuacct: under(used.cpuacct),
+  };
+  const files = (folder: string): Record<string, number> => ({
+    ...(folder === group.memory ? { 'memory.limit_in_bytes': memoryBytes } : {}),
+    ...(folder === group.pids ? { 'pids.max': tasks } : {}),
+    ...(folder === group.cpu && milliCpus !== undefined
+      ? { 'cpu.cfs_period_us': CPU_PERIOD_MICROS, 'cpu.cfs_quota_us': toQuota(milliCpus) }
+      : {}),
+  });
+  const made: string[] = [];
+  try {
+    for (const folder of listFolders(group)) made.push(createGroup(folder, files(folder)));
+  } catch (error) {
+    made.forEach(tryRemove);
+    throw error;
+  }
+  return groupOf(made, () => readV1Usage(group));
 }
 
 /** Name of a group of this process. */
@@ -142,7 +179,7 @@ export function detectCgroups(): CgroupFactory | null {
 
 function works(factory: CgroupFactory): boolean {
   try {
-    return factory.create(nameGroup('probe'), { memoryBytes: 2 ** 30, tasks: 8 }).remove();
+    return factory.create(nameGroup('probe'), { memoryBytes: 2 ** 30, tasks: 8, milliCpus: 1000 }).remove();
   } catch {
     return false;
   }

@@ -13,7 +13,7 @@ export interface JobProviderOptions {
   /** Attempts that run at once. */
   readonly slots: number;
   /** Most that one job may ask for. */
-  readonly limits: Resources;
+  readonly limits: { readonly [Name in keyof Resources]: number };
   /** Largest sum of a job's module and inputs, bytes: they are held in memory while it runs. */
   readonly maxInputBytes: number;
   readonly allowRequesters: 'anyone' | readonly PeerKey[];

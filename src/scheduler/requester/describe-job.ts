@@ -1,6 +1,7 @@
 import type { BlobStore } from '../../blob/interface.ts';
 import { type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
+import { fitsKind } from '../../domain/workload.ts';
 import type { Random } from '../../lib/random.ts';
 import { SchedulerError } from '../errors.ts';
 import type { JobDraft } from '../interface.ts';
@@ -44,6 +45,13 @@ export function assertPossible(draft: Omit<JobDraft, 'confidential'>, nowMs: num
   }
   if (draft.deadlineMs <= nowMs) {
     throw new SchedulerError({ code: 'SCHEDULER_DEADLINE_PAST', deadlineMs: draft.deadlineMs, nowMs });
+  }
+  const { workload, resources } = draft;
+  if (!fitsKind(workload.kind, resources)) {
+    throw new SchedulerError({ code: 'SCHEDULER_FUEL_OF_KIND', kind: workload.kind });
+  }
+  if (workload.kind === 'command' && (draft.checkpoints !== undefined || draft.comparisons !== undefined)) {
+    throw new SchedulerError({ code: 'SCHEDULER_NO_CHECKPOINTS', kind: workload.kind });
   }
   const paths = new Set<string>();
   for (const { path } of draft.inputs) {

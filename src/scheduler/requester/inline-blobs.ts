@@ -3,6 +3,7 @@ import type { BlobStore } from '../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
+import { findProgramBlob } from '../../domain/workload.ts';
 import { INLINE_BLOB_BYTES, INLINE_CACHE_BYTES, INLINE_REQUEST_BYTES, SENT_BLOBS_REMEMBERED } from '../constants.ts';
 
 export interface NamedBlob {
@@ -11,16 +12,19 @@ export interface NamedBlob {
   readonly sizeBytes: number;
 }
 
-/** The blobs that a provider needs to run a job: the module, then the inputs. */
+/** The blobs that a provider needs to run a job: those of the program, then the inputs. */
 export function listJobBlobs(job: Job): NamedBlob[] {
-  const { module, moduleSizeBytes } = job.workload;
-  return [{ path: 'module', blob: module, sizeBytes: moduleSizeBytes }, ...job.inputs];
+  return [...listProgramBlobs(job), ...job.inputs];
 }
 
 /** Those that a provider may have from the lease on: the sealed inputs of a confidential job follow its evidence. */
 export function listOpenBlobs(job: Job): NamedBlob[] {
-  const blobs = listJobBlobs(job);
-  return job.confidential === undefined ? blobs : blobs.slice(0, 1);
+  return job.confidential === undefined ? listJobBlobs(job) : listProgramBlobs(job);
+}
+
+function listProgramBlobs({ workload }: Job): NamedBlob[] {
+  const program = findProgramBlob(workload);
+  return program === null ? [] : [{ path: workload.kind === 'wasm' ? 'module' : 'root', ...program }];
 }
 
 /**

@@ -3,6 +3,7 @@ import type { CheckpointSchedule, Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
 import { SNAPSHOT } from '../../domain/snapshot.ts';
+import { isFuelWithin } from '../../domain/workload.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
 import { verifyCheckpoint } from '../../proofs/verify-chain.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
@@ -48,7 +49,7 @@ export function checkNextCheckpoint(
   return checkRules(CHECKPOINT_INVALID, checkpoint, [
     [value.index === 0 || fitsSchedule(value, describePlace(expected), schedule), describeMisfit(value, schedule)],
     [isOwnFuel || value.fuel >= (previous?.fuel ?? 0), `its fuel ${value.fuel} is below that of the one before`],
-    [value.fuel <= job.value.resources.fuel, `its fuel ${value.fuel} is over the limit`],
+    [isFuelWithin(value.fuel, job.value), `its fuel ${value.fuel} is over the limit`],
     [
       value.index > 0 || isOwnFuel || resumedFuel === null || value.fuel === resumedFuel,
       `it goes on with ${value.fuel} units of fuel, not the ${resumedFuel} of the state it was given`,

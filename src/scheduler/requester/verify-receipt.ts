@@ -5,6 +5,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
+import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { computeCommitmentDigest, computeOutputRoot } from '../../proofs/commitment.ts';
 import { openMany, openSigned } from '../../proofs/signed-object.ts';
@@ -71,7 +72,7 @@ export function checkReceipt(receipt: Signed<Receipt>, expected: ReceiptExpectat
 
 function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Checked<Signed<Receipt>> {
   const { result, sandbox, checkpointRoot } = receipt.value;
-  const { resources, isolation, checkpoints } = expected.job.value;
+  const { resources, isolation, checkpoints, workload } = expected.job.value;
   // A program that failed may have done so before the state at its start.
   const mustHaveChain = checkpoints !== undefined && result.outcome.kind === 'completed';
   const outputBytes = result.outputs.reduce((sum, output) => sum + output.sizeBytes, 0);
@@ -81,16 +82,18 @@ function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Ch
   });
   const { outcome } = result;
   const isOverFuel = outcome.kind === 'program-failed' && outcome.code === 'OUT_OF_FUEL';
+  const isProgramNamed = result.instrumentedModule !== null || outcome.kind !== 'completed' || !hasFuel(workload.kind);
   return checkRules('BAD_RESULT', receipt, [
     [result.instrumenter === expected.instrumenter, `instrumenter ${result.instrumenter} is not the offer's`],
-    [result.instrumentedModule !== null || outcome.kind !== 'completed', 'it names no module as it ran'],
+    [isProgramNamed, 'it names no module as it ran'],
     [!mustHaveChain || checkpointRoot !== null, 'it has no checkpoints'],
     [isOrdered, 'its outputs are not in ascending order of path'],
     [
       outputBytes <= limitOutputs(expected.job.value, result.outputs.length),
       `${outputBytes} output bytes are over the limit`,
     ],
-    [result.fuel <= resources.fuel || isOverFuel, `${result.fuel} units of fuel are over the limit`],
+    [isFuelWithin(result.fuel, { resources }) || isOverFuel, `${result.fuel ?? 'no'} units of fuel are over the limit`],
+    [sandbox.executor === workload.kind, `it ran as ${sandbox.executor} and not as ${workload.kind}`],
     [satisfiesIsolation(sandbox.isolation, isolation), `isolation ${sandbox.isolation} is weaker than asked for`],
   ]);
 }

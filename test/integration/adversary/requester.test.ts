@@ -13,6 +13,7 @@ import { openSigned, packSigned, signObject } from '../../../src/proofs/signed-o
 import { describeDraft, type Mesh, RawHost, runJob, startHonestMesh } from '../../support/adversary.ts';
 import type { LiveNode } from '../../support/live-node.ts';
 import { startTestNode, type TestNode } from '../../support/network.ts';
+import { wasmOf } from '../../support/workload.ts';
 
 const LEASE_MS = { durationMs: 4_000, renewalMs: 1_000 };
 
@@ -84,7 +85,7 @@ class RogueRequester implements AsyncDisposable {
   }
 
   leaseRequest(job: Signed<Job>, lease: Signed<Lease>): JobRequest {
-    const inlineBlobs = [{ blob: job.value.workload.module, bytes: new TextEncoder().encode('\0asm module') }];
+    const inlineBlobs = [{ blob: wasmOf(job.value.workload).module, bytes: new TextEncoder().encode('\0asm module') }];
     return { op: 'lease', jobs: packSigned([job]), leases: packSigned([lease]), inlineBlobs };
   }
 

@@ -6,6 +6,7 @@ import { openJobFile } from '../../../src/cli/job-file/load-job-file.ts';
 import { SystemRandom } from '../../../src/lib/random.ts';
 import { createTemporaryFolder } from '../../support/rpc-harness.ts';
 import { runCommandLine } from '../../support/run-cli.ts';
+import { seedOf } from '../../support/workload.ts';
 
 const MODULE = new Uint8Array(
   Buffer.from(
@@ -57,7 +58,7 @@ describe('a batch file', () => {
     ]);
     expect(items[1]?.plan.workload.environment).toEqual({ PART: 'y' });
     expect(items[1]?.plan.files.at(-1)?.path).toMatch(/\/y\.csv$/);
-    expect(items.map(({ plan }) => plan.workload.seed[31])).toEqual([0, 1]);
+    expect(items.map(({ plan }) => seedOf(plan)[31])).toEqual([0, 1]);
   });
 
   it('makes the same of JSON Lines, and of a list in the file itself', async () => {
@@ -86,7 +87,7 @@ describe('a batch file', () => {
     const items = await expand(text);
     expect(items).toHaveLength(1000);
     expect(items.at(-1)).toMatchObject({ index: 999, hasSeed: false, plan: { draft: { name: 'a999' } } });
-    const seeds = new Set(items.map(({ plan }) => Buffer.from(plan.workload.seed).toString('hex')));
+    const seeds = new Set(items.map(({ plan }) => Buffer.from(seedOf(plan)).toString('hex')));
     expect(seeds.size).toBe(1000);
   });
 
@@ -116,7 +117,7 @@ describe('a batch file', () => {
   it('has a seed that a variable gives, or it is refused', async () => {
     const rows = (seed: string) =>
       `${TEMPLATE.replace('"${index}"', '"${s}"')}batch: { each: [{rate: 1, part: x, s: ${seed}}] }\n`;
-    expect((await expand(rows('258'), DATA))[0]?.plan.workload.seed[30]).toBe(1);
+    expect(seedOf((await expand(rows('258'), DATA))[0]?.plan)[30]).toBe(1);
     await expect(expand(rows('abc'), DATA)).rejects.toThrow(/workload\.seed: expected a whole number/);
   });
 

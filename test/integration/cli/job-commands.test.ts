@@ -16,6 +16,7 @@ import {
   viewWithOutputs,
 } from '../../support/fake-rpc-modules.ts';
 import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
+import { wasmOf } from '../../support/workload.ts';
 
 const JOB_FILE = `
 name: digits
@@ -87,7 +88,7 @@ describe('job submit', () => {
     }
     expect(stdout).toContain('completed');
     const [draft] = daemon.drafts;
-    expect(daemon.blobs.blobs.has(draft?.workload.module ?? '')).toBe(true);
+    expect(daemon.blobs.blobs.has(draft === undefined ? '' : wasmOf(draft.workload).module)).toBe(true);
     expect(draft).toMatchObject({ name: 'digits', inputs: [{ path: '/data.csv', sizeBytes: 4 }] });
   });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { buildExamples } from '../../../scripts/build-examples.ts';
 import { parseModel } from '../../../scripts/digits-model.ts';
 import { parseJobFile } from '../../../src/cli/job-file/parse-job-file.ts';
+import { DEFAULT_FUEL } from '../../../src/domain/job-file.ts';
 import { prepareProgram } from '../../../src/wasm/runtime/prepare-program.ts';
 import { type ProgramResult, runProgram } from '../../../src/wasm/runtime/run-program.ts';
 
@@ -15,6 +16,7 @@ async function runJobFile(path: string, replace: Readonly<Record<string, string>
   const parsed = parseJobFile(await readFile(path, 'utf8'));
   if (parsed.kind !== 'valid') throw new Error(JSON.stringify(parsed));
   const { workload, inputs, resources } = parsed.jobFile;
+  if (workload.kind !== 'wasm') throw new TypeError('the example is no module');
   const read = async (source: unknown): Promise<Uint8Array> =>
     new Uint8Array(await readFile(join(dirname(path), String(source))));
   const names = Object.entries(inputs).toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -25,7 +27,7 @@ async function runJobFile(path: string, replace: Readonly<Record<string, string>
     })),
   );
   const options = { abi: workload.abi, maxPages: resources.memory / PAGE_BYTES };
-  const { fuel, output: outputBytes, logs: logBytes } = resources;
+  const { fuel = DEFAULT_FUEL, output: outputBytes, logs: logBytes } = resources;
   return runProgram(
     prepareProgram(await read(workload.module), options),
     {

@@ -152,7 +152,7 @@ describe('a replay of a lying chain', () => {
   });
 
   it('finds another result behind equal states', async () => {
-    const result = { ...honest.result, fuel: honest.result.fuel - 1 };
+    const result = { ...honest.result, fuel: (honest.result.fuel ?? 0) - 1 };
     const report = await replay({ runs: [{ ...honest, result }] });
     expect(report.verdict).toBe('different');
     expect(report.difference).toBeNull();

@@ -435,7 +435,12 @@ const PLANTS: readonly Plant[] = [
       );
       const { job, requester, result, sandbox } = receipt;
       const accepted = { job, requester, commitReveal: lease.commitReveal, acceptedAtMs: lease.issuedAtMs };
-      const begun = createLeaseRecord({ ...accepted, isolation: sandbox.isolation, instrumenter: result.instrumenter });
+      const begun = createLeaseRecord({
+        ...accepted,
+        kind: 'wasm',
+        isolation: sandbox.isolation,
+        instrumenter: result.instrumenter,
+      });
       const ended = { ...begun, phase: 'ended', endedAtMs: receipt.finishedAtMs, receipt: wire } as const;
       await putRecord(planted, provider, receipt.lease, ended);
     },

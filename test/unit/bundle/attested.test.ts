@@ -6,6 +6,7 @@ import { encodeHex } from '../../../src/lib/bytes.ts';
 import { sha256 } from '../../../src/lib/cid.ts';
 import { AgreeableJudge, MEASUREMENT } from '../../support/attestation-builder.ts';
 import { type BuildOptions, type BuiltBundle, buildBundle, packBundle, party } from '../../support/bundle-builder.ts';
+import { wasmOf } from '../../support/workload.ts';
 import { ATTEMPT_LIES, COMMON_LIES } from './attestation-lies.ts';
 
 const AGREEABLE: VerifyOptions = { evidenceJudge: new AgreeableJudge() };
@@ -64,7 +65,7 @@ describe('an honest bundle of a confidential job', () => {
         instrumenter: 'fogproof-instrument/2',
       },
     });
-    expect(chains.get(bundle.blobs.at(-2)?.blob ?? job.value.workload.module)).toEqual(question?.evidence);
+    expect(chains.get(bundle.blobs.at(-2)?.blob ?? wasmOf(job.value.workload).module)).toEqual(question?.evidence);
   });
 
   it('of three providers is replicated and attested, with a line for each', async () => {

@@ -7,6 +7,7 @@ import type { Result } from '../../../src/domain/receipt.ts';
 import { encodeUtf8 } from '../../../src/lib/bytes.ts';
 import { computeRawId } from '../../../src/lib/cid.ts';
 import { BLOBS, type BuildOptions, buildBundle, packBundle, party } from '../../support/bundle-builder.ts';
+import { wasmOf } from '../../support/workload.ts';
 
 const TEXT: Comparison = { path: '/report.txt', element: 'text', absolute: '0.1', relative: '0' };
 
@@ -24,7 +25,7 @@ function asRounds(job: Job, comparisons: readonly Comparison[] | undefined): Job
   const checkpoints = { schedule: { kind: 'rounds', every: 5 }, holder: null, sealed: false } as const;
   return {
     ...job,
-    workload: { ...job.workload, abi: 'wasi' },
+    workload: { ...wasmOf(job.workload), abi: 'wasi' },
     checkpoints,
     ...(comparisons === undefined ? {} : { comparisons: [...comparisons] }),
   };

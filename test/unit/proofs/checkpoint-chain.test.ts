@@ -7,6 +7,7 @@ import { encodeHex } from '../../../src/lib/bytes.ts';
 import { type ChainLink, computeInputRoot, decodeLinks, encodeLinks } from '../../../src/proofs/checkpoint-chain.ts';
 import { readIdDigest } from '../../../src/proofs/id-digest.ts';
 import { jobs } from '../../support/domain-arbitraries.ts';
+import { wasmOf } from '../../support/workload.ts';
 
 const digests = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const links: fc.Arbitrary<ChainLink[]> = fc.array(
@@ -54,7 +55,7 @@ describe('the input root', () => {
       fc.property(jobs.filter(hasDistinctPaths), (job) => {
         const root = encodeHex(computeInputRoot(job));
         expect(encodeHex(computeInputRoot({ ...job, inputs: job.inputs.toReversed() }))).toBe(root);
-        const { workload } = job;
+        const workload = wasmOf(job.workload);
         const seed = workload.seed.map((byte) => byte ^ 1);
         expect(encodeHex(computeInputRoot({ ...job, workload: { ...workload, seed } }))).not.toBe(root);
         const moduleSizeBytes = workload.moduleSizeBytes === 8 ? 9 : 8;

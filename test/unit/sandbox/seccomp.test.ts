@@ -90,7 +90,7 @@ describe('seccomp filter elsewhere', () => {
 
   it('refuses to build what a jump cannot reach over', () => {
     const values = Array.from({ length: 200 }, (_, index) => index);
-    const rules = { architecture: X64, hasX32: true, allowed: [], ifBits: [], unknown: [] };
+    const rules = { architecture: X64, hasX32: true, allowed: [], ifBits: [], unlessBits: [], unknown: [] };
     expect(() => buildFilter({ ...rules, ifArgument: [{ number: 1, argument: 0, values }] })).toThrow(SandboxError);
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Slots } from '../../../src/sandbox/executors/wasm/slots.ts';
+import { Slots } from '../../../src/sandbox/executors/slots.ts';
 
 const NEVER = new AbortController().signal;
 

@@ -6,6 +6,7 @@ import type { JobEvent } from '../../../src/scheduler/interface.ts';
 import type { WriteOperation } from '../../../src/storage/interface.ts';
 import { settleTasks, until } from '../../support/manual-clock.ts';
 import { PARAMETERS, RequesterRig } from '../../support/requester-rig.ts';
+import { wasmOf } from '../../support/workload.ts';
 
 const soon = () => AbortSignal.timeout(5_000);
 
@@ -37,7 +38,7 @@ describe('submission', () => {
 
   it('refuses blobs that are not here, two inputs under one path, and more jobs than allowed', async () => {
     const rig = await RequesterRig.start({ requester: { maxActiveJobs: 1 } });
-    const { workload } = await rig.draft();
+    const workload = wasmOf((await rig.draft()).workload);
     const input = { path: '/in', blob: workload.module, sizeBytes: workload.moduleSizeBytes };
     await expect(rig.submit({ inputs: [input, input] })).rejects.toMatchObject({ code: 'SCHEDULER_DUPLICATE_PATH' });
     await expect(rig.submit({ inputs: [{ ...input, sizeBytes: 99 }] })).rejects.toMatchObject({
@@ -90,7 +91,7 @@ describe('blobs of a lease', () => {
     const rig = await RequesterRig.start();
     const providers = [await rig.addProvider({ holds: true }), await rig.addProvider({ holds: true })];
     const draft = await rig.draft();
-    const { module: blob } = draft.workload;
+    const { module: blob } = wasmOf(draft.workload);
     const job = await rig.submit();
     await until(() => providers.some(({ attempts }) => attempts.size > 0));
     const [holder, other] = providers.sort((a, b) => b.attempts.size - a.attempts.size);

@@ -1,4 +1,4 @@
-import { checkModule } from '../check-module.ts';
+import { checkProgram } from '../check-program.ts';
 import { JobFileError } from '../errors.ts';
 import type { JobFileProblem, OpenedJobFile } from '../interface.ts';
 import { expandBatch } from './expand-batch.ts';
@@ -24,12 +24,11 @@ export async function checkBatch(file: OpenedJobFile): Promise<CheckedBatch> {
   try {
     for await (const { plan } of expandBatch(file, { nowMs: 0, random })) {
       size += 1;
-      const [module] = plan.files.flatMap((each) => (each.role === 'module' ? [each.path] : []));
+      const [module] = plan.files.flatMap((each) => (each.role === 'program' ? [each.path] : []));
       if (module === undefined || modules.has(module) || problems.length >= MAX_PROBLEMS) continue;
       modules.add(module);
-      const limits = { abi: jobFile.workload.abi, memoryBytes: jobFile.resources.memory };
-      const reason = await checkModule(module, limits);
-      if (reason !== undefined) add('workload.module', reason.message, reason.hint);
+      const reason = await checkProgram(jobFile, module);
+      if (reason !== undefined) add(reason.field.join('.'), reason.message, reason.hint);
     }
   } catch (error) {
     if (!(error instanceof JobFileError)) throw error;

@@ -33,7 +33,7 @@ const filledSchema = z.object({
   workload: z.object({
     arguments: wasm.shape.arguments,
     environment: wasm.shape.environment,
-    seed: z.unknown().refine(isSeed, 'expected a whole number or 64 hex digits'),
+    seed: z.unknown().refine(isSeed, 'expected a whole number or 64 hex digits').optional(),
   }),
 });
 
@@ -88,7 +88,11 @@ async function tryExpand(
     const plan = resolveJobFile({ ...file.jobFile, ...filled }, { ...context, directory });
     const files = await folders.expand(plan.files);
     assertFileCount(file.path, files.length + plan.knownBlobs.length);
-    return { index, hasSeed: file.jobFile.workload.seed !== undefined, plan: { ...plan, files } };
+    return {
+      index,
+      hasSeed: 'seed' in file.jobFile.workload && file.jobFile.workload.seed !== undefined,
+      plan: { ...plan, files },
+    };
   } catch (error) {
     const isRow = error instanceof RowProblem || (error instanceof JobFileError && row.variables.size > 0);
     if (!isRow) throw error;
@@ -99,17 +103,14 @@ async function tryExpand(
 function fillJobFile(jobFile: JobFile, variables: Variables): Filled {
   const { workload, inputs } = jobFile;
   const fill = (text: string): string => fillTemplate(text, variables);
-  const fillSource = <Source>(source: Source): Source | string => (typeof source === 'string' ? fill(source) : source);
   const filled = {
     name: fill(jobFile.name),
     workload: {
-      ...workload,
-      module: fillSource(workload.module),
+      ...fillProgram(workload, fill),
       arguments: workload.arguments.map(fill),
       environment: mapValues(workload.environment, fill),
-      seed: fillSeed(workload.seed, fill),
     },
-    inputs: mapValues(inputs, fillSource),
+    inputs: mapValues(inputs, (source) => fillSource(source, fill)),
   };
   const checked = filledSchema.safeParse(filled);
   if (checked.success) return filled;
@@ -117,8 +118,23 @@ function fillJobFile(jobFile: JobFile, variables: Variables): Filled {
   throw new RowProblem(`${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'invalid'}`);
 }
 
+type Fill = (text: string) => string;
+
+function fillSource<Source>(source: Source, fill: Fill): Source | string {
+  return typeof source === 'string' ? fill(source) : source;
+}
+
+function fillProgram(workload: JobFile['workload'], fill: Fill): JobFile['workload'] {
+  if (workload.kind === 'command') {
+    return { ...workload, root: fillSource(workload.root, fill), program: fill(workload.program) };
+  }
+  return { ...workload, module: fillSource(workload.module, fill), seed: fillSeed(workload.seed, fill) };
+}
+
+type SeedField = Extract<JobFile['workload'], { kind: 'wasm' }>['seed'];
+
 /** A number that a variable gave is text until here. */
-function fillSeed(seed: JobFile['workload']['seed'], fill: (text: string) => string): JobFile['workload']['seed'] {
+function fillSeed(seed: SeedField, fill: Fill): SeedField {
   if (typeof seed !== 'string') return seed;
   const text = fill(seed);
   return /^\d{1,16}$/.test(text) ? Number(text) : text;

@@ -11,7 +11,7 @@ export class BatchDigest {
 
   add({ hasSeed, plan }: Pick<BatchItem, 'hasSeed' | 'plan'>, draft: JobDraft, nowMs: number): void {
     const { deadlineMs, workload, ...rest } = draft;
-    const { seed, ...program } = workload;
+    const { seed, ...program } = workload.kind === 'wasm' ? workload : { ...workload, seed: null };
     const described = {
       ...rest,
       withinMs: deadlineMs - nowMs,
@@ -19,7 +19,7 @@ export class BatchDigest {
         ...program,
         environment: Object.entries(plan.workload.environment).toSorted(([a], [b]) => (a < b ? -1 : 1)),
       },
-      seed: hasSeed ? Buffer.from(seed).toString('hex') : null,
+      seed: hasSeed && seed !== null ? Buffer.from(seed).toString('hex') : null,
     };
     this.#hash.update(`${JSON.stringify(described)}\n`);
   }

@@ -42,7 +42,7 @@ export function renderSurvey({ size, files, draft }: BatchSurvey, name: string, 
     ['isolation', `${isolation} or stronger; ${retries} other providers tried where one fails`],
     [
       'limits',
-      `memory ${formatSize(resources.memoryBytes)}, fuel ${formatCount(resources.fuel)}, time ${formatDuration(resources.wallTimeMs)} each`,
+      `memory ${formatSize(resources.memoryBytes)}, ${resources.fuel === null ? '' : `fuel ${formatCount(resources.fuel)}, `}time ${formatDuration(resources.wallTimeMs)} each`,
     ],
     ['deadline', `in ${formatDuration(Math.max(0, deadlineMs - nowMs))}`],
     ['files', `${files.size}, ${formatSize(bytes)}${draft.private === true ? ', private: encrypted on disk' : ''}`],

@@ -2,6 +2,7 @@ import { isBlob } from '../../../domain/blob-tree.ts';
 import type { BlobId } from '../../../domain/ids.ts';
 import type { Comparison, Job } from '../../../domain/job.ts';
 import type { OutputFile, Result } from '../../../domain/receipt.ts';
+import { isStepping } from '../../../domain/workload.ts';
 import { areBytesEqual } from '../../../lib/bytes.ts';
 import { compareFiles } from '../../../proofs/compare-files.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
@@ -23,7 +24,7 @@ export async function compareResults(
   const outcomes = [recorded.outcome, found.outcome].map(describeOutcome);
   if (outcomes[0] !== outcomes[1]) differences.push(`outcome ${outcomes[1]} and not ${outcomes[0]}`);
   // A training job that is not a stepping module counts anew where it was resumed (docs/stepping.md section 7).
-  if (job.comparisons === undefined && job.workload.abi === 'fogproof') {
+  if (job.comparisons === undefined && isStepping(job.workload)) {
     if (found.fuel !== recorded.fuel) differences.push(`fuel ${found.fuel} and not ${recorded.fuel}`);
     if (found.steps !== recorded.steps) differences.push(`steps ${found.steps} and not ${recorded.steps}`);
     if (!areBytesEqual(found.metricsHash, recorded.metricsHash)) differences.push('other metrics');

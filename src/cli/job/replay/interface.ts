@@ -54,7 +54,7 @@ export interface ReplayReport {
   readonly run: {
     readonly isolation: string;
     readonly instrumenter: string;
-    readonly fuel: number;
+    readonly fuel: number | null;
     readonly steps: number;
     readonly cpuTimeMs: number;
     readonly wallTimeMs: number;

@@ -43,7 +43,7 @@ function describeBegin({ begin }: ReplayReport): string | undefined {
 function describeRun({ run }: ReplayReport): string | undefined {
   if (run === null) return undefined;
   const { steps, fuel, cpuTimeMs, wallTimeMs, isolation, instrumenter } = run;
-  return `to step ${steps}, ${formatCount(fuel)} units of fuel in all; ${formatDuration(wallTimeMs)}, ${formatDuration(cpuTimeMs)} of processor time; isolation '${isolation}', ${instrumenter}`;
+  return `to step ${steps}, ${fuel === null ? 'no' : formatCount(fuel)} units of fuel in all; ${formatDuration(wallTimeMs)}, ${formatDuration(cpuTimeMs)} of processor time; isolation '${isolation}', ${instrumenter}`;
 }
 
 function renderRows(rows: readonly ReplayRow[], output: Pick<CliOutput, 'table'>): string[] {

@@ -8,6 +8,7 @@ import type { Job } from '../../../domain/job.ts';
 import type { Lease } from '../../../domain/lease.ts';
 import type { Receipt } from '../../../domain/receipt.ts';
 import type { Signed } from '../../../domain/signed.ts';
+import { findProgramBlob } from '../../../domain/workload.ts';
 import { formatRawId } from '../../../lib/cid.ts';
 import type { OpenedChain } from '../../../proofs/verify-chain.ts';
 import type { ExecutionResult, ExecutionTask, Executor, InputFile, ResumeState } from '../../../sandbox/interface.ts';
@@ -122,6 +123,7 @@ function openSubject({ job }: OpenedEvidence, attempt: OpenedAttempt): Subject |
 function listMissing({ bundle, instrumenter: own }: ReplayModules, { job, receipt }: Subject): readonly string[] {
   const { workload, inputs } = job;
   const { instrumenter } = receipt.result;
+  if (workload.kind !== 'wasm') return ['a kind of work that can be replayed: a command need not do the same twice'];
   return [
     ...(instrumenter === own
       ? []
@@ -181,12 +183,13 @@ async function createTask(
   { isolation, start }: { readonly isolation: IsolationLevel; readonly start: SnapshotInFile | undefined },
 ): Promise<ExecutionTask> {
   const inputs: InputFile[] = [];
+  const program = findProgramBlob(job.workload);
   for (const { path, blob } of job.inputs) inputs.push({ path, bytes: await bundle.readBlob(blob) });
   return {
     requester: job.requester,
     isolation,
     workload: job.workload,
-    module: await bundle.readBlob(job.workload.module),
+    module: program === null ? null : await bundle.readBlob(program.blob),
     inputs,
     resources: { ...job.resources, wallTimeMs: MAX_WALL_TIME_MS },
     checkpoints: job.checkpoints?.schedule ?? null,

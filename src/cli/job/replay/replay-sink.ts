@@ -39,8 +39,8 @@ export class ReplaySink implements ExecutionSink {
 
   metric(): void {}
 
-  progress({ step, fuel }: { readonly step: number; readonly fuel: number }): void {
-    this.#modules.onProgress({ step, fuel });
+  progress({ step, fuel }: { readonly step: number; readonly fuel: number | null }): void {
+    if (fuel !== null) this.#modules.onProgress({ step, fuel });
   }
 
   async checkpoint({ step, fuel, place, stateRoot, state }: StateCheckpoint): Promise<CheckpointOrder> {

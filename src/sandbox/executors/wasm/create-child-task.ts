@@ -1,3 +1,5 @@
+import type { Resources, WasmWorkload } from '../../../domain/job.ts';
+import { InternalError } from '../../../lib/errors.ts';
 import { MAX_PAGES, PAGE_BYTES } from '../../../wasm/constants.ts';
 import { SandboxError } from '../../errors.ts';
 import type { ExecutionTask } from '../../interface.ts';
@@ -5,8 +7,24 @@ import type { ResumeRequest, RunRequest } from '../../protocol/requests.ts';
 import type { ChildTask } from './sandbox-child.ts';
 import { findStateFault, readHost, type StateLimits, sizePieces } from './state-check.ts';
 
+/** A task of a WebAssembly module. */
+export type WasmTask = ExecutionTask & {
+  readonly workload: WasmWorkload;
+  readonly module: Uint8Array;
+  readonly resources: Resources & { readonly fuel: number };
+};
+
+/** @throws InternalError for a task of another kind, which the scheduler gives to another executor */
+export function requireWasmTask(task: ExecutionTask): WasmTask {
+  const { workload, module, resources } = task;
+  if (workload.kind !== 'wasm' || module === null || resources.fuel === null) {
+    throw new InternalError(`a task of kind '${workload.kind}' is not for the executor of modules`);
+  }
+  return { ...task, workload, module, resources: { ...resources, fuel: resources.fuel } };
+}
+
 /** What a child is sent for a task. @throws SandboxError SANDBOX_RESUME_STATE */
-export function createChildTask(task: ExecutionTask, digest: Buffer): ChildTask {
+export function createChildTask(task: WasmTask, digest: Buffer): ChildTask {
   const { workload, resources } = task;
   const inputs = [...task.inputs].sort((a, b) => (a.path < b.path ? -1 : 1));
   const limits: StateLimits = {
@@ -40,7 +58,7 @@ export function createChildTask(task: ExecutionTask, digest: Buffer): ChildTask 
 type GivenState = NonNullable<ExecutionTask['resume']>;
 
 /** A state comes from strangers: it is checked before any of it is sent. */
-function createResume(task: ExecutionTask, { step, state }: GivenState, limits: StateLimits): ResumeRequest {
+function createResume(task: WasmTask, { step, state }: GivenState, limits: StateLimits): ResumeRequest {
   const isStepping = task.workload.abi === 'fogproof';
   if (isStepping !== (state.kind === 'memory')) return refuse(`a state of ${state.kind} is not one of this program`);
   const fault = findStateFault(state, limits);

@@ -12,11 +12,11 @@ import type { ChildProgram } from '../../isolation/child-program.ts';
 import { type IsolationOffer, probeIsolation } from '../../isolation/probe-isolation.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../../options.ts';
+import { Slots } from '../slots.ts';
 import { ChildPool, type PooledChild } from './child-pool.ts';
-import { createChildTask } from './create-child-task.ts';
+import { createChildTask, requireWasmTask } from './create-child-task.ts';
 import { InstrumentedModules, type InstrumentedStore } from './instrumented-modules.ts';
 import { type ChildTask, SandboxChild, type TaskEnd } from './sandbox-child.ts';
-import { Slots } from './slots.ts';
 
 export interface WasmExecutorModules {
   readonly clock: Clock;
@@ -95,7 +95,8 @@ export class WasmExecutor implements Executor {
     if (this.isClosed) throw new SandboxError({ code: 'SANDBOX_CLOSED' });
     this.requireOffer(task.isolation);
     this.assertLimits(task);
-    const childTask = createChildTask(task, this.digestOf(task.module));
+    const wasmTask = requireWasmTask(task);
+    const childTask = createChildTask(wasmTask, this.digestOf(wasmTask.module));
     const signal = options.signal ?? new AbortController().signal;
     const startedAtMs = this.clock.monotonicMs();
     const end = await this.runInSlot({ task, childTask }, sink, signal);

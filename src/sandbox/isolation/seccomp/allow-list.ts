@@ -1,7 +1,5 @@
 import { buildFilter, type FilterRules } from './bpf.ts';
-
-/** Numbers on x86-64 (asm/unistd_64.h) and on arm64 (asm-generic/unistd.h); null where the call does not exist. */
-type Numbers = readonly [x64: number | null, arm64: number | null];
+import { findArchitecture, type Numbers, numberOf } from './numbers.ts';
 
 /** What Node needs to start, to read its own files and to run WebAssembly; docs/sandbox.md lists it with reasons. */
 const ALLOWED: Readonly<Record<string, Numbers>> = {
@@ -95,12 +93,6 @@ const IOCTLS = [0x5401, 0x541b, 0x5421, 0x5450, 0x5451];
 /** linux/prctl.h: PR_SET_NAME, PR_GET_NAME, PR_SET_VMA: names for threads and mappings. */
 const PRCTLS = [15, 16, 0x5356_4d41];
 
-/** linux/audit.h: AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64. */
-const ARCHITECTURES: Readonly<Record<string, { readonly column: 0 | 1; readonly audit: number }>> = {
-  x64: { column: 0, audit: 0xc000_003e },
-  arm64: { column: 1, audit: 0xc000_00b7 },
-};
-
 /** The filter of a child, or null on an architecture without a table. */
 export function createChildFilter(architecture: string): Uint8Array | null {
   const rules = createChildRules(architecture);
@@ -108,10 +100,10 @@ export function createChildFilter(architecture: string): Uint8Array | null {
 }
 
 export function createChildRules(architecture: string): FilterRules | null {
-  const known = ARCHITECTURES[architecture];
-  if (known === undefined) return null;
+  const known = findArchitecture(architecture);
+  if (known === null) return null;
   const { column, audit } = known;
-  const number = (numbers: Numbers): number => numbers[column] ?? -1;
+  const number = (numbers: Numbers): number => numberOf(numbers, column);
   return {
     architecture: audit,
     hasX32: architecture === 'x64',
@@ -123,6 +115,7 @@ export function createChildRules(architecture: string): FilterRules | null {
       // prlimit64(pid, resource, new_limit, old_limit): with no new limit it only reads.
       { number: number(PRLIMIT64), argument: 2, values: [0] },
     ],
+    unlessBits: [],
     ifBits: [{ number: number(CLONE), argument: 0, bits: CLONE_THREAD }],
   };
 }

@@ -36,6 +36,8 @@ export interface FilterRules {
   }[];
   /** Allowed if the low word of an argument has one of these bits. */
   readonly ifBits: readonly { readonly number: number; readonly argument: number; readonly bits: number }[];
+  /** Allowed if the low word of an argument has none of these bits. */
+  readonly unlessBits: readonly { readonly number: number; readonly argument: number; readonly bits: number }[];
   /** Answered as if the kernel did not know them, so that libraries use an older call. */
   readonly unknown: readonly number[];
 }
@@ -76,6 +78,11 @@ export function buildFilter(rules: FilterRules): Uint8Array {
   for (const { number, argument, bits } of rules.ifBits) {
     program.push(test(JUMP_EQUAL, number, 4), load(OFFSET_ARGUMENTS + argument * 8));
     program.push(test(JUMP_ANY_BIT, bits, 1), answer(ALLOW), answer(ERRNO | EPERM));
+  }
+  for (const { number, argument, bits } of rules.unlessBits) {
+    program.push(test(JUMP_EQUAL, number, 4), load(OFFSET_ARGUMENTS + argument * 8));
+    const jump = { code: JUMP_ANY_BIT, k: bits, jumpTrue: 1, jumpFalse: 0 };
+    program.push(jump, answer(ALLOW), answer(ERRNO | EPERM));
   }
   program.push(answer(ERRNO | EPERM));
   return encode(program);

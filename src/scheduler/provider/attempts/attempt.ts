@@ -5,6 +5,7 @@ import type { Lease } from '../../../domain/lease.ts';
 import type { AttemptEvent } from '../../../domain/messages.ts';
 import type { ATTEMPT_FAILURES } from '../../../domain/receipt.ts';
 import type { Signed, SignedWire } from '../../../domain/signed.ts';
+import { hasFuel } from '../../../domain/workload.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
 import type { AttemptCheckpoints } from '../checkpoints/attempt-checkpoints.ts';
@@ -83,7 +84,7 @@ export class Attempt implements FeedSource {
   hasLife = false;
   progressSequence = 0;
   /** CPU time as in `AttemptSign`. */
-  progress: { fuel: number; step: number; cpuTimeMs: number };
+  progress: { fuel: number | null; step: number; cpuTimeMs: number };
   /** The last that was signed, also by processes before this one. */
   lastProgress: SignedWire | null;
   /** Number of the event that told it; null where none has, or a process before this one did. */
@@ -117,7 +118,8 @@ export class Attempt implements FeedSource {
     this.log = new EventLog(this.id, firstSequence, { isSealed: this.isConfidential });
     if (options.restored !== undefined) this.log.recall(noteLinks(options.restored.links));
     this.progressSequence = firstSequence;
-    this.progress = { fuel: 0, step: 0, cpuTimeMs: this.usedBefore.cpuTimeMs };
+    const fuel = hasFuel(signed.job.value.workload.kind) ? 0 : null;
+    this.progress = { fuel, step: 0, cpuTimeMs: this.usedBefore.cpuTimeMs };
     this.heldIndex = options.restored?.heldIndex ?? null;
     this.lastProgress = options.restored?.lastProgress ?? null;
     this.renewedAtMs = options.acceptedAtMonotonicMs;
@@ -168,7 +170,8 @@ export class Attempt implements FeedSource {
   /** What a conclusion says of where it was reached. */
   get subject(): ConclusionSubject {
     const { executor, isolation } = this.options;
-    return { job: this.jobId, instrumenter: executor.instrumenter, isolation };
+    const { kind, instrumenter } = executor;
+    return { job: this.jobId, kind, instrumenter, isolation };
   }
 
   get signal(): AbortSignal {

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache';
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
+import { findProgramBlob } from '../../../domain/workload.ts';
 import { computeRawId } from '../../../lib/cid.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { IdleCache } from '../../../lib/idle-cache.ts';
@@ -22,7 +23,8 @@ export interface InputLoaderModules {
 }
 
 export interface LoadedInputs {
-  readonly module: Uint8Array;
+  /** Null where the job names none (`findProgramBlob`). */
+  readonly module: Uint8Array | null;
   readonly inputs: readonly InputFile[];
 }
 
@@ -85,8 +87,8 @@ export class InputLoader implements Disposable {
   /** @throws ProviderError; TransferError, SchedulerError, NetworkError, BlobError from the transfer */
   async load(attempt: Attempt, signal: AbortSignal): Promise<LoadedInputs> {
     const { workload, inputs } = attempt.job.value;
-    const needed = { blob: workload.module, sizeBytes: workload.moduleSizeBytes };
-    const module = await this.#loadBlob(attempt, needed, signal);
+    const program = findProgramBlob(workload);
+    const module = program === null ? null : await this.#loadBlob(attempt, program, signal);
     const files: InputFile[] = [];
     for (const input of inputs) {
       files.push({ path: input.path, bytes: await this.#loadBlob(attempt, input, signal) });
@@ -128,7 +130,8 @@ function keyOf(peer: PeerKey, blob: BlobId): string {
 
 function listNeeded(attempt: Attempt): readonly NeededBlob[] {
   const { workload, inputs } = attempt.job.value;
-  return [{ blob: workload.module, sizeBytes: workload.moduleSizeBytes }, ...inputs];
+  const program = findProgramBlob(workload);
+  return program === null ? inputs : [program, ...inputs];
 }
 
 function isBlob(blob: BlobId, bytes: Uint8Array): boolean {

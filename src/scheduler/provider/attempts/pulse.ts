@@ -147,7 +147,7 @@ function describeProgress(nowMs: number, attempt: Attempt): Progress {
     type: 'fogproof/progress@1',
     lease: attempt.id,
     sequence: attempt.progressSequence + 1,
-    fuel: Math.max(0, Math.trunc(fuel)),
+    fuel: fuel === null ? null : Math.max(0, Math.trunc(fuel)),
     step: Math.max(0, Math.trunc(step)),
     cpuTimeMs: Math.max(0, Math.trunc(cpuTimeMs)),
     atMs: UnixMs(nowMs),

@@ -6,6 +6,7 @@ import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
+import { findProgramBlob, fitsKind } from '../../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
 
@@ -49,6 +50,14 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
     ({ job }, { offer }) => !isMoreUrgent(priorityOf(job.value), priorityOf(offer.value.terms)),
   ],
   ['the job is of another kind', ({ job }, { offer }) => job.value.workload.kind === offer.value.terms.workloadKind],
+  [
+    'its limits name fuel and its kind has none, or the reverse',
+    ({ job }) => fitsKind(job.value.workload.kind, job.value.resources),
+  ],
+  [
+    'a command makes no checkpoints',
+    ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined,
+  ],
   [
     'the job demands stronger isolation',
     ({ job }, { offer }) => satisfiesIsolation(offer.value.isolation, job.value.isolation),
@@ -145,10 +154,16 @@ function isPayable(job: Job, offer: Offer): boolean {
 
 function areResourcesCovered(job: Job, offer: Offer): boolean {
   const names = Object.keys(offer.terms.resources) as (keyof Resources)[];
-  return names.every((name) => job.resources[name] <= offer.terms.resources[name]);
+  return names.every((name) => isWithin(job.resources[name], offer.terms.resources[name]));
 }
 
-/** Bytes of a job's module and inputs, as the job says. */
+/** Fuel is null where the kind of work has none; what has a limit is never covered by terms without one. */
+function isWithin(asked: number | null, limit: number | null): boolean {
+  return asked === null || (limit !== null && asked <= limit);
+}
+
+/** Bytes of a job's program and inputs, as the job says. */
 export function computeInputBytes(job: Job): number {
-  return job.inputs.reduce((sum, input) => sum + input.sizeBytes, job.workload.moduleSizeBytes);
+  const program = findProgramBlob(job.workload);
+  return job.inputs.reduce((sum, input) => sum + input.sizeBytes, program?.sizeBytes ?? 0);
 }

@@ -1,6 +1,6 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import { z } from 'zod';
-import { isolationLevelSchema } from '../../../domain/capability.ts';
+import { type ExecutorKind, executorKindSchema, isolationLevelSchema } from '../../../domain/capability.ts';
 import {
   type BlobId,
   boundedBytesSchema,
@@ -32,6 +32,8 @@ const leaseRecordSchema = z.strictObject({
   requester: ownId<PeerKey>(),
   commitReveal: z.boolean(),
   acceptedAtMs: unixMsSchema,
+  /** Absent in records of versions that ran modules alone. */
+  kind: executorKindSchema.default('wasm'),
   isolation: isolationLevelSchema,
   instrumenter: z.string(),
   /** Its keys are in memory only: no other process can go on with it. Absent: it is not confidential. */
@@ -74,6 +76,7 @@ export interface AcceptedLease {
   readonly requester: PeerKey;
   readonly commitReveal: boolean;
   readonly acceptedAtMs: UnixMs;
+  readonly kind: ExecutorKind;
   readonly isolation: LeaseRecord['isolation'];
   readonly instrumenter: string;
   readonly keptForMs?: number | undefined;

@@ -52,7 +52,7 @@ export interface RefusedByRule {
 export type AdmissionAnswer = { readonly kind: 'admitted'; readonly admitted: Admitted } | RefusedByRule;
 
 /** Class that a kind of work is priced in; this version has no work for the others. */
-export const CLASS_OF_KIND = { wasm: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
+export const CLASS_OF_KIND = { wasm: 'cpu', command: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
 
 /** Whether policy, host and price allow a job, judged by its terms alone. Free slots are the dispatcher's to judge. */
 export class Admission {
@@ -102,7 +102,7 @@ export class Admission {
 
   #judgeResources(asked: Resources): Refusal | undefined {
     const names = Object.keys(this.#options.limits) as (keyof Resources)[];
-    const excess = names.find((name) => asked[name] > this.#options.limits[name]);
+    const excess = names.find((name) => (asked[name] ?? 0) > this.#options.limits[name]);
     if (excess === undefined) return undefined;
     const detail = `${excess}: ${asked[excess]} asked for, at most ${this.#options.limits[excess]} lent`;
     return createRefusal('RESOURCES_TOO_LARGE', detail);

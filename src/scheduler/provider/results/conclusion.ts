@@ -1,9 +1,10 @@
 import type { BlobStore } from '../../../blob/interface.ts';
-import type { IsolationLevel } from '../../../domain/capability.ts';
+import type { ExecutorKind, IsolationLevel } from '../../../domain/capability.ts';
 import type { BlobId, JobId } from '../../../domain/ids.ts';
 import { MAX_JOB_INPUTS } from '../../../domain/job.ts';
 import type { InlineBlob } from '../../../domain/messages.ts';
 import type { Outcome, OutputFile, Receipt, ReceiptAttestation, Result } from '../../../domain/receipt.ts';
+import { hasFuel } from '../../../domain/workload.ts';
 import { computeRawId, formatRawId } from '../../../lib/cid.ts';
 import type { ExecutionResult, InputFile } from '../../../sandbox/interface.ts';
 import type { AttemptUsage, StopReason } from '../attempts/attempt.ts';
@@ -27,6 +28,7 @@ export interface Conclusion {
 
 export interface ConclusionSubject {
   readonly job: JobId;
+  readonly kind: ExecutorKind;
   readonly instrumenter: string;
   readonly isolation: IsolationLevel;
 }
@@ -41,13 +43,13 @@ export function concludeFailure(subject: ConclusionSubject, reason: StopReason):
       job: subject.job,
       outcome: { kind: 'attempt-failed', code: reason.code, detail: reason.detail.slice(0, MAX_DETAIL_CHARS) },
       outputs: [],
-      fuel: 0,
+      fuel: hasFuel(subject.kind) ? 0 : null,
       steps: 0,
       metricsHash: NO_METRICS_HASH,
       instrumentedModule: null,
       instrumenter: subject.instrumenter,
     },
-    sandbox: { executor: 'wasm', isolation: subject.isolation, controls: [], engine: 'not started' },
+    sandbox: { executor: subject.kind, isolation: subject.isolation, controls: [], engine: 'not started' },
     usage: { cpuTimeMs: 0, wallTimeMs: 0, peakMemoryBytes: 0 },
     inline: [],
     stored: [],
@@ -86,7 +88,7 @@ export async function concludeExecution(
       job: subject.job,
       outcome,
       outputs,
-      fuel: toWhole(execution.fuel),
+      fuel: execution.fuel === null ? null : toWhole(execution.fuel),
       steps: toWhole(execution.steps),
       metricsHash: execution.metricsHash,
       instrumentedModule: digest === null ? null : (formatRawId(digest) as BlobId),

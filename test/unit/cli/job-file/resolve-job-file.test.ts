@@ -8,6 +8,7 @@ import { BlobId, PeerKey, UnixMs } from '../../../../src/domain/ids.ts';
 import { JOB, MAX_JOB_INPUTS } from '../../../../src/domain/job.ts';
 import { encodeObject } from '../../../../src/domain/object-type.ts';
 import { computeRawCid } from '../../../../src/lib/cid.ts';
+import { seedOf as planSeed } from '../../../support/workload.ts';
 
 const NOW_MS = 1_700_000_000_000;
 const blob = (byte: number) => BlobId(computeRawCid(Uint8Array.of(byte)).toString());
@@ -40,7 +41,7 @@ describe('a plan', () => {
   it('has absolute paths, times from now, and the least quorum that is more than half', () => {
     const { draft, files, knownBlobs } = plan(TEXT);
     expect(files).toEqual([
-      { role: 'module', path: '/jobs/x.wasm' },
+      { role: 'program', path: '/jobs/x.wasm' },
       { role: 'input', path: '/z.csv', jobPath: '/z.csv' },
       { role: 'input', path: '/abs/b.csv', jobPath: '/b.csv' },
     ]);
@@ -54,7 +55,7 @@ describe('a plan', () => {
   });
 
   it('draws a seed if there is none, and takes numbers and hex as they are', () => {
-    const seedOf = (seed: string) => plan(TEXT.replace('abi:', `${seed}abi:`)).workload.seed;
+    const seedOf = (seed: string) => planSeed(plan(TEXT.replace('abi:', `${seed}abi:`)));
     expect(seedOf('')).toEqual(new Uint8Array(32).fill(1));
     expect(Buffer.from(seedOf('seed: 258, ')).toString('hex')).toBe(`${'00'.repeat(30)}0102`);
     expect(Buffer.from(seedOf(`seed: "${'ab'.repeat(32)}", `)).toString('hex')).toBe('ab'.repeat(32));

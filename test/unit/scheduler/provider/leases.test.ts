@@ -16,6 +16,7 @@ import {
   type TestRequester,
   termsOf,
 } from '../../../support/provider-rig.ts';
+import { wasmOf } from '../../../support/workload.ts';
 
 async function start() {
   const rig = await ProviderRig.start();
@@ -149,8 +150,7 @@ describe('a lease', () => {
     const { jobs, leases, offer } = await requester.prepare();
     const [job, lease] = [jobs[0], leases[0]];
     if (job === undefined || lease === undefined) throw new TypeError();
-    // There is one kind yet; the rule must stand when there are more.
-    const terms = { ...offer.value.terms, workloadKind: 'command' as 'wasm' };
+    const terms = { ...offer.value.terms, workloadKind: 'command' as const };
     const context = {
       networkId: NETWORK,
       parameters: PARAMETERS,
@@ -257,7 +257,7 @@ describe('a lease', () => {
   it('of inputs that do not fit into memory is refused', async () => {
     const rig = await ProviderRig.start({ provider: { maxInputBytes: 1_000 } });
     const requester = await rig.requester();
-    const input = { path: '/in', blob: requester.describeJob().workload.module, sizeBytes: 1_000 };
+    const input = { path: '/in', blob: wasmOf(requester.describeJob().workload).module, sizeBytes: 1_000 };
     const log = requester.lease(
       await requester.prepare(await requester.signJobs(requester.describeJob({ inputs: [input] }))),
     );

@@ -23,6 +23,7 @@ const required: fc.Arbitrary<LeaseRecord> = fc.record({
   requester: text.map((id) => id as PeerKey),
   commitReveal: fc.boolean(),
   acceptedAtMs: fc.nat().map(UnixMs),
+  kind: fc.constantFrom('wasm', 'command'),
   isolation: fc.constantFrom('process', 'bubblewrap'),
   instrumenter: text,
   endedAtMs: fc.option(fc.nat().map(UnixMs)),

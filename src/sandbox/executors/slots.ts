@@ -1,4 +1,4 @@
-import { raceSignal } from '../../../lib/abort.ts';
+import { raceSignal } from '../../lib/abort.ts';
 
 /** Lets so many hold a slot at a time; others wait in order. */
 export class Slots {

@@ -1,0 +1,83 @@
+/** The parts of a job file that commands have: a program in a read-only root file system (docs/job-spec.md). */
+import { z } from 'zod';
+import { commandLimitsSchema, jobPathSchema } from './job.ts';
+import {
+  argumentsFileSchema,
+  blobSourceSchema,
+  environmentFileSchema,
+  pathSourceSchema,
+  sizeSchema,
+} from './job-file-fields.ts';
+
+/** Where a command finds its own folders; no input may lie there. */
+export const COMMAND_FOLDERS = ['/output', '/tmp', '/proc', '/dev'] as const;
+
+const MILLI = 1000;
+const { cpus, processes, scratchBytes } = commandLimitsSchema.shape;
+const boundsOf = (schema: typeof cpus): { minimum: number; maximum: number } => ({
+  minimum: schema.minValue ?? 0,
+  maximum: schema.maxValue ?? Number.MAX_SAFE_INTEGER,
+});
+
+const limitsFileSchema = z.strictObject({
+  cpus: z
+    .number()
+    .min(boundsOf(cpus).minimum / MILLI)
+    .max(boundsOf(cpus).maximum / MILLI)
+    .default(1)
+    .describe('Processors, such as 0.5 or 2: time of one is shared out to all its processes.'),
+  processes: z
+    .int()
+    .min(boundsOf(processes).minimum)
+    .max(boundsOf(processes).maximum)
+    .default(64)
+    .describe('Most processes and threads together.'),
+  scratch: sizeSchema(boundsOf(scratchBytes))
+    .prefault('64MiB')
+    .describe('Most bytes in /tmp, and as much again in /dev/shm; they count as memory too.'),
+});
+
+export const commandWorkloadFileSchema = z.strictObject({
+  kind: z.literal('command').describe('Kind of work: command, a program in a read-only root file system.'),
+  root: z
+    .union([z.literal('host'), pathSourceSchema, blobSourceSchema], {
+      error: "expected a path, { blob, size } of a blob that the node already has, or 'host'",
+    })
+    .describe(
+      'The root file system: path of a tar archive (.tar or .tar.gz), relative to this file; or host, the system folders of whichever provider runs it and allows that.',
+    ),
+  program: jobPathSchema.describe('Absolute path of the program in the root.'),
+  arguments: argumentsFileSchema,
+  environment: environmentFileSchema,
+  limits: limitsFileSchema.prefault({}).describe('What it may take besides resources: cpus, processes, scratch.'),
+});
+export type CommandWorkloadFile = z.output<typeof commandWorkloadFileSchema>;
+
+interface CommandFields {
+  readonly workload: { readonly kind: string };
+  readonly inputs: Readonly<Record<string, unknown>>;
+  readonly resources: { readonly fuel?: number | undefined };
+  readonly checkpoints?: unknown;
+  readonly comparisons?: unknown;
+}
+
+/** What a job file of a command may not have. */
+export function findCommandProblems({ workload, inputs, resources, checkpoints, comparisons }: CommandFields) {
+  const problems: { path: string[]; message: string }[] = [];
+  if (workload.kind !== 'command') return problems;
+  if (resources.fuel !== undefined) {
+    problems.push({ path: ['resources', 'fuel'], message: 'a command has no fuel: wallTime and limits.cpus hold it' });
+  }
+  if (checkpoints !== undefined && checkpoints !== 'none') {
+    problems.push({ path: ['checkpoints'], message: 'a command makes no checkpoints in this version: remove it' });
+  }
+  if (comparisons !== undefined) {
+    problems.push({ path: ['comparisons'], message: 'results of commands are compared byte for byte: remove it' });
+  }
+  for (const path of Object.keys(inputs)) {
+    const folder = COMMAND_FOLDERS.find((reserved) => path === reserved || path.startsWith(`${reserved}/`));
+    if (folder === undefined) continue;
+    problems.push({ path: ['inputs', path], message: `a command has its own ${folder}: put the input elsewhere` });
+  }
+  return problems;
+}

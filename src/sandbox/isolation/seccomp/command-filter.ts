@@ -1,0 +1,57 @@
+import { buildFilter, type FilterRules } from './bpf.ts';
+import { COMMAND_CALLS } from './command-calls.ts';
+import { findArchitecture, type Numbers, numberOf } from './numbers.ts';
+
+const CLONE: Numbers = [56, 220];
+const CLONE3: Numbers = [435, 435];
+const SOCKET: Numbers = [41, 198];
+const SOCKETPAIR: Numbers = [53, 199];
+const IOCTL: Numbers = [16, 29];
+const PRCTL: Numbers = [157, 167];
+const PRLIMIT64: Numbers = [302, 261];
+const PERSONALITY: Numbers = [135, 92];
+/** Libraries that find it missing go on without it; a refusal is an error to some. */
+const IO_URING_SETUP: Numbers = [425, 425];
+
+/** linux/sched.h: CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET. NEWTIME is not one of clone's flags. */
+const NEW_NAMESPACES = 0x7e02_0000;
+/** bits/socket.h. */
+const AF_UNIX = 1;
+/** asm-generic/ioctls.h: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. TIOCSTI is not among them. */
+const IOCTLS = [0x5401, 0x540f, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
+/**
+ * linux/prctl.h: PR_SET_PDEATHSIG, GET_PDEATHSIG, GET_DUMPABLE, SET_NAME, GET_NAME, GET_SECCOMP, CAPBSET_READ,
+ * SET_NO_NEW_PRIVS, GET_NO_NEW_PRIVS, SET_VMA.
+ */
+const PRCTLS = [1, 2, 3, 15, 16, 21, 23, 38, 39, 0x5356_4d41];
+/** linux/personality.h: PER_LINUX, and the value that only reads. */
+const PERSONALITIES = [0, 0xffff_ffff];
+
+/** The filter of a command, or null on an architecture without a table. */
+export function createCommandFilter(architecture: string): Uint8Array | null {
+  const rules = createCommandRules(architecture);
+  return rules === null ? null : buildFilter(rules);
+}
+
+export function createCommandRules(architecture: string): FilterRules | null {
+  const known = findArchitecture(architecture);
+  if (known === null) return null;
+  const { column, audit } = known;
+  const number = (numbers: Numbers): number => numberOf(numbers, column);
+  return {
+    architecture: audit,
+    hasX32: architecture === 'x64',
+    allowed: COMMAND_CALLS.flatMap(({ calls }) => Object.values(calls)).flatMap((numbers) => numbers[column] ?? []),
+    unknown: [number(CLONE3), number(IO_URING_SETUP)],
+    ifArgument: [
+      { number: number(SOCKET), argument: 0, values: [AF_UNIX] },
+      { number: number(SOCKETPAIR), argument: 0, values: [AF_UNIX] },
+      { number: number(IOCTL), argument: 1, values: IOCTLS },
+      { number: number(PRCTL), argument: 0, values: PRCTLS },
+      { number: number(PRLIMIT64), argument: 0, values: [0] },
+      { number: number(PERSONALITY), argument: 0, values: PERSONALITIES },
+    ],
+    ifBits: [],
+    unlessBits: [{ number: number(CLONE), argument: 0, bits: NEW_NAMESPACES }],
+  };
+}
