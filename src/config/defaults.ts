@@ -54,6 +54,15 @@ const POLICY: NodeConfigInput['policy'] = {
   audit: { maxBytes: 64 * MIB },
 };
 
+const RELAY: NodeConfigInput['relay'] = {
+  client: 'auto',
+  through: [],
+  service: 'auto',
+  maxReservations: 64,
+  maxBytes: 8 * MIB,
+  maxDurationMs: '10m',
+};
+
 /** Unpacked roots are a cache: a part of the disk, and never more than this. */
 function computeRootsBytes({ diskBytes }: HostFacts): number {
   return Math.max(MIB, Math.min(8 * GIB, Math.floor(diskBytes * BLOB_DISK_SHARE)));
@@ -68,14 +77,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
     bootstrap: [],
     mdns: true,
     nat: { autonat: true, upnp: false },
-    relay: {
-      client: 'auto',
-      through: [],
-      service: 'auto',
-      maxReservations: 64,
-      maxBytes: 8 * MIB,
-      maxDurationMs: '10m',
-    },
+    relay: RELAY,
     neighbours: { asnDatabase: null },
     region: null,
     provide: {

@@ -1,8 +1,8 @@
 /**
- * scheduler owns jobs and attempts: the requester's job machine, store, matching and following of attempts; the
- * provider's admission, reservations and running of attempts; recovery of both at start.
- * It does not own transport (network), execution (sandbox), prices (market) nor verdicts on evidence (bundle).
- * requester/ and provider/ speak only over the `offer`, `job`, `attest` and `blob` protocols, also within one node.
+ * scheduler owns jobs and attempts: the requester's job machine, store, matching, following of attempts; the provider's
+ * admission, reservations, running of attempts; recovery of both. Not transport (network), execution (sandbox), prices
+ * (market) nor verdicts on evidence (bundle). requester/ and provider/ speak only over the `offer`, `job`, `attest` and
+ * `blob` protocols, also within one node.
  */
 import type { AnchorLeaf } from '../domain/anchor.ts';
 import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
@@ -201,10 +201,7 @@ export interface CheckpointView {
 
 /** What a submitter describes; the requester fills in identity, network, nonce and times. Blobs are stored already. */
 export type JobDraft = Omit<Job, 'type' | 'network' | 'requester' | 'nonce' | 'createdAtMs' | 'confidential'> & {
-  /**
-   * Inputs are blobs in plain, of this node alone; what the job names is what they are sealed into. `policy` as in
-   * domain/job.ts.
-   */
+  /** Inputs are blobs in plain, of this node alone; the job names what they are sealed into. `policy` as in domain/job.ts. */
   readonly confidential?: Pick<Confidential, 'policy'> | undefined;
 };
 
@@ -393,7 +390,7 @@ export interface ProviderService {
   explainNoWork(): Promise<NoWorkExplanation>;
   /** Takes no new work, in this process; resolves when what runs has ended. */
   drain(options: { readonly signal: AbortSignal }): Promise<void>;
-  /** Takes no new work, also after a restart, until `open`; durable when it resolves, as `open` is. */
+  /** Takes no new work, also after a restart, until `open`; both are durable when they resolve. */
   close(): Promise<void>;
   open(): Promise<void>;
   /** As `close`, and ends all that waits or runs, with receipts that say so. Gives how many, once they have ended. */

@@ -107,7 +107,7 @@ function createVector(plan: VectorPlan): SteppingVector {
   const run = from === null ? whole : runVector(bytes, plan, from);
   const parent = from === null ? null : digestOf('H of the checkpoint before');
   const inputRoot = computeInputRoot({
-    workload: { module: formatRawId(sha256(bytes)), moduleSizeBytes: bytes.length, seed: SEED },
+    workload: { kind: 'wasm', module: formatRawId(sha256(bytes)), moduleSizeBytes: bytes.length, seed: SEED },
     inputs: inputs.map((input) => ({
       path: input.path,
       blob: formatRawId(sha256(input.bytes)),
