@@ -5,7 +5,7 @@ import { Tally } from '../../../../scripts/chaos/tally.ts';
 
 const FACTS = { command: 'c', date: 'd', isCampaign: false };
 const OUT_OF_REACH =
-  /^(anchor-leaves|anchor-batches|anchor-trees|receipt-outbox|chain-transactions|chain-cursors|beacon-rounds)$/;
+  /^(operator-work|anchor-leaves|anchor-batches|anchor-trees|receipt-outbox|chain-transactions|chain-cursors|beacon-rounds)$/;
 const SELDOM = /^(poison-jobs|reputation-standings|job-objects=late)$/;
 
 /** Came to all steps that can be come to, but for those. */
