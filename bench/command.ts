@@ -63,10 +63,12 @@ export async function benchCommand(): Promise<readonly BenchRow[]> {
 async function loadCommandExecutor(rootsFolder: string): Promise<Executor | null> {
   const load = async <Module>(name: string): Promise<Module> =>
     (await import(join(DIST, `executors/command/${name}.js`))) as Module;
-  const { probeCommand } = await load<typeof import('../src/sandbox/executors/command/probe-command.ts')>('probe-command');
+  const { probeCommand } =
+    await load<typeof import('../src/sandbox/executors/command/probe-command.ts')>('probe-command');
   const { CommandExecutor } =
     await load<typeof import('../src/sandbox/executors/command/command-executor.ts')>('command-executor');
-  const { DEFAULT_COMMAND_OPTIONS } = await load<typeof import('../src/sandbox/executors/command/options.ts')>('options');
+  const { DEFAULT_COMMAND_OPTIONS } =
+    await load<typeof import('../src/sandbox/executors/command/options.ts')>('options');
   const clock = new SystemClock();
   const probe = await probeCommand(clock);
   if (probe.kind === 'fails') return null;

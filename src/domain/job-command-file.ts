@@ -51,7 +51,6 @@ export const commandWorkloadFileSchema = z.strictObject({
   environment: environmentFileSchema,
   limits: limitsFileSchema.prefault({}).describe('What it may take besides resources: cpus, processes, scratch.'),
 });
-export type CommandWorkloadFile = z.output<typeof commandWorkloadFileSchema>;
 
 interface CommandFields {
   readonly workload: { readonly kind: string };
