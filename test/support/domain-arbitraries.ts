@@ -82,6 +82,26 @@ export const jobs: fc.Arbitrary<Job> = fc.record({
   priceCeiling: prices,
 });
 
+/** Jobs of a command, which have no fuel. */
+export const commandJobs: fc.Arbitrary<Job> = fc
+  .record({
+    job: jobs,
+    root: fc.oneof(
+      fc.record({ kind: fc.constant('archive' as const), blob: blobIds, sizeBytes: integers(1) }),
+      fc.constant({ kind: 'host' as const }),
+    ),
+    limits: fc.record({
+      cpus: fc.integer({ min: 10, max: 1_024_000 }),
+      processes: fc.integer({ min: 1, max: 32_768 }),
+      scratchBytes: fc.integer({ min: 4096, max: 64 * 2 ** 30 }),
+    }),
+  })
+  .map(({ job, root, limits }) => {
+    const { arguments: words, environment } = job.workload;
+    const workload = { kind: 'command' as const, root, program: '/bin/program', arguments: words, environment, limits };
+    return { ...job, workload, resources: { ...job.resources, fuel: null } };
+  });
+
 export const terms: fc.Arbitrary<JobTerms> = fc.record({
   workloadKind: fc.constant('wasm' as const),
   resources,

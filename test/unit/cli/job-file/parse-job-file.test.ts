@@ -7,11 +7,12 @@ import { z } from 'zod';
 import { renderProblem } from '../../../../src/cli/job-file/errors.ts';
 import type { JobFileProblem } from '../../../../src/cli/job-file/interface.ts';
 import { parseJobFile } from '../../../../src/cli/job-file/parse-job-file.ts';
-import { WASM_TEMPLATE } from '../../../../src/cli/job-file/template.ts';
-import { type JobFile, jobFileSchema, MAX_JOB_FILE_BYTES } from '../../../../src/domain/job-file.ts';
+import { COMMAND_TEMPLATE, WASM_TEMPLATE } from '../../../../src/cli/job-file/template.ts';
+import { DEFAULT_FUEL, type JobFile, jobFileSchema, MAX_JOB_FILE_BYTES } from '../../../../src/domain/job-file.ts';
 import { nearestName } from '../../../../src/lib/nearest-name.ts';
 
 const LEAST = 'name: a\nworkload: {kind: wasm, module: a.wasm, abi: wasi}\n';
+const LEAST_COMMAND = 'name: a\nworkload: { kind: command, root: host, program: /bin/a }\n';
 
 function parseValid(text: string): JobFile {
   const parsed = parseJobFile(text);
@@ -28,7 +29,7 @@ describe('a valid job file', () => {
   it('needs a name and a workload; the rest has defaults', () => {
     expect(parseValid(LEAST)).toMatchObject({
       inputs: {},
-      resources: { memory: 2 ** 28, fuel: 1e10, wallTime: 300_000, output: 2 ** 26, logs: 2 ** 20 },
+      resources: { memory: 2 ** 28, wallTime: 300_000, output: 2 ** 26, logs: 2 ** 20 },
       replicas: 1,
       isolation: 'process',
       deadline: 3_600_000,
@@ -47,7 +48,36 @@ describe('a valid job file', () => {
       ...parseValid(LEAST),
       name: 'my-job',
       workload: { ...parseValid(LEAST).workload, module: './job.wasm' },
+      resources: { ...parseValid(LEAST).resources, fuel: DEFAULT_FUEL },
     });
+    expect(parseValid(COMMAND_TEMPLATE)).toEqual({
+      ...parseValid(LEAST_COMMAND),
+      name: 'my-job',
+      workload: { ...parseValid(LEAST_COMMAND).workload, root: './root.tar.gz', program: '/bin/program' },
+    });
+  });
+
+  it('may describe a command, which has limits of its own and no fuel', () => {
+    expect(parseValid(LEAST_COMMAND)).toMatchObject({
+      workload: {
+        kind: 'command',
+        root: 'host',
+        arguments: [],
+        environment: {},
+        limits: { cpus: 1, processes: 64, scratch: 2 ** 26 },
+      },
+    });
+    expect(parseValid(LEAST_COMMAND).resources.fuel).toBeUndefined();
+  });
+
+  it.each<readonly [string, string, RegExp]>([
+    ['resources: { fuel: 1G }', 'resources.fuel', /a command has no fuel/],
+    ['checkpoints: { everyRounds: 3 }', 'checkpoints', /makes no checkpoints/],
+    ['inputs: { /tmp/x: ./x }', 'inputs./tmp/x', /its own \/tmp/],
+    ['inputs: { /output: ./x }', 'inputs./output', /its own \/output/],
+  ])('refuses of a command: %s', (text, field, message) => {
+    const problems = problemsOf(`${LEAST_COMMAND}${text}\n`);
+    expect(problems).toEqual([expect.objectContaining({ field, message: expect.stringMatching(message) })]);
   });
 
   it('takes numbers as people write them', () => {
