@@ -50,6 +50,8 @@ export interface Script {
   /** Waits for the test to say `finish`. */
   readonly holds?: boolean;
   readonly sendsEventsTwice?: boolean;
+  /** Lines that each job of a batch prints. */
+  readonly prints?: readonly string[];
   /** Sends each receipt of a batch twice, with the files or without. */
   readonly sendsReceiptsTwice?: 'inline' | 'bare';
   /** Changes what it signs as a checkpoint. */
@@ -229,6 +231,8 @@ export class ScriptedProvider {
   async *#batch(attempts: readonly ScriptedAttempt[]): AsyncGenerator<JobResponse, void> {
     const receipts: Receipt[] = [];
     for (const attempt of attempts) {
+      for (const text of this.script.prints ?? []) this.emit(attempt, { kind: 'log', stream: 'stdout', text });
+      if (attempt.events.length > 0) yield { kind: 'events', events: [...attempt.events] };
       receipts.push({ ...(await this.#describeReceipt(attempt, null)), ...this.script.receipt });
     }
     const signed = await signObjects(RECEIPT, receipts, this.identity);

@@ -3,9 +3,8 @@ import type { BlobStore } from '../../blob/interface.ts';
 import { type BlobId, type LeaseId, UnixMs } from '../../domain/ids.ts';
 import type { Lease, LeaseAcceptance } from '../../domain/lease.ts';
 import type { InlineBlob, JobResponse, SequencedEvent } from '../../domain/messages.ts';
-import type { OutputFile, Receipt } from '../../domain/receipt.ts';
+import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
-import { computeRawId } from '../../lib/cid.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { BATCH_GROUPS_IN_FLIGHT } from '../constants.ts';
 import type { JobMachineEvent } from '../job-machine-events.ts';
@@ -13,8 +12,9 @@ import { findAttempt } from '../job-machine-state.ts';
 import type { AttemptObject } from '../job-records.ts';
 import type { JobStore } from '../job-store.ts';
 import type { RequesterMetrics } from '../metrics.ts';
-import { type AttemptCase, courseOf } from './attempt-case.ts';
+import type { AttemptCase } from './attempt-case.ts';
 import type { BatchMember } from './batch-member.ts';
+import { checkWithChain, describeExpectation, indexVerified, isHeld } from './batch-result-checks.ts';
 import type { Checked } from './checked.ts';
 import { listResultFiles } from './collect-outputs.ts';
 import type { Prepared } from './job-ledger.ts';
@@ -23,10 +23,9 @@ import type { JobPins } from './job-pins.ts';
 import { computeRenewedEnd } from './judge-lateness.ts';
 import type { LeaseNotices } from './lease-notices.ts';
 import { OwnFault } from './own-fault.ts';
-import { checkChain } from './result-chains.ts';
 import { createStepBucket } from './step-bucket.ts';
 import { verifyAcceptances, verifyProgress } from './verify-attempt.ts';
-import { checkReceipt, openReceipts, type ReceiptExpectation, verifyReceipt } from './verify-receipt.ts';
+import { checkReceipt, openReceipts, verifyReceipt } from './verify-receipt.ts';
 
 export interface BatchReceiverModules {
   readonly store: JobStore;
@@ -143,6 +142,8 @@ export class BatchReceiver {
     if (first?.attempt === undefined || first.attempt === null) return;
     const opened = await openReceipts(many, first.attempt.lease);
     if (opened.kind === 'invalid') return this.#failAll(opened.code, opened.reason, true);
+    // Before any of them is claimed: nobody asks again, after a restart, for what came before the end of an attempt.
+    await Promise.all(opened.value.map(async ({ value }) => await this.#byLease.get(value.lease)?.log?.flush()));
     const results: Result[] = [];
     const files = indexVerified(inlineBlobs);
     for (const receipt of opened.value) {
@@ -312,6 +313,7 @@ export class BatchReceiver {
     if (expectation === undefined) return;
     const files = indexVerified(inlineBlobs);
     const checked = await checkWithChain(await verifyReceipt(wire, expectation), expectation, files);
+    await member.log?.flush();
     if (!this.#claim(member, checked) || checked.kind === 'invalid') return;
     await this.#conclude([{ member, receipt: checked.value }], files, inlineBlobs);
   }
@@ -360,41 +362,4 @@ export class BatchReceiver {
 interface Result {
   readonly member: BatchMember;
   readonly receipt: Signed<Receipt>;
-}
-
-function describeExpectation({ job, attempt, ledger }: BatchMember): ReceiptExpectation | undefined {
-  const current = attempt === null ? undefined : findAttempt(ledger.state, attempt.id);
-  if (attempt === null || current === undefined) return undefined;
-  const { instrumenter } = current;
-  return { job, lease: attempt.lease, instrumenter, committed: null, course: courseOf(attempt), attested: null };
-}
-
-/** Bytes that hash to what they are said to be. */
-function indexVerified(inlineBlobs: readonly InlineBlob[]): Map<BlobId, Uint8Array> {
-  const files = new Map<BlobId, Uint8Array>();
-  for (const { blob, bytes } of inlineBlobs) {
-    if (computeRawId(bytes) === (blob as string)) files.set(blob, bytes);
-  }
-  return files;
-}
-
-/** A chain that came with the receipts is checked with them; one that is still to be fetched is checked after that. */
-async function checkWithChain(
-  checked: Checked<Signed<Receipt>>,
-  { job, lease }: ReceiptExpectation,
-  files: ReadonlyMap<BlobId, Uint8Array>,
-): Promise<Checked<Signed<Receipt>>> {
-  if (checked.kind === 'invalid') return checked;
-  const named = checked.value.value.checkpointChain;
-  const bytes = named && isHeld(named, files) ? files.get(named.blob) : undefined;
-  if (bytes === undefined) return checked;
-  const chain = await checkChain(bytes, { job, lease, receipt: checked.value.value, newest: null });
-  return chain.kind === 'invalid' ? chain : checked;
-}
-
-function isHeld(
-  { blob, sizeBytes }: Pick<OutputFile, 'blob' | 'sizeBytes'>,
-  files: ReadonlyMap<BlobId, Uint8Array>,
-): boolean {
-  return files.get(blob)?.length === sizeBytes;
 }

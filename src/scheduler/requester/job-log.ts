@@ -98,23 +98,29 @@ export class JobLog {
 
   /** Writes what is pending, and what came before it and is kept elsewhere; resolves when it can be read back. */
   flush(): Promise<void> {
-    this.#writing ??= this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#write();
     return this.#writing;
   }
 
   async #write(): Promise<void> {
-    do {
-      const writes = this.#pending;
-      this.#pending = [];
-      await this.#modules.flushEarlier?.();
-      if (writes.length === 0) continue;
-      await this.#modules.store.appendLogs(writes);
-      for (const { lease, sequence, entry } of writes) {
-        this.#modules.hub.publish(this.#job, { event: toJobEvent(this.#job, lease, entry), sequence });
-      }
-    } while (this.#pending.length > 0);
+    try {
+      do await this.#writePending();
+      while (this.#pending.length > 0);
+    } finally {
+      // In the same turn as the last look at what is pending: a line that comes now is for the next call to write.
+      this.#writing = undefined;
+    }
+  }
+
+  async #writePending(): Promise<void> {
+    const writes = this.#pending;
+    this.#pending = [];
+    await this.#modules.flushEarlier?.();
+    if (writes.length === 0) return;
+    await this.#modules.store.appendLogs(writes);
+    for (const { lease, sequence, entry } of writes) {
+      this.#modules.hub.publish(this.#job, { event: toJobEvent(this.#job, lease, entry), sequence });
+    }
   }
 }
 

@@ -219,7 +219,8 @@ export class JobRequester implements RequesterService {
     const cases = attempt === null ? [] : [attempt];
     const { state, sequence } = ledger;
     const logs = { ...NO_LOGS, ordinals: log?.ordinals ?? NO_LOGS.ordinals };
-    const run = this.#createRun({ job, snapshotKey, state, sequence, cases, logs, checkpoints: NO_CHECKPOINTS });
+    const known = { state, sequence, cases, logs, earlierLog: log, checkpoints: NO_CHECKPOINTS };
+    const run = this.#createRun({ job, snapshotKey, ...known });
     run.resume(new Map(attempt === null ? [] : [[attempt.id, lastSequence]]));
   }
 

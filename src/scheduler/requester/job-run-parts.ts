@@ -67,6 +67,8 @@ export interface JobRunOptions {
   readonly cases: readonly AttemptCase[];
   /** Stored so far, after a restart. */
   readonly logs: StoredLogs;
+  /** Of the batch that carried it before: it may still write lines that came before those of this run. */
+  readonly earlierLog?: Pick<JobLog, 'flush'> | null;
   readonly checkpoints: KnownCheckpoints;
 }
 
@@ -103,7 +105,10 @@ export function createJobRunParts(modules: JobRunModules, options: JobRunOptions
       store: modules.store,
       hub: modules.hub,
       dropped: modules.metrics.logsDropped,
-      flushEarlier: () => book.flush(),
+      flushEarlier: async () => {
+        await options.earlierLog?.flush();
+        await book.flush();
+      },
     },
     { job: id, ...options.logs, countsOrdinals: countsOrdinals(job.value) },
   );

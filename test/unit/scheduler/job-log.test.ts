@@ -45,3 +45,33 @@ it('a log is on disk after every event that came before it, and never without it
   await flushed;
   expect(written).toEqual([[1], [2]]);
 });
+
+it.each(Array.from({ length: 8 }, (_, turns) => turns))(
+  'a line that comes %i turns after the last write is written before the flush that was asked for it ends',
+  async (turns) => {
+    const written: number[] = [];
+    const log = new JobLog(
+      {
+        store: {
+          appendLogs: async (writes: readonly LogWrite[]) =>
+            void written.push(...writes.map(({ sequence }) => sequence)),
+        },
+        hub: { publish: () => undefined },
+        dropped: { increment: () => undefined },
+      },
+      { job: TEST_JOB, ...NO_LOGS, countsOrdinals: false },
+    );
+    const flush = (sequence: number): Promise<void> => {
+      log.append(LEASE, sequence, {
+        atMs: UnixMs(0),
+        replica: 0,
+        event: { kind: 'log', stream: 'stdout', text: `line ${sequence}` },
+      });
+      return log.flush();
+    };
+    void flush(1);
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+    await flush(2);
+    expect(written).toEqual([1, 2]);
+  },
+);

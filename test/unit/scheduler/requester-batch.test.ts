@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { UnixMs } from '../../../src/domain/ids.ts';
+import { type JobId, UnixMs } from '../../../src/domain/ids.ts';
 import type { JobDraft } from '../../../src/scheduler/interface.ts';
 import { settleTasks, until } from '../../support/manual-clock.ts';
 import { PARAMETERS, RequesterRig, type RequesterRigOptions } from '../../support/requester-rig.ts';
@@ -29,6 +29,27 @@ async function hold(change: Partial<JobDraft> = {}) {
   await until(() => provider.attempts.size === ids.length);
   await settleTasks();
   return { before, provider, ids };
+}
+
+/** The write of the second line of each job waits for `released`. */
+function holdSecondLines({ database }: RequesterRig) {
+  const released = Promise.withResolvers<void>();
+  const held: string[] = [];
+  database.hold = (operations) => {
+    const lines = operations.filter(({ namespace, key }) => namespace === 'job-logs' && key.endsWith('02'));
+    if (lines.length === 0) return undefined;
+    held.push(...lines.map(({ key }) => key));
+    return released.promise;
+  };
+  return { released, held };
+}
+
+async function printedBy(rig: RequesterRig, id: JobId, { follow }: { readonly follow: boolean } = { follow: false }) {
+  const lines: string[] = [];
+  for await (const event of rig.requester.events(id, { follow, signal: AbortSignal.timeout(5_000) })) {
+    if (event.kind === 'log') lines.push(event.text);
+  }
+  return lines;
 }
 
 describe('jobs submitted together', () => {
@@ -242,5 +263,66 @@ describe('jobs submitted together', () => {
     const after = await before.restart();
     await after.clock.advance(10_000);
     for (const id of ids) expect((await after.end(id)).state).toBe('completed');
+  });
+
+  it.each([
+    ['of the group', {}],
+    ['one by one', { holds: true }],
+  ] as const)('end only once what they printed before is on disk, with receipts %s', async (_, script) => {
+    const before = await rigWith([{ ...script, prints: ['one', 'two'] }]);
+    const [provider] = before.providers;
+    if (provider === undefined) throw new Error('no provider');
+    const { released, held } = holdSecondLines(before);
+    const ids = await before.requester.submitMany(await draftsOf(before, 2));
+    await until(() => provider.attempts.size === ids.length);
+    await settleTasks();
+    if (provider.script.holds === true) {
+      for (const attempt of provider.attempts.values()) {
+        for (const text of ['one', 'two']) provider.emit(attempt, { kind: 'log', stream: 'stdout', text });
+        await provider.finish(attempt);
+      }
+    }
+    await until(() => held.length > 0);
+    await settleTasks();
+    // Its process dies now.
+    const after = await before.restart();
+    for (const attempt of provider.attempts.values()) if (!attempt.isOver) await provider.finish(attempt);
+    for (const id of ids) {
+      expect((await after.end(id)).state).toBe('completed');
+      expect(await printedBy(after, id)).toEqual(['one', 'two']);
+    }
+    released.resolve();
+  });
+
+  it('write nothing of what comes after they left their batch before what they printed in it', async () => {
+    const { before, provider, ids } = await hold();
+    const { released, held } = holdSecondLines(before);
+    const { only } = provider;
+    for (const text of ['one', 'two']) provider.emit(only, { kind: 'log', stream: 'stdout', text });
+    await until(() => held.length > 0);
+    const atMs = UnixMs(before.clock.nowMs());
+    provider.script = { receipt: { startedAtMs: atMs, finishedAtMs: atMs } };
+    await before.clock.advance(PARAMETERS.leaseDurationMs + 500);
+    await until(() => before.mesh.countSent(provider.peer, 'job:attach') >= ids.length);
+    provider.emit(only, { kind: 'log', stream: 'stdout', text: 'three' });
+    for (const attempt of provider.attempts.values()) await provider.finish(attempt);
+    const [first] = ids;
+    if (first === undefined) throw new Error('no job');
+    await settleTasks();
+    const after = await before.restart();
+    expect(await after.end(first)).toMatchObject({ state: 'completed', attempts: [{ state: 'revealed' }] });
+    expect(await printedBy(after, first)).toEqual(['one', 'two', 'three']);
+    released.resolve();
+  });
+
+  it('tell who follows them all that they printed before they say that they have ended', async () => {
+    const rig = await rigWith([{ prints: ['one', 'two'] }]);
+    const { released, held } = holdSecondLines(rig);
+    const ids = await rig.requester.submitMany(await draftsOf(rig, 2));
+    const followed = ids.map((id) => printedBy(rig, id, { follow: true }));
+    await until(() => held.length > 0);
+    await settleTasks();
+    released.resolve();
+    expect(await Promise.all(followed)).toEqual(Array(2).fill(['one', 'two']));
   });
 });
