@@ -1,4 +1,5 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { ownPath, readMounts } from './cgroup-mounts.ts';
 import { createGroup, type GroupUsage, readV1Usage, readV2Usage, tryRemove, type V1Folders } from './group-files.ts';
@@ -14,8 +15,8 @@ export interface CgroupLimits {
 export interface Cgroup {
   /** Files that the child writes its process id into before it becomes anything else. */
   readonly procsFiles: readonly string[];
-  /** Moves a process into it. @throws Error of the file system */
-  add(pid: number): void;
+  /** Moves a process into it, for which the kernel may wait tens of ms. @throws Error of the file system */
+  add(pid: number): Promise<void>;
   readUsage(): GroupUsage;
   /** Ends every process in it. */
   kill(): void;
@@ -37,8 +38,8 @@ function groupOf(folders: readonly string[], readUsage: () => GroupUsage): Cgrou
   const procsFiles = folders.map((folder) => join(folder, 'cgroup.procs'));
   return {
     procsFiles,
-    add: (pid) => {
-      for (const file of procsFiles) writeFileSync(file, String(pid));
+    add: async (pid) => {
+      await Promise.all(procsFiles.map((file) => writeFile(file, String(pid))));
     },
     readUsage,
     kill: () => folders.forEach(killAll),

@@ -60,7 +60,8 @@ export class RootCache {
     entry.usedAtMs = this.#modules.clock.nowMs();
     const folder = join(this.#options.folder, entry.name);
     const atS = entry.usedAtMs / 1000;
-    await utimes(folder, atS, atS).catch(() => {});
+    // Only the order in which a later process drops them depends on it.
+    void utimes(folder, atS, atS).catch(() => {});
     return {
       folder,
       [Symbol.dispose]: () => {

@@ -51,6 +51,7 @@ export class CommandExecutor implements Executor {
   readonly #slots: Slots;
   readonly #closing = new AbortController();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #digests = new WeakMap<Uint8Array, string>();
 
   /** `offer` is what `probeCommand` found; null where nothing works, and the executor is off. */
   constructor(
@@ -133,13 +134,19 @@ export class CommandExecutor implements Executor {
     }
   }
 
+  #digestOf(module: Uint8Array): string {
+    const digest = this.#digests.get(module) ?? hash('sha256', module, 'hex');
+    this.#digests.set(module, digest);
+    return digest;
+  }
+
   /** @throws SandboxError */
   async #holdRoot({ workload, module }: CommandTask, signal: AbortSignal): Promise<ViewedRoot> {
     if (workload.root.kind === 'host') return { view: viewHost(), [Symbol.dispose]: () => {} };
     if (module === null) throw new InternalError('a command without the archive of its root');
     let held: HeldRoot;
     try {
-      held = await this.#roots.hold(hash('sha256', module, 'hex'), module, signal);
+      held = await this.#roots.hold(this.#digestOf(module), module, signal);
     } catch (error) {
       if (error instanceof SandboxError || signal.aborted) throw error;
       throw new SandboxError({ code: 'SANDBOX_ROOT_UNAVAILABLE', reason: describeError(error) }, { cause: error });

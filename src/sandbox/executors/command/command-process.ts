@@ -89,18 +89,15 @@ export class CommandProcess {
   /** Folders that the program may write to, which stay readable for whoever holds them when the sandbox is gone. @throws Error */
   async openFolders(): Promise<readonly FileHandle[]> {
     const pid = await this.findPid();
-    const opened: FileHandle[] = [];
-    try {
-      // bubblewrap builds the root of the sandbox in this folder, and changes into it later.
-      for (const folder of WRITABLE_FOLDERS) {
-        const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-        opened.push(await open(`/proc/${pid}/root/newroot${folder}`, flags));
-      }
-      return opened;
-    } catch (error) {
-      for (const handle of opened) await handle.close();
-      throw error;
-    }
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    // bubblewrap builds the root of the sandbox in this folder, and changes into it later.
+    const opening = WRITABLE_FOLDERS.map((folder) => open(`/proc/${pid}/root/newroot${folder}`, flags));
+    const settled = await Promise.allSettled(opening);
+    const opened = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const failed = settled.find((each) => each.status === 'rejected');
+    if (failed === undefined) return opened;
+    for (const handle of opened) await handle.close();
+    throw failed.reason;
   }
 
   /** Lets bubblewrap go on to the program. */

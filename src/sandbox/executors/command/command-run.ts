@@ -130,9 +130,10 @@ class CommandRun {
     const timer = clock.schedule(COMMAND_START_TIMEOUT_MS, () => this.stop(late));
     try {
       const pid = await this.#process.findPid();
-      cgroup?.add(pid);
-      if (cgroup === null) await this.#limitProcesses(pid);
-      await this.#process.setUp(inputs);
+      const limiting = cgroup === null ? this.#limitProcesses(pid) : cgroup.add(pid);
+      // Inputs count as the job's memory, so they wait for its group; the rest is set up meanwhile.
+      if (inputs.length > 0) await limiting;
+      await Promise.all([limiting, this.#process.setUp(inputs)]);
       this.#folders = await this.#process.openFolders();
     } catch (error) {
       this.stop({ kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail: this.#describeStart(error) });

@@ -78,7 +78,7 @@ async function tryOnce(
       child.stdout.once('close', () => resolve(false));
     });
     const pid = await child.findPid();
-    cgroup?.add(pid);
+    await cgroup?.add(pid);
     await child.setUp([]);
     for (const folder of await child.openFolders()) await folder.close();
     child.release();
