@@ -21,14 +21,14 @@ const ANCHORING = `${NO_CHAIN}; \`npm run crash:anchoring\` kills an anchoring p
 /** Never come to. */
 const OUT_OF_REACH: Readonly<Record<string, string>> = {
   'operator-work':
-    'operators drain and panic, and none does here; test/e2e/operator restarts a drained node, and kills none',
+    'operators drain and panic, and none does here; test/e2e/operator.test.ts restarts a drained node, and kills none',
   'anchor-batches': ANCHORING,
   'anchor-leaves': ANCHORING,
   'anchor-trees': ANCHORING,
-  'receipt-outbox': `${NO_CHAIN}, so nothing is noted for it; test/unit/scheduler/receipt-outbox restarts a node that had not handed over`,
-  'chain-transactions': `${NO_CHAIN}; test/integration/chain/journal-crash ends a sender before and after its writes and sends, in one process`,
-  'chain-cursors': `${NO_CHAIN}; test/integration/chain/follow starts a reader again, and kills none`,
-  'beacon-rounds': `${NO_CHAIN}, and the beacon without one keeps nothing; test/unit/beacon/chain-beacon starts one again, and kills none`,
+  'receipt-outbox': `${NO_CHAIN}, so nothing is noted for it; test/unit/scheduler/receipt-outbox.test.ts restarts a node that had not handed over`,
+  'chain-transactions': `${NO_CHAIN}; test/integration/chain/journal-crash.test.ts ends a sender before and after its writes and sends, in one process`,
+  'chain-cursors': `${NO_CHAIN}; test/integration/chain/follow.test.ts starts a reader again, and kills none`,
+  'beacon-rounds': `${NO_CHAIN}, and the beacon without one keeps nothing; test/unit/beacon/chain-beacon.test.ts starts one again, and kills none`,
 };
 
 const BY_DEATHS = 'only when a daemon dies under a job, or a lease runs out';
