@@ -30,7 +30,7 @@ function splitParts(page: string): Map<string, string> {
 function renderPart({ name, machine, rows }: BenchPart): string {
   const lines = rows.map((row) => {
     const ratio = computeRatio(row);
-    const against = row.baseline === undefined ? '' : `${formatNumber(ratio ?? 0)} × ${row.baseline.name}`;
+    const against = ratio === undefined ? '' : `${formatNumber(ratio)} × ${row.baseline?.name}`;
     const bounds = [row.goal, row.floor].map((bound) => formatBound(row, bound).replace(/ +/u, ' '));
     return `| ${row.name} | ${formatNumber(row.value)} ${row.unit} | ${against} | ${bounds.join(' | ')} |`;
   });

@@ -19,7 +19,7 @@ export const atMost = (value: number, of: Bound['of'] = 'value'): Bound => ({ ki
 export const atLeast = (value: number, of: Bound['of'] = 'value'): Bound => ({ kind: 'at-least', value, of });
 
 export function computeRatio(row: BenchRow): number | undefined {
-  return row.baseline === undefined ? undefined : row.value / row.baseline.value;
+  return row.baseline === undefined || row.baseline.value === 0 ? undefined : row.value / row.baseline.value;
 }
 
 export function isMet(row: BenchRow, bound: Bound): boolean {

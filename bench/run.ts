@@ -53,7 +53,7 @@ const HELP = `Usage: npm run bench [-- [NAME...] [--json FILE] [--report FILE] [
 
 function formatRow(row: BenchRow): string {
   const ratio = computeRatio(row);
-  const against = row.baseline === undefined ? '' : `${formatNumber(ratio ?? 0)} × ${row.baseline.name}`;
+  const against = ratio === undefined ? '' : `${formatNumber(ratio)} × ${row.baseline?.name}`;
   const figure = `${formatNumber(row.value)} ${row.unit}`;
   return [
     row.name.padEnd(52),
