@@ -20,7 +20,7 @@ import { NodeError } from './errors.ts';
 import type { EventLoopDelay } from './event-loop-delay.ts';
 import { composeRecord, readHostFacts } from './host-claims.ts';
 import type { OperatorDesk } from './operator-desk.ts';
-import { releaseStartUpMemory } from './release-memory.ts';
+import { releaseMemory } from './release-memory.ts';
 import { collectRemarks } from './remarks.ts';
 import type { ReputationParts } from './reputation-parts.ts';
 
@@ -52,8 +52,11 @@ export interface NodeOptions {
 /** How long a graceful stop waits for running attempts when it was asked to drain, ms. */
 const DRAIN_TIMEOUT_MS = 10 * 60_000;
 
-/** When what the start left behind is collected, ms: after the first exchanges with peers. */
-const TIDY_AFTER_MS = 2_000;
+/**
+ * When what lies behind is collected, ms: after the first exchanges with peers, after it has met most of them, and then now
+ * and again. A daemon that has nothing to do makes too little garbage for V8 to look.
+ */
+const TIDY_AFTER_MS = [2_000, 60_000, 600_000] as const;
 
 /** One running daemon: starts its parts from the bottom, answers for all of them, and ends as one. */
 export class FogproofNode implements NodeControl, AsyncDisposable {
@@ -102,7 +105,17 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
     this.#readyAfterMs = Math.round(performance.now());
     logger.info({ readyAfterMs: this.#readyAfterMs, listen: network.status().listen }, 'node is ready');
     await this.#describe(signal);
-    this.#tidying = clock.schedule(TIDY_AFTER_MS, releaseStartUpMemory);
+    this.#tidy(0);
+  }
+
+  /** It stops everything for some tens of ms, so never while there is work. */
+  #tidy(turn: number): void {
+    const afterMs = TIDY_AFTER_MS[turn] ?? TIDY_AFTER_MS[2];
+    this.#tidying = this.#modules.clock.schedule(afterMs, () => {
+      const isBusy = this.#modules.requester.counts().active > 0 || this.#modules.provider.status().attempts.length > 0;
+      if (turn === 0 || !isBusy) releaseMemory();
+      this.#tidy(turn + 1);
+    });
   }
 
   /** GPUs are told a moment later: a hung driver must not hold the daemon up. */
