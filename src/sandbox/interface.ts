@@ -43,7 +43,8 @@ export interface ResumeState {
 /** The state of a program at a checkpoint. It waits until the order that answers it has been carried out. */
 export interface StateCheckpoint {
   readonly step: number;
-  readonly fuel: number;
+  /** Null where the kind of work has none. */
+  readonly fuel: number | null;
   /** `start`: before the first step, or as it was resumed. `end`: it is done; no other follows. */
   readonly place: 'start' | 'middle' | 'end';
   readonly stateRoot: Uint8Array;
@@ -94,6 +95,14 @@ export interface ExecutionResult {
   readonly usage: { readonly cpuTimeMs: number; readonly wallTimeMs: number; readonly peakMemoryBytes: number };
 }
 
+export interface ExecutionOptions extends AbortOptions {
+  /**
+   * Aborts once the program is to be halted at its next checkpoint: where it can be told, it may come to one sooner. What
+   * halts it is the order of that checkpoint.
+   */
+  readonly pausing?: AbortSignal;
+}
+
 export interface Executor extends AsyncDisposable {
   readonly kind: ExecutorKind;
   /** Levels that work on this host, found by trying; empty means that this executor is off. */
@@ -107,7 +116,7 @@ export interface Executor extends AsyncDisposable {
    * @throws SandboxError (SANDBOX_RESUME_STATE if the state to go on from is not whole or not of this job); whatever
    * `checkpoint`, `receive` or `complete` of the sink rejects with
    */
-  execute(task: ExecutionTask, sink: ExecutionSink, options: AbortOptions): Promise<ExecutionResult>;
+  execute(task: ExecutionTask, sink: ExecutionSink, options: ExecutionOptions): Promise<ExecutionResult>;
 }
 
 /** What the host has at one moment. */

@@ -6,7 +6,7 @@ import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
-import { findProgramBlob, fitsKind } from '../../../domain/workload.ts';
+import { findProgramBlob, fitsKind, fitsSchedule } from '../../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
 
@@ -54,10 +54,7 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
     'its limits name fuel and its kind has none, or the reverse',
     ({ job }) => fitsKind(job.value.workload.kind, job.value.resources),
   ],
-  [
-    'a command makes no checkpoints',
-    ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined,
-  ],
+  ['its kind has no such checkpoints', ({ job }) => fitsSchedule(job.value)],
   [
     'the job demands stronger isolation',
     ({ job }, { offer }) => satisfiesIsolation(offer.value.isolation, job.value.isolation),
