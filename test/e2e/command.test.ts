@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildCommandRoot } from '../../scripts/build-examples.ts';
+import { buildExampleRoot } from '../../scripts/build-examples.ts';
 import { findStaticCompiler } from '../../scripts/build-root.ts';
 import type { BundleVerification } from '../../src/bundle/interface.ts';
 import { computeDataPaths } from '../../src/config/paths.ts';
@@ -26,7 +26,7 @@ describeIf(NEED, 'examples/command over real daemons', () => {
   const providers: MeshNode[] = [];
 
   beforeAll(async () => {
-    await buildCommandRoot({ isForced: false });
+    await buildExampleRoot('command', { isForced: false });
     mesh = await Mesh.open({}, AbortSignal.timeout(110_000));
     requester = await mesh.addNode('requester', ['--no-provide']);
     for (const name of ['ada', 'berta']) providers.push(await mesh.addNode(name));

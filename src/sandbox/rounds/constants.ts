@@ -14,7 +14,7 @@ export const ROUNDS_POLL_MS = 20;
 /** Looks at a round whose files go on changing before it is left without a checkpoint: a second. */
 export const MAX_TORN_LOOKS = 50;
 /** Folders, files and other entries under /checkpoint that are looked at: more are refused. */
-export const MAX_CHECKPOINT_ENTRIES = 4096;
+export const MAX_CHECKPOINT_ENTRIES = 1024;
 /** Most bytes of metrics that are read at a time: the rest waits for the next look. */
 export const METRICS_READ_BYTES = 256 * 1024;
 /** Longest line of metrics; a longer one is told as a log line that is cut off. */

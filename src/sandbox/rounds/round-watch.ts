@@ -7,23 +7,24 @@ import type { CheckpointSchedule } from '../../domain/job.ts';
 import type { Outcome } from '../../domain/receipt.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { InternalError } from '../../lib/errors.ts';
-import { LOG_OVERHEAD_BYTES, WASI_SCRATCH_BYTES } from '../../wasm/runtime/constants.ts';
+import { LOG_OVERHEAD_BYTES } from '../../wasm/runtime/constants.ts';
 import { RoundPlan } from '../../wasm/stepping/round-plan.ts';
 import type { CheckpointOrder, ExecutionSink, InputFile, StateCheckpoint } from '../interface.ts';
-import { MAX_TORN_LOOKS, PAUSE_NAME, ROUNDS_POLL_MS, TAKEN_NAME } from './constants.ts';
+import { MAX_TORN_LOOKS, ROUNDS_POLL_MS } from './constants.ts';
+import { ControlFiles } from './control-files.ts';
 import { type CheckpointCopy, copyCheckpoint } from './copy-checkpoint.ts';
 import type { EventCount } from './event-count.ts';
 import { describeFiles } from './files-state.ts';
 import { MetricsTail } from './metrics-tail.ts';
 import { type RoundReport, readReport } from './read-report.ts';
-import { writeControl } from './write-control.ts';
+import { computeCheckpointLimit } from './round-folders.ts';
 
 export type RoundFailure = Exclude<Outcome, { kind: 'completed' }>;
 
 export interface RoundFolders {
   /** What the program sees as /checkpoint. */
   readonly checkpoint: FileHandle;
-  /** What it sees as /fogproof. */
+  /** What it sees as /fogproof: `listControlFiles` lie in it. */
   readonly control: FileHandle;
 }
 
@@ -45,11 +46,6 @@ export interface RoundWatchOptions {
   readonly pausing: AbortSignal | null;
 }
 
-/** Most bytes of the files under /checkpoint (docs/stepping.md section 7). */
-export function computeCheckpointLimit(outputBytes: number): number {
-  return outputBytes + WASI_SCRATCH_BYTES;
-}
-
 /** What the sink of checkpoints rejected with: not the program's failure, and whoever runs it has to hear of it. */
 export class RoundSinkError extends Error {
   override readonly name = 'RoundSinkError';
@@ -66,6 +62,7 @@ export class RoundWatch {
   /** The last report that was dealt with. */
   #dealt: number;
   #tornLooks = 0;
+  #control: ControlFiles | null = null;
   #timer: Disposable | null = null;
   #look: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -79,7 +76,7 @@ export class RoundWatch {
     this.#folders = folders;
     this.#metrics = new MetricsTail(folders.control, modules.sink, modules.count);
     this.#plan = new RoundPlan(schedule.every, round);
-    this.#maxBytes = computeCheckpointLimit(options.outputBytes);
+    this.#maxBytes = computeCheckpointLimit(options);
     this.#round = round;
     this.#dealt = round;
   }
@@ -99,7 +96,7 @@ export class RoundWatch {
    * @throws RoundSinkError
    */
   async begin(files: readonly InputFile[]): Promise<void> {
-    await this.#tell(`${this.#round}\n`);
+    this.#control = await ControlFiles.open(this.#folders.control);
     await this.#make('start', files);
     const { pausing } = this.#options;
     if (pausing?.aborted === true) await this.#askToPause();
@@ -125,8 +122,12 @@ export class RoundWatch {
   }
 
   /** Looks no more. Idempotent. */
-  [Symbol.dispose](): void {
+  async [Symbol.asyncDispose](): Promise<void> {
     this.#halt();
+    await this.#look;
+    const control = this.#control;
+    this.#control = null;
+    await control?.[Symbol.asyncDispose]();
   }
 
   #halt(): void {
@@ -141,7 +142,11 @@ export class RoundWatch {
   };
 
   async #askToPause(): Promise<void> {
-    await writeControl(this.#folders.control, PAUSE_NAME, '');
+    try {
+      await this.#control?.tellPause();
+    } catch {
+      // It has ended meanwhile; what is not told is halted at its next checkpoint all the same.
+    }
   }
 
   #schedule(): void {
@@ -204,11 +209,7 @@ export class RoundWatch {
   async #settle(round: number): Promise<void> {
     this.#dealt = round;
     this.#tornLooks = 0;
-    await this.#tell(`${round}\n`);
-  }
-
-  async #tell(text: string): Promise<void> {
-    await writeControl(this.#folders.control, TAKEN_NAME, text);
+    await this.#control?.tellTaken(round);
   }
 
   /** Nothing is lost but this checkpoint: the next report is looked at like this one. */

@@ -1,5 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
+import { EventCount } from '../../../../src/sandbox/rounds/event-count.ts';
 import { LogLines } from '../../../../src/sandbox/executors/command/log-lines.ts';
 
 async function tell(chunks: readonly (string | Uint8Array)[], maxBytes = 1_000_000) {
@@ -7,7 +8,7 @@ async function tell(chunks: readonly (string | Uint8Array)[], maxBytes = 1_000_0
   let excess = 0;
   const lines = new LogLines(
     { log: (stream, text, ordinal) => void told.push(`${ordinal} ${stream} ${text}`) },
-    { maxBytes, onExcess: () => (excess += 1) },
+    new EventCount({ maxBytes, onExcess: () => (excess += 1) }),
   );
   const stream = new PassThrough();
   lines.listen('stdout', stream);
