@@ -74,6 +74,8 @@ export const COMMAND_START_TIMEOUT_MS = 20_000;
 /** How often and how long the end of a sandbox's processes is waited for, once they were killed. */
 export const COMMAND_END_ATTEMPTS = 400;
 export const COMMAND_END_WAIT_MS = 5;
+/** How long bubblewrap has to tell its first process before it is ended without it: it does so within a few ms. */
+export const BUBBLEWRAP_PID_WAIT_MS = 2_000;
 /** The user that programs see themselves as, and that they are outside where the node runs as root: nobody. */
 export const COMMAND_USER = 65_534;
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findDescendants, isRunning, listProcesses } from '../../src/node/descendant-processes.ts';
+import { findDescendants, listProcesses } from '../../src/node/descendant-processes.ts';
 import type { PanicReport } from '../../src/rpc/interface.ts';
+import { isRunning } from '../../src/sandbox/host/process-entry.ts';
 import type { JobView } from '../../src/scheduler/interface.ts';
 import { parseEntry } from '../../src/telemetry/audit/audit-entry.ts';
 import { readTrail, type TrailVerification } from '../../src/telemetry/audit/verify-trail.ts';

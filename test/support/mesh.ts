@@ -11,6 +11,8 @@ import type { JobView } from '../../src/scheduler/interface.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const READY_TIMEOUT_MS = 60_000;
+/** Of the log of a daemon that did not start. */
+const MAX_SAID_CHARS = 2000;
 const POLL_MS = 20;
 
 export interface MeshNode extends RunningDaemon {
@@ -122,11 +124,14 @@ export class Mesh implements AsyncDisposable {
     const bootstrap = this.#bootstrap === undefined ? [] : ['--bootstrap', this.#bootstrap];
     const line = ['node', 'start', '--no-mdns', '--listen', '/ip4/127.0.0.1/tcp/0', ...bootstrap, ...flags];
     const daemon = this.stage.startDaemon(actor, line);
-    const client = await this.#connect(daemon).catch((error: unknown) => {
+    const client = await this.#connect(daemon).catch(async (error: unknown) => {
+      const said = await readFile(daemon.logFile, 'utf8').catch(() => '');
       // It may become ready later, when nobody looks after it any more.
       if (daemon.process.pid !== undefined && daemon.process.exitCode === null)
         process.kill(-daemon.process.pid, 'SIGKILL');
-      throw error;
+      throw new Error(`${daemon.name} did not start; it said at last:\n${said.slice(-MAX_SAID_CHARS)}`, {
+        cause: error,
+      });
     });
     const node = { ...daemon, client, status: await client.call('node.status', {}) };
     this.#bootstrap ??= node.status.network.listen[0];

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { InternalError } from '../../lib/errors.ts';
 import { ANSWER_FD, INFO_FD, SECCOMP_FD } from '../constants.ts';
+import { BubblewrapEnd } from './bubblewrap-end.ts';
 import type { LaunchPlan } from './launch-plan.ts';
 
 /** A started child with its pipes. */
@@ -12,6 +13,8 @@ export interface LaunchedChild {
   readonly errors: Readable;
   /** Process id of the sandboxed program itself, as this host sees it; null if it never came to be. */
   readonly pid: Promise<number | null>;
+  /** SIGKILL to all of it. */
+  kill(): void;
 }
 
 const IGNORE = (): void => {};
@@ -21,14 +24,16 @@ function pipeAt(child: ChildProcess, fd: number): unknown {
 }
 
 /** The process id in bubblewrap's JSON on the info descriptor. */
-function readInnerPid(info: Readable, child: ChildProcess): Promise<number | null> {
+function readInnerPid(info: Readable, child: ChildProcess, end: BubblewrapEnd): Promise<number | null> {
   return new Promise((resolve) => {
     let text = '';
     info.setEncoding('utf8');
     info.on('data', (chunk: string) => {
       text = (text + chunk).slice(0, 4096);
       const found = /"child-pid":\s*(\d+)/.exec(text);
-      if (found !== null) resolve(Number(found[1]));
+      if (found === null) return;
+      end.setFirst(Number(found[1]));
+      resolve(Number(found[1]));
     });
     info.on('error', () => resolve(null));
     child.once('close', () => resolve(null));
@@ -53,7 +58,11 @@ export function launch(plan: LaunchPlan, procsFiles: readonly string[]): Launche
   }
   for (const stream of [requests, errors, answers, filter, info]) stream.on('error', IGNORE);
   filter.end(plan.filter ?? new Uint8Array(0));
-  const pid = plan.tellsPid ? readInnerPid(info, child) : Promise.resolve(child.pid ?? null);
-  if (!plan.tellsPid) info.resume();
-  return { process: child, requests, answers, errors, pid };
+  const pipes = { process: child, requests, answers, errors };
+  if (plan.tellsPid) {
+    const end = new BubblewrapEnd(child);
+    return { ...pipes, pid: readInnerPid(info, child, end), kill: () => end.kill() };
+  }
+  info.resume();
+  return { ...pipes, pid: Promise.resolve(child.pid ?? null), kill: () => void child.kill('SIGKILL') };
 }

@@ -6,7 +6,7 @@ import type { HistoryOptions, HistoryReport } from '../../../scripts/check-histo
 import { INVARIANT_IDS, type InvariantId } from '../../../scripts/check-histories/invariants.ts';
 import { renderReport } from '../../../scripts/check-histories/render-report.ts';
 import { EVICTION_NOTE_CODEC } from '../../../src/blob/eviction-notes.ts';
-import { CHECKPOINT } from '../../../src/domain/checkpoint.ts';
+import { CHECKPOINT, type Checkpoint } from '../../../src/domain/checkpoint.ts';
 import { type JobId, LeaseId, UnixMs } from '../../../src/domain/ids.ts';
 import { LEASE } from '../../../src/domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../../src/domain/receipt.ts';
@@ -146,6 +146,20 @@ async function findRecord(
   }
   throw new TypeError('no such record');
 }
+
+/** A checkpoint of the job that was paused and gone on with, which has two attempts. */
+async function findCheckpoint(
+  planted: PlantedRun,
+  fits: (key: string) => boolean,
+): Promise<{ readonly key: string; readonly value: Checkpoint }> {
+  const isIn = (key: string): boolean => key.startsWith(facts.jobs.resumed) && fits(key);
+  const key = await findKey(planted, 'requester', 'job-checkpoints', isIn);
+  const { value } = decodeCheckpoint(key, await planted.read('requester', 'job-checkpoints', key));
+  return { key, value };
+}
+
+/** Of a key of `job-checkpoints`: job, lease and ordinal. */
+const leaseOf = (key: string): string | undefined => key.split('/')[1];
 
 async function findSealed(planted: PlantedRun): Promise<string> {
   const folder = join(planted.homeOf('requester'), 'blobs');
@@ -517,11 +531,12 @@ const PLANTS: readonly Plant[] = [
     what: 'two attempts give two state roots at one step',
     finds: 'checkpoints-agree',
     plant: async (planted) => {
-      const isIn = (key: string) => key.startsWith(facts.jobs.resumed) && key.endsWith('/00001');
-      const key = (await planted.keys('requester', 'job-checkpoints')).findLast(isIn) ?? '';
-      const { value } = decodeCheckpoint(key, await planted.read('requester', 'job-checkpoints', key));
+      const { key, value } = await findCheckpoint(planted, (each) => each.endsWith('/00001'));
+      const isOther = (each: string) => leaseOf(each) !== leaseOf(key);
+      const { value: other } = await findCheckpoint(planted, isOther);
       const identity = await planted.identityOf(await providerOf(planted, value.provider));
-      const { wire } = await signObject(CHECKPOINT, { ...value, stateRoot: new Uint8Array(32) }, identity);
+      const contradiction = { ...value, step: other.step, stateRoot: new Uint8Array(32) };
+      const { wire } = await signObject(CHECKPOINT, contradiction, identity);
       await planted.put('requester', 'job-checkpoints', key, encodeEntry(wire));
     },
   },

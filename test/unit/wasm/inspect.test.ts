@@ -174,7 +174,8 @@ describe('inspecting hostile bytes', () => {
 
   it.each([
     ['a program of many instructions', assembleWat(KITCHEN_SINK), 0],
-    ['a stepping module', buildSteppingModule(11).bytes, 10],
+    // About 20 of 200 are.
+    ['a stepping module', buildSteppingModule(11).bytes, 2],
   ])('agrees for every mutation of %s', (_name, original, least) => {
     const mutation = fc.tuple(fc.nat(original.length - 1), fc.nat(255));
     let accepted = 0;

@@ -9,8 +9,12 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
+<<<<<<< HEAD
 import { WASI_CHECKPOINT } from '../../../wasm/runtime/constants.ts';
 import { CONTROL_FOLDER } from '../../rounds/constants.ts';
+=======
+import { createNodeGuard } from './node-guard.ts';
+>>>>>>> ce357785a2651a0a599c94778d20eee7aceb119e
 import type { RootView } from './root-view.ts';
 
 /** Programs of the host that a start uses. */
@@ -84,7 +88,8 @@ function enterScript(rlimits: CommandRlimits | null): string {
 
 /**
  * Arguments of the shell that becomes bubblewrap. The last two files are made in /proc, where the real one then hides them:
- * reading the first tells this node that everything before it is in place, the second is what bubblewrap waits on.
+ * reading the first tells this node that everything before it is in place, the second is what bubblewrap waits on. What the
+ * guard binds is hidden in the same way.
  */
 export function createStartArguments({ bubblewrap }: CommandTools, start: CommandStart): readonly string[] {
   const { root, workload, outputBytes, inputPaths, rlimits, rounds } = start;
@@ -112,6 +117,7 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
       path,
     ]),
     ...words`--dir /proc --file ${COMMAND_REACHED_FD} /proc/reached --file ${COMMAND_HOLD_FD} /proc/hold`,
+    ...createNodeGuard(),
     ...words`--proc /proc --remount-ro /proc --remount-ro / --chdir /`,
     ...words`--seccomp ${COMMAND_SECCOMP_FD} --json-status-fd ${COMMAND_STATUS_FD} --`,
     workload.program,

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants, readFileSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -16,6 +16,7 @@ import {
 } from '../../constants.ts';
 import { SandboxError } from '../../errors.ts';
 import type { InputFile } from '../../interface.ts';
+import { BubblewrapEnd } from '../../isolation/bubblewrap-end.ts';
 import { type CommandStart, type CommandTools, createStartArguments, listWritableFolders } from './command-plan.ts';
 
 const MAX_STATUS_CHARS = 4096;
@@ -35,8 +36,8 @@ export class CommandProcess {
   readonly #folders: readonly string[];
   readonly #pid = Promise.withResolvers<number>();
   readonly #closed = Promise.withResolvers<void>();
+  readonly #end: BubblewrapEnd;
   #status = '';
-  #innerPid: number | null = null;
 
   /** @throws Error where a process cannot be started at all */
   constructor(tools: CommandTools, start: CommandStart, filter: Uint8Array) {
@@ -50,6 +51,7 @@ export class CommandProcess {
       // As root, bubblewrap would map the program's user to root outside: it may own what it reaches.
       ...(isRoot ? { uid: COMMAND_USER, gid: COMMAND_USER } : {}),
     });
+    this.#end = new BubblewrapEnd(this.#process);
     this.#process.on('error', (error) => this.#pid.reject(error));
     for (const stream of this.#process.stdio) stream?.on('error', IGNORE);
     this.#process.once('close', () => {
@@ -107,17 +109,16 @@ export class CommandProcess {
     this.#writable(COMMAND_HOLD_FD).end();
   }
 
-  /** Ends the sandbox: with bubblewrap its first process dies, and with that one every other. */
+  /** Ends the sandbox: with its first process every other dies. */
   kill(): void {
-    this.#process.kill('SIGKILL');
+    this.#end.kill();
   }
 
   /** Resolves once every process of the sandbox is gone. */
   async waitEnd(): Promise<CommandExit> {
     await this.#closed.promise;
     // bubblewrap reports the end of the program and goes; its first process in the sandbox is killed by that.
-    for (let attempt = 0; this.#innerPid !== null && attempt < COMMAND_END_ATTEMPTS; attempt += 1) {
-      if (isGone(this.#innerPid)) break;
+    for (let attempt = 0; !this.#end.isEmpty && attempt < COMMAND_END_ATTEMPTS; attempt += 1) {
       await delay(COMMAND_END_WAIT_MS);
     }
     const { exitCode, signalCode } = this.#process;
@@ -135,8 +136,8 @@ export class CommandProcess {
       this.#status = (this.#status + chunk).slice(0, MAX_STATUS_CHARS);
       const found = /"child-pid":\s*(\d+)/.exec(this.#status)?.[1];
       if (found === undefined) return;
-      this.#innerPid = Number(found);
-      this.#pid.resolve(this.#innerPid);
+      this.#end.setFirst(Number(found));
+      this.#pid.resolve(Number(found));
     });
   }
 
@@ -159,14 +160,4 @@ export class CommandProcess {
 /** The error of a sandbox that did not come to be. */
 export function startFailed(reason: string, cause?: unknown): SandboxError {
   return new SandboxError({ code: 'SANDBOX_CHILD_START_FAILED', isolation: 'bubblewrap', reason }, { cause });
-}
-
-/** A process that has ended, or waits only to be noticed: its namespace is empty by then (pid_namespaces(7)). */
-function isGone(pid: number): boolean {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    return /^\) [ZX]/.test(text.slice(text.lastIndexOf(')')));
-  } catch {
-    return true;
-  }
 }

@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { release } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Clock } from '../../../lib/clock.ts';
 import { describeError } from '../../../lib/errors.ts';
-import { COMMAND_START_TIMEOUT_MS } from '../../constants.ts';
+import { COMMAND_END_ATTEMPTS, COMMAND_END_WAIT_MS, COMMAND_START_TIMEOUT_MS } from '../../constants.ts';
 import { findExecutable } from '../../isolation/find-executable.ts';
 import { createCommandFilter } from '../../isolation/seccomp/command-filter.ts';
 import { type Cgroup, type CgroupFactory, detectCgroups, nameGroup } from '../../limits/cgroup.ts';
 import type { CommandTools } from './command-plan.ts';
 import { CommandProcess, startFailed } from './command-process.ts';
+import { endStuckSandboxes } from './node-guard.ts';
 import { viewHost } from './root-view.ts';
 
 /** How commands are started on this host, and what was seen to hold one. */
@@ -43,6 +45,7 @@ export async function probeCommand(clock: Clock): Promise<CommandProbe> {
       reason: 'there is neither a control group that may be made nor prlimit to limit processes',
     };
   }
+  endStuckSandboxes();
   try {
     const controls = await tryOnce(clock, { tools, filter, cgroups });
     const engine = `${readVersion(bubblewrap)}, linux ${release()}`.slice(0, 100);
@@ -83,6 +86,7 @@ async function tryOnce(
     for (const folder of await child.openFolders()) await folder.close();
     child.release();
     if (!(await ready)) throw startFailed('its program did not start');
+    await waitFiltered(pid);
     return observeControls(pid, cgroups, cgroup);
   } catch (error) {
     const own = stderr.trim().split('\n').at(-1) ?? '';
@@ -93,6 +97,14 @@ async function tryOnce(
     await child.waitEnd();
     cgroup?.kill();
     cgroup?.remove();
+  }
+}
+
+/** bubblewrap's first process takes the filter only after it has started the program, which may be ready before that. */
+async function waitFiltered(pid: number): Promise<void> {
+  for (let attempt = 0; attempt < COMMAND_END_ATTEMPTS; attempt += 1) {
+    if (/^Seccomp:\s+2$/m.test(readText(`/proc/${pid}/status`))) return;
+    await delay(COMMAND_END_WAIT_MS);
   }
 }
 

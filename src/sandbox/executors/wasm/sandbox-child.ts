@@ -188,7 +188,7 @@ export class SandboxChild {
   kill(reason: string): void {
     this.fault ??= reason;
     this.queue.close();
-    if (!this.isEnded) this.launched.process.kill('SIGKILL');
+    if (!this.isEnded) this.launched.kill();
   }
 
   /** Ends the process and waits until it is gone. */

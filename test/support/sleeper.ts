@@ -1,0 +1,24 @@
+import { CommandProcess } from '../../src/sandbox/executors/command/command-process.ts';
+import { viewHost } from '../../src/sandbox/executors/command/root-view.ts';
+import { findExecutable } from '../../src/sandbox/isolation/find-executable.ts';
+import { createCommandFilter } from '../../src/sandbox/isolation/seccomp/command-filter.ts';
+
+const MEBIBYTE = 2 ** 20;
+/** A program that is left behind holds its pipes as long as this. */
+const SLEEP_SECONDS = 100;
+
+/** A sandbox of this host with a program that says that it is there and sleeps; not yet set up nor released. */
+export function startSleeper(): CommandProcess {
+  const filter = createCommandFilter(process.arch);
+  const bubblewrap = findExecutable('bwrap');
+  if (filter === null || bubblewrap === null) throw new Error('this test needs bubblewrap');
+  const limits = { cpus: 1000, processes: 16, scratchBytes: MEBIBYTE };
+  const script = `echo ready; exec sleep ${SLEEP_SECONDS}`;
+  const workload = { program: '/bin/sh', arguments: ['-c', script], environment: {}, limits };
+  const rlimits = { addressSpaceBytes: 256 * MEBIBYTE, cpuSeconds: 10 };
+  return new CommandProcess(
+    { shell: '/bin/sh', bubblewrap, prlimit: null },
+    { root: viewHost(), workload, outputBytes: MEBIBYTE, inputPaths: [], rlimits },
+    filter,
+  );
+}
