@@ -9,12 +9,9 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
-<<<<<<< HEAD
 import { WASI_CHECKPOINT } from '../../../wasm/runtime/constants.ts';
 import { CONTROL_FOLDER } from '../../rounds/constants.ts';
-=======
 import { createNodeGuard } from './node-guard.ts';
->>>>>>> ce357785a2651a0a599c94778d20eee7aceb119e
 import type { RootView } from './root-view.ts';
 
 /** Programs of the host that a start uses. */
