@@ -6,9 +6,11 @@
 import type { ExecutorKind, IsolationLevel } from '../domain/capability.ts';
 import type { PeerKey } from '../domain/ids.ts';
 import type { CheckpointSchedule, Resources, Workload } from '../domain/job.ts';
+import type { ProgramNeeds } from '../domain/program-needs.ts';
 import type { Outcome, SandboxReport } from '../domain/receipt.ts';
 import type { SnapshotState } from '../domain/snapshot.ts';
 import type { AbortOptions } from '../lib/abort.ts';
+import type { SandboxError } from './errors.ts';
 
 export interface InputFile {
   readonly path: string;
@@ -109,6 +111,8 @@ export interface Executor extends AsyncDisposable {
   readonly isolation: readonly IsolationLevel[];
   /** What decides, besides the program, what it gives: equal across the replicas of a job. Of `wasm` the instrumenter. */
   readonly instrumenter: string;
+  /** What of these needs this host does not give, found before anything of the job is here; null if it gives all of it. Absent: it has none. */
+  findUnmetNeed?(needs: ProgramNeeds): SandboxError | null;
   /** Starts a child ahead of need; does nothing where children are not kept. */
   warm(requester: PeerKey, isolation: IsolationLevel): Promise<void>;
   /**

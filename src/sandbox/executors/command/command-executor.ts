@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { IsolationLevel } from '../../../domain/capability.ts';
 import type { CheckpointSchedule, CommandWorkload, Resources } from '../../../domain/job.ts';
+import { findNeeds, type ProgramNeeds } from '../../../domain/program-needs.ts';
 import type { Outcome, SandboxReport } from '../../../domain/receipt.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { describeError, InternalError } from '../../../lib/errors.ts';
@@ -114,14 +115,23 @@ export class CommandExecutor implements Executor {
     const refuse = (what: string, asked: number, limit: number): void => {
       if (asked > limit) throw new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
     };
-    const { limits, root } = workload;
-    const { maxMemoryBytes, maxOutputBytes, maxInputBytes, maxCpus, maxProcesses, hostRoot } = this.#options;
+    const { maxMemoryBytes, maxOutputBytes, maxInputBytes } = this.#options;
     refuse('bytes of memory', resources.memoryBytes, maxMemoryBytes);
     refuse('bytes of output', resources.outputBytes, maxOutputBytes);
     refuse('bytes of input', countBytes(inputs), maxInputBytes);
-    refuse('thousandths of a processor', limits.cpus, maxCpus);
-    refuse('processes', limits.processes, maxProcesses);
-    if (root.kind === 'host' && !hostRoot) throw new SandboxError({ code: 'SANDBOX_HOST_ROOT_OFF' });
+    const needs = findNeeds(workload);
+    const unmet = needs === null ? null : this.findUnmetNeed(needs);
+    if (unmet !== null) throw unmet;
+  }
+
+  findUnmetNeed({ cpus, processes, hostRoot }: ProgramNeeds): SandboxError | null {
+    const { maxCpus, maxProcesses } = this.#options;
+    const refuse = (what: string, asked: number, limit: number): SandboxError =>
+      new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
+    if (cpus > maxCpus) return refuse('thousandths of a processor', cpus, maxCpus);
+    if (processes > maxProcesses) return refuse('processes', processes, maxProcesses);
+    if (hostRoot === true && !this.#options.hostRoot) return new SandboxError({ code: 'SANDBOX_HOST_ROOT_OFF' });
+    return null;
   }
 
   async #runInSlot(task: CommandTask, offer: CommandOffer, run: RunContext): Promise<CommandEnd> {

@@ -4,6 +4,7 @@ import type { Job, Resources } from '../../../domain/job.ts';
 import type { Lease } from '../../../domain/lease.ts';
 import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
+import { coversNeeds, findNeeds } from '../../../domain/program-needs.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
 import { findProgramBlob, fitsKind, fitsSchedule } from '../../../domain/workload.ts';
@@ -45,6 +46,10 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
   ['the price differs from the offer', ({ lease }, { offer }) => lease.value.price === offer.value.price],
   ['the price is above the ceiling of the job', ({ job }, { offer }) => isPayable(job.value, offer.value)],
   ['the job asks for more than its terms', ({ job }, { offer }) => areResourcesCovered(job.value, offer.value)],
+  [
+    'the job needs more than its terms',
+    ({ job }, { offer }) => coversNeeds(offer.value.terms.needs, findNeeds(job.value.workload)),
+  ],
   [
     'the job is more urgent than its terms',
     ({ job }, { offer }) => !isMoreUrgent(priorityOf(job.value), priorityOf(offer.value.terms)),
