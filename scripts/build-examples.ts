@@ -154,7 +154,8 @@ if (import.meta.main) {
     for (const example of ['command', 'training'] as const) {
       const root = await buildExampleRoot(example, { isForced });
       if (root !== undefined) console.log(root);
-      else console.error(`examples/${example} was left out: it needs a C compiler and a static C library (Debian: gcc)`);
+      else
+        console.error(`examples/${example} was left out: it needs a C compiler and a static C library (Debian: gcc)`);
     }
     if (!hasCCompiler())
       console.error('examples in C were left out: they need clang and wasm-ld (Debian: apt install clang lld)');

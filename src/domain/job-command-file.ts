@@ -84,16 +84,23 @@ export function findCommandProblems({ workload, inputs, resources, checkpoints, 
 export function findRoundProblems({ checkpoints, comparisons }: Pick<CommandFields, 'checkpoints' | 'comparisons'>) {
   const problems: { path: string[]; message: string }[] = [];
   if (typeof checkpoints === 'object' && checkpoints !== null && !hasRounds(checkpoints)) {
-    const message = 'a command has neither steps nor fuel: it reports training rounds, so use everyRounds, such as everyRounds: 1';
+    const message =
+      'a command has neither steps nor fuel: it reports training rounds, so use everyRounds, such as everyRounds: 1';
     problems.push({ path: ['checkpoints'], message });
   }
   if (comparisons !== undefined && !hasRounds(checkpoints)) {
-    const message = 'results of jobs without training rounds are compared byte for byte: remove it, or add checkpoints: { everyRounds: 1 }';
+    const message =
+      'results of jobs without training rounds are compared byte for byte: remove it, or add checkpoints: { everyRounds: 1 }';
     problems.push({ path: ['comparisons'], message });
   }
   return problems;
 }
 
 function hasRounds(checkpoints: unknown): boolean {
-  return typeof checkpoints === 'object' && checkpoints !== null && 'everyRounds' in checkpoints && checkpoints.everyRounds !== undefined;
+  return (
+    typeof checkpoints === 'object' &&
+    checkpoints !== null &&
+    'everyRounds' in checkpoints &&
+    checkpoints.everyRounds !== undefined
+  );
 }

@@ -30,7 +30,11 @@ export function isFuelWithin(fuel: number | null, { resources }: Pick<Job, 'reso
 }
 
 /** Only modules have steps and fuel that checkpoints can fall on: every other program has the training rounds that it reports. */
-export function fitsSchedule({ workload, checkpoints, comparisons }: Pick<Job, 'workload' | 'checkpoints' | 'comparisons'>): boolean {
+export function fitsSchedule({
+  workload,
+  checkpoints,
+  comparisons,
+}: Pick<Job, 'workload' | 'checkpoints' | 'comparisons'>): boolean {
   if (workload.kind === 'wasm') return true;
   return checkpoints === undefined ? comparisons === undefined : checkpoints.schedule.kind === 'rounds';
 }

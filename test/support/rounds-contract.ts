@@ -60,7 +60,10 @@ export function describeRounds({ name, need, open, createTask }: RoundsHarness):
     it('tells metrics with their step, in order, and hashes them as modules’ are', async () => {
       const sink = new RecordingSink();
       const result = await run(countingScript(2), sink);
-      expect(sink.events.filter((event) => event.includes('sum='))).toEqual([`1 sum=${countTo(1)}`, `2 sum=${countTo(2)}`]);
+      expect(sink.events.filter((event) => event.includes('sum='))).toEqual([
+        `1 sum=${countTo(1)}`,
+        `2 sum=${countTo(2)}`,
+      ]);
       const [start, first] = sink.checkpoints;
       expect(start?.metricsHash).not.toEqual(first?.metricsHash);
       expect(sink.checkpoints.at(-1)?.metricsHash).toEqual(result.metricsHash);
@@ -119,7 +122,11 @@ export function describeRounds({ name, need, open, createTask }: RoundsHarness):
       ['OUTPUT_REFUSED', 'ROUND is no regular file', 'mkdir /checkpoint/ROUND; sleep 10'],
       ['OUTPUT_REFUSED', 'neither a file nor a folder', 'ln -s / /checkpoint/link; report 1'],
       ['OUTPUT_REFUSED', 'another name', 'echo x > /checkpoint/a; ln /checkpoint/a /checkpoint/b; report 1'],
-      ['OUTPUT_REFUSED', 'metrics.jsonl is no regular file', 'ln -s /proc/self/environ /fogproof/metrics.jsonl; sleep 10'],
+      [
+        'OUTPUT_REFUSED',
+        'metrics.jsonl is no regular file',
+        'ln -s /proc/self/environ /fogproof/metrics.jsonl; sleep 10',
+      ],
       ['OUTPUT_LIMIT', 'bytes', 'truncate -s 1T /checkpoint/a; report 1'],
       ['OUTPUT_LIMIT', '256 files', 'i=0; while [ $i -lt 300 ]; do : > /checkpoint/$i; i=$((i+1)); done; report 1'],
       ['LOG_LIMIT', '', 'while :; do echo \'{"step": 1, "x": 1}\'; done > /fogproof/metrics.jsonl'],
@@ -172,8 +179,13 @@ export function describeRounds({ name, need, open, createTask }: RoundsHarness):
       await expect(run('true', sink, { resume: { ...first.resumeLast(), step: 2 } })).rejects.toMatchObject(refused);
       const { state } = resume;
       if (state.kind !== 'files') throw new TypeError('its state is files');
-      const moved = { ...state, files: state.files.map((each) => ({ ...each, path: each.path.replace('/checkpoint', '/etc') })) };
-      await expect(run('true', sink, { resume: { ...first.resumeLast(), state: moved } })).rejects.toMatchObject(refused);
+      const moved = {
+        ...state,
+        files: state.files.map((each) => ({ ...each, path: each.path.replace('/checkpoint', '/etc') })),
+      };
+      await expect(run('true', sink, { resume: { ...first.resumeLast(), state: moved } })).rejects.toMatchObject(
+        refused,
+      );
       expect(sink.checkpoints).toEqual([]);
     });
   });

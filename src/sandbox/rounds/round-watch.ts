@@ -70,7 +70,8 @@ export class RoundWatch {
 
   constructor(folders: RoundFolders, modules: RoundWatchModules, options: RoundWatchOptions) {
     const { schedule, round } = options;
-    if (schedule.kind !== 'rounds') throw new InternalError(`a program with rounds has no schedule by ${schedule.kind}`);
+    if (schedule.kind !== 'rounds')
+      throw new InternalError(`a program with rounds has no schedule by ${schedule.kind}`);
     this.#modules = modules;
     this.#options = options;
     this.#folders = folders;

@@ -1,14 +1,25 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { once } from 'node:events';
-import { type FileHandle, mkdir, mkdtemp, open, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import {
+  type FileHandle,
+  mkdir,
+  mkdtemp,
+  open,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ControlFiles, listControlFiles } from '../../../src/sandbox/rounds/control-files.ts';
 import { copyCheckpoint } from '../../../src/sandbox/rounds/copy-checkpoint.ts';
 import { EventCount } from '../../../src/sandbox/rounds/event-count.ts';
-import { RoundWatch, type RoundFailure } from '../../../src/sandbox/rounds/round-watch.ts';
+import { type RoundFailure, RoundWatch } from '../../../src/sandbox/rounds/round-watch.ts';
 import { ManualClock } from '../../support/manual-clock.ts';
 import { RecordingSink } from '../../support/sandbox.ts';
 
@@ -155,19 +166,35 @@ describe('training rounds of a program, by files', () => {
   });
 
   it.each<[what: string, kind: string, make: () => Promise<unknown>]>([
-    ['a sparse file larger than allowed', 'too-much', async () => {
-      await writeFile(inCheckpoint('a'), '');
-      await truncate(inCheckpoint('a'), 2 ** 40);
-    }],
+    [
+      'a sparse file larger than allowed',
+      'too-much',
+      async () => {
+        await writeFile(inCheckpoint('a'), '');
+        await truncate(inCheckpoint('a'), 2 ** 40);
+      },
+    ],
     ['folders that lie too deep', 'refused', () => mkdir(inCheckpoint('d/'.repeat(70)), { recursive: true })],
-    ['a path that is too long', 'refused', async () => {
-      const folder = inCheckpoint(Array.from({ length: 3 }, () => 'n'.repeat(200)).join('/'));
-      await mkdir(folder, { recursive: true });
-    }],
-    ['a name that is no UTF-8', 'refused', () => writeFile(Buffer.concat([Buffer.from(`${inCheckpoint('n')}`), Buffer.of(0xff)]), '')],
-    ['too many folders', 'too-much', async () => {
-      await Promise.all(Array.from({ length: 1030 }, (_, index) => mkdir(inCheckpoint(`d${index}`))));
-    }],
+    [
+      'a path that is too long',
+      'refused',
+      async () => {
+        const folder = inCheckpoint(Array.from({ length: 3 }, () => 'n'.repeat(200)).join('/'));
+        await mkdir(folder, { recursive: true });
+      },
+    ],
+    [
+      'a name that is no UTF-8',
+      'refused',
+      () => writeFile(Buffer.concat([Buffer.from(`${inCheckpoint('n')}`), Buffer.of(0xff)]), ''),
+    ],
+    [
+      'too many folders',
+      'too-much',
+      async () => {
+        await Promise.all(Array.from({ length: 1030 }, (_, index) => mkdir(inCheckpoint(`d${index}`))));
+      },
+    ],
   ])('refuses %s', async (_what, kind, make) => {
     await make();
     expect(await copyCheckpoint(checkpoint, { maxBytes: MEBIBYTE, report: null })).toMatchObject({ kind });

@@ -92,9 +92,13 @@ async function runBoth(words: readonly [string, ...string[]], inputs: readonly I
 
 describeIf(PYTHON, 'the helper for Python', () => {
   it('passes its own tests', () => {
-    const { status, stderr } = spawnSync('python3', ['-B', '-m', 'unittest', 'discover', '-s', join(ROOT, 'python/tests')], {
-      encoding: 'utf8',
-    });
+    const { status, stderr } = spawnSync(
+      'python3',
+      ['-B', '-m', 'unittest', 'discover', '-s', join(ROOT, 'python/tests')],
+      {
+        encoding: 'utf8',
+      },
+    );
     expect(stderr).toMatch(/Ran \d+ tests/);
     expect(status, stderr).toBe(0);
   });
@@ -148,7 +152,8 @@ describeIf(SANDBOX, 'the helper for shells', () => {
 
   it('keeps a folder outside of one, and goes on from it', () => {
     const run = (): number | null =>
-      spawnSync('/bin/sh', ['-c', SHELL_PROGRAM, SHELL_HELPER], { cwd: folder, env: { PATH: process.env['PATH'] } }).status;
+      spawnSync('/bin/sh', ['-c', SHELL_PROGRAM, SHELL_HELPER], { cwd: folder, env: { PATH: process.env['PATH'] } })
+        .status;
     expect(run()).toBe(0);
     expect(readdirSync(join(folder, 'checkpoint')).toSorted()).toEqual(['ROUND', 'sum']);
     const lines = readFileSync(join(folder, 'metrics.jsonl'), 'utf8').trim().split('\n');

@@ -84,7 +84,10 @@ describe('progress of several lines', () => {
   it('is taken back whole before anything else is written', () => {
     let text = '';
     const sink = { write: (part: string) => (text += part), isTTY: true, columns: 20 };
-    const output = new TerminalOutput({ stdout: sink, stderr: sink }, { isJson: false, isQuiet: false, hasColors: false });
+    const output = new TerminalOutput(
+      { stdout: sink, stderr: sink },
+      { isJson: false, isQuiet: false, hasColors: false },
+    );
     output.progress('one\ntwo\nthree');
     text = '';
     output.progress('four');

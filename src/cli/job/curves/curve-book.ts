@@ -30,7 +30,12 @@ export class CurveBook {
    * The point that is new, or undefined. An attempt that went on from a checkpoint gives some steps again: the last word on a
    * step counts, since that is the run which goes on.
    */
-  add({ name, value, step, replica }: Pick<MetricEvent, 'name' | 'value' | 'step' | 'replica'>): CurvePoint | undefined {
+  add({
+    name,
+    value,
+    step,
+    replica,
+  }: Pick<MetricEvent, 'name' | 'value' | 'step' | 'replica'>): CurvePoint | undefined {
     if (this.#names.length > 0 && !this.#names.includes(name)) return undefined;
     this.#shown ??= this.#replica ?? replica;
     if (replica !== this.#shown) return undefined;

@@ -34,7 +34,9 @@ export function renderCurve({ name, points }: Curve, size: ChartSize): readonly 
   const margin = Math.max(...labels.map((label) => label.length));
   const columns = Math.max(LEAST_PLOT_COLUMNS, size.columns - margin - 3);
   const rows = drawPlot(finite, { ...size, columns }, { least, most });
-  const frame = size.isAscii ? { tick: '+', side: '|', corner: '+', floor: '-' } : { tick: '┤', side: '│', corner: '└', floor: '─' };
+  const frame = size.isAscii
+    ? { tick: '+', side: '|', corner: '+', floor: '-' }
+    : { tick: '┤', side: '│', corner: '└', floor: '─' };
   const plot = rows.map((row, index) => {
     const label = index === 0 ? labels[0] : index === rows.length - 1 ? labels[1] : '';
     return `${label.padStart(margin)} ${label === '' ? frame.side : frame.tick}${row}`.trimEnd();

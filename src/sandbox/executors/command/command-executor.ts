@@ -228,7 +228,10 @@ export class CommandExecutor implements Executor {
     if (cgroups === null) return null;
     groupCount += 1;
     return cgroups.create(nameGroup(`command-${groupCount}`), {
-      memoryBytes: resources.memoryBytes + countBytes(resume === null ? inputs : inputs.filter(({ path }) => !isCheckpointFile(path))) + COMMAND_OVERHEAD_BYTES,
+      memoryBytes:
+        resources.memoryBytes +
+        countBytes(resume === null ? inputs : inputs.filter(({ path }) => !isCheckpointFile(path))) +
+        COMMAND_OVERHEAD_BYTES,
       tasks: workload.limits.processes + COMMAND_OVERHEAD_TASKS,
       milliCpus: workload.limits.cpus,
     });

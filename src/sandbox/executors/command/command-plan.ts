@@ -1,4 +1,5 @@
 import type { CommandWorkload, Resources } from '../../../domain/job.ts';
+import { WASI_CHECKPOINT } from '../../../wasm/runtime/constants.ts';
 import {
   COMMAND_FIRST_INPUT_FD,
   COMMAND_HOLD_FD,
@@ -9,7 +10,6 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
-import { WASI_CHECKPOINT } from '../../../wasm/runtime/constants.ts';
 import { CONTROL_FOLDER } from '../../rounds/constants.ts';
 import { createNodeGuard } from './node-guard.ts';
 import type { RootView } from './root-view.ts';

@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { EventCount } from '../../../../src/sandbox/rounds/event-count.ts';
 import { LogLines } from '../../../../src/sandbox/executors/command/log-lines.ts';
+import { EventCount } from '../../../../src/sandbox/rounds/event-count.ts';
 
 async function tell(chunks: readonly (string | Uint8Array)[], maxBytes = 1_000_000) {
   const told: string[] = [];

@@ -10,7 +10,9 @@ const never = new AbortController().signal;
 const BYTES = fc.oneof(
   fc.uint8Array({ maxLength: 200 }),
   // More than a piece, with parts that are equal, and pages of zeros.
-  fc.tuple(fc.integer({ min: 60_000, max: 140_000 }), fc.nat(3)).map(([length, seed]) => new Uint8Array(length).fill(seed)),
+  fc
+    .tuple(fc.integer({ min: 60_000, max: 140_000 }), fc.nat(3))
+    .map(([length, seed]) => new Uint8Array(length).fill(seed)),
 );
 const FILES = fc
   .uniqueArray(fc.record({ path: fc.stringMatching(/^\/checkpoint\/[a-c]{1,3}$/), bytes: BYTES }), {

@@ -37,7 +37,9 @@ function judge(needs: ProgramNeeds | undefined, hostRoot = false) {
   const poison = { isQuarantined: () => false, crashes: () => 0 };
   const policy = { judgeOffer: () => ({ kind: 'admission' as const }) };
   const admission = new Admission(
-    { self: BOB, executors: [executor], poison, policy, clock } as unknown as ConstructorParameters<typeof Admission>[0],
+    { self: BOB, executors: [executor], poison, policy, clock } as unknown as ConstructorParameters<
+      typeof Admission
+    >[0],
     { ...JOB_PROVIDER_DEFAULTS, networkId: 'test', parameters: PARAMETERS },
   );
   const terms: JobTerms = {
