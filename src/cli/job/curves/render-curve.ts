@@ -114,7 +114,7 @@ function averageColumns(points: readonly CurvePoint[], width: number): readonly 
   }
   const means: (number | null)[] = Array.from(sums, (mean, x) => ((counts[x] ?? 0) > 0 ? mean : null));
   let from = -1;
-  for (const [x, mean] of [...means.entries()]) {
+  for (const [x, mean] of means.entries()) {
     if (mean === null) continue;
     const start = means[from] ?? null;
     for (let gap = from + 1; start !== null && gap < x; gap += 1) {
