@@ -17,6 +17,8 @@ export const MAX_TORN_LOOKS = 50;
 export const MAX_CHECKPOINT_ENTRIES = 1024;
 /** Most bytes of metrics that are read at a time: the rest waits for the next look. */
 export const METRICS_READ_BYTES = 256 * 1024;
+/** Bytes of metrics that count for one byte of log, besides what is told of them: reading them is work of the node. */
+export const READ_BYTES_PER_LOG_BYTE = 16;
 /** Longest line of metrics; a longer one is told as a log line that is cut off. */
 export const MAX_METRICS_LINE_BYTES = 16 * 1024;
 /** Room for metrics in /fogproof, for each byte that the job may log: a line takes twice what it counts for. */
@@ -25,5 +27,5 @@ export const METRICS_BYTES_PER_LOG_BYTE = 4;
 export const CONTROL_SLACK_BYTES = 256 * 1024;
 /** Largest /fogproof. */
 export const MAX_CONTROL_BYTES = 256 * 1024 * 1024;
-/** Pieces that are hashed in one turn of the event loop: a MiB, about 2 ms. */
-export const PIECES_PER_TURN = 16;
+/** Pieces of one state that are hashed at a time, by threads of the node. */
+export const PIECES_AT_ONCE = 2;

@@ -23,14 +23,18 @@ export class EventCount {
 
   /** The ordinal of the next event, from 1; null if it may not be told. */
   take(bytes: number): number | null {
+    this.spend(bytes);
     if (this.#isOver) return null;
-    this.#usedBytes += bytes;
-    if (this.#usedBytes > this.#maxBytes) {
-      this.#isOver = true;
-      this.#onExcess();
-      return null;
-    }
     this.#ordinal += 1;
     return this.#ordinal;
+  }
+
+  /** Counts bytes that become no event: reading them is work all the same. */
+  spend(bytes: number): void {
+    if (this.#isOver) return;
+    this.#usedBytes += bytes;
+    if (this.#usedBytes <= this.#maxBytes) return;
+    this.#isOver = true;
+    this.#onExcess();
   }
 }

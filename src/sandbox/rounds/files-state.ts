@@ -1,11 +1,10 @@
-import { hash } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { webcrypto } from 'node:crypto';
 import { SNAPSHOT_PIECE_BYTES, type SnapshotState } from '../../domain/snapshot.ts';
 import { InternalError } from '../../lib/errors.ts';
 import { DIGEST_BYTES, placePieces } from '../../proofs/state-pieces.ts';
 import { computeStateRoot } from '../../proofs/state-root.ts';
 import type { InputFile } from '../interface.ts';
-import { PIECES_PER_TURN } from './constants.ts';
+import { PIECES_AT_ONCE } from './constants.ts';
 
 /** Files as the state of a program (docs/stepping.md section 7). */
 export interface FilesState {
@@ -17,21 +16,17 @@ export interface FilesState {
   readonly readPiece: (place: number) => Uint8Array;
 }
 
-/** Hashes the files a part at a time, since they may be large and the event loop is everybody's. */
+/** Files may be large and the event loop is everybody's: they are hashed by threads. */
 export async function describeFiles(files: readonly InputFile[]): Promise<FilesState> {
   const views = files.map(({ bytes }) => cut(bytes));
-  const listed: FilesState['state']['files'] = [];
-  let hashed = 0;
-  for (const [index, { path, bytes }] of files.entries()) {
-    const pieces = views[index] ?? [];
-    const digests = new Uint8Array(pieces.length * DIGEST_BYTES);
-    for (const [place, piece] of pieces.entries()) {
-      digests.set(hash('sha256', piece, 'buffer'), place * DIGEST_BYTES);
-      hashed += 1;
-      if (hashed % PIECES_PER_TURN === 0) await nextTurn();
-    }
-    listed.push({ path, sizeBytes: bytes.length, pieces: digests });
-  }
+  const digests = await hashAll(views.flat());
+  let place = 0;
+  const listed = files.map(({ path, bytes }, index): FilesState['state']['files'][number] => {
+    const count = views[index]?.length ?? 0;
+    const pieces = digests.slice(place * DIGEST_BYTES, (place + count) * DIGEST_BYTES);
+    place += count;
+    return { path, sizeBytes: bytes.length, pieces };
+  });
   const state = { kind: 'files' as const, files: listed };
   const { pieces, places } = placePieces(state);
   const all = views.flat();
@@ -50,6 +45,20 @@ export async function describeFiles(files: readonly InputFile[]): Promise<FilesS
       return piece;
     },
   };
+}
+
+async function hashAll(pieces: readonly Uint8Array[]): Promise<Uint8Array> {
+  const digests = new Uint8Array(pieces.length * DIGEST_BYTES);
+  let next = 0;
+  const hashSome = async (): Promise<void> => {
+    for (let place = next++; place < pieces.length; place = next++) {
+      const piece = pieces[place];
+      if (piece === undefined) return;
+      digests.set(new Uint8Array(await webcrypto.subtle.digest('SHA-256', piece.slice())), place * DIGEST_BYTES);
+    }
+  };
+  await Promise.all(Array.from({ length: PIECES_AT_ONCE }, hashSome));
+  return digests;
 }
 
 function cut(bytes: Uint8Array): readonly Uint8Array[] {

@@ -3,7 +3,13 @@ import { LOG_OVERHEAD_BYTES, METRIC_OVERHEAD_BYTES } from '../../wasm/runtime/co
 import { MetricsChain } from '../../wasm/runtime/metrics-chain.ts';
 import { formatMetricValue } from '../executors/wasm/task-answers.ts';
 import type { ExecutionSink } from '../interface.ts';
-import { CONTROL_FOLDER, MAX_METRICS_LINE_BYTES, METRICS_NAME, METRICS_READ_BYTES } from './constants.ts';
+import {
+  CONTROL_FOLDER,
+  MAX_METRICS_LINE_BYTES,
+  METRICS_NAME,
+  METRICS_READ_BYTES,
+  READ_BYTES_PER_LOG_BYTE,
+} from './constants.ts';
 import type { EventCount } from './event-count.ts';
 import { parseMetricLine, type ReadMetric } from './metric-lines.ts';
 import { isGone, isOtherKind, openChild } from './open-child.ts';
@@ -80,6 +86,8 @@ export class MetricsTail {
   }
 
   #tell(line: Buffer): void {
+    // Also where nothing comes of it: an empty line, or one that is all white space.
+    this.#count.spend(Math.ceil((line.length + 1) / READ_BYTES_PER_LOG_BYTE));
     const text = line.toString('utf8').trim();
     if (text === '') return;
     const metrics = parseMetricLine(text);

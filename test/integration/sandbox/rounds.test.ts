@@ -29,12 +29,14 @@ const MEBIBYTE = 2 ** 20;
 /** The parts of src/sandbox/rounds on real folders, with what a program does done here. */
 describe('training rounds of a program, by files', () => {
   let base: string;
+  let excesses: number;
   let checkpoint: FileHandle;
   let control: FileHandle;
   const inCheckpoint = (name: string): string => join(base, 'checkpoint', name);
   const inControl = (name: string): string => join(base, 'fogproof', name);
 
   beforeEach(async () => {
+    excesses = 0;
     // A program's folders are in memory too.
     base = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'fogproof-rounds-'));
     await mkdir(join(base, 'checkpoint'));
@@ -68,7 +70,7 @@ describe('training rounds of a program, by files', () => {
     const clock = new ManualClock();
     const sink = new RecordingSink();
     const failures: RoundFailure[] = [];
-    const count = new EventCount({ maxBytes: 100_000, onExcess: () => undefined });
+    const count = new EventCount({ maxBytes: 100_000, onExcess: () => (excesses += 1) });
     const watch = new RoundWatch(
       { checkpoint, control },
       { clock, sink, count, stop: (failure) => failures.push(failure) },
@@ -141,6 +143,15 @@ describe('training rounds of a program, by files', () => {
     await watch.end(true);
     await watch[Symbol.asyncDispose]();
     expect(sink.events).toEqual(['1 loss=0.5', '2 loss=0.25']);
+  });
+
+  it('is not kept busy for nothing by empty lines, which count as well', async () => {
+    const { failures, sink, watch } = await begin();
+    await writeFile(inControl('metrics.jsonl'), '\n'.repeat(2_000_000));
+    await watch.end(true);
+    await watch[Symbol.asyncDispose]();
+    expect([sink.events, failures]).toEqual([[], []]);
+    expect(excesses).toBe(1);
   });
 
   it('is not led out of its folder by a program that swaps a folder for a link while it is read', async () => {

@@ -35,7 +35,7 @@ describe('files as a state', () => {
       fc.asyncProperty(FILES, async (files) => {
         expect(await restore(files)).toEqual(files);
       }),
-      { numRuns: 60 },
+      { numRuns: 25 },
     );
   });
 
