@@ -52,7 +52,7 @@ for (const { kind, need, prepare } of KINDS) {
 
     beforeAll(async () => {
       text = await prepare();
-      mesh = await Mesh.open({ lease: '8s', renewal: '500ms' }, AbortSignal.timeout(420_000));
+      mesh = await Mesh.open({ lease: '5s', renewal: '500ms' }, AbortSignal.timeout(420_000));
       requester = await mesh.addNode('requester', ['--no-provide']);
       for (const name of ['ada', 'berta']) providers.set(name, await mesh.addNode(name));
       homes.push(...[...providers.values()].map(({ status }) => status.home));
@@ -125,8 +125,11 @@ for (const { kind, need, prepare } of KINDS) {
       const victim = await untilHeld(killed);
       await mesh.kill(victim);
       await restart(victim);
-      // The same lease: it went on by itself.
-      expect(await finish(killed)).toMatchObject({ weights, states: ['revealed'] });
+      // By itself under the same lease, or, where the daemon took longer to start than that lasts, after another one.
+      const killedEnd = await finish(killed);
+      expect(killedEnd.weights).toBe(weights);
+      expect([['revealed'], [expect.stringContaining('PARTITIONED'), 'revealed']]).toContainEqual(killedEnd.states);
+      for (const [step, root] of killedEnd.roots) expect([step, root]).toEqual([step, roots.get(step)]);
 
       const lost = await submit('lost');
       const gone = await untilHeld(lost);
