@@ -15,6 +15,7 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_ROOT_REFUSED'; readonly reason: string }
   | { readonly code: 'SANDBOX_ROOT_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_HOST_ROOT_OFF' }
+  | { readonly code: 'SANDBOX_EGRESS_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -58,6 +59,11 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     retryable: false,
     message: () => "this node runs no commands of its own system folders (root: 'host')",
     hint: () => 'Bring the program in an archive, or ask an operator who has set provide.command.hostRoot.',
+  },
+  SANDBOX_EGRESS_UNAVAILABLE: {
+    retryable: true,
+    message: (info) => `a sandbox could not be given its way to listed hosts: ${info.reason}`,
+    hint: () => 'Install util-linux (nsenter). The job runs on providers where `fogproof doctor` has no remark about it.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

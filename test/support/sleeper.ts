@@ -7,14 +7,18 @@ const MEBIBYTE = 2 ** 20;
 /** A program that is left behind holds its pipes as long as this. */
 const SLEEP_SECONDS = 100;
 
-/** A sandbox of this host with a program that says that it is there and sleeps; not yet set up nor released. */
-export function startSleeper(): CommandProcess {
-  const filter = createCommandFilter(process.arch);
+const SLEEP = `echo ready; exec sleep ${SLEEP_SECONDS}`;
+
+/**
+ * A sandbox with the root of this host and a program of its shell, without an argument one that says that it is there and
+ * sleeps; not yet set up nor released.
+ */
+export function startSleeper(script = SLEEP, shell = '/bin/sh'): CommandProcess {
+  const filter = createCommandFilter(process.arch, { hasNetwork: true });
   const bubblewrap = findExecutable('bwrap');
   if (filter === null || bubblewrap === null) throw new Error('this test needs bubblewrap');
   const limits = { cpus: 1000, processes: 16, scratchBytes: MEBIBYTE };
-  const script = `echo ready; exec sleep ${SLEEP_SECONDS}`;
-  const workload = { program: '/bin/sh', arguments: ['-c', script], environment: {}, limits };
+  const workload = { program: shell, arguments: ['-c', script], environment: {}, limits };
   const rlimits = { addressSpaceBytes: 256 * MEBIBYTE, cpuSeconds: 10 };
   return new CommandProcess(
     { shell: '/bin/sh', bubblewrap, prlimit: null },

@@ -67,6 +67,8 @@ export async function createHost(modules: HostModules, options: NetworkOptions):
       yamux({
         maxInboundStreams: MAX_STREAMS,
         maxOutboundStreams: MAX_STREAMS,
+        // Its pings end nothing; the connection monitor's do, as often.
+        enableKeepAlive: false,
         streamOptions: {
           maxStreamWindowSize: MAX_STREAM_WINDOW_BYTES,
           maxReadBufferLength: 2 * MAX_STREAM_WINDOW_BYTES,

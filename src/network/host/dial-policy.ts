@@ -2,9 +2,10 @@ import { type LookupAddress, lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { LRUCache } from 'lru-cache';
+import { isPublicIp } from '../../lib/public-ip.ts';
 import { NetworkError } from '../errors.ts';
 import { type NetworkOptions, PRESETS } from '../options.ts';
-import { hostOf, isPrivateAddress, isPublicIp } from '../reachability/address-scope.ts';
+import { hostOf, isPrivateAddress } from '../reachability/address-scope.ts';
 
 const LOOPBACK = /^\/(ip4\/127\.|ip6\/::1\/|dns[46]?\/localhost\/)/;
 /** Addresses remembered as named by people; far more than anybody types. */

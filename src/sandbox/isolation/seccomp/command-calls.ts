@@ -263,7 +263,7 @@ export const COMMAND_CONDITIONS: readonly { readonly call: string; readonly allo
     call: 'clone',
     allowed: 'processes and threads, no namespaces (`clone3` is answered with `ENOSYS`, so that libraries use `clone`)',
   },
-  { call: 'socket', allowed: '`AF_UNIX`' },
+  { call: 'socket', allowed: '`AF_UNIX`; with `network` in the job `AF_INET` and `AF_INET6`, too' },
   { call: 'socketpair', allowed: '`AF_UNIX`' },
   { call: 'ioctl', allowed: '`TCGETS`, `TIOCGPGRP`, `TIOCGWINSZ`, `FIONREAD`, `FIONBIO`, `FIOCLEX`, `FIONCLEX`' },
   {

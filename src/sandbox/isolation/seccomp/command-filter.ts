@@ -17,6 +17,8 @@ const IO_URING_SETUP: Numbers = [425, 425];
 const NEW_NAMESPACES = 0x7e02_0000;
 /** bits/socket.h. */
 const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
 /** asm-generic/ioctls.h: TCGETS, TIOCGPGRP, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX. TIOCSTI is not among them. */
 const IOCTLS = [0x5401, 0x540f, 0x5413, 0x541b, 0x5421, 0x5450, 0x5451];
 /**
@@ -27,13 +29,21 @@ const PRCTLS = [1, 2, 3, 15, 16, 21, 23, 38, 39, 0x5356_4d41];
 /** linux/personality.h: PER_LINUX, and the value that only reads. */
 const PERSONALITIES = [0, 0xffff_ffff];
 
+export interface CommandFilterOptions {
+  /** Whether the program may make sockets of IP: in a namespace that has nothing but its loopback. */
+  readonly hasNetwork?: boolean;
+}
+
 /** The filter of a command, or null on an architecture without a table. */
-export function createCommandFilter(architecture: string): Uint8Array | null {
-  const rules = createCommandRules(architecture);
+export function createCommandFilter(architecture: string, options: CommandFilterOptions = {}): Uint8Array | null {
+  const rules = createCommandRules(architecture, options);
   return rules === null ? null : buildFilter(rules);
 }
 
-export function createCommandRules(architecture: string): FilterRules | null {
+export function createCommandRules(
+  architecture: string,
+  { hasNetwork = false }: CommandFilterOptions = {},
+): FilterRules | null {
   const known = findArchitecture(architecture);
   if (known === null) return null;
   const { column, audit } = known;
@@ -44,7 +54,7 @@ export function createCommandRules(architecture: string): FilterRules | null {
     allowed: COMMAND_CALLS.flatMap(({ calls }) => Object.values(calls)).flatMap((numbers) => numbers[column] ?? []),
     unknown: [number(CLONE3), number(IO_URING_SETUP)],
     ifArgument: [
-      { number: number(SOCKET), argument: 0, values: [AF_UNIX] },
+      { number: number(SOCKET), argument: 0, values: hasNetwork ? [AF_UNIX, AF_INET, AF_INET6] : [AF_UNIX] },
       { number: number(SOCKETPAIR), argument: 0, values: [AF_UNIX] },
       { number: number(IOCTL), argument: 1, values: IOCTLS },
       { number: number(PRCTL), argument: 0, values: PRCTLS },

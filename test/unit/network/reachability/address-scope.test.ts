@@ -1,7 +1,8 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { hostOf, isPrivateAddress, isPublicIp, isRelayed } from '../../../../src/network/reachability/address-scope.ts';
+import { isPublicIp } from '../../../../src/lib/public-ip.ts';
+import { hostOf, isPrivateAddress, isRelayed } from '../../../../src/network/reachability/address-scope.ts';
 
 const PEER = '12D3KooWB1b3qZxWJanuhtseF3DmPggHCtG36KZ9ixkqHtdKH9fh';
 const INSIDE = [
