@@ -119,22 +119,28 @@ function compile(example: Example, module: string): void {
   if (status !== 0) throw new Error(`${source} does not compile:\n${stderr}`);
 }
 
-const COMMAND_FOLDER = join(ROOT, 'examples/command');
+/** Examples that are plain programs, each in a root of its own. */
+const ROOTS = { command: 'orbits', training: 'softmax' } as const;
 
-/** Builds the root of examples/command if its source or the compiler has changed; undefined without a compiler for it. */
-export async function buildCommandRoot(request: { readonly isForced: boolean }): Promise<string | undefined> {
+/** Builds the root of an example if its source or the compiler has changed; undefined without a compiler for it. */
+export async function buildExampleRoot(
+  example: keyof typeof ROOTS,
+  request: { readonly isForced: boolean },
+): Promise<string | undefined> {
   const compiler = findStaticCompiler();
   if (compiler === undefined) return undefined;
-  const source = join(COMMAND_FOLDER, 'source/orbits.c');
-  const archive = join(COMMAND_FOLDER, 'build/root.tar.gz');
+  const folder = join(ROOT, 'examples', example);
+  const program = ROOTS[example];
+  const source = join(folder, `source/${program}.c`);
+  const archive = join(folder, 'build/root.tar.gz');
   const { stdout: version } = spawnSync(compiler, ['--version'], { encoding: 'utf8' });
   const builder = readFileSync(join(import.meta.dirname, 'build-root.ts'));
   const digest = createHash('sha256').update(readFileSync(source)).update(builder).update(version).digest('hex');
   const stamp = `${archive}.stamp`;
   const isFresh = existsSync(archive) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest;
   if (isFresh && !request.isForced) return archive;
-  mkdirSync(join(COMMAND_FOLDER, 'build'), { recursive: true });
-  await buildRoot(compiler, { source, program: 'bin/orbits', archive });
+  mkdirSync(join(folder, 'build'), { recursive: true });
+  await buildRoot(compiler, { source, program: `bin/${program}`, archive });
   writeFileSync(stamp, digest);
   return archive;
 }
@@ -145,9 +151,12 @@ if (import.meta.main) {
   } else {
     const isForced = process.argv.includes('--force');
     for (const module of buildExamples({ isForced })) console.log(module);
-    const root = await buildCommandRoot({ isForced });
-    if (root !== undefined) console.log(root);
-    else console.error('examples/command was left out: it needs a C compiler and a static C library (Debian: gcc)');
+    for (const example of ['command', 'training'] as const) {
+      const root = await buildExampleRoot(example, { isForced });
+      if (root !== undefined) console.log(root);
+      else
+        console.error(`examples/${example} was left out: it needs a C compiler and a static C library (Debian: gcc)`);
+    }
     if (!hasCCompiler())
       console.error('examples in C were left out: they need clang and wasm-ld (Debian: apt install clang lld)');
   }

@@ -168,6 +168,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./job/logs.ts')).jobLogs,
   },
   {
+    name: 'job curves',
+    summary: 'draw what a training job measures, such as its loss',
+    load: async () => (await import('./job/curves/curves.ts')).jobCurves,
+  },
+  {
     name: 'job wait',
     summary: 'wait until a job, or every job of a batch, has ended',
     load: async () => (await import('./job/wait.ts')).jobWait,

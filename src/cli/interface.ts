@@ -11,13 +11,19 @@ export interface CliOutput {
   readonly isJson: boolean;
   /** True if stderr is a terminal: only then progress is drawn. */
   readonly isInteractive: boolean;
+  /** True if stdout is a terminal that results are drawn for. */
+  readonly isTerminal: boolean;
+  /** Columns of the terminal; 80 where there is none. */
+  readonly columns: number;
+  /** Its lines; 24 where there is none. */
+  readonly lines: number;
   /** The result: printed as JSON with `--json`, else what `render` gives, line by line. */
   result(value: unknown, render: () => readonly string[]): void;
   /** One item of a stream: a line of JSON with `--json`, else `text`. */
   item(value: unknown, text: string): void;
   /** Progress and remarks for a person, on stderr; silent with `--json` or `--quiet`. */
   note(text: string): void;
-  /** Replaces the last progress line on a terminal; nothing elsewhere. */
+  /** Replaces the last progress on a terminal, of one line or several; nothing elsewhere. */
   progress(text: string): void;
   table(head: readonly string[], rows: readonly (readonly string[])[]): string[];
 }

@@ -56,7 +56,8 @@ export const checkpointSchema = z.strictObject({
   head: bytesSchema(32),
   stateRoot: bytesSchema(32),
   metricsHash: bytesSchema(32),
-  fuel: integerSchema(),
+  /** Null where the kind of work has none: commands. */
+  fuel: integerSchema().nullable(),
   atMs: unixMsSchema,
   /** Where the provider keeps the state itself; null if it made no snapshot here. */
   snapshot: snapshotReferenceSchema.nullable(),

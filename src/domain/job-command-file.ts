@@ -12,6 +12,9 @@ import {
 /** Where a command finds its own folders; no input may lie there. */
 export const COMMAND_FOLDERS = ['/output', '/tmp', '/proc', '/dev'] as const;
 
+/** The program and its node speak to each other there (docs/training.md). */
+const ROUNDS_RESERVED = ['/fogproof'] as const;
+
 const MILLI = 1000;
 const { cpus, processes, scratchBytes } = commandLimitsSchema.shape;
 const boundsOf = (schema: typeof cpus): { minimum: number; maximum: number } => ({
@@ -67,16 +70,37 @@ export function findCommandProblems({ workload, inputs, resources, checkpoints, 
   if (resources.fuel !== undefined) {
     problems.push({ path: ['resources', 'fuel'], message: 'a command has no fuel: wallTime and limits.cpus hold it' });
   }
-  if (checkpoints !== undefined && checkpoints !== 'none') {
-    problems.push({ path: ['checkpoints'], message: 'a command makes no checkpoints in this version: remove it' });
-  }
-  if (comparisons !== undefined) {
-    problems.push({ path: ['comparisons'], message: 'results of commands are compared byte for byte: remove it' });
-  }
+  problems.push(...findRoundProblems({ checkpoints, comparisons }));
+  const reserved = hasRounds(checkpoints) ? [...COMMAND_FOLDERS, ...ROUNDS_RESERVED] : COMMAND_FOLDERS;
   for (const path of Object.keys(inputs)) {
-    const folder = COMMAND_FOLDERS.find((reserved) => path === reserved || path.startsWith(`${reserved}/`));
+    const folder = reserved.find((each) => path === each || path.startsWith(`${each}/`));
     if (folder === undefined) continue;
     problems.push({ path: ['inputs', path], message: `a command has its own ${folder}: put the input elsewhere` });
   }
   return problems;
+}
+
+/** What a program that is no module may have of checkpoints: it has no steps and no fuel, but training rounds that it reports. */
+export function findRoundProblems({ checkpoints, comparisons }: Pick<CommandFields, 'checkpoints' | 'comparisons'>) {
+  const problems: { path: string[]; message: string }[] = [];
+  if (typeof checkpoints === 'object' && checkpoints !== null && !hasRounds(checkpoints)) {
+    const message =
+      'a command has neither steps nor fuel: it reports training rounds, so use everyRounds, such as everyRounds: 1';
+    problems.push({ path: ['checkpoints'], message });
+  }
+  if (comparisons !== undefined && !hasRounds(checkpoints)) {
+    const message =
+      'results of jobs without training rounds are compared byte for byte: remove it, or add checkpoints: { everyRounds: 1 }';
+    problems.push({ path: ['comparisons'], message });
+  }
+  return problems;
+}
+
+function hasRounds(checkpoints: unknown): boolean {
+  return (
+    typeof checkpoints === 'object' &&
+    checkpoints !== null &&
+    'everyRounds' in checkpoints &&
+    checkpoints.everyRounds !== undefined
+  );
 }

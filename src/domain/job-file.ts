@@ -88,7 +88,8 @@ const PEER_PATTERN = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
 const EVERY = {
   everyFuel: 'At the first step boundary after every so many instructions: a count such as 1G.',
   everySteps: 'After every so many steps: a whole number.',
-  everyRounds: 'After every so many training rounds that the program reports (abi wasi): a whole number.',
+  everyRounds:
+    'After every so many training rounds that the program reports (a command, or a module of abi wasi): a whole number.',
 };
 
 const checkpointsFileSchema = z

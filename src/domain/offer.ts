@@ -4,6 +4,7 @@ import { bytesSchema, decimalSchema, integerSchema, objectLink, peerKeySchema, u
 
 import { prioritySchema, resourcesSchema } from './job.ts';
 import type { ObjectType } from './object-type.ts';
+import { programNeedsSchema } from './program-needs.ts';
 
 /** What a provider must know to answer: never the input. */
 export const jobTermsSchema = z.strictObject({
@@ -20,6 +21,8 @@ export const jobTermsSchema = z.strictObject({
   confidential: z
     .strictObject({ kinds: z.array(teeKindSchema).min(1).max(TEE_KINDS.length), gpus: z.boolean() })
     .optional(),
+  /** Of native programs, such as commands; absent of modules. */
+  needs: programNeedsSchema.optional(),
 });
 export type JobTerms = z.output<typeof jobTermsSchema>;
 

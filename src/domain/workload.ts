@@ -29,6 +29,16 @@ export function isFuelWithin(fuel: number | null, { resources }: Pick<Job, 'reso
   return fuel <= resources.fuel;
 }
 
+/** Only modules have steps and fuel that checkpoints can fall on: every other program has the training rounds that it reports. */
+export function fitsSchedule({
+  workload,
+  checkpoints,
+  comparisons,
+}: Pick<Job, 'workload' | 'checkpoints' | 'comparisons'>): boolean {
+  if (workload.kind === 'wasm') return true;
+  return checkpoints === undefined ? comparisons === undefined : checkpoints.schedule.kind === 'rounds';
+}
+
 /** Calls a step at a time: only such programs have steps that checkpoints can fall on. */
 export function isStepping(workload: Workload): boolean {
   return workload.kind === 'wasm' && workload.abi === 'fogproof';

@@ -3,8 +3,8 @@ import { CHECKPOINT_LINK_BYTES, CHECKPOINT_PREFIX, MAX_CHECKPOINTS } from '../do
 import { type JobId, type LeaseId, UnixMs } from '../domain/ids.ts';
 import type { Job } from '../domain/job.ts';
 import { concatBytes, encodeU64, encodeUtf8 } from '../lib/bytes.ts';
+import { encodeCanonical } from '../lib/canonical-cbor.ts';
 import { sha256 } from '../lib/cid.ts';
-import { InternalError } from '../lib/errors.ts';
 import { compareUtf8 } from './compare-utf8.ts';
 import { encodeU32 } from './encode-u32.ts';
 import { ProofsError } from './errors.ts';
@@ -16,6 +16,7 @@ const START_TAG = Uint8Array.of(0x00);
 const LINK_TAG = Uint8Array.of(0x01);
 const MODULE_TAG = Uint8Array.of(0x00);
 const INPUT_TAG = Uint8Array.of(0x01);
+const WORKLOAD_TAG = Uint8Array.of(0x02);
 /** In place of the parent of an attempt that began at the beginning. */
 export const NO_PARENT: Uint8Array = new Uint8Array(HASH_BYTES);
 
@@ -38,21 +39,22 @@ export interface ChainLink {
   readonly atMs: UnixMs;
 }
 
-/** Merkle root over the module, the seed and the inputs of a job that makes checkpoints. @throws ProofsError PROOFS_NO_DIGEST */
+/** Merkle root over the program and the inputs of a job that makes checkpoints. @throws ProofsError PROOFS_NO_DIGEST */
 export function computeInputRoot({ workload, inputs }: Pick<Job, 'workload' | 'inputs'>): Uint8Array {
-  if (workload.kind !== 'wasm') throw new InternalError('a command has no checkpoint chain');
-  const module = concatBytes(
-    MODULE_TAG,
-    readIdDigest(workload.module),
-    encodeU64(workload.moduleSizeBytes),
-    workload.seed,
-  );
+  const program = encodeProgram(workload);
   const ordered = [...inputs].sort((a, b) => compareUtf8(a.path, b.path));
   const leaves = ordered.map(({ path, blob, sizeBytes }) => {
     const name = encodeUtf8(path);
     return concatBytes(INPUT_TAG, encodeU32(name.length), name, readIdDigest(blob), encodeU64(sizeBytes));
   });
-  return new MerkleTree([module, ...leaves].map(computeLeafHash)).root;
+  return new MerkleTree([program, ...leaves].map(computeLeafHash)).root;
+}
+
+/** A module with its seed, or of any other kind of work all that it says: it names the program by digests as far as that is committed to. */
+function encodeProgram(workload: Job['workload']): Uint8Array {
+  if (workload.kind !== 'wasm') return concatBytes(WORKLOAD_TAG, sha256(encodeCanonical(workload)));
+  const { module, moduleSizeBytes, seed } = workload;
+  return concatBytes(MODULE_TAG, readIdDigest(module), encodeU64(moduleSizeBytes), seed);
 }
 
 /** H_0. @throws ProofsError PROOFS_NO_DIGEST */

@@ -6,9 +6,11 @@
 import type { ExecutorKind, IsolationLevel } from '../domain/capability.ts';
 import type { PeerKey } from '../domain/ids.ts';
 import type { CheckpointSchedule, Resources, Workload } from '../domain/job.ts';
+import type { ProgramNeeds } from '../domain/program-needs.ts';
 import type { Outcome, SandboxReport } from '../domain/receipt.ts';
 import type { SnapshotState } from '../domain/snapshot.ts';
 import type { AbortOptions } from '../lib/abort.ts';
+import type { SandboxError } from './errors.ts';
 
 export interface InputFile {
   readonly path: string;
@@ -43,7 +45,8 @@ export interface ResumeState {
 /** The state of a program at a checkpoint. It waits until the order that answers it has been carried out. */
 export interface StateCheckpoint {
   readonly step: number;
-  readonly fuel: number;
+  /** Null where the kind of work has none. */
+  readonly fuel: number | null;
   /** `start`: before the first step, or as it was resumed. `end`: it is done; no other follows. */
   readonly place: 'start' | 'middle' | 'end';
   readonly stateRoot: Uint8Array;
@@ -94,12 +97,22 @@ export interface ExecutionResult {
   readonly usage: { readonly cpuTimeMs: number; readonly wallTimeMs: number; readonly peakMemoryBytes: number };
 }
 
+export interface ExecutionOptions extends AbortOptions {
+  /**
+   * Aborts once the program is to be halted at its next checkpoint: where it can be told, it may come to one sooner. What
+   * halts it is the order of that checkpoint.
+   */
+  readonly pausing?: AbortSignal;
+}
+
 export interface Executor extends AsyncDisposable {
   readonly kind: ExecutorKind;
   /** Levels that work on this host, found by trying; empty means that this executor is off. */
   readonly isolation: readonly IsolationLevel[];
   /** What decides, besides the program, what it gives: equal across the replicas of a job. Of `wasm` the instrumenter. */
   readonly instrumenter: string;
+  /** What of these needs this host does not give, found before anything of the job is here; null if it gives all of it. Absent: it has none. */
+  findUnmetNeed?(needs: ProgramNeeds): SandboxError | null;
   /** Starts a child ahead of need; does nothing where children are not kept. */
   warm(requester: PeerKey, isolation: IsolationLevel): Promise<void>;
   /**
@@ -107,7 +120,7 @@ export interface Executor extends AsyncDisposable {
    * @throws SandboxError (SANDBOX_RESUME_STATE if the state to go on from is not whole or not of this job); whatever
    * `checkpoint`, `receive` or `complete` of the sink rejects with
    */
-  execute(task: ExecutionTask, sink: ExecutionSink, options: AbortOptions): Promise<ExecutionResult>;
+  execute(task: ExecutionTask, sink: ExecutionSink, options: ExecutionOptions): Promise<ExecutionResult>;
 }
 
 /** What the host has at one moment. */

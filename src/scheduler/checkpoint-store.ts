@@ -29,7 +29,7 @@ export const heldSchema = z.array(
     lease: z.custom<LeaseId>((value) => typeof value === 'string' && value.length > 0 && value.length <= 128),
     index: integerSchema(),
     step: integerSchema(),
-    fuel: integerSchema(),
+    fuel: integerSchema().nullable(),
     head: bytesSchema(32),
     stateRoot: bytesSchema(32),
     snapshot: snapshotReferenceSchema,

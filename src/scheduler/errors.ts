@@ -61,8 +61,9 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
   },
   SCHEDULER_NO_CHECKPOINTS: {
     retryable: false,
-    message: (info) => `a job of kind '${info.kind}' makes no checkpoints`,
-    hint: () => 'Remove checkpoints and comparisons.',
+    message: (info) =>
+      `a job of kind '${info.kind}' makes checkpoints at training rounds, and compares files only with those`,
+    hint: () => 'Use checkpoints: { everyRounds: 1 }, or remove checkpoints and comparisons.',
   },
   SCHEDULER_BLOB_NOT_SERVED: {
     retryable: true,

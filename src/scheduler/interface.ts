@@ -190,7 +190,7 @@ export interface CheckpointView {
   readonly provider: PeerKey;
   readonly replica: number;
   readonly step: number;
-  readonly fuel: number;
+  readonly fuel: number | null;
   readonly atMs: UnixMs;
   /** Hex. */
   readonly head: string;

@@ -8,7 +8,7 @@ export interface HeldPoint {
   readonly lease: LeaseId;
   readonly index: number;
   readonly step: number;
-  readonly fuel: number;
+  readonly fuel: number | null;
   readonly head: Uint8Array;
   readonly stateRoot: Uint8Array;
   readonly snapshot: SnapshotReference;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildCommandRoot } from '../../scripts/build-examples.ts';
+import { buildExampleRoot } from '../../scripts/build-examples.ts';
 import { findStaticCompiler } from '../../scripts/build-root.ts';
 import type { BundleVerification } from '../../src/bundle/interface.ts';
 import { computeDataPaths } from '../../src/config/paths.ts';
@@ -26,7 +26,7 @@ describeIf(NEED, 'examples/command over real daemons', () => {
   const providers: MeshNode[] = [];
 
   beforeAll(async () => {
-    await buildCommandRoot({ isForced: false });
+    await buildExampleRoot('command', { isForced: false });
     mesh = await Mesh.open({}, AbortSignal.timeout(110_000));
     requester = await mesh.addNode('requester', ['--no-provide']);
     for (const name of ['ada', 'berta']) providers.push(await mesh.addNode(name));
@@ -81,9 +81,16 @@ describeIf(NEED, 'examples/command over real daemons', () => {
         '',
       ].join('\n'),
     );
-    const job = await mesh.wait(requester, await mesh.submit(requester, file));
-    expect(job.state).toBe('failed');
-    expect(job.attempts.map(({ reason }) => reason).join()).toContain('SANDBOX_HOST_ROOT_OFF');
+    const { job } = await mesh.submit(requester, file);
+    let why = '';
+    await mesh.until('every provider has refused it', 30_000, async () => {
+      why = (await mesh.run(requester, ['job', 'show', job, '--why'])).stdout;
+      return why.split('IMAGE_NOT_ALLOWED').length > providers.length;
+    });
+    expect(why).toContain('system folders');
+    // Nobody was leased what it would not have run.
+    expect((await requester.client.call('job.show', { job })).attempts).toEqual([]);
+    await mesh.expect(requester, ['job', 'cancel', job]);
   });
 
   it('ends the sandboxes of a provider that is killed', async () => {

@@ -8,6 +8,7 @@ import type { Lease, LeaseAcceptance, Progress } from '../../src/domain/lease.ts
 import type { NodeRecord } from '../../src/domain/node-record.ts';
 import { type Observation, SUBJECT_ROLES } from '../../src/domain/observation.ts';
 import type { JobTerms, Offer } from '../../src/domain/offer.ts';
+import type { ProgramNeeds } from '../../src/domain/program-needs.ts';
 import {
   ATTEMPT_FAILURES,
   type Outcome,
@@ -102,14 +103,28 @@ export const commandJobs: fc.Arbitrary<Job> = fc
     return { ...job, workload, resources: { ...job.resources, fuel: null } };
   });
 
-export const terms: fc.Arbitrary<JobTerms> = fc.record({
-  workloadKind: fc.constant('wasm' as const),
-  resources,
-  isolation,
-  deadlineMs: times,
-  priceCeiling: prices,
-  commitReveal: fc.boolean(),
-});
+export const programNeeds: fc.Arbitrary<ProgramNeeds> = fc.record(
+  {
+    cpus: fc.integer({ min: 10, max: 1_024_000 }),
+    processes: fc.integer({ min: 1, max: 32_768 }),
+    scratchBytes: fc.integer({ min: 4096, max: 64 * 2 ** 30 }),
+    hostRoot: fc.constant(true as const),
+  },
+  { requiredKeys: ['cpus', 'processes', 'scratchBytes'] },
+);
+
+export const terms: fc.Arbitrary<JobTerms> = fc.record(
+  {
+    workloadKind: fc.constant('wasm' as const),
+    resources,
+    isolation,
+    deadlineMs: times,
+    priceCeiling: prices,
+    commitReveal: fc.boolean(),
+    needs: programNeeds,
+  },
+  { requiredKeys: ['workloadKind', 'resources', 'isolation', 'deadlineMs', 'priceCeiling', 'commitReveal'] },
+);
 
 export const offers: fc.Arbitrary<Offer> = fc.record({
   type: fc.constant('fogproof/offer@1' as const),

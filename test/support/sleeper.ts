@@ -22,7 +22,7 @@ export function startSleeper(script = SLEEP, shell = '/bin/sh'): CommandProcess 
   const rlimits = { addressSpaceBytes: 256 * MEBIBYTE, cpuSeconds: 10 };
   return new CommandProcess(
     { shell: '/bin/sh', bubblewrap, prlimit: null },
-    { root: viewHost(), workload, outputBytes: MEBIBYTE, inputPaths: [], rlimits },
+    { root: viewHost(), workload, outputBytes: MEBIBYTE, inputPaths: [], rlimits, rounds: null },
     filter,
   );
 }

@@ -8,6 +8,7 @@ export interface TextSink {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
+  readonly rows?: number | undefined;
 }
 
 export interface TerminalOutputOptions {
@@ -17,7 +18,9 @@ export interface TerminalOutputOptions {
 }
 
 const CLEAR_LINE = '\r\u001b[2K';
+const LINE_UP = '\u001b[1A';
 const DEFAULT_COLUMNS = 80;
+const DEFAULT_LINES = 24;
 
 /** Results on stdout; notes and progress for a person on stderr. All text is made safe for a terminal here. */
 export class TerminalOutput implements CliOutput {
@@ -26,6 +29,7 @@ export class TerminalOutput implements CliOutput {
   readonly #options: TerminalOutputOptions;
   readonly #colors: ReturnType<typeof picocolors.createColors>;
   #progress = '';
+  #drawnLines = 0;
 
   constructor(modules: { readonly stdout: TextSink; readonly stderr: TextSink }, options: TerminalOutputOptions) {
     this.#stdout = modules.stdout;
@@ -40,6 +44,18 @@ export class TerminalOutput implements CliOutput {
 
   get isInteractive(): boolean {
     return this.#stderr.isTTY === true && !this.#options.isJson && !this.#options.isQuiet;
+  }
+
+  get isTerminal(): boolean {
+    return this.#stdout.isTTY === true && !this.#options.isJson;
+  }
+
+  get columns(): number {
+    return this.#stdout.columns ?? this.#stderr.columns ?? DEFAULT_COLUMNS;
+  }
+
+  get lines(): number {
+    return this.#stdout.rows ?? this.#stderr.rows ?? DEFAULT_LINES;
   }
 
   result(value: unknown, render: () => readonly string[]): void {
@@ -67,22 +83,33 @@ export class TerminalOutput implements CliOutput {
     return renderTable(head, rows);
   }
 
-  /** Takes the progress line away. */
+  /** Takes the progress away. */
   finish(): void {
-    if (this.#progress !== '') this.#stderr.write(CLEAR_LINE);
+    this.#clearProgress();
     this.#progress = '';
   }
 
   #print(sink: TextSink, text: string): void {
-    if (this.#progress !== '') this.#stderr.write(CLEAR_LINE);
+    this.#clearProgress();
     sink.write(`${text}\n`);
     this.#drawProgress();
   }
 
+  #clearProgress(): void {
+    if (this.#drawnLines > 0) this.#stderr.write(CLEAR_LINE + (LINE_UP + CLEAR_LINE).repeat(this.#drawnLines - 1));
+    this.#drawnLines = 0;
+  }
+
+  /** In one write, so that nothing flickers. */
   #drawProgress(): void {
     if (this.#progress === '') return;
-    const text = fitWidth(sanitizeText(this.#progress), (this.#stderr.columns ?? DEFAULT_COLUMNS) - 1);
-    this.#stderr.write(CLEAR_LINE + this.#colors.cyan(text));
+    const columns = (this.#stderr.columns ?? DEFAULT_COLUMNS) - 1;
+    const lines = sanitizeText(this.#progress)
+      .split('\n')
+      .map((line) => fitWidth(line, columns));
+    const clear = CLEAR_LINE + (LINE_UP + CLEAR_LINE).repeat(Math.max(0, this.#drawnLines - 1));
+    this.#stderr.write(clear + lines.map((line) => this.#colors.cyan(line)).join('\n'));
+    this.#drawnLines = lines.length;
   }
 }
 

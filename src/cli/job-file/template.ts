@@ -24,6 +24,7 @@ resources:                      # hard limits of one run; what it writes to /out
   output: 64MiB
   logs: 1MiB
 
+# checkpoints: { everyRounds: 1 }  # a training program: it can be paused, moved and go on (docs/training.md)
 replicas: 1                     # providers that each run the whole job; their results are compared byte for byte
 # quorum: 1                     # equal results needed; more than half of the replicas
 deadline: 1h                    # from submit

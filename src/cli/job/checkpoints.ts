@@ -39,7 +39,7 @@ export function renderCheckpoints(checkpoints: readonly CheckpointView[], output
     String(replica),
     shortPeer(provider),
     String(step),
-    formatCount(fuel),
+    fuel === null ? '-' : formatCount(fuel),
     formatDateTime(atMs),
     `${stateRoot.slice(0, 16)}…`,
     snapshot,

@@ -120,8 +120,9 @@ export class JobFollower {
   }
 }
 
-/** A command has neither steps nor fuel: what it has used of processors shows that it lives. */
+/** A command has no fuel, and steps only if it trains: what it has used of processors shows that it lives. */
 function describeProgress({ step, fuel, cpuTimeMs }: NonNullable<AttemptView['progress']>): string {
-  if (fuel === null) return `${formatDuration(Math.round(cpuTimeMs))} of processor time`;
+  const round = step === 0 ? '' : `step ${step}, `;
+  if (fuel === null) return `${round}${formatDuration(Math.round(cpuTimeMs))} of processor time`;
   return `step ${step}, ${formatCount(fuel)} fuel`;
 }

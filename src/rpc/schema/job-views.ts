@@ -164,7 +164,7 @@ export const checkpointViewSchema = z.strictObject({
   provider: peerKeySchema,
   replica: wholeNumber('Which replica, from 0.'),
   step: wholeNumber('Steps done; training rounds where the job reports those.'),
-  fuel: wholeNumber('Instructions.'),
+  fuel: wholeNumber('Instructions; null of a command.').nullable(),
   atMs: unixMsSchema,
   head: hashSchema,
   stateRoot: hashSchema,

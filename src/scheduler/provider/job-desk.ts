@@ -171,7 +171,7 @@ export class JobDesk {
     if (fixed !== undefined) return this.#refuse({ code: 'NOT_PAUSABLE', detail: fixed.id });
     for (const attempt of own) {
       const paused = { code: 'PAUSED', detail: reason } as const;
-      if (attempt.phase === 'running') attempt.pauseReason ??= paused;
+      if (attempt.phase === 'running') attempt.pause(paused);
       else this.#modules.stop(attempt, paused);
     }
     return { kind: 'done' };

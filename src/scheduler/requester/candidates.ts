@@ -4,6 +4,7 @@ import type { PeerKey } from '../../domain/ids.ts';
 import type { Confidential, Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { JobTerms } from '../../domain/offer.ts';
+import { findNeeds } from '../../domain/program-needs.ts';
 import type { PeerBook } from '../../network/interface.ts';
 import type { ReputationView } from '../interface.ts';
 import { chooseBand, exploresNewcomers } from './explore-newcomers.ts';
@@ -11,6 +12,7 @@ import type { ProviderStandings } from './provider-standings.ts';
 
 /** What a provider is told before it answers: never the input. */
 export function createTerms(job: Job): JobTerms {
+  const needs = findNeeds(job.workload);
   return {
     workloadKind: job.workload.kind,
     resources: job.resources,
@@ -20,6 +22,7 @@ export function createTerms(job: Job): JobTerms {
     commitReveal: job.replication.replicas > 1,
     ...(job.priority === undefined ? {} : { priority: job.priority }),
     ...(job.confidential === undefined ? {} : { confidential: createEvidenceTerms(job.confidential) }),
+    ...(needs === null ? {} : { needs }),
   };
 }
 

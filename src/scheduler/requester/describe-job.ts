@@ -1,7 +1,7 @@
 import type { BlobStore } from '../../blob/interface.ts';
 import { type PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
-import { fitsKind } from '../../domain/workload.ts';
+import { fitsKind, fitsSchedule } from '../../domain/workload.ts';
 import type { Random } from '../../lib/random.ts';
 import { SchedulerError } from '../errors.ts';
 import type { JobDraft } from '../interface.ts';
@@ -50,7 +50,7 @@ export function assertPossible(draft: Omit<JobDraft, 'confidential'>, nowMs: num
   if (!fitsKind(workload.kind, resources)) {
     throw new SchedulerError({ code: 'SCHEDULER_FUEL_OF_KIND', kind: workload.kind });
   }
-  if (workload.kind === 'command' && (draft.checkpoints !== undefined || draft.comparisons !== undefined)) {
+  if (!fitsSchedule(draft)) {
     throw new SchedulerError({ code: 'SCHEDULER_NO_CHECKPOINTS', kind: workload.kind });
   }
   const paths = new Set<string>();

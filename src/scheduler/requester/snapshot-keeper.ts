@@ -25,7 +25,7 @@ export interface SnapshotRequest {
     readonly job: JobId;
     readonly step: number;
     readonly stateRoot: Uint8Array;
-    readonly fuel: number;
+    readonly fuel: number | null;
     readonly sealed: boolean;
   };
   readonly keptUntilMs: number;

@@ -48,8 +48,8 @@ export function checkNextCheckpoint(
   const isOwnFuel = schedule.kind === 'rounds';
   return checkRules(CHECKPOINT_INVALID, checkpoint, [
     [value.index === 0 || fitsSchedule(value, describePlace(expected), schedule), describeMisfit(value, schedule)],
-    [isOwnFuel || value.fuel >= (previous?.fuel ?? 0), `its fuel ${value.fuel} is below that of the one before`],
-    [isFuelWithin(value.fuel, job.value), `its fuel ${value.fuel} is over the limit`],
+    [isOwnFuel || (value.fuel ?? 0) >= (previous?.fuel ?? 0), `its fuel ${value.fuel} is below that of the one before`],
+    [isFuelWithin(value.fuel, job.value), `its fuel ${value.fuel ?? 'none'} is not within the limit of the job`],
     [
       value.index > 0 || isOwnFuel || resumedFuel === null || value.fuel === resumedFuel,
       `it goes on with ${value.fuel} units of fuel, not the ${resumedFuel} of the state it was given`,
@@ -81,7 +81,7 @@ function fitsSchedule(value: Checkpoint, place: Place, { kind, every }: Checkpoi
     case 'steps':
       return value.step === passMultiples(place.step, every, links);
     case 'fuel':
-      return value.fuel >= passMultiples(place.fuel ?? 0, every, links);
+      return (value.fuel ?? 0) >= passMultiples(place.fuel ?? 0, every, links);
     case 'rounds':
       return value.step >= passMultiples(place.step, every, links);
     default:
@@ -93,5 +93,5 @@ const passMultiples = (value: number, every: number, count: number): number =>
   (Math.floor(value / every) + count) * every;
 
 function describeMisfit({ step, fuel }: Checkpoint, { kind, every }: CheckpointSchedule): string {
-  return `step ${step} with ${fuel} units of fuel is no checkpoint of the job (${kind}: every ${every})`;
+  return `step ${step} with ${fuel ?? 'no'} units of fuel is no checkpoint of the job (${kind}: every ${every})`;
 }

@@ -21,7 +21,7 @@ export interface ExpectedSnapshot {
   readonly step?: number;
   readonly stateRoot?: Uint8Array;
   /** Of a stepping program: what its successor is held to, so it must be what the state says. */
-  readonly fuel?: number;
+  readonly fuel?: number | null;
   /** As the job says. */
   readonly sealed?: boolean;
 }

@@ -13,9 +13,14 @@ export class RoundPlan {
     this.threshold = computeThreshold(every, round);
   }
 
+  /** Whether one falls behind a round, if there is room for another link. */
+  isDue(round: number): boolean {
+    return round >= this.threshold;
+  }
+
   /** Whether one is made behind a round; asked once for each. */
   advance(round: number): boolean {
-    if (round < this.threshold) return false;
+    if (!this.isDue(round)) return false;
     this.threshold = computeThreshold(this.every, round);
     if (this.links >= MAX_LINKS) return false;
     this.links++;

@@ -64,6 +64,25 @@ describe('the input root', () => {
       { numRuns: 50 },
     );
   });
+
+  it('of what is no module follows from all that the workload says', () => {
+    const command: Job['workload'] = {
+      kind: 'command',
+      root: { kind: 'host' },
+      program: '/bin/true',
+      arguments: [],
+      environment: {},
+      limits: { cpus: 1000, processes: 4, scratchBytes: 4096 },
+    };
+    const roots = [
+      command,
+      { ...command, program: '/bin/false' },
+      { ...command, arguments: ['a'] },
+      { ...command, environment: { A: 'b' } },
+      { ...command, limits: { ...command.limits, cpus: 999 } },
+    ].map((workload) => encodeHex(computeInputRoot({ workload, inputs: [] })));
+    expect(new Set(roots).size).toBe(roots.length);
+  });
 });
 
 describe('the digest in an id', () => {

@@ -49,7 +49,7 @@ export class ReplaySink implements ExecutionSink {
     if (place === 'end' && this.rows.at(-1)?.step === step) return GO_ON;
     const row = compareCheckpoint(record, step, stateRoot);
     this.#lastStep = step;
-    onProgress({ step, fuel });
+    if (fuel !== null) onProgress({ step, fuel });
     if (row.verdict === 'same') {
       for (const found of await openFalse(step)) this.falseParts.set(step, compareStates(found, state));
     }

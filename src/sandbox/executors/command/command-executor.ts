@@ -1,20 +1,30 @@
 import { hash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { IsolationLevel } from '../../../domain/capability.ts';
-import type { CommandWorkload } from '../../../domain/job.ts';
+import type { CheckpointSchedule, CommandWorkload, Resources } from '../../../domain/job.ts';
+import { findNeeds, type ProgramNeeds } from '../../../domain/program-needs.ts';
 import type { Outcome, SandboxReport } from '../../../domain/receipt.ts';
-import type { AbortOptions } from '../../../lib/abort.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { describeError, InternalError } from '../../../lib/errors.ts';
 import type { Logger, MetricsRegistry } from '../../../telemetry/interface.ts';
-import { COMMAND_OVERHEAD_BYTES, COMMAND_OVERHEAD_TASKS } from '../../constants.ts';
+import { COMMAND_OUTPUT_SLACK_BYTES, COMMAND_OVERHEAD_BYTES, COMMAND_OVERHEAD_TASKS } from '../../constants.ts';
 import { SandboxError } from '../../errors.ts';
-import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor, InputFile } from '../../interface.ts';
+import type {
+  ExecutionOptions,
+  ExecutionResult,
+  ExecutionSink,
+  ExecutionTask,
+  Executor,
+  InputFile,
+} from '../../interface.ts';
 import { type Cgroup, nameGroup } from '../../limits/cgroup.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { type HeldRoot, RootCache } from '../../roots/root-cache.ts';
+import { listControlFiles } from '../../rounds/control-files.ts';
+import { restoreFiles } from '../../rounds/restore-files.ts';
+import { computeCheckpointLimit, computeControlBytes, createRoundEnvironment } from '../../rounds/round-folders.ts';
 import { Slots } from '../slots.ts';
-import type { CommandRlimits } from './command-plan.ts';
+import { type CommandRlimits, type CommandRounds, isCheckpointFile, ROUND_FOLDER_NAMES } from './command-plan.ts';
 import { type CommandEnd, runCommand } from './command-run.ts';
 import type { CommandExecutorOptions } from './options.ts';
 import type { CommandOffer } from './probe-command.ts';
@@ -74,14 +84,15 @@ export class CommandExecutor implements Executor {
     this.#requireOffer();
   }
 
-  async execute(task: ExecutionTask, sink: ExecutionSink, options: AbortOptions): Promise<ExecutionResult> {
+  async execute(task: ExecutionTask, sink: ExecutionSink, options: ExecutionOptions): Promise<ExecutionResult> {
     if (this.#closing.signal.aborted) throw new SandboxError({ code: 'SANDBOX_CLOSED' });
     const offer = this.#requireOffer();
     const command = requireCommandTask(task);
     this.#assertLimits(command);
     const startedAtMs = this.#clock.monotonicMs();
     const signals = [this.#closing.signal, ...(options.signal === undefined ? [] : [options.signal])];
-    const running = this.#runInSlot(command, offer, { sink, signal: AbortSignal.any(signals) });
+    const { pausing = null } = options;
+    const running = this.#runInSlot(command, offer, { sink, signal: AbortSignal.any(signals), pausing });
     this.#running.add(running);
     try {
       const end = await running;
@@ -104,14 +115,23 @@ export class CommandExecutor implements Executor {
     const refuse = (what: string, asked: number, limit: number): void => {
       if (asked > limit) throw new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
     };
-    const { limits, root } = workload;
-    const { maxMemoryBytes, maxOutputBytes, maxInputBytes, maxCpus, maxProcesses, hostRoot } = this.#options;
+    const { maxMemoryBytes, maxOutputBytes, maxInputBytes } = this.#options;
     refuse('bytes of memory', resources.memoryBytes, maxMemoryBytes);
     refuse('bytes of output', resources.outputBytes, maxOutputBytes);
     refuse('bytes of input', countBytes(inputs), maxInputBytes);
-    refuse('thousandths of a processor', limits.cpus, maxCpus);
-    refuse('processes', limits.processes, maxProcesses);
-    if (root.kind === 'host' && !hostRoot) throw new SandboxError({ code: 'SANDBOX_HOST_ROOT_OFF' });
+    const needs = findNeeds(workload);
+    const unmet = needs === null ? null : this.findUnmetNeed(needs);
+    if (unmet !== null) throw unmet;
+  }
+
+  findUnmetNeed({ cpus, processes, hostRoot }: ProgramNeeds): SandboxError | null {
+    const { maxCpus, maxProcesses } = this.#options;
+    const refuse = (what: string, asked: number, limit: number): SandboxError =>
+      new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
+    if (cpus > maxCpus) return refuse('thousandths of a processor', cpus, maxCpus);
+    if (processes > maxProcesses) return refuse('processes', processes, maxProcesses);
+    if (hostRoot === true && !this.#options.hostRoot) return new SandboxError({ code: 'SANDBOX_HOST_ROOT_OFF' });
+    return null;
   }
 
   async #runInSlot(task: CommandTask, offer: CommandOffer, run: RunContext): Promise<CommandEnd> {
@@ -122,7 +142,8 @@ export class CommandExecutor implements Executor {
     }
     try {
       using root = await this.#holdRoot(task, run.signal);
-      return await this.#runIn(root.view, task, { ...run, offer });
+      const laidOut = await layOutRounds(task, run.signal);
+      return await this.#runIn(root.view, laidOut, { ...run, offer });
     } catch (error) {
       if (run.signal.aborted) return cancelled();
       if (error instanceof SandboxError && error.code === 'SANDBOX_ROOT_REFUSED') {
@@ -141,7 +162,7 @@ export class CommandExecutor implements Executor {
   }
 
   /** @throws SandboxError */
-  async #holdRoot({ workload, module }: CommandTask, signal: AbortSignal): Promise<ViewedRoot> {
+  async #holdRoot({ workload, module, checkpoints }: CommandTask, signal: AbortSignal): Promise<ViewedRoot> {
     if (workload.root.kind === 'host') return { view: viewHost(), [Symbol.dispose]: () => {} };
     if (module === null) throw new InternalError('a command without the archive of its root');
     let held: HeldRoot;
@@ -151,7 +172,8 @@ export class CommandExecutor implements Executor {
       if (error instanceof SandboxError || signal.aborted) throw error;
       throw new SandboxError({ code: 'SANDBOX_ROOT_UNAVAILABLE', reason: describeError(error) }, { cause: error });
     }
-    return { view: viewArchive(held.folder), [Symbol.dispose]: () => held[Symbol.dispose]() };
+    const hidden = checkpoints === null ? [] : ROUND_FOLDER_NAMES;
+    return { view: viewArchive(held.folder, hidden), [Symbol.dispose]: () => held[Symbol.dispose]() };
   }
 
   async #runIn(
@@ -159,7 +181,7 @@ export class CommandExecutor implements Executor {
     task: CommandTask,
     run: RunContext & { readonly offer: CommandOffer },
   ): Promise<CommandEnd> {
-    const { workload, resources } = task;
+    const { workload, resources, checkpoints } = task;
     const inputs = task.inputs.toSorted((a, b) => (a.path < b.path ? -1 : 1));
     const misplaced = inputs.find(({ path }) => view.folders.has(path.split('/')[1] ?? ''));
     if (misplaced !== undefined) {
@@ -170,7 +192,8 @@ export class CommandExecutor implements Executor {
         detail: `an input lies in ${folder.slice(0, 100)}, which the root has as well`,
       });
     }
-    const { offer, sink, signal } = run;
+    const { offer, sink, signal, pausing } = run;
+    const round = task.resume?.step ?? 0;
     const cgroup = this.#createGroup(offer, task);
     const end = await runCommand(
       {
@@ -183,10 +206,12 @@ export class CommandExecutor implements Executor {
           outputBytes: resources.outputBytes,
           inputPaths: inputs.map(({ path }) => path),
           rlimits: cgroup === null ? rlimitsOf(task) : null,
+          rounds: checkpoints === null ? null : planRounds(resources, checkpoints, round),
         },
         inputs,
         cgroup,
         limits: resources,
+        rounds: checkpoints === null ? null : { schedule: checkpoints, round, pausing },
       },
       sink,
       signal,
@@ -199,24 +224,27 @@ export class CommandExecutor implements Executor {
     return end;
   }
 
-  #createGroup({ cgroups }: CommandOffer, { resources, workload, inputs }: CommandTask): Cgroup | null {
+  #createGroup({ cgroups }: CommandOffer, { resources, workload, inputs, resume }: CommandTask): Cgroup | null {
     if (cgroups === null) return null;
     groupCount += 1;
     return cgroups.create(nameGroup(`command-${groupCount}`), {
-      memoryBytes: resources.memoryBytes + countBytes(inputs) + COMMAND_OVERHEAD_BYTES,
+      memoryBytes:
+        resources.memoryBytes +
+        countBytes(resume === null ? inputs : inputs.filter(({ path }) => !isCheckpointFile(path))) +
+        COMMAND_OVERHEAD_BYTES,
       tasks: workload.limits.processes + COMMAND_OVERHEAD_TASKS,
       milliCpus: workload.limits.cpus,
     });
   }
 
   #toResult(task: CommandTask, offer: CommandOffer, end: CommandEnd): ExecutionResult {
-    const { usage, wallTimeMs, outcome, outputs } = end;
+    const { usage, wallTimeMs, outcome, outputs, rounds } = end;
     return {
       outcome,
       outputs,
       fuel: null,
-      steps: 0,
-      metricsHash: NO_METRICS,
+      steps: rounds?.last ?? 0,
+      metricsHash: rounds?.metricsHash ?? NO_METRICS,
       instrumentedModuleDigest: null,
       report: this.#describeSandbox(task, offer),
       usage: {
@@ -242,19 +270,39 @@ export class CommandExecutor implements Executor {
 interface RunContext {
   readonly sink: ExecutionSink;
   readonly signal: AbortSignal;
+  readonly pausing: AbortSignal | null;
 }
 
 interface ViewedRoot extends Disposable {
   readonly view: RootView;
 }
 
-/** @throws InternalError for a task of another kind, or with checkpoints: the scheduler lets neither pass */
+/** @throws InternalError for a task of another kind, or with steps: the scheduler lets neither pass */
 function requireCommandTask(task: ExecutionTask): CommandTask {
   const { workload, checkpoints, resume } = task;
-  if (workload.kind !== 'command' || checkpoints !== null || resume !== null) {
-    throw new InternalError('a task for another executor, or one with checkpoints');
+  const hasRounds = checkpoints?.kind === 'rounds';
+  if (workload.kind !== 'command' || (checkpoints !== null && !hasRounds) || (resume !== null && !hasRounds)) {
+    throw new InternalError('a task for another executor, or one with steps');
   }
   return { ...task, workload };
+}
+
+/** Of a job with rounds: checkpoint files stand in place of what the inputs have there. @throws SandboxError SANDBOX_RESUME_STATE */
+async function layOutRounds(task: CommandTask, signal: AbortSignal): Promise<CommandTask> {
+  const { checkpoints, resume, inputs, resources } = task;
+  if (checkpoints === null) return task;
+  const control = listControlFiles(resume?.step ?? 0);
+  if (resume === null) return { ...task, inputs: [...inputs, ...control] };
+  const files = await restoreFiles(resume, resources, signal);
+  return { ...task, inputs: [...inputs.filter(({ path }) => !isCheckpointFile(path)), ...files, ...control] };
+}
+
+function planRounds(resources: Resources, { every }: CheckpointSchedule, round: number): CommandRounds {
+  return {
+    checkpointBytes: computeCheckpointLimit(resources) + COMMAND_OUTPUT_SLACK_BYTES,
+    controlBytes: computeControlBytes(resources),
+    environment: createRoundEnvironment(round, every),
+  };
 }
 
 /** Where no group holds it: of each process, since the kernel has no limit for all of them together. */
@@ -268,7 +316,7 @@ function countBytes(inputs: readonly InputFile[]): number {
 }
 
 function ended(outcome: Outcome): CommandEnd {
-  return { outcome, outputs: [], usage: NO_USE, wallTimeMs: 0 };
+  return { outcome, outputs: [], usage: NO_USE, wallTimeMs: 0, rounds: null };
 }
 
 function cancelled(): CommandEnd {

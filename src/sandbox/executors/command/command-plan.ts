@@ -1,4 +1,5 @@
 import type { CommandWorkload, Resources } from '../../../domain/job.ts';
+import { WASI_CHECKPOINT } from '../../../wasm/runtime/constants.ts';
 import {
   COMMAND_FIRST_INPUT_FD,
   COMMAND_HOLD_FD,
@@ -9,6 +10,7 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
+import { CONTROL_FOLDER } from '../../rounds/constants.ts';
 import { createNodeGuard } from './node-guard.ts';
 import type { RootView } from './root-view.ts';
 
@@ -34,10 +36,29 @@ export interface CommandStart {
   readonly inputPaths: readonly string[];
   /** Null where a control group holds it. */
   readonly rlimits: CommandRlimits | null;
+  /** Null of a command that makes no checkpoints: it sees nothing of this. */
+  readonly rounds: CommandRounds | null;
+}
+
+/** What a command with training rounds has besides. */
+export interface CommandRounds {
+  /** Of the file system at /checkpoint. Inputs that lie there are the program's own to change. */
+  readonly checkpointBytes: number;
+  /** Of that at /fogproof. */
+  readonly controlBytes: number;
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /** Folders that a command may write to, each a file system of its own in memory. */
-export const WRITABLE_FOLDERS = ['/output', '/tmp', '/dev/shm'] as const;
+const WRITABLE_FOLDERS: readonly string[] = ['/output', '/tmp', '/dev/shm'];
+const ROUND_FOLDERS: readonly string[] = [WASI_CHECKPOINT, CONTROL_FOLDER];
+/** As entries of a root, which they hide. */
+export const ROUND_FOLDER_NAMES: readonly string[] = ROUND_FOLDERS.map((path) => path.slice(1));
+
+/** Those of one command, in the order in which they are opened. */
+export function listWritableFolders({ rounds }: Pick<CommandStart, 'rounds'>): readonly string[] {
+  return rounds === null ? WRITABLE_FOLDERS : [...WRITABLE_FOLDERS, ...ROUND_FOLDERS];
+}
 
 /** Lower environment than any job's own: equal on every host. */
 const ENVIRONMENT: Readonly<Record<string, string>> = {
@@ -68,8 +89,8 @@ function enterScript(rlimits: CommandRlimits | null): string {
  * guard binds is hidden in the same way.
  */
 export function createStartArguments({ bubblewrap }: CommandTools, start: CommandStart): readonly string[] {
-  const { root, workload, outputBytes, inputPaths, rlimits } = start;
-  const environment = { ...ENVIRONMENT, ...workload.environment };
+  const { root, workload, outputBytes, inputPaths, rlimits, rounds } = start;
+  const environment = { ...ENVIRONMENT, ...workload.environment, ...rounds?.environment };
   const scratch = workload.limits.scratchBytes;
   return [
     '-c',
@@ -84,7 +105,14 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
     ...root.arguments,
     ...words`--dev /dev --size ${scratch} --tmpfs /dev/shm --remount-ro /dev --size ${scratch} --tmpfs /tmp`,
     ...words`--size ${outputBytes + COMMAND_OUTPUT_SLACK_BYTES} --tmpfs /output`,
-    ...inputPaths.flatMap((path, index) => ['--perms', '0444', '--file', String(COMMAND_FIRST_INPUT_FD + index), path]),
+    ...(rounds === null ? [] : createRoundFolders(rounds)),
+    ...inputPaths.flatMap((path, index) => [
+      '--perms',
+      rounds !== null && isOwnFile(path) ? '0644' : '0444',
+      '--file',
+      String(COMMAND_FIRST_INPUT_FD + index),
+      path,
+    ]),
     ...words`--dir /proc --file ${COMMAND_REACHED_FD} /proc/reached --file ${COMMAND_HOLD_FD} /proc/hold`,
     ...createNodeGuard(),
     ...words`--proc /proc --remount-ro /proc --remount-ro / --chdir /`,
@@ -92,4 +120,23 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
     workload.program,
     ...workload.arguments,
   ];
+}
+
+function createRoundFolders({ checkpointBytes, controlBytes }: CommandRounds): readonly string[] {
+  return [
+    ...words`--size ${checkpointBytes} --tmpfs`,
+    WASI_CHECKPOINT,
+    ...words`--size ${controlBytes} --tmpfs`,
+    CONTROL_FOLDER,
+  ];
+}
+
+/** True of what the program may write to although it is given it. */
+function isOwnFile(path: string): boolean {
+  return ROUND_FOLDERS.some((folder) => path.startsWith(`${folder}/`));
+}
+
+/** True of a path under /checkpoint. */
+export function isCheckpointFile(path: string): boolean {
+  return path.startsWith(`${WASI_CHECKPOINT}/`);
 }

@@ -17,7 +17,7 @@ import {
 import { SandboxError } from '../../errors.ts';
 import type { InputFile } from '../../interface.ts';
 import { BubblewrapEnd } from '../../isolation/bubblewrap-end.ts';
-import { type CommandStart, type CommandTools, createStartArguments, WRITABLE_FOLDERS } from './command-plan.ts';
+import { type CommandStart, type CommandTools, createStartArguments, listWritableFolders } from './command-plan.ts';
 
 const MAX_STATUS_CHARS = 4096;
 const IGNORE = (): void => {};
@@ -33,6 +33,7 @@ export interface CommandExit {
 /** One sandbox from its start to the end of its last process. */
 export class CommandProcess {
   readonly #process: ChildProcess;
+  readonly #folders: readonly string[];
   readonly #pid = Promise.withResolvers<number>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #end: BubblewrapEnd;
@@ -40,6 +41,7 @@ export class CommandProcess {
 
   /** @throws Error where a process cannot be started at all */
   constructor(tools: CommandTools, start: CommandStart, filter: Uint8Array) {
+    this.#folders = listWritableFolders(start);
     const inputs = start.inputPaths.map(() => 'pipe' as const);
     const isRoot = process.getuid?.() === 0;
     this.#process = spawn(tools.shell, createStartArguments(tools, start), {
@@ -93,7 +95,7 @@ export class CommandProcess {
     const pid = await this.findPid();
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
     // bubblewrap builds the root of the sandbox in this folder, and changes into it later.
-    const opening = WRITABLE_FOLDERS.map((folder) => open(`/proc/${pid}/root/newroot${folder}`, flags));
+    const opening = this.#folders.map((folder) => open(`/proc/${pid}/root/newroot${folder}`, flags));
     const settled = await Promise.allSettled(opening);
     const opened = settled.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
     const failed = settled.find((each) => each.status === 'rejected');

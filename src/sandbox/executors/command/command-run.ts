@@ -3,9 +3,12 @@ import type { FileHandle } from 'node:fs/promises';
 import { statfs } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { CheckpointSchedule } from '../../../domain/job.ts';
 import type { Outcome } from '../../../domain/receipt.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { describeError } from '../../../lib/errors.ts';
+import { WASI_CHECKPOINT } from '../../../wasm/runtime/constants.ts';
+import { MetricsChain } from '../../../wasm/runtime/metrics-chain.ts';
 import {
   CGROUP_REMOVE_ATTEMPTS,
   CGROUP_REMOVE_WAIT_MS,
@@ -17,8 +20,10 @@ import {
 import type { ExecutionSink, InputFile } from '../../interface.ts';
 import type { Cgroup } from '../../limits/cgroup.ts';
 import { type GroupUsage, NO_USAGE } from '../../limits/group-files.ts';
+import { EventCount } from '../../rounds/event-count.ts';
+import { RoundSinkError, RoundWatch } from '../../rounds/round-watch.ts';
 import { collectOutputs } from './collect-outputs.ts';
-import { type CommandStart, type CommandTools, WRITABLE_FOLDERS } from './command-plan.ts';
+import { type CommandStart, type CommandTools, isCheckpointFile, listWritableFolders } from './command-plan.ts';
 import { type CommandExit, CommandProcess, startFailed } from './command-process.ts';
 import { LogLines } from './log-lines.ts';
 
@@ -35,6 +40,15 @@ export interface CommandRunParts {
   /** Null: the limits of `start.rlimits` are all that holds it. */
   readonly cgroup: Cgroup | null;
   readonly limits: { readonly wallTimeMs: number; readonly logBytes: number; readonly outputBytes: number };
+  /** Null of a command that makes no checkpoints, as `start.rounds` is. */
+  readonly rounds: RunRounds | null;
+}
+
+export interface RunRounds {
+  readonly schedule: CheckpointSchedule;
+  /** That it goes on from; 0 where it begins at the beginning. */
+  readonly round: number;
+  readonly pausing: AbortSignal | null;
 }
 
 export interface CommandEnd {
@@ -43,6 +57,8 @@ export interface CommandEnd {
   readonly usage: GroupUsage;
   /** From the program's start. */
   readonly wallTimeMs: number;
+  /** The last training round that it reported, and what it measured; null where it makes no checkpoints. */
+  readonly rounds: { readonly last: number; readonly metricsHash: Uint8Array } | null;
 }
 
 type Failure = Exclude<Outcome, { kind: 'completed' }>;
@@ -59,6 +75,9 @@ export async function runCommand(
   if (signal.aborted) onAbort();
   try {
     return await run.execute();
+  } catch (error) {
+    // What the sink of checkpoints rejected with is for whoever gave the sink.
+    throw error instanceof RoundSinkError ? error.cause : error;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
@@ -68,6 +87,8 @@ class CommandRun {
   readonly #parts: CommandRunParts;
   readonly #sink: ExecutionSink;
   readonly #process: CommandProcess;
+  readonly #count: EventCount;
+  #watch: RoundWatch | null = null;
   #wallTimer: Disposable | null = null;
   #beatTimer: Disposable | null = null;
   /** Why this node ended it; the first reason counts. */
@@ -80,6 +101,8 @@ class CommandRun {
   constructor(parts: CommandRunParts, sink: ExecutionSink) {
     this.#parts = parts;
     this.#sink = sink;
+    const onExcess = (): void => this.stop(programFailed('LOG_LIMIT', ''));
+    this.#count = new EventCount({ maxBytes: parts.limits.logBytes, onExcess });
     this.#process = new CommandProcess(parts.tools, parts.start, parts.filter);
   }
 
@@ -99,9 +122,13 @@ class CommandRun {
       this.#endTimers();
       cgroup?.kill();
       const usage = cgroup?.readUsage() ?? NO_USAGE;
-      return { ...(await this.#conclude(exit, usage)), usage, wallTimeMs };
+      const concluded = await this.#conclude(exit, usage);
+      const failure = (await this.#watch?.end(concluded.outcome.kind === 'completed')) ?? null;
+      const end = failure === null ? concluded : { outcome: failure, outputs: [] };
+      return { ...end, usage, wallTimeMs, rounds: this.#describeRounds() };
     } finally {
       this.#endTimers();
+      await this.#watch?.[Symbol.asyncDispose]();
       this.#process.kill();
       for (const folder of this.#folders) await folder.close();
       await removeGroup(cgroup);
@@ -109,9 +136,7 @@ class CommandRun {
   }
 
   #listen(): void {
-    const { limits } = this.#parts;
-    const onExcess = (): void => this.stop(programFailed('LOG_LIMIT', ''));
-    const lines = new LogLines(this.#sink, { maxBytes: limits.logBytes, onExcess });
+    const lines = new LogLines(this.#sink, this.#count);
     lines.listen('stdout', this.#process.stdout);
     lines.listen('stderr', this.#process.stderr);
     this.#process.stderr.on('data', (chunk: Buffer) => {
@@ -141,6 +166,7 @@ class CommandRun {
     } finally {
       timer[Symbol.dispose]();
     }
+    await this.#watchRounds();
     this.#startedAtMs = clock.monotonicMs();
     const overtime = {
       kind: 'attempt-failed',
@@ -150,6 +176,32 @@ class CommandRun {
     this.#wallTimer = clock.schedule(limits.wallTimeMs, () => this.stop(overtime));
     this.#scheduleBeat();
     this.#process.release();
+  }
+
+  /** Its first checkpoint is made before anything of it runs. */
+  async #watchRounds(): Promise<void> {
+    const { clock, rounds, inputs, limits } = this.#parts;
+    const [, , , checkpoint, control] = this.#folders;
+    if (rounds === null || checkpoint === undefined || control === undefined) return;
+    const { outputBytes } = limits;
+    this.#watch = new RoundWatch(
+      { checkpoint, control },
+      { clock, sink: this.#sink, count: this.#count, stop: (failure) => this.stop(failure) },
+      { ...rounds, outputBytes },
+    );
+    try {
+      await this.#watch.begin(inputs.filter(({ path }) => isCheckpointFile(path)));
+    } catch (error) {
+      this.#process.kill();
+      await this.#process.waitEnd();
+      throw error;
+    }
+  }
+
+  #describeRounds(): CommandEnd['rounds'] {
+    if (this.#parts.rounds === null) return null;
+    const { round, metricsHash } = this.#watch ?? {};
+    return { last: round ?? this.#parts.rounds.round, metricsHash: metricsHash ?? new MetricsChain().head };
   }
 
   /** Set from inside of its user namespace, it counts the processes of this sandbox alone (setrlimit(2), since Linux 5.14). */
@@ -177,7 +229,7 @@ class CommandRun {
     this.#isBeating = true;
     try {
       const cpuTimeMs = this.#parts.cgroup?.readUsage().cpuTimeMs ?? 0;
-      this.#sink.progress({ fuel: null, step: 0, cpuTimeMs });
+      this.#sink.progress({ fuel: null, step: this.#watch?.round ?? 0, cpuTimeMs });
       const counts = await Promise.all(this.#folders.map(countFiles));
       const files = counts.reduce((sum, count) => sum + count, 0);
       if (files > COMMAND_MAX_SCRATCH_FILES) {
@@ -222,8 +274,9 @@ class CommandRun {
     for (const [index, folder] of this.#folders.entries()) {
       const { bavail } = await statfs(placeOf(folder));
       if (bavail > 0) continue;
-      const isOutput = WRITABLE_FOLDERS[index] === '/output';
-      return programFailed(isOutput ? 'OUTPUT_LIMIT' : 'SCRATCH_LIMIT', `${WRITABLE_FOLDERS[index]} is full`);
+      const name = listWritableFolders(this.#parts.start)[index] ?? '';
+      const isOutput = name === '/output' || name === WASI_CHECKPOINT;
+      return programFailed(isOutput ? 'OUTPUT_LIMIT' : 'SCRATCH_LIMIT', `${name} is full`);
     }
     return programFailed('EXIT_CODE', String(exit.exitCode));
   }

@@ -1,33 +1,25 @@
 import type { Readable } from 'node:stream';
 import { LOG_OVERHEAD_BYTES, MAX_LOG_EVENT_BYTES } from '../../../wasm/runtime/constants.ts';
 import type { ExecutionSink } from '../../interface.ts';
+import type { EventCount } from '../../rounds/event-count.ts';
 
 const NEWLINE = 0x0a;
 
-export interface LogLimits {
-  readonly maxBytes: number;
-  /** Called once, when the program prints more; nothing is told after that. */
-  readonly onExcess: () => void;
-}
-
-/** What a program prints, told line by line, within the job's limit for both streams together. */
+/** What a program prints, told line by line, within the job's limit for all that it tells together. */
 export class LogLines {
   readonly #sink: Pick<ExecutionSink, 'log'>;
-  readonly #limits: LogLimits;
-  #ordinal = 0;
-  #usedBytes = 0;
-  #isOver = false;
+  readonly #count: EventCount;
 
-  constructor(sink: Pick<ExecutionSink, 'log'>, limits: LogLimits) {
+  constructor(sink: Pick<ExecutionSink, 'log'>, count: EventCount) {
     this.#sink = sink;
-    this.#limits = limits;
+    this.#count = count;
   }
 
   /** Reads a stream to its end. A line longer than an event may be is told in parts. */
   listen(name: 'stdout' | 'stderr', stream: Readable): void {
     let rest: Buffer = Buffer.alloc(0);
     stream.on('data', (chunk: Buffer) => {
-      if (this.#isOver) return;
+      if (this.#count.isOver) return;
       rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       rest = this.#tellWhole(name, rest);
     });
@@ -39,7 +31,7 @@ export class LogLines {
   /** Tells what is a whole line, or as long as an event may be; what is left over. */
   #tellWhole(name: 'stdout' | 'stderr', bytes: Buffer): Buffer {
     let start = 0;
-    while (!this.#isOver) {
+    while (!this.#count.isOver) {
       const end = bytes.indexOf(NEWLINE, start);
       const isWhole = end !== -1 && end - start <= MAX_LOG_EVENT_BYTES;
       if (!isWhole && bytes.length - start < MAX_LOG_EVENT_BYTES) break;
@@ -52,14 +44,7 @@ export class LogLines {
   }
 
   #tell(name: 'stdout' | 'stderr', line: Buffer): void {
-    if (this.#isOver) return;
-    this.#usedBytes += line.length + LOG_OVERHEAD_BYTES;
-    if (this.#usedBytes > this.#limits.maxBytes) {
-      this.#isOver = true;
-      this.#limits.onExcess();
-      return;
-    }
-    this.#ordinal += 1;
-    this.#sink.log(name, line.toString('utf8'), this.#ordinal);
+    const ordinal = this.#count.take(line.length + LOG_OVERHEAD_BYTES);
+    if (ordinal !== null) this.#sink.log(name, line.toString('utf8'), ordinal);
   }
 }

@@ -68,7 +68,7 @@ async function tryOnce(
     limits: PROBE_LIMITS,
   };
   const rlimits = cgroups === null ? { addressSpaceBytes: PROBE_MEMORY_BYTES, cpuSeconds: 10 } : null;
-  const start = { root: viewHost(), workload, outputBytes: MEBIBYTE, inputPaths: [], rlimits };
+  const start = { root: viewHost(), workload, outputBytes: MEBIBYTE, inputPaths: [], rlimits, rounds: null };
   const child = new CommandProcess(tools, start, filter);
   const timer = clock.schedule(COMMAND_START_TIMEOUT_MS, () => child.kill());
   let stderr = '';

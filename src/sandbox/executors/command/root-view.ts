@@ -14,9 +14,10 @@ const OWN = new Set(['proc', 'dev', 'tmp', 'output']);
 const HOST_PATHS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 const HOST_FILES = ['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/alternatives'];
 
-/** Of an unpacked archive. Nothing in it is followed: bubblewrap resolves links in what it binds, so no link is bound. */
-export function viewArchive(folder: string): RootView {
-  const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !OWN.has(name));
+/** Of an unpacked archive, but for `hidden`, names of which the command has its own too. Nothing in it is followed: bubblewrap resolves links in what it binds, so no link is bound. */
+export function viewArchive(folder: string, hidden: readonly string[] = []): RootView {
+  const isOwn = (name: string): boolean => OWN.has(name) || hidden.includes(name);
+  const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !isOwn(name));
   return {
     folders: new Set(entries.map(({ name }) => name)),
     arguments: entries.flatMap((entry) => {

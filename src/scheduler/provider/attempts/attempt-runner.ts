@@ -143,7 +143,8 @@ export class AttemptRunner {
     };
     attempt.runningSinceMs = this.#modules.clock.monotonicMs();
     this.#modules.decisions.started(attempt);
-    return await executor.execute(task, this.#createSink(attempt), { signal: attempt.signal });
+    const { signal, pausing } = attempt;
+    return await executor.execute(task, this.#createSink(attempt), { signal, pausing });
   }
 
   #createSink(attempt: Attempt): ExecutionSink {

@@ -95,8 +95,6 @@ export class Attempt implements FeedSource {
   /** Newest link of which a third party has said that it holds the snapshot. */
   heldIndex: number | null;
   stopReason: StopReason | null = null;
-  /** Set once it was asked to end at its next checkpoint. */
-  pauseReason: StopReason | null = null;
   /** True once it is left for the process that comes after this one. */
   isSuspended = false;
   /** Set while the program runs, where it makes checkpoints. */
@@ -106,6 +104,8 @@ export class Attempt implements FeedSource {
   /** Of what it put into the blob store, until its result is kept. */
   readonly pins: Disposable[] = [];
   readonly #controller = new AbortController();
+  readonly #pausing = new AbortController();
+  #pauseReason: StopReason | null = null;
 
   constructor(signed: { readonly job: Signed<Job>; readonly lease: Signed<Lease> }, run: Run, options: AttemptOptions) {
     this.job = signed.job;
@@ -178,6 +178,16 @@ export class Attempt implements FeedSource {
     return this.#controller.signal;
   }
 
+  /** Aborts once it was asked to end at its next checkpoint. */
+  get pausing(): AbortSignal {
+    return this.#pausing.signal;
+  }
+
+  /** Why it is to end at its next checkpoint; null where it is not. */
+  get pauseReason(): StopReason | null {
+    return this.#pauseReason;
+  }
+
   /** What its program used in the processes before this one. */
   get usedBefore(): AttemptUsage {
     return this.options.restored?.used ?? NO_USAGE;
@@ -223,6 +233,13 @@ export class Attempt implements FeedSource {
     if (this.stopReason !== null || this.isSuspended || this.phase === 'concluding' || this.phase === 'ended') return;
     this.stopReason = reason;
     this.#controller.abort(new DOMException(reason.detail, 'AbortError'));
+  }
+
+  /** Ends the program at its next checkpoint. First reason wins. */
+  pause(reason: StopReason): void {
+    if (this.#pauseReason !== null) return;
+    this.#pauseReason = reason;
+    this.#pausing.abort();
   }
 
   /** Ends the program, and nothing is said of how the attempt ended: it has not. */

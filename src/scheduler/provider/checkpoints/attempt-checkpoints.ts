@@ -170,7 +170,11 @@ export class AttemptCheckpoints {
 
   async #publish(
     chain: AttemptChain,
-    { link, fuel, entry }: { readonly link: ChainLink; readonly fuel: number; readonly entry: SnapshotEntry | null },
+    {
+      link,
+      fuel,
+      entry,
+    }: { readonly link: ChainLink; readonly fuel: number | null; readonly entry: SnapshotEntry | null },
   ): Promise<void> {
     const start = this.#untold;
     if (start !== null) await this.#modules.onFirstLink();

@@ -4,9 +4,10 @@ import type { Job, Resources } from '../../../domain/job.ts';
 import type { Lease } from '../../../domain/lease.ts';
 import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
+import { coversNeeds, findNeeds } from '../../../domain/program-needs.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
-import { findProgramBlob, fitsKind } from '../../../domain/workload.ts';
+import { findProgramBlob, fitsKind, fitsSchedule } from '../../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
 
@@ -46,6 +47,10 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
   ['the price is above the ceiling of the job', ({ job }, { offer }) => isPayable(job.value, offer.value)],
   ['the job asks for more than its terms', ({ job }, { offer }) => areResourcesCovered(job.value, offer.value)],
   [
+    'the job needs more than its terms',
+    ({ job }, { offer }) => coversNeeds(offer.value.terms.needs, findNeeds(job.value.workload)),
+  ],
+  [
     'the job is more urgent than its terms',
     ({ job }, { offer }) => !isMoreUrgent(priorityOf(job.value), priorityOf(offer.value.terms)),
   ],
@@ -54,10 +59,7 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
     'its limits name fuel and its kind has none, or the reverse',
     ({ job }) => fitsKind(job.value.workload.kind, job.value.resources),
   ],
-  [
-    'a command makes no checkpoints',
-    ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined,
-  ],
+  ['its kind has no such checkpoints', ({ job }) => fitsSchedule(job.value)],
   [
     'the job demands stronger isolation',
     ({ job }, { offer }) => satisfiesIsolation(offer.value.isolation, job.value.isolation),

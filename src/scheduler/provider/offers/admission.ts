@@ -54,6 +54,12 @@ export type AdmissionAnswer = { readonly kind: 'admitted'; readonly admitted: Ad
 /** Class that a kind of work is priced in; this version has no work for the others. */
 export const CLASS_OF_KIND = { wasm: 'cpu', command: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
 
+/** How a need that a host does not meet is refused. */
+const UNMET_REFUSALS: Readonly<Record<string, Refusal['code'] | undefined>> = {
+  SANDBOX_LIMIT_UNAVAILABLE: 'RESOURCES_TOO_LARGE',
+  SANDBOX_HOST_ROOT_OFF: 'IMAGE_NOT_ALLOWED',
+};
+
 /** Whether policy, host and price allow a job, judged by its terms alone. Free slots are the dispatcher's to judge. */
 export class Admission {
   readonly #modules: AdmissionModules;
@@ -151,6 +157,8 @@ export class Admission {
         `'${required}' required for strangers, '${isolation}' is the strongest here`,
       );
     }
+    const unmet = terms.needs === undefined ? null : (executor.findUnmetNeed?.(terms.needs) ?? null);
+    if (unmet !== null) return refusedHost(UNMET_REFUSALS[unmet.code] ?? 'EXECUTOR_UNAVAILABLE', unmet.message);
     return { kind: 'chosen', executor, isolation };
   }
 

@@ -70,9 +70,23 @@ describe('a valid job file', () => {
     expect(parseValid(LEAST_COMMAND).resources.fuel).toBeUndefined();
   });
 
+  it('may let a command train: compare its files, and begin with some', () => {
+    const text = [
+      'checkpoints: { everyRounds: 3 }',
+      'comparisons: [{ path: /output/a, element: f32 }]',
+      'inputs: { /checkpoint/model.bin: ./model.bin }',
+    ].join('\n');
+    expect(parseValid(`${LEAST_COMMAND}${text}\n`).checkpoints).toMatchObject({ everyRounds: 3 });
+    expect(problemsOf(`${LEAST_COMMAND}inputs: { /fogproof/x: ./x }\n`)).toEqual([]);
+  });
+
   it.each<readonly [string, string, RegExp]>([
     ['resources: { fuel: 1G }', 'resources.fuel', /a command has no fuel/],
-    ['checkpoints: { everyRounds: 3 }', 'checkpoints', /makes no checkpoints/],
+    ['checkpoints: { everySteps: 3 }', 'checkpoints', /neither steps nor fuel.*everyRounds: 1/],
+    ['checkpoints: { everyFuel: 3G }', 'checkpoints', /neither steps nor fuel/],
+    ['checkpoints: { sealed: true }', 'checkpoints', /use everyRounds/],
+    ['comparisons: [{ path: /output/a, element: f32 }]', 'comparisons', /add checkpoints: \{ everyRounds: 1 \}/],
+    ['checkpoints: { everyRounds: 1 }\ninputs: { /fogproof/x: ./x }', 'inputs./fogproof/x', /its own \/fogproof/],
     ['inputs: { /tmp/x: ./x }', 'inputs./tmp/x', /its own \/tmp/],
     ['inputs: { /output: ./x }', 'inputs./output', /its own \/output/],
   ])('refuses of a command: %s', (text, field, message) => {

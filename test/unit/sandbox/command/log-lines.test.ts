@@ -1,13 +1,14 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { LogLines } from '../../../../src/sandbox/executors/command/log-lines.ts';
+import { EventCount } from '../../../../src/sandbox/rounds/event-count.ts';
 
 async function tell(chunks: readonly (string | Uint8Array)[], maxBytes = 1_000_000) {
   const told: string[] = [];
   let excess = 0;
   const lines = new LogLines(
     { log: (stream, text, ordinal) => void told.push(`${ordinal} ${stream} ${text}`) },
-    { maxBytes, onExcess: () => (excess += 1) },
+    new EventCount({ maxBytes, onExcess: () => (excess += 1) }),
   );
   const stream = new PassThrough();
   lines.listen('stdout', stream);
