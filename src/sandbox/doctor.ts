@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { SystemClock } from '../lib/clock.ts';
 import { type CommandProbe, probeCommand } from './executors/command/probe-command.ts';
 import type { HostCheck } from './interface.ts';
-import { findHostTools, type IsolationProbe, probeIsolation } from './isolation/probe-isolation.ts';
+import { findExecutable } from './isolation/find-executable.ts';
+import { findClosingShell, NO_CLOSING_SHELL } from './isolation/inherited-files.ts';
+import { type IsolationProbe, probeIsolation } from './isolation/probe-isolation.ts';
 import { createChildFilter } from './isolation/seccomp/allow-list.ts';
 import { detectCgroups } from './limits/cgroup.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS } from './options.ts';
@@ -43,6 +45,7 @@ export async function checkSandbox(): Promise<readonly HostCheck[]> {
   ]);
   return [
     checkNode(),
+    checkShell(),
     checkUserNamespaces(),
     checkNetworkNamespace(),
     checkBubblewrap(),
@@ -65,9 +68,18 @@ function checkNode(): HostCheck {
   };
 }
 
+function checkShell(): HostCheck {
+  const name = 'shell';
+  const shell = findClosingShell();
+  if (shell !== null) {
+    return { name, status: 'ok', detail: `${shell} closes the daemon's files in what it starts`, remedy: null };
+  }
+  return { name, status: 'missing', detail: NO_CLOSING_SHELL, remedy: 'apt install bash' };
+}
+
 function checkUserNamespaces(): HostCheck {
   const name = 'user namespaces';
-  const { unshare } = findHostTools();
+  const unshare = findExecutable('unshare');
   if (unshare !== null && tryRun(unshare, ['-r', 'true']) !== null) {
     return { name, status: 'ok', detail: 'a user namespace could be made', remedy: null };
   }
@@ -99,7 +111,7 @@ function checkUserNamespaces(): HostCheck {
 
 function checkNetworkNamespace(): HostCheck {
   const name = 'network namespace';
-  const { unshare } = findHostTools();
+  const unshare = findExecutable('unshare');
   const works = unshare !== null && tryRun(unshare, ['-rn', 'true']) !== null;
   if (works) return { name, status: 'ok', detail: 'programs run without any network interface', remedy: null };
   return {
@@ -112,7 +124,7 @@ function checkNetworkNamespace(): HostCheck {
 
 function checkBubblewrap(): HostCheck {
   const name = 'bubblewrap';
-  const { bubblewrap } = findHostTools();
+  const bubblewrap = findExecutable('bwrap');
   const version = bubblewrap === null ? null : tryRun(bubblewrap, ['--version']);
   if (version !== null) return { name, status: 'ok', detail: version, remedy: null };
   return {

@@ -63,7 +63,8 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
   SANDBOX_EGRESS_UNAVAILABLE: {
     retryable: true,
     message: (info) => `a sandbox could not be given its way to listed hosts: ${info.reason}`,
-    hint: () => 'Install util-linux (nsenter). The job runs on providers where `fogproof doctor` has no remark about it.',
+    hint: () =>
+      'Install util-linux (nsenter). The job runs on providers where `fogproof doctor` has no remark about it.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

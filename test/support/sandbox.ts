@@ -160,6 +160,7 @@ export function planFor(
   extraArguments: readonly string[] = [],
 ): LaunchPlan {
   const found = findHostTools();
+  if (found === null) throw new TypeError('there is no offer without tools');
   const setpriv = offer.controls.includes('no-new-privileges') ? found.setpriv : null;
   const options = { tools: { ...found, setpriv }, program, maxMemoryBytes: 2 ** 30, engineFlags: [] };
   const plan =

@@ -1,6 +1,7 @@
 import { CommandProcess } from '../../src/sandbox/executors/command/command-process.ts';
 import { viewHost } from '../../src/sandbox/executors/command/root-view.ts';
 import { findExecutable } from '../../src/sandbox/isolation/find-executable.ts';
+import { findClosingShell } from '../../src/sandbox/isolation/inherited-files.ts';
 import { createCommandFilter } from '../../src/sandbox/isolation/seccomp/command-filter.ts';
 
 const MEBIBYTE = 2 ** 20;
@@ -16,12 +17,14 @@ const SLEEP = `echo ready; exec sleep ${SLEEP_SECONDS}`;
 export function startSleeper(script = SLEEP, shell = '/bin/sh'): CommandProcess {
   const filter = createCommandFilter(process.arch, { hasNetwork: true });
   const bubblewrap = findExecutable('bwrap');
-  if (filter === null || bubblewrap === null) throw new Error('this test needs bubblewrap');
+  const closing = findClosingShell();
+  if (filter === null || bubblewrap === null || closing === null)
+    throw new Error('this test needs bubblewrap and bash');
   const limits = { cpus: 1000, processes: 16, scratchBytes: MEBIBYTE };
   const workload = { program: shell, arguments: ['-c', script], environment: {}, limits };
   const rlimits = { addressSpaceBytes: 256 * MEBIBYTE, cpuSeconds: 10 };
   return new CommandProcess(
-    { shell: '/bin/sh', bubblewrap, prlimit: null },
+    { shell: closing, bubblewrap, prlimit: null },
     { root: viewHost(), workload, outputBytes: MEBIBYTE, inputPaths: [], rlimits, rounds: null },
     filter,
   );

@@ -11,6 +11,7 @@ import {
   SECCOMP_FD,
 } from '../constants.ts';
 import type { ChildProgram } from './child-program.ts';
+import { closeAbove } from './inherited-files.ts';
 
 /** Programs of the host that a launch may use; null where there is none. */
 export interface HostTools {
@@ -42,8 +43,9 @@ export interface PlanOptions {
   readonly engineFlags: readonly string[];
 }
 
-/** Joins the groups, takes the limits, and becomes the rest of the command. */
+/** Joins the groups, closes what is not the child's, takes the limits, and becomes the rest of the command. */
 const ENTER_SCRIPT = [
+  closeAbove(INFO_FD),
   'while [ "$1" != "--" ]; do echo $$ > "$1" || exit 125; shift; done; shift',
   `unset PWD OLDPWD; ulimit -s ${CHILD_STACK_KIB} && ulimit -c 0 && ulimit -f 0 && ulimit -n ${CHILD_MAX_FILES} || exit 125`,
   'exec "$@"',

@@ -7,6 +7,7 @@ import { type CgroupFactory, detectCgroups } from '../limits/cgroup.ts';
 import type { WasmExecutorOptions } from '../options.ts';
 import { type ChildProgram, createWasmChildProgram } from './child-program.ts';
 import { findExecutable } from './find-executable.ts';
+import { findClosingShell, NO_CLOSING_SHELL } from './inherited-files.ts';
 import { createBubblewrapPlan, createProcessPlan, type HostTools, type LaunchPlan } from './launch-plan.ts';
 import { createChildFilter } from './seccomp/allow-list.ts';
 
@@ -23,9 +24,12 @@ export interface IsolationProbe {
   readonly failures: readonly { readonly isolation: IsolationLevel; readonly reason: string }[];
 }
 
-export function findHostTools(): HostTools {
+/** Null where nothing can be started without handing it the daemon's files. */
+export function findHostTools(): HostTools | null {
+  const shell = findClosingShell();
+  if (shell === null) return null;
   return {
-    shell: '/bin/sh',
+    shell,
     node: process.execPath,
     unshare: findExecutable('unshare'),
     setpriv: findExecutable('setpriv'),
@@ -43,6 +47,10 @@ export async function probeIsolation(
 ): Promise<IsolationProbe> {
   const cgroups = detectCgroups();
   const tools = findHostTools();
+  if (tools === null) {
+    const levels: readonly IsolationLevel[] = ['process', 'bubblewrap'];
+    return { offers: [], failures: levels.map((isolation) => ({ isolation, reason: NO_CLOSING_SHELL })) };
+  }
   const planOptions = { ...options, tools, program };
   const probes = await Promise.all([
     tryPlans(clock, 'process', createProcessPlans(planOptions), { cgroups, ...options }),

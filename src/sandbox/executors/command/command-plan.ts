@@ -10,6 +10,7 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
+import { closeAbove } from '../../isolation/inherited-files.ts';
 import { CONTROL_FOLDER } from '../../rounds/constants.ts';
 import { createNodeGuard } from './node-guard.ts';
 import type { RootView } from './root-view.ts';
@@ -74,13 +75,13 @@ function words(parts: TemplateStringsArray, ...values: readonly number[]): reado
   return String.raw(parts, ...values).split(' ');
 }
 
-/** Takes the limits that every process of the command inherits, and becomes bubblewrap. */
-function enterScript(rlimits: CommandRlimits | null): string {
+/** Closes what is not the command's, takes the limits that every process of it inherits, and becomes bubblewrap. */
+function enterScript(rlimits: CommandRlimits | null, inputs: number): string {
   const own =
     rlimits === null
       ? ''
       : ` && ulimit -v ${Math.ceil(rlimits.addressSpaceBytes / 1024)} && ulimit -t ${rlimits.cpuSeconds}`;
-  return `unset PWD OLDPWD; ulimit -c 0 && ulimit -n ${COMMAND_MAX_FILES}${own} || exit 125; exec "$@"`;
+  return `${closeAbove(COMMAND_FIRST_INPUT_FD + inputs - 1)}; unset PWD OLDPWD; ulimit -c 0 && ulimit -n ${COMMAND_MAX_FILES}${own} || exit 125; exec "$@"`;
 }
 
 /**
@@ -94,7 +95,7 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
   const scratch = workload.limits.scratchBytes;
   return [
     '-c',
-    enterScript(rlimits),
+    enterScript(rlimits, inputPaths.length),
     'sh',
     bubblewrap,
     ...ISOLATION,

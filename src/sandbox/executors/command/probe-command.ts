@@ -6,6 +6,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { describeError } from '../../../lib/errors.ts';
 import { COMMAND_END_ATTEMPTS, COMMAND_END_WAIT_MS, COMMAND_START_TIMEOUT_MS } from '../../constants.ts';
 import { findExecutable } from '../../isolation/find-executable.ts';
+import { findClosingShell, NO_CLOSING_SHELL } from '../../isolation/inherited-files.ts';
 import { createCommandFilter } from '../../isolation/seccomp/command-filter.ts';
 import { type Cgroup, type CgroupFactory, detectCgroups, nameGroup } from '../../limits/cgroup.ts';
 import type { CommandTools } from './command-plan.ts';
@@ -37,7 +38,9 @@ export async function probeCommand(clock: Clock): Promise<CommandProbe> {
   if (bubblewrap === null) return { kind: 'fails', reason: 'bubblewrap is not installed' };
   const filter = createCommandFilter(process.arch);
   if (filter === null) return { kind: 'fails', reason: `there is no system call filter for ${process.arch}` };
-  const tools = { shell: '/bin/sh', bubblewrap, prlimit: findExecutable('prlimit') };
+  const shell = findClosingShell();
+  if (shell === null) return { kind: 'fails', reason: NO_CLOSING_SHELL };
+  const tools = { shell, bubblewrap, prlimit: findExecutable('prlimit') };
   const cgroups = detectCgroups();
   if (cgroups === null && tools.prlimit === null) {
     return {
