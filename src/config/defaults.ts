@@ -40,7 +40,13 @@ const ATTEST: NodeConfigInput['attest'] = {
 };
 
 const QUEUE = { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: '30s', maxWorkMs: '30m' } as const;
-const COMMAND = { enabled: true, hostRoot: false, maxProcesses: 1024, rootsFolder: null } as const;
+const COMMAND = {
+  enabled: true,
+  hostRoot: false,
+  maxProcesses: 1024,
+  rootsFolder: null,
+  network: { hosts: [], maxBytes: '10GiB', privateAddresses: false },
+};
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;

@@ -2,6 +2,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
 import { EXECUTOR_KINDS, isolationLevelSchema } from '../domain/capability.ts';
 import { rpcUrlSchema } from '../domain/chain.ts';
+import { parseEgressPattern } from '../domain/egress.ts';
 import { decimalSchema, peerKeySchema } from '../domain/ids.ts';
 import { imageNameSchema } from '../domain/image.ts';
 import { isTimeZone, parseQuietWindow } from '../domain/quiet-hours.ts';
@@ -193,6 +194,26 @@ export const nodeConfigSchema = z.strictObject({
         .boolean()
         .describe("also commands without a root of their own, which see this machine's system folders, read-only"),
       maxProcesses: z.int().min(1).max(32_768).describe('most processes and threads of one command'),
+      network: z.strictObject({
+        hosts: z
+          .array(
+            z
+              .string()
+              .max(300)
+              .refine(
+                (text) => parseEgressPattern(text) !== null,
+                "expected 'pypi.org:443', '*.pypi.org:443' or '*:443'",
+              ),
+          )
+          .max(1024)
+          .describe(
+            'where commands may connect to that list it, by the proxy of this node; none: no command has a network',
+          ),
+        maxBytes: size(1, 2 ** 50).describe('most bytes of one attempt, both directions together'),
+        privateAddresses: z
+          .boolean()
+          .describe("also addresses of this machine and its own networks, which are everybody's then"),
+      }),
       rootsBytes: size(2 ** 20, 2 ** 50).describe('disk that unpacked root file systems may take'),
       rootsFolder: z
         .string()

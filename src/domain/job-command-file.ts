@@ -1,5 +1,6 @@
 /** The parts of a job file that commands have: a program in a read-only root file system (docs/job-spec.md). */
 import { z } from 'zod';
+import { egressSchema } from './egress.ts';
 import { commandLimitsSchema, jobPathSchema } from './job.ts';
 import {
   argumentsFileSchema,
@@ -53,6 +54,11 @@ export const commandWorkloadFileSchema = z.strictObject({
   arguments: argumentsFileSchema,
   environment: environmentFileSchema,
   limits: limitsFileSchema.prefault({}).describe('What it may take besides resources: cpus, processes, scratch.'),
+  network: egressSchema
+    .optional()
+    .describe(
+      "Hosts that the program may connect to, such as { hosts: ['pypi.org:443'] }, by the provider's proxy (https_proxy) and where the provider allows them; without it there is no network.",
+    ),
 });
 
 interface CommandFields {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
+import { egressSchema } from './egress.ts';
 import { blobLink, bytesSchema, decimalSchema, integerSchema, peerKeySchema, unixMsSchema } from './ids.ts';
 import type { ObjectType } from './object-type.ts';
 
@@ -63,6 +64,8 @@ export const commandWorkloadSchema = z.strictObject({
   arguments: z.array(z.string().max(4096)).max(256),
   environment: environmentSchema,
   limits: commandLimitsSchema,
+  /** Absent: none at all. */
+  network: egressSchema.optional(),
 });
 
 export const workloadSchema = z.discriminatedUnion('kind', [wasmWorkloadSchema, commandWorkloadSchema]);

@@ -1,18 +1,22 @@
 /** What a native program takes besides `resources`, as far as a provider has to know before it answers. */
 import { z } from 'zod';
+import { egressSchema } from './egress.ts';
 import { commandLimitsSchema, type Workload } from './job.ts';
 
 export const programNeedsSchema = commandLimitsSchema.extend({
   /** It runs the system folders of whichever provider takes it. */
   hostRoot: z.literal(true).optional(),
+  /** Hosts that it connects to. */
+  hosts: egressSchema.shape.hosts.optional(),
 });
 export type ProgramNeeds = z.output<typeof programNeedsSchema>;
 
 /** Null of a module: what it takes is in `resources` alone. */
 export function findNeeds(workload: Workload): ProgramNeeds | null {
   if (workload.kind === 'wasm') return null;
-  const { limits, root } = workload;
-  return root.kind === 'host' ? { ...limits, hostRoot: true } : limits;
+  const { limits, root, network } = workload;
+  const host = root.kind === 'host' ? { hostRoot: true as const } : {};
+  return { ...limits, ...host, ...(network === undefined ? {} : { hosts: network.hosts }) };
 }
 
 /** Whether what was said covers what is needed; what was never said covers nothing. */
@@ -20,5 +24,6 @@ export function coversNeeds(said: ProgramNeeds | undefined, needed: ProgramNeeds
   if (needed === null) return true;
   if (said === undefined) return false;
   const isWithin = (['cpus', 'processes', 'scratchBytes'] as const).every((name) => needed[name] <= said[name]);
-  return isWithin && (needed.hostRoot !== true || said.hostRoot === true);
+  const areHostsSaid = (needed.hosts ?? []).every((host) => said.hosts?.includes(host) === true);
+  return isWithin && areHostsSaid && (needed.hostRoot !== true || said.hostRoot === true);
 }

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { computeDataPaths } from '../config/paths.ts';
 import type { NodeConfig } from '../config/schema.ts';
+import { type EgressHost, parseEgressPattern } from '../domain/egress.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CommandExecutor } from '../sandbox/executors/command/command-executor.ts';
-import { DEFAULT_COMMAND_OPTIONS } from '../sandbox/executors/command/options.ts';
+import { DEFAULT_COMMAND_OPTIONS, type EgressRules } from '../sandbox/executors/command/options.ts';
 import { type CommandProbe, probeCommand } from '../sandbox/executors/command/probe-command.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
 import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-cache/instrumented-cache.ts';
@@ -32,6 +33,16 @@ function wasmOptions({ provide }: NodeConfig): WasmExecutorOptions {
   return { ...DEFAULT_WASM_EXECUTOR_OPTIONS, slots, maxMemoryBytes };
 }
 
+function createEgressRules({
+  hosts,
+  maxBytes,
+  privateAddresses,
+}: NodeConfig['provide']['command']['network']): EgressRules {
+  const patterns = hosts.map((text) => parseEgressPattern(text)).filter((pattern) => pattern !== null);
+  const allows = (host: EgressHost): boolean => patterns.some((pattern) => pattern(host));
+  return { allows, maxBytes, allowsPrivate: privateAddresses };
+}
+
 /** Starts real children and looks at what holds them. */
 export async function probeExecutors(config: NodeConfig, { clock, logger }: ExecutorModules): Promise<ProbedExecutors> {
   const { provide } = config;
@@ -57,7 +68,7 @@ export function createExecutors(
   const instrumented = new InstrumentedCache(modules, { folder: paths.instrumented, maxBytes: DEFAULT_CACHE_BYTES });
   const modulesRunner = new WasmExecutor({ ...modules, instrumented }, { ...wasmOptions(config), offers: wasm });
   if (command?.kind !== 'works') return [modulesRunner];
-  const { hostRoot, maxProcesses, rootsBytes, rootsFolder } = provide.command;
+  const { hostRoot, maxProcesses, network, rootsBytes, rootsFolder } = provide.command;
   const commandRunner = new CommandExecutor(modules, {
     ...DEFAULT_COMMAND_OPTIONS,
     slots: provide.slots,
@@ -65,6 +76,7 @@ export function createExecutors(
     maxCpus: availableParallelism() * 1000,
     maxProcesses,
     hostRoot,
+    egress: createEgressRules(network),
     rootsBytes,
     rootsFolder: rootsFolder ?? chooseRootsFolder(home, paths.roots),
     offer: command.offer,

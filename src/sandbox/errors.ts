@@ -16,6 +16,7 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_ROOT_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_HOST_ROOT_OFF' }
   | { readonly code: 'SANDBOX_EGRESS_UNAVAILABLE'; readonly reason: string }
+  | { readonly code: 'SANDBOX_EGRESS_REFUSED'; readonly host: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -65,6 +66,12 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     message: (info) => `a sandbox could not be given its way to listed hosts: ${info.reason}`,
     hint: () =>
       'Install util-linux (nsenter). The job runs on providers where `fogproof doctor` has no remark about it.',
+  },
+  SANDBOX_EGRESS_REFUSED: {
+    retryable: false,
+    message: (info) => `this node lets no program connect to ${info.host}`,
+    hint: () =>
+      'Ask an operator who allows it (provide.command.network.hosts), or bring what it would fetch as an input.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

@@ -1,12 +1,15 @@
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { EgressHost } from '../../src/domain/egress.ts';
 import type { CommandWorkload, Resources } from '../../src/domain/job.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { SandboxError } from '../../src/sandbox/errors.ts';
 import { CommandExecutor } from '../../src/sandbox/executors/command/command-executor.ts';
-import { DEFAULT_COMMAND_OPTIONS } from '../../src/sandbox/executors/command/options.ts';
+import { DEFAULT_COMMAND_OPTIONS, NO_EGRESS } from '../../src/sandbox/executors/command/options.ts';
 import { probeCommand } from '../../src/sandbox/executors/command/probe-command.ts';
 import type { ExecutionTask, InputFile } from '../../src/sandbox/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
@@ -59,13 +62,14 @@ function createTask(script: string, { resources, workload, inputs = [], module }
 describeIf(NEED, 'Executor of commands', () => {
   let executor: CommandExecutor;
   let rootsFolder: string;
-  const open = (): CommandExecutor =>
+  const open = (egress = NO_EGRESS): CommandExecutor =>
     new CommandExecutor(
       { clock, logger: new NoopLogger(), metrics: new NoopMetricsRegistry() },
       {
         ...DEFAULT_COMMAND_OPTIONS,
         maxCpus: 2000,
         hostRoot: true,
+        egress,
         rootsFolder,
         offer: probe.kind === 'works' ? probe.offer : null,
       },
@@ -89,6 +93,39 @@ describeIf(NEED, 'Executor of commands', () => {
     expect(report.controls).toEqual(
       expect.arrayContaining(['seccomp', 'pid-namespace', 'capabilities-dropped', 'unprivileged-user', 'host-root']),
     );
+  });
+
+  it('lets a program connect to what its job lists and this node allows, by a proxy that is in its environment', async () => {
+    const greeter = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
+    await once(greeter, 'listening');
+    const { port } = greeter.address() as AddressInfo;
+    const allows = (host: EgressHost): boolean => host.port === port;
+    const other = open({ allows, maxBytes: 1_000_000, allowsPrivate: true });
+    const host = `127.0.0.1:${port}`;
+    const ask = `exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT ${host} HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3`;
+    const script = `echo $https_proxy; ${ask}`;
+    const workload = { program: '/bin/bash', arguments: ['-c', script], network: { hosts: [host] } };
+    const sink = new RecordingSink();
+    const { outcome, report } = await other.execute(createTask('', { workload }), sink, {});
+    expect(outcome).toEqual({ kind: 'completed' });
+    expect(report.controls).toContain('listed-hosts');
+    expect(sink.events[0]).toBe('stdout: http://127.0.0.1:3128');
+    expect(sink.events.at(-1)).toBe('stdout: hello');
+    await other[Symbol.asyncDispose]();
+    greeter.close();
+  });
+
+  it('refuses hosts that this node does not allow, before anything runs', async () => {
+    const workload = { network: { hosts: ['example.org:443'] } };
+    await expect(run('true', { workload })).rejects.toMatchObject({
+      code: 'SANDBOX_EGRESS_REFUSED',
+      info: { host: 'example.org:443' },
+    });
+  });
+
+  it('makes no socket of IP for a program without a network', async () => {
+    const { outcome } = await run('exec 3<>/dev/tcp/127.0.0.1/3128', { workload: { program: '/bin/bash' } });
+    expect(outcome).toMatchObject({ kind: 'program-failed', code: 'EXIT_CODE' });
   });
 
   it('gives outputs in ascending order of path, and no fuel', async () => {

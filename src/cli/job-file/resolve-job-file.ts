@@ -105,7 +105,7 @@ function resolveWorkload(workload: JobFile['workload'], random: Random): Planned
     const { abi, seed } = workload;
     return { kind: 'wasm', abi, arguments: words, environment, seed: resolveSeed(seed, random) };
   }
-  const { root, program, limits } = workload;
+  const { root, program, limits, network } = workload;
   return {
     kind: 'command',
     root: root === 'host' ? { kind: 'host' } : null,
@@ -113,6 +113,7 @@ function resolveWorkload(workload: JobFile['workload'], random: Random): Planned
     arguments: words,
     environment,
     limits: { cpus: Math.round(limits.cpus * 1000), processes: limits.processes, scratchBytes: limits.scratch },
+    ...(network === undefined ? {} : { network }),
   };
 }
 

@@ -4,6 +4,9 @@ import { EGRESS_PROXY_HOST, EGRESS_PROXY_PORT } from './constants.ts';
 
 const server = createServer();
 server.listen({ host: EGRESS_PROXY_HOST, port: EGRESS_PROXY_PORT }, () => {
-  // As long as this process lived, it would accept connections as well.
-  process.send?.('listening', server, {}, () => process.exit(0));
+  process.send?.('listening', server, {}, () => {
+    // As long as this process lived, it would accept connections as well.
+    server.close();
+    process.disconnect();
+  });
 });

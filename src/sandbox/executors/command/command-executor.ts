@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { posix } from 'node:path';
 import type { IsolationLevel } from '../../../domain/capability.ts';
+import { parseEgressHost } from '../../../domain/egress.ts';
 import type { CheckpointSchedule, CommandWorkload, Resources } from '../../../domain/job.ts';
 import { findNeeds, type ProgramNeeds } from '../../../domain/program-needs.ts';
 import type { Outcome, SandboxReport } from '../../../domain/receipt.ts';
@@ -8,6 +9,7 @@ import type { Clock } from '../../../lib/clock.ts';
 import { describeError, InternalError } from '../../../lib/errors.ts';
 import type { Logger, MetricsRegistry } from '../../../telemetry/interface.ts';
 import { COMMAND_OUTPUT_SLACK_BYTES, COMMAND_OVERHEAD_BYTES, COMMAND_OVERHEAD_TASKS } from '../../constants.ts';
+import { EgressProxy } from '../../egress/egress-proxy.ts';
 import { SandboxError } from '../../errors.ts';
 import type {
   ExecutionOptions,
@@ -124,13 +126,18 @@ export class CommandExecutor implements Executor {
     if (unmet !== null) throw unmet;
   }
 
-  findUnmetNeed({ cpus, processes, hostRoot }: ProgramNeeds): SandboxError | null {
-    const { maxCpus, maxProcesses } = this.#options;
+  findUnmetNeed({ cpus, processes, hostRoot, hosts = [] }: ProgramNeeds): SandboxError | null {
+    const { maxCpus, maxProcesses, egress } = this.#options;
     const refuse = (what: string, asked: number, limit: number): SandboxError =>
       new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
     if (cpus > maxCpus) return refuse('thousandths of a processor', cpus, maxCpus);
     if (processes > maxProcesses) return refuse('processes', processes, maxProcesses);
     if (hostRoot === true && !this.#options.hostRoot) return new SandboxError({ code: 'SANDBOX_HOST_ROOT_OFF' });
+    const refused = hosts.find((text) => {
+      const host = parseEgressHost(text);
+      return host === undefined || !egress.allows(host);
+    });
+    if (refused !== undefined) return new SandboxError({ code: 'SANDBOX_EGRESS_REFUSED', host: refused });
     return null;
   }
 
@@ -199,7 +206,8 @@ export class CommandExecutor implements Executor {
       {
         clock: this.#clock,
         tools: offer.tools,
-        filter: offer.filter,
+        filter: workload.network === undefined ? offer.filter : offer.networkFilter,
+        egress: this.#createEgress(workload),
         start: {
           root: view,
           workload,
@@ -222,6 +230,15 @@ export class CommandExecutor implements Executor {
       this.#logger.warn({ detail }, 'the sandbox of a command ended unasked');
     }
     return end;
+  }
+
+  #createEgress({ network }: CommandWorkload): EgressProxy | null {
+    if (network === undefined) return null;
+    const { maxBytes, allowsPrivate } = this.#options.egress;
+    const hosts = network.hosts.flatMap((text) => parseEgressHost(text) ?? []);
+    const onRefused = (wanted: string, reason: string): void =>
+      this.#logger.info({ wanted, reason }, 'a program was not connected');
+    return new EgressProxy({ hosts, maxBytes, allowsPrivate, onRefused });
   }
 
   #createGroup({ cgroups }: CommandOffer, { resources, workload, inputs, resume }: CommandTask): Cgroup | null {
@@ -257,7 +274,8 @@ export class CommandExecutor implements Executor {
 
   #describeSandbox({ workload }: CommandTask, { controls, engine }: CommandOffer): SandboxReport {
     const root = workload.root.kind === 'host' ? ['host-root'] : [];
-    return { executor: 'command', isolation: 'bubblewrap', controls: [...controls, ...root], engine };
+    const network = workload.network === undefined ? [] : ['listed-hosts'];
+    return { executor: 'command', isolation: 'bubblewrap', controls: [...controls, ...root, ...network], engine };
   }
 
   /** Ends what runs, and waits until it is gone. */

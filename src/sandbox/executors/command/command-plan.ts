@@ -10,6 +10,7 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
+import { EGRESS_PROXY_HOST, EGRESS_PROXY_PORT } from '../../egress/constants.ts';
 import { closeAbove } from '../../isolation/inherited-files.ts';
 import { CONTROL_FOLDER } from '../../rounds/constants.ts';
 import { createNodeGuard } from './node-guard.ts';
@@ -31,7 +32,7 @@ export interface CommandRlimits {
 
 export interface CommandStart {
   readonly root: RootView;
-  readonly workload: Pick<CommandWorkload, 'program' | 'arguments' | 'environment' | 'limits'>;
+  readonly workload: Pick<CommandWorkload, 'program' | 'arguments' | 'environment' | 'limits' | 'network'>;
   readonly outputBytes: Resources['outputBytes'];
   /** In ascending order. */
   readonly inputPaths: readonly string[];
@@ -68,6 +69,14 @@ const ENVIRONMENT: Readonly<Record<string, string>> = {
   PATH: '/usr/local/bin:/usr/bin:/bin',
 };
 
+/** What programs look at for a proxy: curl the small ones, Python and Go either. */
+const PROXY_URL = `http://${EGRESS_PROXY_HOST}:${EGRESS_PROXY_PORT}`;
+const PROXY_ENVIRONMENT: Readonly<Record<string, string>> = Object.fromEntries(
+  ['http_proxy', 'https_proxy', 'all_proxy']
+    .flatMap((name) => [name, name.toUpperCase()])
+    .map((name) => [name, PROXY_URL] as const),
+);
+
 const ISOLATION = words`--unshare-all --unshare-user --die-with-parent --new-session --cap-drop ALL`;
 
 /** Options that hold no text of anybody else, as a command line reads them. */
@@ -91,7 +100,8 @@ function enterScript(rlimits: CommandRlimits | null, inputs: number): string {
  */
 export function createStartArguments({ bubblewrap }: CommandTools, start: CommandStart): readonly string[] {
   const { root, workload, outputBytes, inputPaths, rlimits, rounds } = start;
-  const environment = { ...ENVIRONMENT, ...workload.environment, ...rounds?.environment };
+  const proxy = workload.network === undefined ? {} : PROXY_ENVIRONMENT;
+  const environment = { ...ENVIRONMENT, ...proxy, ...workload.environment, ...rounds?.environment };
   const scratch = workload.limits.scratchBytes;
   return [
     '-c',

@@ -17,6 +17,8 @@ import {
   COMMAND_START_TIMEOUT_MS,
   MAX_STDERR_BYTES,
 } from '../../constants.ts';
+import type { EgressProxy } from '../../egress/egress-proxy.ts';
+import { listenInside } from '../../egress/netns-listener.ts';
 import type { ExecutionSink, InputFile } from '../../interface.ts';
 import type { Cgroup } from '../../limits/cgroup.ts';
 import { type GroupUsage, NO_USAGE } from '../../limits/group-files.ts';
@@ -37,6 +39,8 @@ export interface CommandRunParts {
   readonly filter: Uint8Array;
   readonly start: CommandStart;
   readonly inputs: readonly InputFile[];
+  /** The way to the hosts that the job lists; null: it has no network. Ends with the run. */
+  readonly egress: EgressProxy | null;
   /** Null: the limits of `start.rlimits` are all that holds it. */
   readonly cgroup: Cgroup | null;
   readonly limits: { readonly wallTimeMs: number; readonly logBytes: number; readonly outputBytes: number };
@@ -97,6 +101,7 @@ class CommandRun {
   #stderr = '';
   #startedAtMs: number | null = null;
   #isBeating = false;
+  readonly #over = new AbortController();
 
   constructor(parts: CommandRunParts, sink: ExecutionSink) {
     this.#parts = parts;
@@ -108,6 +113,7 @@ class CommandRun {
 
   stop(failure: Failure): void {
     this.#stopped ??= failure;
+    this.#over.abort();
     this.#process.kill();
   }
 
@@ -128,6 +134,7 @@ class CommandRun {
       return { ...end, usage, wallTimeMs, rounds: this.#describeRounds() };
     } finally {
       this.#endTimers();
+      this.#parts.egress?.[Symbol.dispose]();
       await this.#watch?.[Symbol.asyncDispose]();
       this.#process.kill();
       for (const folder of this.#folders) await folder.close();
@@ -146,7 +153,7 @@ class CommandRun {
 
   /** Nothing of the program runs before its limits are in force. What goes wrong shows in how the sandbox ends. */
   async #start(): Promise<void> {
-    const { clock, cgroup, inputs, limits } = this.#parts;
+    const { clock, cgroup, egress, inputs, limits } = this.#parts;
     const late = {
       kind: 'attempt-failed',
       code: 'EXECUTOR_CRASHED',
@@ -156,9 +163,13 @@ class CommandRun {
     try {
       const pid = await this.#process.findPid();
       const limiting = cgroup === null ? this.#limitProcesses(pid) : cgroup.add(pid);
+      const listening = egress === null ? null : listenInside(pid, this.#over.signal);
+      // Awaited below: whichever fails first is told.
+      listening?.catch(() => {});
       // Inputs count as the job's memory, so they wait for its group; the rest is set up meanwhile.
       if (inputs.length > 0) await limiting;
       await Promise.all([limiting, this.#process.setUp(inputs)]);
+      if (listening !== null) egress?.serve(await listening);
       this.#folders = await this.#process.openFolders();
     } catch (error) {
       this.stop({ kind: 'attempt-failed', code: 'EXECUTOR_CRASHED', detail: this.#describeStart(error) });

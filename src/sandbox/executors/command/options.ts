@@ -1,3 +1,5 @@
+import type { EgressHost } from '../../../domain/egress.ts';
+
 const GIB = 2 ** 30;
 
 export interface CommandExecutorOptions {
@@ -14,11 +16,23 @@ export interface CommandExecutorOptions {
   readonly maxProcesses: number;
   /** Whether jobs may run the system folders of this host. */
   readonly hostRoot: boolean;
+  readonly egress: EgressRules;
   /** Where archives are unpacked; sandboxes have to be able to pass through what is above it. */
   readonly rootsFolder: string;
   /** Most that unpacked archives take on disk. */
   readonly rootsBytes: number;
 }
+
+/** Where programs may connect to, if their jobs list it. */
+export interface EgressRules {
+  readonly allows: (host: EgressHost) => boolean;
+  /** Most bytes of one attempt, both directions together. */
+  readonly maxBytes: number;
+  /** Also addresses of the node's own networks. */
+  readonly allowsPrivate: boolean;
+}
+
+export const NO_EGRESS: EgressRules = { allows: () => false, maxBytes: 0, allowsPrivate: false };
 
 export const DEFAULT_COMMAND_OPTIONS: Omit<CommandExecutorOptions, 'rootsFolder' | 'maxCpus'> = {
   slots: 2,
@@ -27,5 +41,6 @@ export const DEFAULT_COMMAND_OPTIONS: Omit<CommandExecutorOptions, 'rootsFolder'
   maxInputBytes: GIB,
   maxProcesses: 4096,
   hostRoot: false,
+  egress: NO_EGRESS,
   rootsBytes: 8 * GIB,
 };

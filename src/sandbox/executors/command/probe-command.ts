@@ -18,6 +18,8 @@ import { viewHost } from './root-view.ts';
 export interface CommandOffer {
   readonly tools: CommandTools;
   readonly filter: Uint8Array;
+  /** Of those whose job lists hosts. */
+  readonly networkFilter: Uint8Array;
   readonly cgroups: CgroupFactory | null;
   readonly controls: readonly string[];
   /** Names what runs them. */
@@ -37,7 +39,9 @@ export async function probeCommand(clock: Clock): Promise<CommandProbe> {
   const bubblewrap = findExecutable('bwrap');
   if (bubblewrap === null) return { kind: 'fails', reason: 'bubblewrap is not installed' };
   const filter = createCommandFilter(process.arch);
-  if (filter === null) return { kind: 'fails', reason: `there is no system call filter for ${process.arch}` };
+  const networkFilter = createCommandFilter(process.arch, { hasNetwork: true });
+  if (filter === null || networkFilter === null)
+    return { kind: 'fails', reason: `there is no system call filter for ${process.arch}` };
   const shell = findClosingShell();
   if (shell === null) return { kind: 'fails', reason: NO_CLOSING_SHELL };
   const tools = { shell, bubblewrap, prlimit: findExecutable('prlimit') };
@@ -52,7 +56,7 @@ export async function probeCommand(clock: Clock): Promise<CommandProbe> {
   try {
     const controls = await tryOnce(clock, { tools, filter, cgroups });
     const engine = `${readVersion(bubblewrap)}, linux ${release()}`.slice(0, 100);
-    return { kind: 'works', offer: { tools, filter, cgroups, controls, engine } };
+    return { kind: 'works', offer: { tools, filter, networkFilter, cgroups, controls, engine } };
   } catch (error) {
     return { kind: 'fails', reason: describeError(error) };
   }

@@ -27,6 +27,7 @@ function judge(needs: ProgramNeeds | undefined, hostRoot = false) {
       rootsFolder: '/nonexistent',
       offer: {
         tools: { shell: '/bin/sh', bubblewrap: '/bin/false', prlimit: null },
+        networkFilter: new Uint8Array(),
         filter: new Uint8Array(8),
         cgroups: null,
         controls: [],
