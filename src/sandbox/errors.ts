@@ -15,6 +15,9 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_ROOT_REFUSED'; readonly reason: string }
   | { readonly code: 'SANDBOX_ROOT_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_HOST_ROOT_OFF' }
+  | { readonly code: 'SANDBOX_GPU_UNAVAILABLE'; readonly reason: string }
+  | { readonly code: 'SANDBOX_GPU_DRIVER_MISMATCH'; readonly library: string; readonly driver: string }
+  | { readonly code: 'SANDBOX_GPU_CDI_REFUSED'; readonly file: string; readonly reason: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -58,6 +61,21 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     retryable: false,
     message: () => "this node runs no commands of its own system folders (root: 'host')",
     hint: () => 'Bring the program in an archive, or ask an operator who has set provide.command.hostRoot.',
+  },
+  SANDBOX_GPU_UNAVAILABLE: {
+    retryable: true,
+    message: (info) => `a GPU cannot be given to a sandbox: ${info.reason}`,
+    hint: () => 'Run `fogproof gpu check`: it says what is wrong with the driver or its devices, and the remedy.',
+  },
+  SANDBOX_GPU_DRIVER_MISMATCH: {
+    retryable: false,
+    message: (info) => `the library ${info.library} is not of the driver that is loaded (${info.driver})`,
+    hint: () => 'Restart the machine after a driver update, or install libraries and kernel module of one version.',
+  },
+  SANDBOX_GPU_CDI_REFUSED: {
+    retryable: false,
+    message: (info) => `the CDI spec ${info.file} is refused: ${info.reason}`,
+    hint: () => 'Write it again with `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

@@ -7,7 +7,7 @@ import {
   type TeeKind,
 } from '../../../domain/capability.ts';
 import type { PeerKey } from '../../../domain/ids.ts';
-import type { Resources } from '../../../domain/job.ts';
+import type { ResourceAmount, Resources } from '../../../domain/job.ts';
 import type { OfferAsk } from '../../../domain/messages.ts';
 import type { JobTerms } from '../../../domain/offer.ts';
 import type { Refusal } from '../../../domain/refusal.ts';
@@ -101,7 +101,7 @@ export class Admission {
   }
 
   #judgeResources(asked: Resources): Refusal | undefined {
-    const names = Object.keys(this.#options.limits) as (keyof Resources)[];
+    const names = Object.keys(this.#options.limits) as ResourceAmount[];
     const excess = names.find((name) => (asked[name] ?? 0) > this.#options.limits[name]);
     if (excess === undefined) return undefined;
     const detail = `${excess}: ${asked[excess]} asked for, at most ${this.#options.limits[excess]} lent`;
