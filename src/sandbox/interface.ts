@@ -9,6 +9,7 @@ import type { CheckpointSchedule, Resources, Workload } from '../domain/job.ts';
 import type { Outcome, SandboxReport } from '../domain/receipt.ts';
 import type { SnapshotState } from '../domain/snapshot.ts';
 import type { AbortOptions } from '../lib/abort.ts';
+import type { GpuPlan } from './gpu/interface.ts';
 
 export interface InputFile {
   readonly path: string;
@@ -30,6 +31,8 @@ export interface ExecutionTask {
   readonly resume: ResumeState | null;
   /** Its child ends with it, and nothing that the child says of itself is logged. */
   readonly isConfidential?: boolean;
+  /** GPUs that the program is given; absent: none, and it sees none. */
+  readonly gpus?: GpuPlan;
 }
 
 /** A state to go on from. What it gives is checked against nothing here: the first checkpoint's state root tells. */
@@ -100,6 +103,8 @@ export interface Executor extends AsyncDisposable {
   readonly isolation: readonly IsolationLevel[];
   /** What decides, besides the program, what it gives: equal across the replicas of a job. Of `wasm` the instrumenter. */
   readonly instrumenter: string;
+  /** True if it can give GPUs to a program, and keeps the others from it. */
+  readonly lendsGpus?: boolean;
   /** Starts a child ahead of need; does nothing where children are not kept. */
   warm(requester: PeerKey, isolation: IsolationLevel): Promise<void>;
   /**

@@ -9,6 +9,7 @@ import {
   COMMAND_STATUS_FD,
   COMMAND_USER,
 } from '../../constants.ts';
+import type { GpuView } from './gpu-view.ts';
 import type { RootView } from './root-view.ts';
 
 /** Programs of the host that a start uses. */
@@ -33,6 +34,8 @@ export interface CommandStart {
   readonly inputPaths: readonly string[];
   /** Null where a control group holds it. */
   readonly rlimits: CommandRlimits | null;
+  /** Absent: as if the host had no GPUs. */
+  readonly gpus?: GpuView;
 }
 
 /** Folders that a command may write to, each a file system of its own in memory. */
@@ -61,13 +64,21 @@ function enterScript(rlimits: CommandRlimits | null): string {
   return `unset PWD OLDPWD; ulimit -c 0 && ulimit -n ${COMMAND_MAX_FILES}${own} || exit 125; exec "$@"`;
 }
 
+/** The job's own variables win; of the paths of libraries both are searched, the driver's first. */
+function composeEnvironment(own: Readonly<Record<string, string>>, gpus: GpuView | undefined): Record<string, string> {
+  if (gpus === undefined || gpus.libraryPath === '') return { ...ENVIRONMENT, ...own };
+  const paths = [gpus.libraryPath, own['LD_LIBRARY_PATH'] ?? ''].filter((path) => path !== '');
+  const path = `${ENVIRONMENT['PATH']}:/gpu/bin`;
+  return { ...ENVIRONMENT, PATH: path, ...gpus.environment, ...own, LD_LIBRARY_PATH: paths.join(':') };
+}
+
 /**
  * Arguments of the shell that becomes bubblewrap. The last two files are made in /proc, where the real one then hides them:
  * reading the first tells this node that everything before it is in place, the second is what bubblewrap waits on.
  */
 export function createStartArguments({ bubblewrap }: CommandTools, start: CommandStart): readonly string[] {
-  const { root, workload, outputBytes, inputPaths, rlimits } = start;
-  const environment = { ...ENVIRONMENT, ...workload.environment };
+  const { root, workload, outputBytes, inputPaths, rlimits, gpus } = start;
+  const environment = composeEnvironment(workload.environment, gpus);
   const scratch = workload.limits.scratchBytes;
   return [
     '-c',
@@ -80,11 +91,16 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([name, value]) => ['--setenv', name, value]),
     ...root.arguments,
-    ...words`--dev /dev --size ${scratch} --tmpfs /dev/shm --remount-ro /dev --size ${scratch} --tmpfs /tmp`,
+    ...(gpus?.mounts ?? []),
+    ...words`--dev /dev --size ${scratch} --tmpfs /dev/shm`,
+    ...(gpus?.devices ?? []),
+    ...words`--remount-ro /dev --size ${scratch} --tmpfs /tmp`,
     ...words`--size ${outputBytes + COMMAND_OUTPUT_SLACK_BYTES} --tmpfs /output`,
     ...inputPaths.flatMap((path, index) => ['--perms', '0444', '--file', String(COMMAND_FIRST_INPUT_FD + index), path]),
     ...words`--dir /proc --file ${COMMAND_REACHED_FD} /proc/reached --file ${COMMAND_HOLD_FD} /proc/hold`,
-    ...words`--proc /proc --remount-ro /proc --remount-ro / --chdir /`,
+    ...words`--proc /proc`,
+    ...(gpus?.proc ?? []),
+    ...words`--remount-ro /proc --remount-ro / --chdir /`,
     ...words`--seccomp ${COMMAND_SECCOMP_FD} --json-status-fd ${COMMAND_STATUS_FD} --`,
     workload.program,
     ...workload.arguments,
