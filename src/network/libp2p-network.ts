@@ -385,7 +385,10 @@ export class Libp2pNetwork implements Network {
       signal: controller.signal,
     });
     const { pubsub } = host.services;
-    this.#announcements.attach({ pubsub, seekTakers: (capabilityClass) => takers.seek(capabilityClass) });
+    this.#announcements.attach({
+      pubsub,
+      seekTakers: (capabilityClass, models) => takers.seek(capabilityClass, models),
+    });
     this.#observations.attach(pubsub, controller.signal);
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     await running.reachability.start();

@@ -102,12 +102,3 @@ export class GpuInventory implements GpuSource, Disposable {
     this.#closing.abort(new DOMException('the node is stopping', 'AbortError'));
   }
 }
-
-/** Of a host whose GPUs are not lent. */
-export const NO_GPUS: GpuSource = {
-  units: [],
-  refresh: async () => {},
-  plan: async () => {
-    throw new TypeError('GPUs of a host that lends none');
-  },
-};

@@ -22,6 +22,9 @@ export interface ProviderMetrics {
   readonly holds: Counter;
   readonly challenges: Counter;
   readonly releases: Counter;
+  readonly gpuUtilisation: Gauge;
+  readonly gpuMemory: Gauge;
+  readonly leasedGpus: Gauge;
 }
 
 export function createProviderMetrics(registry: MetricsRegistry): ProviderMetrics {
@@ -74,5 +77,16 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
     releases: registry.counter('fogproof_provider_releases_total', 'Releases to confidential attempts, by answer', [
       'answer',
     ]),
+    gpuUtilisation: registry.gauge(
+      'fogproof_gpu_utilisation_ratio',
+      'Share of time in which a GPU computed, while jobs run on it, by PCI address',
+      ['gpu'],
+    ),
+    gpuMemory: registry.gauge(
+      'fogproof_gpu_memory_used_bytes',
+      'Memory of a GPU in use, while jobs run on it, by PCI address',
+      ['gpu'],
+    ),
+    leasedGpus: registry.gauge('fogproof_gpu_leased', 'GPUs and slices that programs of jobs have'),
   };
 }

@@ -2,9 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { GpuRequest } from '../../../../src/domain/gpu.ts';
 import type { GpuSnapshot, GpuUnit } from '../../../../src/sandbox/gpu/interface.ts';
-import { chooseUnits, describeLack, listUnits, type UnitRules } from '../../../../src/sandbox/gpu/list-units.ts';
+import { listUnits, type UnitRules } from '../../../../src/sandbox/gpu/list-units.ts';
 import { nameSlices } from '../../../../src/sandbox/gpu/parse-list.ts';
 import { parseSmi } from '../../../../src/sandbox/gpu/parse-smi.ts';
+import { chooseUnits, describeLack } from '../../../../src/scheduler/provider/gpus/choose-units.ts';
 import { h100, renderSmiLog, rtx4090, type SmiGpu } from '../../../support/smi-log.ts';
 
 const GIB = 2 ** 30;
