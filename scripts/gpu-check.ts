@@ -51,7 +51,9 @@ function collect(lines: string[]): ExecutionSink {
     log: (_, text) => void lines.push(text.slice(0, 500)),
     metric: () => {},
     progress: () => {},
-    checkpoint: async () => ({ wanted: [], receive: async () => {}, complete: async () => {}, then: 'continue' }),
+    checkpoint: async () => {
+      throw new TypeError('commands make no checkpoints of their own');
+    },
   };
 }
 

@@ -46,7 +46,7 @@ export async function listNvidiaBuses({ sys }: Pick<GpuPlaces, 'sys'>): Promise<
 /** What the kernel says where the driver's tool does not: which GPUs there are, and no more. */
 export async function readDriverFiles(places: GpuPlaces): Promise<Pick<GpuSnapshot, 'driver' | 'devices' | 'untold'>> {
   const folder = join(places.proc, 'driver/nvidia/gpus');
-  const buses = (await readdir(folder).catch(() => [])).toSorted().slice(0, MAX_DEVICES);
+  const buses = (await readdir(folder).catch((): string[] => [])).toSorted().slice(0, MAX_DEVICES);
   const read = await Promise.all(buses.map((bus) => readInformation(folder, bus)));
   return {
     driver: await readModuleVersion(places),

@@ -1,6 +1,12 @@
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '../../telemetry/interface.ts';
 
-export interface ProviderMetrics {
+interface GpuMetrics {
+  readonly gpuUtilisation: Gauge;
+  readonly gpuMemory: Gauge;
+  readonly leasedGpus: Gauge;
+}
+
+export interface ProviderMetrics extends GpuMetrics {
   readonly offers: Counter;
   readonly announcements: Counter;
   readonly refusals: Counter;
@@ -22,9 +28,6 @@ export interface ProviderMetrics {
   readonly holds: Counter;
   readonly challenges: Counter;
   readonly releases: Counter;
-  readonly gpuUtilisation: Gauge;
-  readonly gpuMemory: Gauge;
-  readonly leasedGpus: Gauge;
 }
 
 export function createProviderMetrics(registry: MetricsRegistry): ProviderMetrics {
@@ -77,6 +80,12 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
     releases: registry.counter('fogproof_provider_releases_total', 'Releases to confidential attempts, by answer', [
       'answer',
     ]),
+    ...createGpuMetrics(registry),
+  };
+}
+
+function createGpuMetrics(registry: MetricsRegistry): GpuMetrics {
+  return {
     gpuUtilisation: registry.gauge(
       'fogproof_gpu_utilisation_ratio',
       'Share of time in which a GPU computed, while jobs run on it, by PCI address',
