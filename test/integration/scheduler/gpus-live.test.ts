@@ -75,7 +75,7 @@ describeIf(NEED, 'a job with a GPU, between two nodes', () => {
     const view = await requester.requester.wait(job, { signal: AbortSignal.timeout(30_000) });
     expect(view).toMatchObject({ state: 'completed', failure: null, result: { outcome: { kind: 'completed' } } });
     const [output] = view.result?.outputs ?? [];
-    const bytes = output === undefined ? undefined : await requester.blobs.get(output.blob);
+    const bytes = output === undefined ? undefined : await requester.blobs.get(output.blob, 10_000);
     expect(new TextDecoder().decode(bytes)).toBe(`/dev/nvidia-uvm\n/dev/nvidia1\n/dev/nvidiactl\n${h100(1).uuid}\n`);
     const [attempt] = (await requester.requester.evidence(job)).attempts;
     if (attempt?.receipt === undefined || attempt.receipt === null) throw new TypeError('there is a receipt');
