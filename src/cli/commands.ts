@@ -11,6 +11,7 @@ export const GROUP_SUMMARIES: Readonly<Record<string, string>> = {
   job: 'describe, submit and follow jobs',
   bundle: 'evidence of finished jobs',
   attest: 'evidence of confidential hardware',
+  gpu: 'GPUs of this machine',
   wasm: 'WebAssembly modules, before they become jobs',
   wallet: 'what this node pays with on the chain',
   anchor: 'receipts pinned on the chain',
@@ -283,6 +284,17 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'attest verify',
     summary: 'check evidence of confidential hardware',
     load: async () => (await import('./attest/verify.ts')).attestVerify,
+  },
+  {
+    name: 'gpu list',
+    summary: 'list the GPUs of this machine, and what jobs could have of them',
+    isDefault: true,
+    load: async () => (await import('./gpu/list.ts')).gpuList,
+  },
+  {
+    name: 'gpu check',
+    summary: 'say what will fail with the driver, its devices and its libraries',
+    load: async () => (await import('./gpu/check.ts')).gpuCheck,
   },
   {
     name: 'wasm inspect',

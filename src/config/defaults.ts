@@ -96,6 +96,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       allowRequesters: 'anyone',
       trustedRequesters: [],
       command: { ...COMMAND, rootsBytes: computeRootsBytes(host) },
+      gpus: { enabled: true, sharedWithDesktop: false, only: [] },
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
       queue: QUEUE,

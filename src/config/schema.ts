@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EXECUTOR_KINDS, isolationLevelSchema } from '../domain/capability.ts';
 import { rpcUrlSchema } from '../domain/chain.ts';
 import { parseEgressPattern } from '../domain/egress.ts';
+import { gpuUuidSchema } from '../domain/gpu.ts';
 import { decimalSchema, peerKeySchema } from '../domain/ids.ts';
 import { imageNameSchema } from '../domain/image.ts';
 import { isTimeZone, parseQuietWindow } from '../domain/quiet-hours.ts';
@@ -220,6 +221,14 @@ export const nodeConfigSchema = z.strictObject({
         .min(1)
         .nullable()
         .describe('where they are unpacked; none: in the data folder, or below /var/cache for a node run as root'),
+    }),
+    gpus: z.strictObject({
+      enabled: z.boolean().describe('lend NVIDIA GPUs to jobs that ask for some'),
+      sharedWithDesktop: z.boolean().describe('lend GPUs also while they draw a desktop'),
+      only: z
+        .array(gpuUuidSchema)
+        .max(64)
+        .describe('UUIDs of the GPUs, or slices of them, that are lent; none named: all'),
     }),
     isolationForStrangers: isolationLevelSchema.describe('weakest isolation at which jobs of others run'),
     pricesPerHour: z.strictObject({

@@ -10,7 +10,7 @@ import {
   parseSize,
   SIZE_PATTERN,
 } from '../lib/quantity.ts';
-import { resourcesSchema } from './job.ts';
+import { type ResourceAmount, resourcesSchema } from './job.ts';
 
 interface QuantityOptions {
   readonly noun: string;
@@ -39,8 +39,7 @@ export function quantitySchema(options: QuantityOptions) {
   });
 }
 
-type ResourceName = keyof typeof resourcesSchema.shape;
-export function boundsOf(name: ResourceName): { minimum: number; maximum: number } {
+export function boundsOf(name: ResourceAmount): { minimum: number; maximum: number } {
   const shape = resourcesSchema.shape[name];
   const { minValue, maxValue } = 'unwrap' in shape ? shape.unwrap() : shape;
   return { minimum: minValue ?? 0, maximum: maxValue ?? Number.MAX_SAFE_INTEGER };

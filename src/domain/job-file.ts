@@ -28,6 +28,7 @@ import {
   quantitySchema,
   sizeSchema,
 } from './job-file-fields.ts';
+import { findGpuProblems, gpusFileSchema } from './job-gpu-file.ts';
 
 export type { InputSource } from './job-file-fields.ts';
 
@@ -80,6 +81,7 @@ const resourcesFileSchema = z.strictObject({
   logs: sizeSchema(boundsOf('logBytes'))
     .prefault(RESOURCE_DEFAULTS.logs)
     .describe('Most log text: bytes, or a number with KiB, MiB, GiB (or KB, MB, GB).'),
+  gpus: gpusFileSchema,
 });
 
 /** A PeerId of an Ed25519 key in base58btc, by its form alone: whether it is a key is checked where it is used. */
@@ -158,7 +160,7 @@ export const jobFileSchema = z
       ),
     resources: resourcesFileSchema
       .prefault({})
-      .describe('Hard limits of one attempt: memory, fuel, wallTime, output, logs.'),
+      .describe('Hard limits of one attempt: memory, fuel, wallTime, output, logs; and gpus, if it needs any.'),
     replicas: z
       .int()
       .min(1)
@@ -182,7 +184,7 @@ export const jobFileSchema = z
     capabilityClass: capabilityClassSchema
       .optional()
       .describe(
-        'What the provider must have: cpu, gpu-consumer, gpu-datacentre or tee. Absent: tee for confidential jobs, else cpu.',
+        'What the provider must have: cpu, gpu-consumer, gpu-datacentre or tee. Absent: tee for confidential jobs, else what resources.gpus needs, else cpu.',
       ),
     checkpoints: z
       .union([z.literal('none'), checkpointsFileSchema], {
@@ -251,6 +253,7 @@ export const jobFileSchema = z
       ...findCheckpointProblems(value),
       ...findConfidentialProblems(value),
       ...findCommandProblems(value),
+      ...findGpuProblems(value),
     ]) {
       context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
     }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
 import { egressSchema } from './egress.ts';
+import { gpuRequestSchema } from './gpu.ts';
 import { blobLink, bytesSchema, decimalSchema, integerSchema, peerKeySchema, unixMsSchema } from './ids.ts';
 import type { ObjectType } from './object-type.ts';
 
@@ -80,6 +81,8 @@ export const resourcesSchema = z.strictObject({
   wallTimeMs: integerSchema(1, 30 * 24 * 3_600_000),
   outputBytes: integerSchema(0, 2 ** 40),
   logBytes: integerSchema(0, 2 ** 30),
+  /** Absent: none. */
+  gpus: gpuRequestSchema.optional(),
 });
 
 /**
@@ -186,6 +189,8 @@ export type Workload = Job['workload'];
 export type WasmWorkload = z.output<typeof wasmWorkloadSchema>;
 export type CommandWorkload = z.output<typeof commandWorkloadSchema>;
 export type Resources = z.output<typeof resourcesSchema>;
+/** Those of them that are amounts. */
+export type ResourceAmount = Exclude<keyof Resources, 'gpus'>;
 export type Replication = z.output<typeof replicationSchema>;
 
 export const JOB: ObjectType<Job> = { type: 'fogproof/job@1', schema: jobSchema, maxBytes: 256 * 1024 };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { executorKindSchema, isolationLevelSchema, TEE_KINDS, teeKindSchema } from './capability.ts';
+import { MAX_GPUS, offeredGpuSchema } from './gpu.ts';
 import { bytesSchema, decimalSchema, integerSchema, objectLink, peerKeySchema, unixMsSchema } from './ids.ts';
 
 import { prioritySchema, resourcesSchema } from './job.ts';
@@ -44,6 +45,8 @@ export const offerSchema = z.strictObject({
   instrumenter: z.string().min(1).max(64),
   /** Of which environment it will show evidence; absent where none is asked for. */
   evidence: teeKindSchema.optional(),
+  /** Held for the attempt; absent where none are asked for. */
+  gpus: z.array(offeredGpuSchema).min(1).max(MAX_GPUS).optional(),
   /** How long, as it expects, an attempt waits in its queue after the lease, ms. Absent: it starts at once. */
   startsWithinMs: integerSchema(1).optional(),
   expiresAtMs: unixMsSchema,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { executorKindSchema, isolationLevelSchema } from './capability.ts';
+import { grantedGpuSchema, MAX_GPUS } from './gpu.ts';
 import {
   blobLink,
   bytesSchema,
@@ -95,6 +96,8 @@ export const sandboxReportSchema = z.strictObject({
   /** Each control in force, such as `permission-model`, `rlimit`, `network-namespace`, `seccomp`, `cgroup-v2`. */
   controls: z.array(z.string().max(64)).max(32),
   engine: z.string().max(100),
+  /** Those that the program was given, and no other; absent where it was given none. */
+  gpus: z.array(grantedGpuSchema).min(1).max(MAX_GPUS).optional(),
 });
 export type SandboxReport = z.output<typeof sandboxReportSchema>;
 

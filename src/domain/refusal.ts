@@ -15,6 +15,7 @@ export const REFUSALS = {
   QUIET_HOURS: 'its policy is to begin nothing new at this time of day',
   EXECUTOR_UNAVAILABLE: 'it has no executor for this kind of job',
   RESOURCES_TOO_LARGE: 'the job asks for more memory, time or output than it lends',
+  GPU_UNAVAILABLE: 'it has no free GPU, or slice of one, of what the job asks for',
   DEADLINE_TOO_SOON: 'the deadline is over or too near',
   QUARANTINED: 'this job crashed its executor before and is quarantined there',
   OFFER_UNKNOWN: 'the offer has expired or was never made',

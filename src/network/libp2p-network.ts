@@ -385,7 +385,7 @@ export class Libp2pNetwork implements Network {
       signal: controller.signal,
     });
     const { pubsub } = host.services;
-    this.#announcements.attach({ pubsub, seekTakers: (capabilityClass) => takers.seek(capabilityClass) });
+    this.#announcements.attach({ pubsub, seekTakers: (...sought) => takers.seek(...sought) });
     this.#observations.attach(pubsub, controller.signal);
     if (this.#options.dhtClientMode !== true) await host.services.dht.setMode('server');
     await running.reachability.start();

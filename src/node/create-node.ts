@@ -4,6 +4,7 @@ import { CarBundleExporter } from '../bundle/car-bundle-exporter.ts';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { computeDataPaths } from '../config/paths.ts';
 import type { NodeConfig } from '../config/schema.ts';
+import { CAPABILITY_CLASSES } from '../domain/capability.ts';
 import type { NetworkDefinition } from '../domain/network-definition.ts';
 import type { Identity, StoreKeySource, WalletKeySource } from '../identity/interface.ts';
 import { type Clock, SystemClock } from '../lib/clock.ts';
@@ -15,6 +16,9 @@ import type { AutonomousSystems } from '../network/neighbours/ports.ts';
 import type { LedgerReputation } from '../reputation/ledger-reputation.ts';
 import { ControlSocketServer } from '../rpc/control-socket.ts';
 import { createMethodTable } from '../rpc/method-table.ts';
+import { GpuInventory } from '../sandbox/gpu/gpu-inventory.ts';
+import type { GpuSource } from '../sandbox/gpu/interface.ts';
+import { findGpuPlaces } from '../sandbox/gpu/places.ts';
 import { ProcHostCapacity } from '../sandbox/host/proc-host-capacity.ts';
 import type { Executor, HostCapacity } from '../sandbox/interface.ts';
 import type { AttemptNotes } from '../scheduler/attempt-notes.ts';
@@ -102,13 +106,14 @@ export async function createNode(
   const requester = createRequester(loaded, shared, confidential);
   stack.defer(() => requester.stop());
   const host = stack.use(new ProcHostCapacity({ folder: config.home, pid: process.pid }));
-  const provider = createProvider(loaded, { ...shared, executors, host, audit }, confidential);
+  const gpus = stack.use(new GpuInventory({ ...common, places: seams.gpus ?? findGpuPlaces() }, config.provide.gpus));
+  const provider = createProvider(loaded, { ...shared, executors, host, audit, gpus }, confidential);
   const operator = new OperatorDesk({ ...common, provider, audit, database }, config);
   // The last that the log says of this process follows the last of what the provider did.
   stack.use(operator);
   stack.defer(() => provider.stop());
   const eventLoop = stack.use(new EventLoopDelay(common));
-  const own = { chain, executors, requester, provider, operator, sharedBlobs, eventLoop, identityRemarks };
+  const own = { chain, executors, gpus, requester, provider, operator, sharedBlobs, eventLoop, identityRemarks };
   const parts = { ...shared, ...own, teeKind: confidential.producer?.kind ?? null };
   const node = new FogproofNode({ ...parts, reputationParts }, { config, network: definition });
   const control = {
@@ -206,13 +211,16 @@ function createProvider(
     readonly executors: readonly Executor[];
     readonly host: HostCapacity;
     readonly audit: AuditTrail;
+    readonly gpus: GpuSource;
   },
   { confidentiality, producer }: ConfidentialParts,
 ): JobProvider {
   const { provide, results, snapshots } = config;
+  const { gpus, ...others } = parts;
   return new JobProvider(
     {
-      ...parts,
+      ...others,
+      ...(provide.enabled && provide.gpus.enabled ? { gpus } : {}),
       transport: parts.network,
       reachability: parts.network,
       announcements: parts.network.announcements,
@@ -236,7 +244,7 @@ function createProvider(
       trustedRequesters: provide.trustedRequesters,
       isolationForStrangers: provide.isolationForStrangers,
       policy: config.policy,
-      pricesPerHour: (['cpu', 'tee'] as const).map((capabilityClass) => ({
+      pricesPerHour: CAPABILITY_CLASSES.map((capabilityClass) => ({
         capabilityClass,
         price: provide.pricesPerHour[capabilityClass],
       })),

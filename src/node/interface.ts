@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import type { NodeStatus } from '../rpc/interface.ts';
+import type { GpuPlaces } from '../sandbox/gpu/places.ts';
 import type { DiskObserver, WriteObserver } from '../storage/interface.ts';
 
 /** What a run of faults puts in, from outside; the program itself sets none of it. */
@@ -11,6 +12,8 @@ export interface NodeSeams {
   readonly clock?: Clock;
   readonly writes?: WriteObserver;
   readonly disk?: DiskObserver;
+  /** Where GPUs are looked for, instead of on this host. */
+  readonly gpus?: GpuPlaces;
 }
 
 export interface RunNodeOptions {

@@ -9,7 +9,7 @@ import { VERSION } from '../lib/version.ts';
 import type { NeighbourStatus, Network } from '../network/interface.ts';
 import type { ControlSocketServer } from '../rpc/control-socket.ts';
 import type { NodeControl, NodeStatus } from '../rpc/interface.ts';
-import { detectGpus } from '../sandbox/gpu/nvidia-smi.ts';
+import type { GpuInventory } from '../sandbox/gpu/gpu-inventory.ts';
 import type { Executor } from '../sandbox/interface.ts';
 import type { JobProvider } from '../scheduler/provider/job-provider.ts';
 import type { JobRequester } from '../scheduler/requester/job-requester.ts';
@@ -18,7 +18,7 @@ import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 import type { ChainParts } from './chain-parts.ts';
 import { NodeError } from './errors.ts';
 import type { EventLoopDelay } from './event-loop-delay.ts';
-import { composeRecord, readHostFacts } from './host-claims.ts';
+import { claimGpus, composeRecord, readHostFacts } from './host-claims.ts';
 import type { OperatorDesk } from './operator-desk.ts';
 import { releaseMemory } from './release-memory.ts';
 import { collectRemarks } from './remarks.ts';
@@ -37,6 +37,7 @@ export interface NodeModules {
   readonly requester: JobRequester;
   readonly provider: JobProvider;
   readonly operator: Pick<OperatorDesk, 'start'>;
+  readonly gpus: Pick<GpuInventory, 'refresh' | 'snapshot'>;
   readonly eventLoop: EventLoopDelay;
   readonly reputationParts: Pick<ReputationParts, 'start'>;
   readonly clock: Clock;
@@ -121,10 +122,11 @@ export class FogproofNode implements NodeControl, AsyncDisposable {
   /** GPUs are told a moment later: a hung driver must not hold the daemon up. */
   async #describe(signal: AbortSignal): Promise<void> {
     const { config } = this.#options;
-    const { logger, network } = this.#modules;
+    const { gpus: inventory, logger, network } = this.#modules;
     const host = await readHostFacts(config.home);
     await network.updateRecord(composeRecord(config, { ...host, gpus: [] }, this.#modules));
-    const detected = detectGpus({ signal }).then(async (gpus) => {
+    const detected = inventory.refresh(Number.MAX_SAFE_INTEGER, { signal }).then(async () => {
+      const gpus = claimGpus(inventory.snapshot);
       if (gpus.length > 0) await network.updateRecord(composeRecord(config, { ...host, gpus }, this.#modules));
     });
     detected.catch((error: unknown) => {

@@ -17,6 +17,9 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_HOST_ROOT_OFF' }
   | { readonly code: 'SANDBOX_EGRESS_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_EGRESS_REFUSED'; readonly host: string }
+  | { readonly code: 'SANDBOX_GPU_UNAVAILABLE'; readonly reason: string }
+  | { readonly code: 'SANDBOX_GPU_DRIVER_MISMATCH'; readonly library: string; readonly driver: string }
+  | { readonly code: 'SANDBOX_GPU_CDI_REFUSED'; readonly file: string; readonly reason: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -72,6 +75,21 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     message: (info) => `this node lets no program connect to ${info.host}`,
     hint: () =>
       'Ask an operator who allows it (provide.command.network.hosts), or bring what it would fetch as an input.',
+  },
+  SANDBOX_GPU_UNAVAILABLE: {
+    retryable: true,
+    message: (info) => `a GPU cannot be given to a sandbox: ${info.reason}`,
+    hint: () => 'Run `fogproof gpu check`: it says what is wrong with the driver or its devices, and the remedy.',
+  },
+  SANDBOX_GPU_DRIVER_MISMATCH: {
+    retryable: false,
+    message: (info) => `the library ${info.library} is not of the driver that is loaded (${info.driver})`,
+    hint: () => 'Restart the machine after a driver update, or install libraries and kernel module of one version.',
+  },
+  SANDBOX_GPU_CDI_REFUSED: {
+    retryable: false,
+    message: (info) => `the CDI spec ${info.file} is refused: ${info.reason}`,
+    hint: () => 'Write it again with `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

@@ -11,6 +11,7 @@ import type { Outcome, SandboxReport } from '../domain/receipt.ts';
 import type { SnapshotState } from '../domain/snapshot.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import type { SandboxError } from './errors.ts';
+import type { GpuPlan } from './gpu/interface.ts';
 
 export interface InputFile {
   readonly path: string;
@@ -32,6 +33,8 @@ export interface ExecutionTask {
   readonly resume: ResumeState | null;
   /** Its child ends with it, and nothing that the child says of itself is logged. */
   readonly isConfidential?: boolean;
+  /** GPUs that the program is given; absent: none, and it sees none. */
+  readonly gpus?: GpuPlan;
 }
 
 /** A state to go on from. What it gives is checked against nothing here: the first checkpoint's state root tells. */
@@ -113,6 +116,8 @@ export interface Executor extends AsyncDisposable {
   readonly instrumenter: string;
   /** What of these needs this host does not give, found before anything of the job is here; null if it gives all of it. Absent: it has none. */
   findUnmetNeed?(needs: ProgramNeeds): SandboxError | null;
+  /** True if it can give GPUs to a program, and keeps the others from it. */
+  readonly lendsGpus?: boolean;
   /** Starts a child ahead of need; does nothing where children are not kept. */
   warm(requester: PeerKey, isolation: IsolationLevel): Promise<void>;
   /**

@@ -18,6 +18,7 @@ export function runFilter(program: Uint8Array, call: SystemCall): number {
     const k = view.getUint32(at * 8 + 4, true);
     if (code === 0x06) return k;
     if (code === 0x20) accumulator = data.getUint32(k, true);
+    else if (code === 0x54) accumulator = (accumulator & k) >>> 0;
     else if (code === 0x15) at += accumulator === k ? jumpTrue : jumpFalse;
     else if (code === 0x35) at += accumulator >= k ? jumpTrue : jumpFalse;
     else if (code === 0x45) at += (accumulator & k) !== 0 ? jumpTrue : jumpFalse;

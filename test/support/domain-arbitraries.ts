@@ -2,6 +2,7 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import * as fc from 'fast-check';
 import type { Commitment, CommitmentSet } from '../../src/domain/commitment.ts';
+import type { GpuRequest } from '../../src/domain/gpu.ts';
 import { BlobId, JobId, LeaseId, ObjectId, OfferId, PeerKey, UnixMs } from '../../src/domain/ids.ts';
 import type { Job, Resources } from '../../src/domain/job.ts';
 import type { Lease, LeaseAcceptance, Progress } from '../../src/domain/lease.ts';
@@ -41,13 +42,24 @@ const prices = fc.bigInt({ min: 0n, max: 10n ** 38n }).map(String);
 export const isolation = fc.constantFrom('process' as const, 'bubblewrap' as const);
 const paths = fc.constantFrom('/a', '/output/model.bin', '/data/x y.csv', '/ü/…');
 
-export const resources: fc.Arbitrary<Resources> = fc.record({
-  memoryBytes: fc.integer({ min: 65_536, max: 2 ** 31 }),
-  fuel: integers(1),
-  wallTimeMs: fc.integer({ min: 1, max: 3_600_000 }),
-  outputBytes: fc.integer({ min: 0, max: 2 ** 31 }),
-  logBytes: fc.integer({ min: 0, max: 2 ** 30 }),
+export const gpuRequests: fc.Arbitrary<GpuRequest> = fc.record({
+  count: fc.integer({ min: 1, max: 16 }),
+  minMemoryBytes: integers(),
+  models: fc.uniqueArray(fc.constantFrom('h100', 'a100', 'rtx-4090', 't4'), { maxLength: 4 }),
+  mig: fc.constantFrom(null, '1g.10gb', '1g.10gb+me', '1c.3g.40gb'),
 });
+
+export const resources: fc.Arbitrary<Resources> = fc.record(
+  {
+    memoryBytes: fc.integer({ min: 65_536, max: 2 ** 31 }),
+    fuel: integers(1),
+    wallTimeMs: fc.integer({ min: 1, max: 3_600_000 }),
+    outputBytes: fc.integer({ min: 0, max: 2 ** 31 }),
+    logBytes: fc.integer({ min: 0, max: 2 ** 30 }),
+    gpus: gpuRequests,
+  },
+  { requiredKeys: ['memoryBytes', 'fuel', 'wallTimeMs', 'outputBytes', 'logBytes'] },
+);
 
 export const jobs: fc.Arbitrary<Job> = fc.record({
   type: fc.constant('fogproof/job@1' as const),
@@ -234,6 +246,15 @@ export const receipts: fc.Arbitrary<Receipt> = fc.record({
     isolation,
     controls: fc.array(fc.constantFrom('seccomp', 'rlimit'), { maxLength: 3 }),
     engine: fc.constant('v8 13.6'),
+    gpus: fc.array(
+      fc.record({
+        uuid: fc.uuid().map((uuid) => `GPU-${uuid}`),
+        model: fc.constantFrom('NVIDIA H100 80GB HBM3', 'NVIDIA GeForce RTX 4090'),
+        memoryBytes: integers(),
+        mig: fc.constantFrom(null, '1g.10gb'),
+      }),
+      { minLength: 1, maxLength: 3 },
+    ),
   }),
   usage: fc.record({ cpuTimeMs: integers(), wallTimeMs: integers(), peakMemoryBytes: integers() }),
   startedAtMs: times,

@@ -14,6 +14,7 @@ import type { PeerBook } from '../../src/network/interface.ts';
 import { Libp2pNetwork } from '../../src/network/libp2p-network.ts';
 import { createReputationParts } from '../../src/node/reputation-parts.ts';
 import type { LedgerReputation } from '../../src/reputation/ledger-reputation.ts';
+import type { GpuSource } from '../../src/sandbox/gpu/interface.ts';
 import type { Executor } from '../../src/sandbox/interface.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
 import type { JobDraft } from '../../src/scheduler/interface.ts';
@@ -52,6 +53,8 @@ export interface LiveNodeOptions {
     readonly confidentiality: Confidentiality;
     readonly producer?: EvidenceProducer;
   };
+  /** GPUs that it lends, and what its record says of them. */
+  readonly gpus?: { readonly source: GpuSource; readonly claims: NodeRecord['claims']['gpus'] };
   /** Everything is logged to a file in its folder. */
   readonly logsToFile?: boolean;
 }
@@ -168,6 +171,7 @@ export async function startLiveNode(options: LiveNodeOptions = {}): Promise<Live
         ? {}
         : { confidential: { confidentiality, producer } }),
       snapshots: { store, fetcher },
+      ...(options.gpus === undefined ? {} : { gpus: options.gpus.source }),
     },
     {
       ...JOB_PROVIDER_DEFAULTS,
@@ -232,7 +236,7 @@ async function openLogFile(folder: string): Promise<PinoLogger> {
 
 async function announce(
   network: Libp2pNetwork,
-  { executor, pricesPerHour = [], confidential }: LiveNodeOptions,
+  { executor, pricesPerHour = [], confidential, gpus }: LiveNodeOptions,
 ): Promise<void> {
   const executors =
     executor === undefined
@@ -240,8 +244,19 @@ async function announce(
       : [{ kind: executor.kind, isolation: [...executor.isolation], instrumenter: executor.instrumenter, slots: 2 }];
   await network.updateRecord({
     role: { provides: executors.length > 0, requests: true },
-    claims: { claimClass: 'declared', region: null, cpuCores: 2, memoryBytes: 2 ** 30, diskBytes: 2 ** 30, gpus: [] },
-    capabilities: confidential?.producer === undefined ? ['cpu'] : ['cpu', 'tee'],
+    claims: {
+      claimClass: 'declared',
+      region: null,
+      cpuCores: 2,
+      memoryBytes: 2 ** 30,
+      diskBytes: 2 ** 30,
+      gpus: gpus?.claims ?? [],
+    },
+    capabilities: [
+      'cpu',
+      ...(gpus === undefined ? [] : (['gpu-consumer', 'gpu-datacentre'] as const)),
+      ...(confidential?.producer === undefined ? [] : (['tee'] as const)),
+    ],
     executors,
     pricesPerHour,
   });

@@ -13,6 +13,7 @@ import { computeRawCid } from '../../src/lib/cid.ts';
 import { SystemRandom } from '../../src/lib/random.ts';
 import type { JobAnnouncements, PeerTransport } from '../../src/network/interface.ts';
 import { openSigned, packSigned, signObjects } from '../../src/proofs/signed-object.ts';
+import type { GpuSource } from '../../src/sandbox/gpu/interface.ts';
 import type { HostCapacity } from '../../src/sandbox/interface.ts';
 import type { AttemptNotes } from '../../src/scheduler/attempt-notes.ts';
 import { BlobGrants, serveBlobs } from '../../src/scheduler/blob-access.ts';
@@ -108,6 +109,8 @@ export interface ProviderRigOptions {
   readonly snapshotBytes?: number;
   /** Without, slots are the only limit. */
   readonly host?: HostCapacity;
+  /** Without, no GPUs are lent. */
+  readonly gpus?: GpuSource;
   /** Without, it runs in no trusted execution environment. */
   readonly confidential?: JobProviderModules['confidential'];
   readonly logger?: Logger;
@@ -169,6 +172,7 @@ export class ProviderRig {
         metrics,
         ...(options.confidential === undefined ? {} : { confidential: options.confidential }),
         ...(store === undefined || fetcher === undefined ? {} : { snapshots: { store, fetcher } }),
+        ...(options.gpus === undefined ? {} : { gpus: options.gpus }),
         ...(options.host === undefined ? {} : { host: options.host }),
         ...(options.announcements === undefined ? {} : { announcements: options.announcements }),
         ...(options.receiptNotes === undefined ? {} : { receiptNotes: options.receiptNotes(database) }),
@@ -388,7 +392,7 @@ export async function subjectOf(job: Signed<Job>): Promise<ObjectId> {
 
 export function termsOf(job: Job): JobTerms {
   return {
-    workloadKind: 'wasm',
+    workloadKind: job.workload.kind,
     resources: job.resources,
     isolation: job.isolation,
     deadlineMs: job.deadlineMs,

@@ -1,10 +1,9 @@
-import { access, constants, readdir, readFile, statfs } from 'node:fs/promises';
+import { access, constants, readFile, statfs } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { multiaddr } from '@multiformats/multiaddr';
 import { formatSize } from '../../lib/quantity.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
-import type { DetectedGpu } from '../../sandbox/gpu/nvidia-smi.ts';
 import type { HostCheck } from '../../sandbox/interface.ts';
 import { plural } from '../format.ts';
 
@@ -17,9 +16,6 @@ export interface HostRoots {
 }
 export const HOST_ROOTS: HostRoots = { proc: '/proc', sys: '/sys', dev: '/dev', etc: '/etc' };
 
-/** PCI vendor id of NVIDIA, and what display controllers begin with (PCI Code and ID Assignment Specification). */
-const NVIDIA_VENDOR = '0x10de';
-const DISPLAY_CLASS = '0x03';
 /** Fewer free inodes than this, and small blobs may find no place. */
 const ENOUGH_INODES = 10_000;
 
@@ -58,37 +54,6 @@ export async function checkAppArmor({ proc, sys, etc }: HostRoots): Promise<Host
     remedy:
       'apt install apparmor-profiles, copy bwrap-userns-restrict from /usr/share/apparmor/extra-profiles to /etc/apparmor.d and reload AppArmor; or sysctl kernel.apparmor_restrict_unprivileged_userns=0.',
   };
-}
-
-/** What the driver lists, and what is in the machine without a driver. */
-export async function checkGpus(gpus: readonly DetectedGpu[], { sys }: Pick<HostRoots, 'sys'>): Promise<HostCheck> {
-  const name = 'GPU';
-  const present = await countNvidia(join(sys, 'bus/pci/devices'));
-  if (gpus.length === 0 && present > 0) {
-    const detail = `${plural(present, 'NVIDIA GPU')} on the PCI bus, and nvidia-smi lists none: its driver is not installed, not loaded or hung`;
-    const remedy =
-      'Install the driver (Debian: apt install nvidia-driver; Ubuntu: ubuntu-drivers install) and restart the machine; `nvidia-smi` must list it.';
-    return { name, status: 'degraded', detail, remedy };
-  }
-  const detail =
-    gpus.length === 0
-      ? 'no NVIDIA GPU found through nvidia-smi or on the PCI bus: the box offers its CPU'
-      : gpus
-          .map(({ model, memoryBytes, driver }) => `${model} (${formatSize(memoryBytes)}, driver ${driver})`)
-          .join(', ');
-  return { name, status: 'ok', detail, remedy: null };
-}
-
-async function countNvidia(devices: string): Promise<number> {
-  const names = await readdir(devices).catch(() => []);
-  const found = await Promise.all(
-    names.map(async (device) => {
-      const vendor = await readText(join(devices, device, 'vendor'));
-      const kind = await readText(join(devices, device, 'class'));
-      return vendor === NVIDIA_VENDOR && kind?.startsWith(DISPLAY_CLASS) === true;
-    }),
-  );
-  return found.filter(Boolean).length;
 }
 
 /** Devices of confidential guests, and whether evidence can be had through them: Node can use configfs-tsm alone. */

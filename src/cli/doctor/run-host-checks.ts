@@ -2,18 +2,10 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { DaemonError } from '../../lib/errors.ts';
 import { systemErrorCode } from '../../lib/system-error.ts';
-import { detectGpus } from '../../sandbox/gpu/nvidia-smi.ts';
 import type { HostCheck } from '../../sandbox/interface.ts';
+import { checkGpus } from '../gpu/check-gpus.ts';
 import type { CliContext } from '../interface.ts';
-import {
-  checkAppArmor,
-  checkClock,
-  checkDisk,
-  checkGpus,
-  checkPorts,
-  checkTeeDevices,
-  HOST_ROOTS,
-} from './host-checks.ts';
+import { checkAppArmor, checkClock, checkDisk, checkPorts, checkTeeDevices, HOST_ROOTS } from './host-checks.ts';
 
 /** How long a tool may take that is asked, ms. */
 const TOOL_TIMEOUT_MS = 5_000;
@@ -23,7 +15,7 @@ export async function runHostChecks(context: CliContext, held: readonly string[]
   const { signal } = context;
   const checks = await Promise.all([
     checkAppArmor(HOST_ROOTS),
-    detectGpus({ signal }).then((gpus) => checkGpus(gpus, HOST_ROOTS)),
+    checkGpus(signal),
     checkTeeDevices(HOST_ROOTS),
     askClock(signal),
     checkConfigured(context, held),

@@ -1,8 +1,11 @@
 import { resolve } from 'node:path';
+import type { CapabilityClass } from '../../domain/capability.ts';
 import { DEFAULT_CHECKPOINT_FUEL, DEFAULT_CHECKPOINT_MEMORY_BYTES, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
+import { findRequestClass, type GpuRequest } from '../../domain/gpu.ts';
 import { BlobId, PeerKey, UnixMs } from '../../domain/ids.ts';
 import type { Job, Workload } from '../../domain/job.ts';
 import { DEFAULT_FUEL, type InputSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
+import { resolveGpus } from '../../domain/job-gpu-file.ts';
 import { concatBytes, encodeU64 } from '../../lib/bytes.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
@@ -24,6 +27,7 @@ export interface ResolveContext {
  */
 export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPlan {
   const { workload, resources } = jobFile;
+  const gpus = resolveGpus(resources.gpus);
   const sources: readonly (Place & { readonly source: InputSource })[] = [
     ...listProgramSources(workload),
     ...Object.entries(jobFile.inputs).map(([jobPath, source]) => ({ role: 'input' as const, jobPath, source })),
@@ -32,13 +36,14 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
     draft: {
       name: jobFile.name,
       deadlineMs: UnixMs(context.nowMs + jobFile.deadline),
-      capabilityClass: jobFile.capabilityClass ?? (jobFile.confidential === undefined ? 'cpu' : 'tee'),
+      capabilityClass: jobFile.capabilityClass ?? chooseClass(jobFile, gpus),
       resources: {
         memoryBytes: resources.memory,
         fuel: workload.kind === 'wasm' ? (resources.fuel ?? DEFAULT_FUEL) : null,
         wallTimeMs: resources.wallTime,
         outputBytes: resources.output,
         logBytes: resources.logs,
+        ...(gpus === undefined ? {} : { gpus }),
       },
       isolation: workload.kind === 'wasm' ? jobFile.isolation : 'bubblewrap',
       replication: {
@@ -59,6 +64,12 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
     knownBlobs: sources.flatMap(({ source, ...place }) => planBlob(source, place)),
     knownFolders: sources.flatMap(({ source, ...place }) => planFolder(source, place)),
   };
+}
+
+/** The narrowest that the job needs (design section 4). */
+function chooseClass({ confidential }: JobFile, gpus: GpuRequest | undefined): CapabilityClass {
+  if (confidential !== undefined) return 'tee';
+  return gpus === undefined ? 'cpu' : findRequestClass(gpus);
 }
 
 /** A schedule by fuel never passes the longest chain before the fuel is used up (domain/checkpoint.ts). */

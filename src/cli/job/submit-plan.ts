@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { FolderFile } from '../../domain/blob-folder.ts';
+import type { GpuRequest } from '../../domain/gpu.ts';
 import type { BlobId } from '../../domain/ids.ts';
 import { formatDuration, formatSize } from '../../lib/quantity.ts';
 import type { RpcClient } from '../../rpc/client.ts';
@@ -13,6 +14,12 @@ import { completeDraft } from '../job-file/resolve-job-file.ts';
 
 /** Files up to this size travel in the request, bytes: the daemon need not be able to read them. */
 const INLINE_BYTES = 1024 * 1024;
+
+function describeGpus({ count, models, minMemoryBytes, mig }: GpuRequest): string {
+  const kind = mig === null ? 'whole' : `slices ${mig}`;
+  const which = models.length === 0 ? 'of any model' : models.join(' or ');
+  return `${count} ${kind}, ${which}${minMemoryBytes === 0 ? '' : `, ${formatSize(minMemoryBytes)} each`}`;
+}
 
 /** What a submit will do and cost at most, before it does it. */
 export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): string[] {
@@ -30,6 +37,7 @@ export function renderPlan(plan: JobPlan, sizeBytes: number, nowMs: number): str
       `memory ${formatSize(resources.memoryBytes)}, ${resources.fuel === null ? '' : `fuel ${formatCount(resources.fuel)}, `}time ${formatDuration(resources.wallTimeMs)}, ` +
         `output ${formatSize(resources.outputBytes)}, logs ${formatSize(resources.logBytes)}`,
     ],
+    ['GPUs', resources.gpus === undefined ? undefined : describeGpus(resources.gpus)],
     ['deadline', `in ${formatDuration(Math.max(0, deadlineMs - nowMs))}`],
     ['files', `${files}, ${formatSize(sizeBytes)}${isPrivate ? ', private: encrypted on disk' : ''}`],
     ['evidence', confidential === undefined ? undefined : describeEvidence(confidential.policy)],

@@ -13,9 +13,12 @@ import { DHT_QUERY_TIMEOUT_MS } from '../constants.ts';
 import { decodeRecordWire, encodeRecordWire } from '../peers/record-wire.ts';
 import { dhtRecordKey } from './dht-record-rules.ts';
 
-/** CID under which providers of a capability class announce themselves (design section 4). */
-export function capabilityCid(capabilityClass: CapabilityClass): CID {
-  return computeRawCid(encodeUtf8(`fogproof/capability/${capabilityClass}`));
+/** What providers announce: a capability class, or a model of GPU that they lend. */
+export type CapabilityName = CapabilityClass | `gpu:${string}`;
+
+/** CID under which providers of a capability announce themselves (design section 4). */
+export function capabilityCid(name: CapabilityName): CID {
+  return computeRawCid(encodeUtf8(`fogproof/capability/${name}`));
 }
 
 /** Node records and capability providers in the DHT. Every query has a deadline; a failed one is logged and over. */
@@ -23,7 +26,7 @@ export class DhtDirectory {
   readonly #dht: KadDHT;
   readonly #logger: Logger;
   readonly #signal: AbortSignal;
-  #provided: readonly CapabilityClass[] = [];
+  #provided: readonly CapabilityName[] = [];
 
   constructor(modules: { readonly dht: KadDHT; readonly logger: Logger; readonly signal: AbortSignal }) {
     this.#dht = modules.dht;
@@ -48,8 +51,8 @@ export class DhtDirectory {
     return found;
   }
 
-  /** Announces the classes that are offered now and stops announcing others. */
-  async provide(classes: readonly CapabilityClass[]): Promise<void> {
+  /** Announces what is offered now and stops announcing the rest. */
+  async provide(classes: readonly CapabilityName[]): Promise<void> {
     for (const gone of this.#provided.filter((name) => !classes.includes(name))) {
       await this.#query('cancel', undefined, (signal) => this.#dht.cancelReprovide(capabilityCid(gone), { signal }));
     }
@@ -61,9 +64,9 @@ export class DhtDirectory {
     }
   }
 
-  /** Who says that it takes jobs of a class; no more than `limit` of them, where it is given. */
+  /** Who says that it has a capability; no more than `limit` of them, where it is given. */
   async findProviders(
-    name: CapabilityClass,
+    name: CapabilityName,
     { limit = Number.POSITIVE_INFINITY, signal: stop }: AbortOptions & { readonly limit?: number } = {},
   ): Promise<readonly PeerInfo[]> {
     const found = new Map<string, PeerInfo>();

@@ -23,7 +23,7 @@ export interface AnnouncementGossipModules extends TopicGateModules {
 export interface AnnouncementOutlets {
   readonly pubsub: GossipSub;
   /** Connects to some who take jobs of the class. Bounded in time; never rejects. */
-  readonly seekTakers: (capabilityClass: CapabilityClass) => Promise<void>;
+  readonly seekTakers: (capabilityClass: CapabilityClass, models: readonly string[]) => Promise<void>;
 }
 
 interface Listener {
@@ -91,7 +91,8 @@ export class AnnouncementGossip implements JobAnnouncements {
     }
     const topic = topicId(this.#networkId, name);
     const { pubsub, seekTakers } = this.#assertRunning();
-    if (pubsub.getSubscribers(topic).length === 0) await seekTakers(value.capabilityClass);
+    if (pubsub.getSubscribers(topic).length === 0)
+      await seekTakers(value.capabilityClass, value.terms.resources.gpus?.models ?? []);
     // The network may have been stopped, and started anew, meanwhile.
     const { recipients } = await this.#assertRunning().pubsub.publish(topic, data);
     this.#modules.metrics.announcementsPublished.increment({ topic: name });

@@ -1,9 +1,10 @@
+import { findGpuModelKey } from '../../domain/gpu.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import type { Signed } from '../../domain/signed.ts';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { RECORD_REFRESH_SHARE } from '../constants.ts';
-import type { DhtDirectory } from '../discovery/dht-directory.ts';
+import type { CapabilityName, DhtDirectory } from '../discovery/dht-directory.ts';
 import type { KnownContacts } from '../discovery/known-contacts.ts';
 import type { RecordGossip } from '../gossip/record-gossip.ts';
 import type { NodeRecordContent } from '../interface.ts';
@@ -91,10 +92,17 @@ export class RecordPublisher {
     const { directory, contacts } = outlets;
     this.#untold = contacts.size > 0 ? null : record;
     if (this.#untold !== null) return;
-    const { role, capabilities } = record.value;
+    const { role } = record.value;
     this.#modules.inBackground(async () => {
       await directory.putRecord(record.signer, record.wire);
-      await directory.provide(role.provides ? capabilities : []);
+      await directory.provide(role.provides ? listCapabilities(record.value) : []);
     });
   }
+}
+
+/** Classes, and the models of the GPUs that are lent, such as `gpu:h100`. */
+function listCapabilities({ capabilities, claims }: NodeRecord): readonly CapabilityName[] {
+  if (!capabilities.includes('gpu-consumer')) return capabilities;
+  const keys = claims.gpus.flatMap(({ model }) => findGpuModelKey(model) ?? []);
+  return [...capabilities, ...[...new Set(keys)].map((key): CapabilityName => `gpu:${key}`)];
 }

@@ -9,6 +9,13 @@ export interface CgroupLimits {
   readonly tasks: number;
   /** Thousandths of a processor; absent: no limit. Not in force where `limitsCpu` of the factory is false. */
   readonly milliCpus?: number;
+  /** Character devices that may be opened besides those of every program; absent: any. In force where `limitsDevices` is true. */
+  readonly devices?: readonly DeviceNumber[];
+}
+
+export interface DeviceNumber {
+  readonly major: number;
+  readonly minor: number;
 }
 
 /** A group for one child. */
@@ -28,6 +35,8 @@ export interface Cgroup {
 export interface CgroupFactory {
   readonly version: 'cgroup-v2' | 'cgroup-v1';
   readonly limitsCpu: boolean;
+  /** Version 2 takes a BPF program for it, which only root loads, and which is not made here. */
+  readonly limitsDevices: boolean;
   create(name: string, limits: CgroupLimits): Cgroup;
 }
 
@@ -59,6 +68,7 @@ function createV2Factory(): CgroupFactory | null {
   return {
     version: 'cgroup-v2',
     limitsCpu,
+    limitsDevices: false,
     create: (name, { memoryBytes, tasks, milliCpus }) => {
       const folder = createGroup(join(parent, name), {
         'memory.max': memoryBytes,
@@ -96,14 +106,16 @@ function createV1Factory(): CgroupFactory | null {
     const own = join(mount.folder, ownPath(controller));
     return existsSync(own) ? own : mount.folder;
   };
-  const [memory, pids, cpu, cpuacct] = ['memory', 'pids', 'cpu', 'cpuacct'].map(folderOf);
+  const [memory, pids, cpu, cpuacct, devices] = ['memory', 'pids', 'cpu', 'cpuacct', 'devices'].map(folderOf);
   if (memory === null || memory === undefined || pids === null || pids === undefined) return null;
-  const parents = { memory, pids, cpu: cpu ?? null, cpuacct: cpuacct ?? null };
+  const own = devices ?? null;
+  const parents = { memory, pids, cpu: cpu ?? null, cpuacct: cpuacct ?? null, devices: own };
   for (const folder of listFolders(parents)) removeAbandoned(folder);
   const limitsCpu = parents.cpu !== null && existsSync(join(parents.cpu, 'cpu.cfs_quota_us'));
   return {
     version: 'cgroup-v1',
     limitsCpu,
+    limitsDevices: own !== null && canLimitDevices(own),
     create: (name, limits) => createV1Group(parents, name, limits),
   };
 }
@@ -114,14 +126,20 @@ function listFolders(folders: V1Folders): readonly string[] {
 }
 
 /** A group without a limit of processors needs no folder where these are counted. */
-function createV1Group(parents: V1Folders, name: string, { memoryBytes, tasks, milliCpus }: CgroupLimits): Cgroup {
-  const used = milliCpus === undefined ? { ...parents, cpu: null, cpuacct: null } : parents;
+function createV1Group(parents: V1Folders, name: string, limits: CgroupLimits): Cgroup {
+  const { memoryBytes, tasks, milliCpus, devices } = limits;
+  const used = {
+    ...parents,
+    ...(milliCpus === undefined ? { cpu: null, cpuacct: null } : {}),
+    ...(devices === undefined ? { devices: null } : {}),
+  };
   const under = (parent: string | null): string | null => (parent === null ? null : join(parent, name));
   const group: V1Folders = {
     memory: join(used.memory, name),
     pids: join(used.pids, name),
     cpu: under(used.cpu),
     cpuacct: under(used.cpuacct),
+    devices: under(used.devices),
   };
   const files = (folder: string): Record<string, number> => ({
     ...(folder === group.memory ? { 'memory.limit_in_bytes': memoryBytes } : {}),
@@ -133,11 +151,36 @@ function createV1Group(parents: V1Folders, name: string, { memoryBytes, tasks, m
   const made: string[] = [];
   try {
     for (const folder of listFolders(group)) made.push(createGroup(folder, files(folder)));
+    if (group.devices !== null) allowDevices(group.devices, devices ?? []);
   } catch (error) {
     made.forEach(tryRemove);
     throw error;
   }
   return groupOf(made, () => readV1Usage(group));
+}
+
+/** cgroup-v1/devices.rst. What bubblewrap's own /dev has: null, zero, full, random, urandom, tty, and terminals. */
+const COMMON_DEVICES = ['1:3', '1:5', '1:7', '1:8', '1:9', '5:0', '5:2', '136:*'];
+
+/** Whoever is in the group opens these devices and no others, and makes none. @throws Error of the file system */
+function allowDevices(folder: string, devices: readonly DeviceNumber[]): void {
+  writeFileSync(join(folder, 'devices.deny'), 'a');
+  const numbers = [...COMMON_DEVICES, ...devices.map(({ major, minor }) => `${major}:${minor}`)];
+  for (const number of numbers) writeFileSync(join(folder, 'devices.allow'), `c ${number} rw`);
+}
+
+/** It takes CAP_SYS_ADMIN, and a parent that allows what is to be allowed. */
+function canLimitDevices(parent: string): boolean {
+  const folder = join(parent, nameGroup('probe-devices'));
+  try {
+    createGroup(folder, {});
+    allowDevices(folder, []);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    tryRemove(folder);
+  }
 }
 
 /** Name of a group of this process. */

@@ -33,6 +33,7 @@ export interface V1Folders {
   readonly pids: string;
   readonly cpu: string | null;
   readonly cpuacct: string | null;
+  readonly devices: string | null;
 }
 
 /** cgroup-v1/memory.rst, cpuacct.rst (ns), pids.rst. */

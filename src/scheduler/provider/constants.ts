@@ -143,6 +143,15 @@ export const LATE_START = { factor: 4, graceMs: 5_000 } as const;
 export const MAX_QUEUED_MS = 60_000;
 /** Memory of the program that runs an attempt, beside what the attempt may take: a fresh child has 60 MiB. */
 export const ATTEMPT_OVERHEAD_BYTES = 64 * 1024 * 1024;
+/** GPUs are looked at anew for a request for some if the last look is older, ms. */
+export const GPU_MAX_AGE_MS = 2_000;
+/** GPUs that are taken are worth asking for again after this long, ms: jobs on them are seldom short. */
+export const GPU_RETRY_MS = 30_000;
+/** How often, and how long apart, ms, GPUs that were promised are looked at before an attempt is given up. */
+export const GPU_LOOKS = 4;
+export const GPU_SETTLE_MS = 1_000;
+/** A requester is told how busy the GPUs of its attempt are no more often than this, ms. */
+export const GPU_SAMPLE_MS = 5_000;
 /** How often the host is measured while there is work or who asks for it, ms. */
 export const HOST_MEASURE_MS = 1_000;
 /** When something that did not fit has waited this long for memory or disk, nothing else starts until it fits, ms. */

@@ -1,6 +1,8 @@
 import type { CapabilityClass, ExecutorKind } from '../../domain/capability.ts';
+import { findGpuClass, findGpuModelKey } from '../../domain/gpu.ts';
 import { createDeadline, raceSignal } from '../../lib/abort.ts';
 import { isAbortError } from '../../lib/errors.ts';
+import type { GpuUnit } from '../../sandbox/gpu/interface.ts';
 import type { NoWorkExplanation, ProviderService, ProviderStatus } from '../interface.ts';
 import { OfferRouter } from '../offer-router.ts';
 import type { Attempt, StopReason } from './attempts/attempt.ts';
@@ -28,7 +30,11 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   readonly #concluding = new Set<Promise<void>>();
   /** Open answers of the `job` protocol. */
   readonly #answers = new Set<symbol>();
+  readonly #closing = new AbortController();
   #handlers: readonly Disposable[] = [];
+  /** What is announced to it, and of which classes. */
+  #hearing: Disposable | undefined;
+  #heard: string | null = null;
   #state: 'idle' | 'started' | 'draining' | 'stopped' = 'idle';
   #onQuiet: (() => void)[] = [];
 
@@ -50,10 +56,10 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     const nowMs = this.#parts.clock.nowMs();
     await Promise.all([this.#parts.poison.load(), this.#parts.work.load(nowMs), this.#parts.usage.load(nowMs)]);
     const restored = await recoverLeases(this.#parts, this.#options.networkId);
-    const { offerDesk, jobDesk, attest, holder, announcementDesk } = this.#parts;
+    const { offerDesk, jobDesk, attest, holder } = this.#parts;
     await holder.load();
     for (const attempt of restored) this.#takeUp(attempt);
-    const { transport, offerRouter, announcements } = this.#modules;
+    const { transport, offerRouter } = this.#modules;
     const router = offerRouter ?? new OfferRouter(transport);
     this.#state = 'started';
     this.#handlers = [
@@ -61,10 +67,23 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       transport.handle('job', (request, context) => this.#noticing(jobDesk.answer(request, context))),
       ...(attest === null ? [] : [transport.handle('attest', (request, context) => attest.answer(request, context))]),
     ];
-    const hearing = announcements?.listen(this.#listClasses(), (announcement) => announcementDesk.hear(announcement));
-    if (hearing !== undefined) this.#handlers = [hearing, ...this.#handlers];
+    this.#listen();
+    // A driver may take its time, and is not waited for.
+    void this.#modules.gpus?.refresh(0, { signal: this.#closing.signal }).then(() => this.#listen());
     signal?.addEventListener('abort', () => void this.stop(), { once: true });
     for (const attempt of restored) this.#begin(attempt.run);
+  }
+
+  /** Hears the announcements of what it can do now. */
+  #listen(): void {
+    const { announcements } = this.#modules;
+    if (announcements === undefined || this.#state !== 'started') return;
+    const classes = this.#listClasses();
+    if (classes.join() === this.#heard) return;
+    this.#heard = classes.join();
+    const before = this.#hearing;
+    this.#hearing = announcements.listen(classes, (announcement) => this.#parts.announcementDesk.hear(announcement));
+    before?.[Symbol.dispose]();
   }
 
   /** Capability classes that it takes jobs of: those of its node record (node/host-claims.ts). */
@@ -72,6 +91,9 @@ export class JobProvider implements ProviderService, AsyncDisposable {
     if (!this.#options.isEnabled) return [];
     const kinds = this.#listKinds();
     const classes: CapabilityClass[] = kinds.map((kind) => CLASS_OF_KIND[kind]);
+    if (this.#modules.executors.some(({ lendsGpus, isolation }) => lendsGpus === true && isolation.length > 0)) {
+      classes.push(...listGpuClasses(this.#parts.gpus.units));
+    }
     if (kinds.length > 0 && this.#modules.confidential !== undefined) classes.push('tee');
     return [...new Set(classes)];
   }
@@ -88,6 +110,8 @@ export class JobProvider implements ProviderService, AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#state === 'stopped' || this.#state === 'idle') return;
     this.#state = 'stopped';
+    this.#closing.abort();
+    this.#hearing?.[Symbol.dispose]();
     this.#parts.announcementDesk[Symbol.dispose]();
     this.#parts.decisions[Symbol.dispose]();
     for (const attempt of this.#parts.table.live()) {
@@ -299,6 +323,12 @@ export class JobProvider implements ProviderService, AsyncDisposable {
       await raceSignal(promise, signal);
     }
   }
+}
+
+/** Those of datacentres take jobs of both classes. */
+function listGpuClasses(units: readonly GpuUnit[]): readonly CapabilityClass[] {
+  const found = new Set(units.map(({ model }) => findGpuClass(findGpuModelKey(model))));
+  return found.has('gpu-datacentre') ? ['gpu-consumer', 'gpu-datacentre'] : [...found];
 }
 
 function ignoreAbort(error: unknown): void {

@@ -1,6 +1,12 @@
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '../../telemetry/interface.ts';
 
-export interface ProviderMetrics {
+interface GpuMetrics {
+  readonly gpuUtilisation: Gauge;
+  readonly gpuMemory: Gauge;
+  readonly leasedGpus: Gauge;
+}
+
+export interface ProviderMetrics extends GpuMetrics {
   readonly offers: Counter;
   readonly announcements: Counter;
   readonly refusals: Counter;
@@ -74,5 +80,22 @@ export function createProviderMetrics(registry: MetricsRegistry): ProviderMetric
     releases: registry.counter('fogproof_provider_releases_total', 'Releases to confidential attempts, by answer', [
       'answer',
     ]),
+    ...createGpuMetrics(registry),
+  };
+}
+
+function createGpuMetrics(registry: MetricsRegistry): GpuMetrics {
+  return {
+    gpuUtilisation: registry.gauge(
+      'fogproof_gpu_utilisation_ratio',
+      'Share of time in which a GPU computed, while jobs run on it, by PCI address',
+      ['gpu'],
+    ),
+    gpuMemory: registry.gauge(
+      'fogproof_gpu_memory_used_bytes',
+      'Memory of a GPU in use, while jobs run on it, by PCI address',
+      ['gpu'],
+    ),
+    leasedGpus: registry.gauge('fogproof_gpu_leased', 'GPUs and slices that programs of jobs have'),
   };
 }

@@ -1,6 +1,6 @@
 import type { IsolationLevel } from '../../domain/capability.ts';
 import type { PeerKey } from '../../domain/ids.ts';
-import type { Resources } from '../../domain/job.ts';
+import type { ResourceAmount } from '../../domain/job.ts';
 import type { NetworkParameters } from '../../domain/network-definition.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
 import { OPEN_POLICY, type PolicyOptions } from './policy/operator-policy.ts';
@@ -13,7 +13,7 @@ export interface JobProviderOptions {
   /** Attempts that run at once. */
   readonly slots: number;
   /** Most that one job may ask for. */
-  readonly limits: { readonly [Name in keyof Resources]: number };
+  readonly limits: { readonly [Name in ResourceAmount]: number };
   /** Largest sum of a job's module and inputs, bytes: they are held in memory while it runs. */
   readonly maxInputBytes: number;
   readonly allowRequesters: 'anyone' | readonly PeerKey[];

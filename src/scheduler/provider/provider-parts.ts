@@ -4,6 +4,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobAnnouncements, PeerBook, PeerTransport } from '../../network/interface.ts';
 import type { EnvelopeSigner } from '../../proofs/interface.ts';
+import type { GpuSource } from '../../sandbox/gpu/interface.ts';
 import type { Executor, HostCapacity } from '../../sandbox/interface.ts';
 import type { Database } from '../../storage/interface.ts';
 import type { Confidentiality, EvidenceProducer } from '../../tee/interface.ts';
@@ -30,6 +31,9 @@ import { ResumeLoader } from './checkpoints/resume-loader.ts';
 import { SnapshotDuties } from './checkpoints/snapshot-duties.ts';
 import { SnapshotKeeper } from './checkpoints/snapshot-keeper.ts';
 import { AttestDesk } from './confidential/attest-desk.ts';
+import { GpuDesk } from './gpus/gpu-desk.ts';
+import { GpuSampler } from './gpus/gpu-sampler.ts';
+import { NO_GPUS } from './gpus/no-gpus.ts';
 import { HeldSnapshots } from './holder/held-snapshots.ts';
 import { SnapshotHolder } from './holder/snapshot-holder.ts';
 import { JobDesk } from './job-desk.ts';
@@ -85,6 +89,8 @@ export interface JobProviderModules {
   readonly offerRouter?: OfferRouter;
   /** Where its decisions go. */
   readonly audit: AuditTrail;
+  /** Absent where no GPUs are lent. */
+  readonly gpus?: GpuSource;
   /** `Network` satisfies it. */
   readonly reachability: Reachability;
   readonly clock: Clock;
@@ -162,7 +168,10 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
   const { self, ...policyParts } = createPolicyParts(modules, options, { dispatcher, offers });
   const { policy } = policyParts;
   const evidence = modules.confidential?.producer;
-  const admission = new Admission({ self, executors, poison, policy, evidence, clock }, options);
+  const source = modules.gpus ?? NO_GPUS;
+  const gpus = new GpuDesk({ source, offers, runs: () => dispatcher.runs, clock });
+  const sampler = new GpuSampler({ source, clock, metrics });
+  const admission = new Admission({ self, executors, poison, policy, evidence, gpus, clock }, options);
   const refusals = new RefusalTally(clock);
   const table = new AttemptTable();
   const unread = new UnreadAnswers(metrics);
@@ -179,6 +188,8 @@ function createShared(modules: JobProviderModules, options: JobProviderOptions, 
     gauge,
     dispatcher,
     planner,
+    gpus,
+    sampler,
     admission,
     refusals,
     table,

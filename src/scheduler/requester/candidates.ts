@@ -1,5 +1,6 @@
 import { satisfiesIsolation } from '../../domain/capability.ts';
 import { listPolicyKinds } from '../../domain/confidential.ts';
+import { type GpuRequest, isGpuWanted } from '../../domain/gpu.ts';
 import type { PeerKey } from '../../domain/ids.ts';
 import type { Confidential, Job } from '../../domain/job.ts';
 import type { NodeRecord } from '../../domain/node-record.ts';
@@ -37,10 +38,23 @@ export function findMisfit(record: NodeRecord, job: Job): string | null {
   if (!record.capabilities.includes(job.capabilityClass)) return `it is not of capability class ${job.capabilityClass}`;
   const executors = record.executors.filter((executor) => executor.kind === job.workload.kind);
   if (executors.length === 0) return `it has no executor for ${job.workload.kind} jobs`;
+  const lacking = findGpuMisfit(record, job.resources.gpus);
+  if (lacking !== null) return lacking;
   const isIsolated = executors.some((executor) =>
     executor.isolation.some((level) => satisfiesIsolation(level, job.isolation)),
   );
   return isIsolated ? null : `it cannot isolate jobs with ${job.isolation} or stronger`;
+}
+
+/** Slices are not told in records: whoever has the model may have cut it. */
+function findGpuMisfit({ claims }: NodeRecord, asked: GpuRequest | undefined): string | null {
+  if (asked === undefined) return null;
+  const { count, mig, minMemoryBytes } = asked;
+  const whole = mig === null ? { ...asked } : { ...asked, mig: null, minMemoryBytes: 0 };
+  const fitting = claims.gpus.filter(({ model, memoryBytes }) => isGpuWanted(whole, { model, memoryBytes, mig: null }));
+  if (fitting.length >= (mig === null ? count : 1)) return null;
+  const models = asked.models.length === 0 ? 'GPUs' : asked.models.join(' or ');
+  return `it tells of ${fitting.length} ${models} with ${minMemoryBytes} bytes or more, and ${count} are asked for`;
 }
 
 /** Standing price of an hour in the job's class, in base units; 0 where none is named. */

@@ -33,6 +33,7 @@ const REMEDIES = {
   QUIET_HOURS: 'wait until its quiet hours are over, or connect to more providers',
   EXECUTOR_UNAVAILABLE: 'connect to providers with an executor for this kind of job',
   RESOURCES_TOO_LARGE: 'lower `resources` to the limits in the answers',
+  GPU_UNAVAILABLE: 'wait, ask for less in `resources.gpus`, or connect to providers that have such GPUs',
   DEADLINE_TOO_SOON: 'give the job a later deadline',
   QUARANTINED: 'the program crashed its executor there: test it with `fogproof job validate` and on this node first',
   OFFER_UNKNOWN: 'the offer expired before the lease arrived: the connection or this node is slow',

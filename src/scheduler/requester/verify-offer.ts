@@ -1,4 +1,5 @@
 import { satisfiesIsolation } from '../../domain/capability.ts';
+import { areGpusWanted } from '../../domain/gpu.ts';
 import type { ObjectId, PeerKey } from '../../domain/ids.ts';
 import { type JobTerms, OFFER, type Offer } from '../../domain/offer.ts';
 import type { Signed, SignedWire } from '../../domain/signed.ts';
@@ -32,6 +33,7 @@ export async function verifyOffer(wire: SignedWire, expected: OfferExpectation):
     [offer.attempts === expected.attempts, `it covers ${offer.attempts} attempts, not ${expected.attempts}`],
     [BigInt(offer.price) <= BigInt(terms.priceCeiling), `its price ${offer.price} is above ${terms.priceCeiling}`],
     [satisfiesIsolation(offer.isolation, terms.isolation), `its isolation ${offer.isolation} is too weak`],
+    [areGpusWanted(terms.resources.gpus, offer.gpus), 'its GPUs are not those asked for'],
     [isEvidenceAsked(offer.evidence, terms), `it would show evidence of ${offer.evidence ?? 'nothing'}`],
     [offer.expiresAtMs > expected.nowMs, 'it has expired already'],
     [expected.nowMs + (offer.startsWithinMs ?? 0) < terms.deadlineMs, 'it would start after the deadline of the job'],

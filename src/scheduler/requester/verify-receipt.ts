@@ -1,7 +1,8 @@
 import { satisfiesIsolation } from '../../domain/capability.ts';
 import type { Commitment } from '../../domain/commitment.ts';
+import { areGpusWanted } from '../../domain/gpu.ts';
 import type { ObjectId } from '../../domain/ids.ts';
-import type { Job } from '../../domain/job.ts';
+import type { Job, Resources } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
@@ -94,8 +95,15 @@ function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Ch
     ],
     [isFuelWithin(result.fuel, { resources }) || isOverFuel, `${result.fuel ?? 'no'} units of fuel are over the limit`],
     [sandbox.executor === workload.kind, `it ran as ${sandbox.executor} and not as ${workload.kind}`],
+    [hasGpusAsked(receipt.value, resources), 'the GPUs that it names are not those asked for'],
     [satisfiesIsolation(sandbox.isolation, isolation), `isolation ${sandbox.isolation} is weaker than asked for`],
   ]);
+}
+
+/** A program that ran was given what its job asks for, and no GPU twice; of one that did not run nothing can be said. */
+function hasGpusAsked({ sandbox: { gpus }, result }: Receipt, { gpus: asked }: Resources): boolean {
+  if (result.outcome.kind === 'attempt-failed') return true;
+  return areGpusWanted(asked, gpus) && new Set(gpus?.map(({ uuid }) => uuid)).size === (gpus?.length ?? 0);
 }
 
 /** Commit, then reveal (design section 7): the salt must open the commitment that stands in the signed set. */

@@ -7,7 +7,6 @@ import { describeWork } from '../../../src/cli/doctor/checks.ts';
 import {
   checkAppArmor,
   checkClock,
-  checkGpus,
   checkPorts,
   checkTeeDevices,
   type HostRoots,
@@ -32,7 +31,6 @@ async function fakeTree(files: Readonly<Record<string, string>>) {
 
 const APPARMOR = { 'sys/module/apparmor/parameters/enabled': 'Y\n' };
 const RESTRICTING = { ...APPARMOR, 'proc/sys/kernel/apparmor_restrict_unprivileged_userns': '1\n' };
-const A100 = { model: 'NVIDIA A100', memoryBytes: 40 * 2 ** 30, driver: '550.54' };
 
 describe('doctor, on machines that are not this one', () => {
   it.each([
@@ -45,25 +43,6 @@ describe('doctor, on machines that are not this one', () => {
     const check = await checkAppArmor(tree.roots);
     expect(check).toMatchObject({ status, detail: expect.stringContaining(detail) });
     expect(check.remedy === null).toBe(status === 'ok');
-  });
-
-  it('a GPU that the driver lists, one without a driver, and none', async () => {
-    const card = (vendor: string, kind: string) => ({
-      'sys/bus/pci/devices/0000:01:00.0/vendor': `${vendor}\n`,
-      'sys/bus/pci/devices/0000:01:00.0/class': `${kind}\n`,
-    });
-    await using nvidia = await fakeTree(card('0x10de', '0x030200'));
-    await using sound = await fakeTree(card('0x10de', '0x040300'));
-    expect(await checkGpus([A100], nvidia.roots)).toMatchObject({
-      status: 'ok',
-      detail: expect.stringContaining('A100'),
-    });
-    expect(await checkGpus([], nvidia.roots)).toMatchObject({
-      status: 'degraded',
-      detail: expect.stringContaining('1 NVIDIA GPU on the PCI bus'),
-      remedy: expect.stringContaining('driver'),
-    });
-    expect(await checkGpus([], sound.roots)).toMatchObject({ status: 'ok' });
   });
 
   it('devices of confidential guests, with and without what evidence is asked through', async () => {

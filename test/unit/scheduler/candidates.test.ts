@@ -28,6 +28,7 @@ const job = (nonce: number): Job =>
   ({
     nonce: Uint8Array.of(0, nonce, ...new Uint8Array(14)),
     capabilityClass: 'cpu',
+    resources: {},
     workload: { kind: 'wasm' },
     isolation: 'process',
     replication: { replicas: 1 },

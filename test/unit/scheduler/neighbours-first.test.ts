@@ -20,6 +20,7 @@ function rank(facts: Readonly<Record<string, Facts>>): readonly string[] {
   const job = {
     nonce: new Uint8Array(16).fill(1),
     capabilityClass: 'cpu',
+    resources: {},
     workload: { kind: 'wasm' },
     isolation: 'process',
     replication: { replicas: 1 },

@@ -11,6 +11,7 @@ import type { Logger, MetricsRegistry } from '../../../telemetry/interface.ts';
 import { COMMAND_OUTPUT_SLACK_BYTES, COMMAND_OVERHEAD_BYTES, COMMAND_OVERHEAD_TASKS } from '../../constants.ts';
 import { EgressProxy } from '../../egress/egress-proxy.ts';
 import { SandboxError } from '../../errors.ts';
+import { GPU_FOLDER } from '../../gpu/driver-libraries.ts';
 import type {
   ExecutionOptions,
   ExecutionResult,
@@ -19,6 +20,7 @@ import type {
   Executor,
   InputFile,
 } from '../../interface.ts';
+import { createGpuCommandFilter } from '../../isolation/seccomp/command-filter.ts';
 import { type Cgroup, nameGroup } from '../../limits/cgroup.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { type HeldRoot, RootCache } from '../../roots/root-cache.ts';
@@ -28,6 +30,7 @@ import { computeCheckpointLimit, computeControlBytes, createRoundEnvironment } f
 import { Slots } from '../slots.ts';
 import { type CommandRlimits, type CommandRounds, isCheckpointFile, ROUND_FOLDER_NAMES } from './command-plan.ts';
 import { type CommandEnd, runCommand } from './command-run.ts';
+import { hideGpus, viewGpus } from './gpu-view.ts';
 import type { CommandExecutorOptions } from './options.ts';
 import type { CommandOffer } from './probe-command.ts';
 import { type RootView, viewArchive, viewHost } from './root-view.ts';
@@ -37,6 +40,8 @@ export interface CommandExecutorModules {
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
 }
+
+const GPU_TOP = GPU_FOLDER.slice(1);
 
 /** SHA-256 of no bytes: the hash of no metrics. */
 const NO_METRICS = new Uint8Array(hash('sha256', '', 'buffer'));
@@ -51,6 +56,7 @@ let groupCount = 0;
 /** Runs `command` workloads, each in a sandbox of its own that ends with it. */
 export class CommandExecutor implements Executor {
   readonly kind = 'command';
+  readonly lendsGpus = true;
   /** What programs see besides their root: another version, or another processor, may give other results. */
   readonly instrumenter = `command/1 linux-${process.arch}`;
   readonly isolation: readonly IsolationLevel[];
@@ -113,7 +119,7 @@ export class CommandExecutor implements Executor {
     throw new SandboxError({ code: 'SANDBOX_ISOLATION_UNAVAILABLE', isolation: 'bubblewrap' });
   }
 
-  #assertLimits({ resources, inputs, workload }: CommandTask): void {
+  #assertLimits({ resources, inputs, workload, gpus }: CommandTask): void {
     const refuse = (what: string, asked: number, limit: number): void => {
       if (asked > limit) throw new SandboxError({ code: 'SANDBOX_LIMIT_UNAVAILABLE', what, asked, limit });
     };
@@ -124,6 +130,10 @@ export class CommandExecutor implements Executor {
     const needs = findNeeds(workload);
     const unmet = needs === null ? null : this.findUnmetNeed(needs);
     if (unmet !== null) throw unmet;
+    if (gpus !== undefined && this.#offer?.cgroups === null) {
+      const reason = 'no control group may be made here, and a limit of addresses keeps CUDA from starting';
+      throw new SandboxError({ code: 'SANDBOX_GPU_UNAVAILABLE', reason });
+    }
   }
 
   findUnmetNeed({ cpus, processes, hostRoot, hosts = [] }: ProgramNeeds): SandboxError | null {
@@ -190,15 +200,8 @@ export class CommandExecutor implements Executor {
   ): Promise<CommandEnd> {
     const { workload, resources, checkpoints } = task;
     const inputs = task.inputs.toSorted((a, b) => (a.path < b.path ? -1 : 1));
-    const misplaced = inputs.find(({ path }) => view.folders.has(path.split('/')[1] ?? ''));
-    if (misplaced !== undefined) {
-      const folder = posix.join('/', misplaced.path.split('/')[1] ?? '');
-      return ended({
-        kind: 'program-failed',
-        code: 'PROGRAM_REFUSED',
-        detail: `an input lies in ${folder.slice(0, 100)}, which the root has as well`,
-      });
-    }
+    const misplaced = findMisplaced(view, inputs, task.gpus !== undefined);
+    if (misplaced !== undefined) return ended({ kind: 'program-failed', code: 'PROGRAM_REFUSED', detail: misplaced });
     const { offer, sink, signal, pausing } = run;
     const round = task.resume?.step ?? 0;
     const cgroup = this.#createGroup(offer, task);
@@ -206,7 +209,7 @@ export class CommandExecutor implements Executor {
       {
         clock: this.#clock,
         tools: offer.tools,
-        filter: workload.network === undefined ? offer.filter : offer.networkFilter,
+        filter: chooseFilter(offer, task),
         egress: this.#createEgress(workload),
         start: {
           root: view,
@@ -215,6 +218,7 @@ export class CommandExecutor implements Executor {
           inputPaths: inputs.map(({ path }) => path),
           rlimits: cgroup === null ? rlimitsOf(task) : null,
           rounds: checkpoints === null ? null : planRounds(resources, checkpoints, round),
+          gpus: task.gpus === undefined ? hideGpus() : viewGpus(task.gpus, view),
         },
         inputs,
         cgroup,
@@ -241,7 +245,7 @@ export class CommandExecutor implements Executor {
     return new EgressProxy({ hosts, maxBytes, allowsPrivate, onRefused });
   }
 
-  #createGroup({ cgroups }: CommandOffer, { resources, workload, inputs, resume }: CommandTask): Cgroup | null {
+  #createGroup({ cgroups }: CommandOffer, { resources, workload, inputs, resume, gpus }: CommandTask): Cgroup | null {
     if (cgroups === null) return null;
     groupCount += 1;
     return cgroups.create(nameGroup(`command-${groupCount}`), {
@@ -251,6 +255,7 @@ export class CommandExecutor implements Executor {
         COMMAND_OVERHEAD_BYTES,
       tasks: workload.limits.processes + COMMAND_OVERHEAD_TASKS,
       milliCpus: workload.limits.cpus,
+      ...(gpus === undefined ? {} : { devices: gpus.nodes }),
     });
   }
 
@@ -272,10 +277,17 @@ export class CommandExecutor implements Executor {
     };
   }
 
-  #describeSandbox({ workload }: CommandTask, { controls, engine }: CommandOffer): SandboxReport {
+  #describeSandbox({ workload, gpus }: CommandTask, { controls, engine, cgroups }: CommandOffer): SandboxReport {
     const root = workload.root.kind === 'host' ? ['host-root'] : [];
     const network = workload.network === undefined ? [] : ['listed-hosts'];
-    return { executor: 'command', isolation: 'bubblewrap', controls: [...controls, ...root, ...network], engine };
+    const devices = gpus !== undefined && cgroups?.limitsDevices === true ? ['cgroup-v1-devices'] : [];
+    return {
+      executor: 'command',
+      isolation: 'bubblewrap',
+      controls: [...controls, ...root, ...network, ...devices],
+      engine,
+      ...(gpus === undefined ? {} : { gpus: [...gpus.grants] }),
+    };
   }
 
   /** Ends what runs, and waits until it is gone. */
@@ -323,10 +335,28 @@ function planRounds(resources: Resources, { every }: CheckpointSchedule, round: 
   };
 }
 
+/** @throws SandboxError on an architecture without a table of calls, where no command runs at all */
+function chooseFilter(offer: CommandOffer, { workload, gpus }: CommandTask): Uint8Array {
+  const hasNetwork = workload.network !== undefined;
+  if (gpus === undefined) return hasNetwork ? offer.networkFilter : offer.filter;
+  const filter = createGpuCommandFilter(process.arch, { hasNetwork });
+  if (filter === null) throw new SandboxError({ code: 'SANDBOX_ISOLATION_UNAVAILABLE', isolation: 'bubblewrap' });
+  return filter;
+}
+
 /** Where no group holds it: of each process, since the kernel has no limit for all of them together. */
 function rlimitsOf({ resources, workload }: CommandTask): CommandRlimits {
   const cpuSeconds = Math.ceil(((resources.wallTimeMs / 1000) * workload.limits.cpus) / 1000);
   return { addressSpaceBytes: resources.memoryBytes, cpuSeconds: Math.max(1, cpuSeconds) };
+}
+
+/** What lies where the sandbox has something else; undefined if nothing does. */
+function findMisplaced(view: RootView, inputs: readonly InputFile[], hasGpus: boolean): string | undefined {
+  const topOf = (path: string): string => path.split('/')[1] ?? '';
+  if (hasGpus && view.folders.has(GPU_TOP)) return `its root has ${GPU_FOLDER}, where the driver of the GPUs is`;
+  const taken = inputs.find(({ path }) => view.folders.has(topOf(path)) || (hasGpus && topOf(path) === GPU_TOP));
+  if (taken === undefined) return undefined;
+  return `an input lies in ${posix.join('/', topOf(taken.path)).slice(0, 100)}, which the root has as well`;
 }
 
 function countBytes(inputs: readonly InputFile[]): number {

@@ -13,6 +13,7 @@ import {
 import { EGRESS_PROXY_HOST, EGRESS_PROXY_PORT } from '../../egress/constants.ts';
 import { closeAbove } from '../../isolation/inherited-files.ts';
 import { CONTROL_FOLDER } from '../../rounds/constants.ts';
+import type { GpuView } from './gpu-view.ts';
 import { createNodeGuard } from './node-guard.ts';
 import type { RootView } from './root-view.ts';
 
@@ -40,6 +41,8 @@ export interface CommandStart {
   readonly rlimits: CommandRlimits | null;
   /** Null of a command that makes no checkpoints: it sees nothing of this. */
   readonly rounds: CommandRounds | null;
+  /** Absent: as if the host had no GPUs. */
+  readonly gpus?: GpuView;
 }
 
 /** What a command with training rounds has besides. */
@@ -93,15 +96,27 @@ function enterScript(rlimits: CommandRlimits | null, inputs: number): string {
   return `${closeAbove(COMMAND_FIRST_INPUT_FD + inputs - 1)}; unset PWD OLDPWD; ulimit -c 0 && ulimit -n ${COMMAND_MAX_FILES}${own} || exit 125; exec "$@"`;
 }
 
+/** The job's own variables win; of the paths of libraries both are searched, the driver's first. */
+function composeEnvironment(own: Readonly<Record<string, string>>, gpus: GpuView | undefined): Record<string, string> {
+  if (gpus === undefined || gpus.libraryPath === '') return { ...ENVIRONMENT, ...own };
+  const paths = [gpus.libraryPath, own['LD_LIBRARY_PATH'] ?? ''].filter((path) => path !== '');
+  const path = `${ENVIRONMENT['PATH']}:/gpu/bin`;
+  return { ...ENVIRONMENT, PATH: path, ...gpus.environment, ...own, LD_LIBRARY_PATH: paths.join(':') };
+}
+
 /**
  * Arguments of the shell that becomes bubblewrap. The last two files are made in /proc, where the real one then hides them:
  * reading the first tells this node that everything before it is in place, the second is what bubblewrap waits on. What the
  * guard binds is hidden in the same way.
  */
 export function createStartArguments({ bubblewrap }: CommandTools, start: CommandStart): readonly string[] {
-  const { root, workload, outputBytes, inputPaths, rlimits, rounds } = start;
+  const { root, workload, outputBytes, inputPaths, rlimits, rounds, gpus } = start;
   const proxy = workload.network === undefined ? {} : PROXY_ENVIRONMENT;
-  const environment = { ...ENVIRONMENT, ...proxy, ...workload.environment, ...rounds?.environment };
+  const environment = {
+    ...proxy,
+    ...composeEnvironment(workload.environment, gpus),
+    ...rounds?.environment,
+  };
   const scratch = workload.limits.scratchBytes;
   return [
     '-c',
@@ -114,7 +129,10 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([name, value]) => ['--setenv', name, value]),
     ...root.arguments,
-    ...words`--dev /dev --size ${scratch} --tmpfs /dev/shm --remount-ro /dev --size ${scratch} --tmpfs /tmp`,
+    ...(gpus?.mounts ?? []),
+    ...words`--dev /dev --size ${scratch} --tmpfs /dev/shm`,
+    ...(gpus?.devices ?? []),
+    ...words`--remount-ro /dev --size ${scratch} --tmpfs /tmp`,
     ...words`--size ${outputBytes + COMMAND_OUTPUT_SLACK_BYTES} --tmpfs /output`,
     ...(rounds === null ? [] : createRoundFolders(rounds)),
     ...inputPaths.flatMap((path, index) => [
@@ -126,7 +144,9 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
     ]),
     ...words`--dir /proc --file ${COMMAND_REACHED_FD} /proc/reached --file ${COMMAND_HOLD_FD} /proc/hold`,
     ...createNodeGuard(),
-    ...words`--proc /proc --remount-ro /proc --remount-ro / --chdir /`,
+    ...words`--proc /proc`,
+    ...(gpus?.proc ?? []),
+    ...words`--remount-ro /proc --remount-ro / --chdir /`,
     ...words`--seccomp ${COMMAND_SECCOMP_FD} --json-status-fd ${COMMAND_STATUS_FD} --`,
     workload.program,
     ...workload.arguments,

@@ -8,6 +8,7 @@ const LOAD_WORD = 0x20;
 const JUMP_EQUAL = 0x15;
 const JUMP_GREATER_OR_EQUAL = 0x35;
 const JUMP_ANY_BIT = 0x45;
+const AND = 0x54;
 const RETURN = 0x06;
 
 const OFFSET_NUMBER = 0;
@@ -32,6 +33,13 @@ export interface FilterRules {
   readonly ifArgument: readonly {
     readonly number: number;
     readonly argument: number;
+    readonly values: readonly number[];
+  }[];
+  /** Allowed if the low word of an argument is one of these values once it is masked; other rules for the call follow. */
+  readonly ifMasked?: readonly {
+    readonly number: number;
+    readonly argument: number;
+    readonly mask: number;
     readonly values: readonly number[];
   }[];
   /** Allowed if the low word of an argument has one of these bits. */
@@ -70,6 +78,11 @@ export function buildFilter(rules: FilterRules): Uint8Array {
   if (rules.hasX32) program.push(test(JUMP_GREATER_OR_EQUAL, X32_BIT, 1), answer(KILL_PROCESS));
   for (const number of rules.allowed) program.push(test(JUMP_EQUAL, number, 1), answer(ALLOW));
   for (const number of rules.unknown) program.push(test(JUMP_EQUAL, number, 1), answer(ERRNO | ENOSYS));
+  for (const { number, argument, mask, values } of rules.ifMasked ?? []) {
+    const checks = values.flatMap((value) => [test(JUMP_EQUAL, value, 1), answer(ALLOW)]);
+    program.push(test(JUMP_EQUAL, number, checks.length + 3), load(OFFSET_ARGUMENTS + argument * 8));
+    program.push({ code: AND, k: mask, jumpTrue: 0, jumpFalse: 0 }, ...checks, load(OFFSET_NUMBER));
+  }
   for (const { number, argument, values } of rules.ifArgument) {
     const checks = values.flatMap((value) => [test(JUMP_EQUAL, value, 1), answer(ALLOW)]);
     program.push(test(JUMP_EQUAL, number, checks.length + 2), load(OFFSET_ARGUMENTS + argument * 8), ...checks);

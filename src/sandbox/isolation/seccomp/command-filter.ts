@@ -1,5 +1,6 @@
 import { buildFilter, type FilterRules } from './bpf.ts';
 import { COMMAND_CALLS } from './command-calls.ts';
+import { GPU_FRONTEND_MASK, GPU_FRONTEND_REQUESTS, UVM_REQUESTS } from './gpu-requests.ts';
 import { findArchitecture, type Numbers, numberOf } from './numbers.ts';
 
 const CLONE: Numbers = [56, 220];
@@ -38,6 +39,21 @@ export interface CommandFilterOptions {
 export function createCommandFilter(architecture: string, options: CommandFilterOptions = {}): Uint8Array | null {
   const rules = createCommandRules(architecture, options);
   return rules === null ? null : buildFilter(rules);
+}
+
+/** That of a command with GPUs, which talks to their driver through `ioctl` as well. */
+export function createGpuCommandFilter(architecture: string, options: CommandFilterOptions = {}): Uint8Array | null {
+  const rules = createCommandRules(architecture, options);
+  if (rules === null) return null;
+  const ioctl = numberOf(IOCTL, findArchitecture(architecture)?.column ?? 0);
+  const requests = Object.values(GPU_FRONTEND_REQUESTS);
+  return buildFilter({
+    ...rules,
+    ifMasked: [{ number: ioctl, argument: 1, mask: GPU_FRONTEND_MASK, values: requests }],
+    ifArgument: rules.ifArgument.map((rule) =>
+      rule.number === ioctl ? { ...rule, values: [...rule.values, ...Object.values(UVM_REQUESTS)] } : rule,
+    ),
+  });
 }
 
 export function createCommandRules(

@@ -14,6 +14,8 @@ import type { ResumeLoader } from '../checkpoints/resume-loader.ts';
 import type { AttestDesk } from '../confidential/attest-desk.ts';
 import { MAX_SEALED_LOG_CHARS } from '../confidential/constants.ts';
 import { MAX_LOG_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRIC_VALUE_CHARS, MIN_WALL_TIME_LEFT_MS } from '../constants.ts';
+import type { GpuDesk } from '../gpus/gpu-desk.ts';
+import type { GpuSampler } from '../gpus/gpu-sampler.ts';
 import type { LeaseRecord } from '../leases/lease-record.ts';
 import type { LeaseStore } from '../leases/lease-store.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
@@ -34,6 +36,8 @@ export interface AttemptRunnerModules {
   readonly store: LeaseStore;
   readonly poison: PoisonJobs;
   readonly decisions: Pick<DecisionLog, 'started'>;
+  readonly gpus: Pick<GpuDesk, 'prepare'>;
+  readonly sampler: Pick<GpuSampler, 'watch'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -117,6 +121,7 @@ export class AttemptRunner {
 
   async #execute(attempt: Attempt, { module, inputs, resume }: LoadedAttempt): Promise<ExecutionResult> {
     attempt.signal.throwIfAborted();
+    const gpus = await this.#modules.gpus.prepare(attempt);
     const { executor, isolation } = attempt.options;
     const { workload, checkpoints } = attempt.job.value;
     const { desk, store, poison } = this.#modules;
@@ -140,11 +145,23 @@ export class AttemptRunner {
       checkpoints: checkpoints?.schedule ?? null,
       resume,
       isConfidential: attempt.isConfidential,
+      ...(gpus === null ? {} : { gpus }),
     };
     attempt.runningSinceMs = this.#modules.clock.monotonicMs();
     this.#modules.decisions.started(attempt);
     const { signal, pausing } = attempt;
+    using _sampling = gpus === null ? undefined : this.#sample(attempt);
     return await executor.execute(task, this.#createSink(attempt), { signal, pausing });
+  }
+
+  /** What this node sees of the GPUs, told beside the program's own metrics; it is no sign of life of the program. */
+  #sample(attempt: Attempt): Disposable {
+    return this.#modules.sampler.watch(attempt.run.gpus, (name, value) => {
+      const event: PlainEvent = { kind: 'metric', name, value, step: attempt.progress.step };
+      const tell = (told: AttemptEvent): void => attempt.emit(told, this.#modules.clock.nowMs());
+      if (attempt.sealed === null) tell(event);
+      else attempt.sealed.events.seal(event, tell);
+    });
   }
 
   #createSink(attempt: Attempt): ExecutionSink {

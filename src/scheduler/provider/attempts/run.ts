@@ -1,5 +1,6 @@
 import type { BlobId, LeaseId, PeerKey } from '../../../domain/ids.ts';
 import type { Priority } from '../../../domain/job.ts';
+import type { GpuUnit } from '../../../sandbox/gpu/interface.ts';
 import type { QueueEntry } from '../queue/fair-queue.ts';
 import type { Footprint } from '../queue/host-gauge.ts';
 import type { Attempt } from './attempt.ts';
@@ -21,11 +22,15 @@ export interface RunOptions {
   readonly inlineBlobs: ReadonlyMap<BlobId, Uint8Array>;
   /** Of jobs whose snapshots are sealed. */
   readonly snapshotKeys: ReadonlyMap<LeaseId, Uint8Array>;
+  /** That its offer held; absent: none. */
+  readonly gpus?: readonly GpuUnit[];
 }
 
 /** The attempts of one lease request. They start in order, each when the queue gives it a slot. */
 export class Run implements QueueEntry {
   readonly options: RunOptions;
+  /** Leased to it until it is over: one with GPUs has one attempt. */
+  gpus: readonly GpuUnit[];
   /** Attempts that have not ended. */
   readonly live = new Set<Attempt>();
   /** One entry for each attempt that is being executed now. */
@@ -44,6 +49,7 @@ export class Run implements QueueEntry {
   constructor(claim: number, options: RunOptions) {
     this.#claim = claim;
     this.options = options;
+    this.gpus = options.gpus ?? [];
   }
 
   get owner(): string {

@@ -1,6 +1,7 @@
 import { satisfiesIsolation } from '../../../domain/capability.ts';
+import { isGpuRequestCovered } from '../../../domain/gpu.ts';
 import type { ObjectId, PeerKey } from '../../../domain/ids.ts';
-import type { Job, Resources } from '../../../domain/job.ts';
+import type { Job, ResourceAmount } from '../../../domain/job.ts';
 import type { Lease } from '../../../domain/lease.ts';
 import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
@@ -84,6 +85,8 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
   ['the lease names another holder of snapshots than its job', namesHolderOfJob],
   ['the lease and its job differ on whether snapshots are sealed', agreesOnSealing],
   ['the lease resumes a job that makes no checkpoints', ({ lease, job }) => isResumable(lease.value, job.value)],
+  ['a module has no use for GPUs', ({ job }) => job.value.workload.kind !== 'wasm' || !asksForGpus(job.value)],
+  ['a job with GPUs is not one of a batch', ({ job }, { isBatch }) => !isBatch || !asksForGpus(job.value)],
   ['a batch resumes nothing', ({ lease }, { isBatch }) => lease.value.resume === undefined || !isBatch],
   ['the snapshot to resume from is larger than any', ({ lease }) => isSnapshotSize(lease.value.resume)],
   ['the key of the sealed snapshots is missing', hasSnapshotKey],
@@ -150,13 +153,19 @@ function hasSnapshotKey({ lease, job }: LeasedJob, { isBatch, snapshotKeys }: Le
   return job.value.checkpoints?.sealed !== true || isBatch || snapshotKeys.has(lease.id);
 }
 
+function asksForGpus({ resources }: Job): boolean {
+  return resources.gpus !== undefined;
+}
+
 function isPayable(job: Job, offer: Offer): boolean {
   return BigInt(offer.price) <= BigInt(job.priceCeiling);
 }
 
 function areResourcesCovered(job: Job, offer: Offer): boolean {
-  const names = Object.keys(offer.terms.resources) as (keyof Resources)[];
-  return names.every((name) => isWithin(job.resources[name], offer.terms.resources[name]));
+  const { gpus, ...amounts } = offer.terms.resources;
+  const names = Object.keys(amounts) as ResourceAmount[];
+  if (!isGpuRequestCovered(job.resources.gpus, gpus)) return false;
+  return names.every((name) => isWithin(job.resources[name], amounts[name]));
 }
 
 /** Fuel is null where the kind of work has none; what has a limit is never covered by terms without one. */

@@ -75,7 +75,7 @@ export class LeaseIntake {
   /** Holds the slots of the offer from the moment it is taken. */
   createRun({ entry, pairs, request }: TakenLease): Run {
     const { clock, table, dispatcher } = this.#modules;
-    const { requester, executor, isolation, priority, startsWithinMs, footprint } = entry;
+    const { requester, executor, isolation, priority, startsWithinMs, footprint, gpus } = entry;
     const acceptedAtMonotonicMs = clock.monotonicMs();
     const run = new Run(entry.slots, {
       requester,
@@ -86,6 +86,7 @@ export class LeaseIntake {
       footprint,
       inlineBlobs: indexInlineBlobs(request),
       snapshotKeys: indexSnapshotKeys(request),
+      gpus,
     });
     const options = {
       acceptedAtMs: clock.nowMs(),

@@ -6,16 +6,19 @@ import {
   satisfiesIsolation,
   type TeeKind,
 } from '../../../domain/capability.ts';
+import { findGpuClass, findGpuModelKey } from '../../../domain/gpu.ts';
 import type { PeerKey } from '../../../domain/ids.ts';
-import type { Resources } from '../../../domain/job.ts';
+import type { ResourceAmount, Resources } from '../../../domain/job.ts';
 import type { OfferAsk } from '../../../domain/messages.ts';
 import type { JobTerms } from '../../../domain/offer.ts';
 import type { Refusal } from '../../../domain/refusal.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { computePrice } from '../../../market/pricing.ts';
+import type { GpuUnit } from '../../../sandbox/gpu/interface.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
 import type { EvidenceProducer } from '../../../tee/interface.ts';
 import { MIN_RUN_MS } from '../constants.ts';
+import type { GpuChoice, GpuDesk } from '../gpus/gpu-desk.ts';
 import type { PoisonJobs } from '../leases/poison-jobs.ts';
 import type { JobProviderOptions } from '../options.ts';
 import type { PolicyRefusal } from '../policy/decide.ts';
@@ -30,6 +33,7 @@ export interface AdmissionModules {
   readonly policy: Pick<PolicyDesk, 'judgeOffer'>;
   /** Absent where this node runs in no trusted execution environment. */
   readonly evidence?: Pick<EvidenceProducer, 'kind' | 'hasGpus'> | undefined;
+  readonly gpus: Pick<GpuDesk, 'choose'>;
   readonly clock: Clock;
 }
 
@@ -38,6 +42,8 @@ export interface Admitted {
   readonly isolation: IsolationLevel;
   /** Of which environment evidence will be shown; null where none is asked for. */
   readonly evidence: TeeKind | null;
+  /** Free at this moment; empty: none are asked for. */
+  readonly gpus: readonly GpuUnit[];
   /** Of one attempt, in base units. */
   readonly price: bigint;
 }
@@ -51,7 +57,7 @@ export interface RefusedByRule {
 
 export type AdmissionAnswer = { readonly kind: 'admitted'; readonly admitted: Admitted } | RefusedByRule;
 
-/** Class that a kind of work is priced in; this version has no work for the others. */
+/** Class that a kind of work without GPUs is priced in. */
 export const CLASS_OF_KIND = { wasm: 'cpu', command: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
 
 /** How a need that a host does not meet is refused. */
@@ -84,7 +90,10 @@ export class Admission {
     if (refusal !== undefined) return { kind: 'refused', refusal };
     const host = this.#chooseExecutor(requester, terms);
     if (host.kind === 'refused') return host;
-    return this.#judgePrice(terms, host);
+    const lent = this.#chooseGpus(request, host.executor);
+    return lent.kind === 'refused'
+      ? lent
+      : this.#judgePrice(terms, { executor: host.executor, isolation: host.isolation, gpus: lent.units });
   }
 
   /** Level that a requester's jobs need at least, whatever they ask for. */
@@ -107,7 +116,7 @@ export class Admission {
   }
 
   #judgeResources(asked: Resources): Refusal | undefined {
-    const names = Object.keys(this.#options.limits) as (keyof Resources)[];
+    const names = Object.keys(this.#options.limits) as ResourceAmount[];
     const excess = names.find((name) => (asked[name] ?? 0) > this.#options.limits[name]);
     if (excess === undefined) return undefined;
     const detail = `${excess}: ${asked[excess]} asked for, at most ${this.#options.limits[excess]} lent`;
@@ -162,8 +171,16 @@ export class Admission {
     return { kind: 'chosen', executor, isolation };
   }
 
-  #judgePrice(terms: JobTerms, host: Pick<Admitted, 'executor' | 'isolation'>): AdmissionAnswer {
-    const price = computePrice({ classPricePerHour: this.#classPrice(terms) }, terms.resources.wallTimeMs, {
+  #chooseGpus({ terms, attempts }: OfferAsk, { kind, lendsGpus }: Executor): GpuChoice {
+    const { gpus } = terms.resources;
+    if (gpus === undefined) return { kind: 'chosen', units: [] };
+    if (lendsGpus !== true) return refusedHost('GPU_UNAVAILABLE', `'${kind}' jobs are given no GPUs here`);
+    if (attempts > 1) return refusedHost('GPU_UNAVAILABLE', 'jobs with GPUs are taken one by one, and not in batches');
+    return this.#modules.gpus.choose(gpus);
+  }
+
+  #judgePrice(terms: JobTerms, host: Pick<Admitted, 'executor' | 'isolation' | 'gpus'>): AdmissionAnswer {
+    const price = computePrice({ classPricePerHour: this.#classPrice(terms, host.gpus) }, terms.resources.wallTimeMs, {
       priority: priorityOf(terms),
     });
     if (price > BigInt(terms.priceCeiling)) {
@@ -172,13 +189,14 @@ export class Admission {
       return { kind: 'refused', refusal: createRefusal('PRICE_TOO_LOW', detail) };
     }
     const evidence = terms.confidential === undefined ? null : (this.#modules.evidence?.kind ?? null);
-    const { executor, isolation } = host;
-    return { kind: 'admitted', admitted: { executor, isolation, price, evidence } };
+    return { kind: 'admitted', admitted: { ...host, price, evidence } };
   }
 
-  /** Confidential work is of the class `tee`, and never cheaper than what it runs on. */
-  #classPrice({ workloadKind, confidential }: JobTerms): bigint {
-    const plain = this.standingPrice(CLASS_OF_KIND[workloadKind]);
+  /** Of GPUs each is priced as its own class. Confidential work is of `tee`, and never cheaper than what it runs on. */
+  #classPrice({ workloadKind, confidential }: JobTerms, gpus: readonly GpuUnit[]): bigint {
+    const each = gpus.map(({ model }) => this.standingPrice(findGpuClass(findGpuModelKey(model))));
+    const ofGpus = each.reduce((sum, price) => sum + price, 0n);
+    const plain = gpus.length > 0 ? ofGpus : this.standingPrice(CLASS_OF_KIND[workloadKind]);
     const tee = confidential === undefined ? plain : this.standingPrice('tee');
     return tee > plain ? tee : plain;
   }

@@ -5,6 +5,7 @@ import type { Priority } from '../../../domain/job.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import type { GpuUnit } from '../../../sandbox/gpu/interface.ts';
 import type { Executor } from '../../../sandbox/interface.ts';
 import { FREE_LAPSED_OFFERS, LAPSE_PAUSE_MS, MAX_RATED_PEERS, QUEUED_LAPSE_WEIGHT } from '../constants.ts';
 import type { Footprint } from '../queue/host-gauge.ts';
@@ -26,6 +27,8 @@ export interface Reservation {
   readonly isolation: IsolationLevel;
   /** Of which environment evidence will be shown; null where none is asked for. */
   readonly evidence: TeeKind | null;
+  /** Held for its attempt; empty: none. */
+  readonly gpus: readonly GpuUnit[];
   readonly expiresAtMs: number;
 }
 

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { OfferedGpu } from '../../../domain/gpu.ts';
 import { type PeerKey, UnixMs } from '../../../domain/ids.ts';
 import type { OfferAsk, OfferResponse } from '../../../domain/messages.ts';
 import { OFFER, type Offer } from '../../../domain/offer.ts';
@@ -18,6 +19,7 @@ import {
   OFFERS_PER_SECOND,
   OVERLOAD_RETRY_MS,
 } from '../constants.ts';
+import type { GpuDesk } from '../gpus/gpu-desk.ts';
 import type { ProviderMetrics } from '../metrics.ts';
 import type { JobProviderOptions } from '../options.ts';
 import type { DecisionLog } from '../policy/decision-log.ts';
@@ -36,6 +38,7 @@ export interface OfferDeskModules {
   readonly offers: OfferBook;
   readonly planner: QueuePlanner;
   readonly gauge: HostGauge;
+  readonly gpus: Pick<GpuDesk, 'refresh'>;
   readonly refusals: RefusalTally;
   readonly decisions: DecisionLog;
   readonly clock: Clock;
@@ -82,7 +85,7 @@ export class OfferDesk {
   }
 
   async #propose(requester: PeerKey, request: Omit<OfferAsk, 'op'>): Promise<Proposal> {
-    await this.#modules.gauge.refresh();
+    await Promise.all([this.#modules.gauge.refresh(), this.#modules.gpus.refresh(request.terms.resources.gpus)]);
     // From here until the offer is reserved nothing is awaited: no other can take what it was judged by.
     const early = this.#judgeNode(requester);
     if (early !== undefined) return { kind: 'refused', refusal: early };
@@ -128,7 +131,7 @@ export class OfferDesk {
   ): Promise<Signed<Offer>> {
     const { clock, offers, metrics, logger } = this.#modules;
     const expiresAtMs = clock.nowMs() + this.#options.parameters.offerTtlMs;
-    const { executor, isolation, evidence, plan } = terms;
+    const { executor, isolation, evidence, gpus, plan } = terms;
     const reservation: Reservation = {
       requester,
       attempts: request.attempts,
@@ -140,6 +143,7 @@ export class OfferDesk {
       executor,
       isolation,
       evidence,
+      gpus,
       expiresAtMs,
     };
     offers.reserve(reservation);
@@ -172,6 +176,7 @@ export class OfferDesk {
       isolation: reservation.isolation,
       instrumenter: reservation.executor.instrumenter,
       ...(reservation.evidence === null ? {} : { evidence: reservation.evidence }),
+      ...(reservation.gpus.length === 0 ? {} : { gpus: reservation.gpus.map(describeGpu) }),
       ...(reservation.startsWithinMs === null ? {} : { startsWithinMs: reservation.startsWithinMs }),
       expiresAtMs: UnixMs(reservation.expiresAtMs),
     };
@@ -183,4 +188,9 @@ export class OfferDesk {
       if (!isAbortError(error)) this.#modules.logger.debug({ error }, 'no child could be started ahead of need');
     });
   }
+}
+
+/** Which one of a kind it is stands in the receipt alone. */
+function describeGpu({ model, memoryBytes, mig }: OfferedGpu): OfferedGpu {
+  return { model, memoryBytes, mig };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Resources } from '../../../../src/domain/job.ts';
+import type { ResourceAmount } from '../../../../src/domain/job.ts';
 import type { OfferResponse } from '../../../../src/domain/messages.ts';
 import { OFFER } from '../../../../src/domain/offer.ts';
 import { openSigned } from '../../../../src/proofs/signed-object.ts';
@@ -55,7 +55,7 @@ describe('an offer', () => {
 
   it.each(['memoryBytes', 'fuel', 'wallTimeMs', 'outputBytes', 'logBytes'] as const)(
     'is refused if %s is more than it lends',
-    async (name: keyof Resources) => {
+    async (name: ResourceAmount) => {
       const limits = { memoryBytes: 2 ** 20, fuel: 1e6, wallTimeMs: 1e6, outputBytes: 1e7, logBytes: 1e7 };
       const resources = { ...limits, memoryBytes: 65_536, [name]: limits[name] + 1 };
       const refusal = refusalOf(await ask({ provider: { limits } }, { resources }));
