@@ -12,6 +12,7 @@ import {
 } from './ids.ts';
 import { jobPathSchema, MAX_JOB_INPUTS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
+import { imageDigestSchema } from './oci-image.ts';
 
 /**
  * Ends of a program that follow from the program and its inputs alone: every honest replica sees the same, so they are
@@ -95,6 +96,8 @@ export const sandboxReportSchema = z.strictObject({
   /** Each control in force, such as `permission-model`, `rlimit`, `network-namespace`, `seccomp`, `cgroup-v2`. */
   controls: z.array(z.string().max(64)).max(32),
   engine: z.string().max(100),
+  /** Digest of the OCI image that ran; absent where none did. */
+  image: imageDigestSchema.optional(),
 });
 export type SandboxReport = z.output<typeof sandboxReportSchema>;
 

@@ -15,6 +15,7 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_ROOT_REFUSED'; readonly reason: string }
   | { readonly code: 'SANDBOX_ROOT_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_HOST_ROOT_OFF' }
+  | { readonly code: 'SANDBOX_RUNTIME_USER'; readonly runtime: string; readonly user: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -58,6 +59,11 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     retryable: false,
     message: () => "this node runs no commands of its own system folders (root: 'host')",
     hint: () => 'Bring the program in an archive, or ask an operator who has set provide.command.hostRoot.',
+  },
+  SANDBOX_RUNTIME_USER: {
+    retryable: false,
+    message: (info) => `${info.runtime} cannot run an image as its user ${info.user} here, only as root of it`,
+    hint: () => 'Ask a provider that has crun, or install it: fogproof doctor says which runtime is used.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

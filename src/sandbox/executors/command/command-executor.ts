@@ -12,7 +12,8 @@ import { SandboxError } from '../../errors.ts';
 import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor, InputFile } from '../../interface.ts';
 import { type Cgroup, nameGroup } from '../../limits/cgroup.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
-import { type HeldRoot, RootCache } from '../../roots/root-cache.ts';
+import { type HeldRoot, RootCache, type Unpack } from '../../roots/root-cache.ts';
+import { unpackArchive } from '../../roots/unpack-archive.ts';
 import { Slots } from '../slots.ts';
 import type { CommandRlimits } from './command-plan.ts';
 import { type CommandEnd, runCommand } from './command-run.ts';
@@ -146,7 +147,8 @@ export class CommandExecutor implements Executor {
     if (module === null) throw new InternalError('a command without the archive of its root');
     let held: HeldRoot;
     try {
-      held = await this.#roots.hold(this.#digestOf(module), module, signal);
+      const unpack: Unpack = (folder, limits) => unpackArchive(module, folder, limits);
+      held = await this.#roots.hold(this.#digestOf(module), unpack, signal);
     } catch (error) {
       if (error instanceof SandboxError || signal.aborted) throw error;
       throw new SandboxError({ code: 'SANDBOX_ROOT_UNAVAILABLE', reason: describeError(error) }, { cause: error });

@@ -33,6 +33,8 @@ export interface CommandStart {
   readonly inputPaths: readonly string[];
   /** Null where a control group holds it. */
   readonly rlimits: CommandRlimits | null;
+  /** What runs makes namespaces of its own, for which it has to write to /proc. */
+  readonly hasWritableProc?: true;
 }
 
 /** Folders that a command may write to, each a file system of its own in memory. */
@@ -84,7 +86,9 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
     ...words`--size ${outputBytes + COMMAND_OUTPUT_SLACK_BYTES} --tmpfs /output`,
     ...inputPaths.flatMap((path, index) => ['--perms', '0444', '--file', String(COMMAND_FIRST_INPUT_FD + index), path]),
     ...words`--dir /proc --file ${COMMAND_REACHED_FD} /proc/reached --file ${COMMAND_HOLD_FD} /proc/hold`,
-    ...words`--proc /proc --remount-ro /proc --remount-ro / --chdir /`,
+    ...words`--proc /proc`,
+    ...(start.hasWritableProc === true ? [] : words`--remount-ro /proc`),
+    ...words`--remount-ro / --chdir /`,
     ...words`--seccomp ${COMMAND_SECCOMP_FD} --json-status-fd ${COMMAND_STATUS_FD} --`,
     workload.program,
     ...workload.arguments,

@@ -35,6 +35,16 @@ export interface CommandRunParts {
   /** Null: the limits of `start.rlimits` are all that holds it. */
   readonly cgroup: Cgroup | null;
   readonly limits: { readonly wallTimeMs: number; readonly logBytes: number; readonly outputBytes: number };
+  /** What stands between the sandbox and the program, if anything does. */
+  readonly runtime?: RuntimeVoice;
+}
+
+/** How a runtime that started the program speaks on its stderr. */
+export interface RuntimeVoice {
+  /** Where a line of the runtime begins, which the program cannot know; what follows it is not told to the requester. */
+  readonly mark: string;
+  /** What a failure is that the runtime speaks of. */
+  readonly explain: (message: string) => Failure;
 }
 
 export interface CommandEnd {
@@ -45,7 +55,7 @@ export interface CommandEnd {
   readonly wallTimeMs: number;
 }
 
-type Failure = Exclude<Outcome, { kind: 'completed' }>;
+export type Failure = Exclude<Outcome, { kind: 'completed' }>;
 
 /** Runs one command to the end of its last process, and leaves neither process, group nor file behind. */
 export async function runCommand(
@@ -111,7 +121,8 @@ class CommandRun {
   #listen(): void {
     const { limits } = this.#parts;
     const onExcess = (): void => this.stop(programFailed('LOG_LIMIT', ''));
-    const lines = new LogLines(this.#sink, { maxBytes: limits.logBytes, onExcess });
+    const { runtime } = this.#parts;
+    const lines = new LogLines(this.#sink, { maxBytes: limits.logBytes, onExcess, hiddenFrom: runtime?.mark });
     lines.listen('stdout', this.#process.stdout);
     lines.listen('stderr', this.#process.stderr);
     this.#process.stderr.on('data', (chunk: Buffer) => {
@@ -217,6 +228,10 @@ class CommandRun {
   async #findFailure(exit: CommandExit, usage: GroupUsage): Promise<Failure> {
     if (usage.memoryKills > 0) return programFailed('MEMORY_LIMIT', '');
     if (exit.exitCode === null) return this.#describeUnstarted(exit);
+    const { runtime } = this.#parts;
+    const place = runtime === undefined ? -1 : this.#stderr.lastIndexOf(runtime.mark);
+    if (runtime !== undefined && place !== -1)
+      return runtime.explain(this.#stderr.slice(place + runtime.mark.length).trim());
     if (this.#parts.start.rlimits !== null && exit.exitCode === EXIT_OVER_CPU) return programFailed('CPU_LIMIT', '');
     if (usage.refusedTasks > 0) return programFailed('PROCESS_LIMIT', '');
     for (const [index, folder] of this.#folders.entries()) {

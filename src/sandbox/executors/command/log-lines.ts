@@ -8,6 +8,8 @@ export interface LogLimits {
   readonly maxBytes: number;
   /** Called once, when the program prints more; nothing is told after that. */
   readonly onExcess: () => void;
+  /** What follows this on a line, with it, is not the program's. */
+  readonly hiddenFrom?: string | undefined;
 }
 
 /** What a program prints, told line by line, within the job's limit for both streams together. */
@@ -51,8 +53,12 @@ export class LogLines {
     return Buffer.from(bytes.subarray(start));
   }
 
-  #tell(name: 'stdout' | 'stderr', line: Buffer): void {
+  #tell(name: 'stdout' | 'stderr', whole: Buffer): void {
     if (this.#isOver) return;
+    const { hiddenFrom } = this.#limits;
+    const hidden = hiddenFrom === undefined ? -1 : whole.indexOf(hiddenFrom);
+    if (hidden === 0) return;
+    const line = hidden === -1 ? whole : whole.subarray(0, hidden);
     this.#usedBytes += line.length + LOG_OVERHEAD_BYTES;
     if (this.#usedBytes > this.#limits.maxBytes) {
       this.#isOver = true;

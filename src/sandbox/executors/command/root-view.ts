@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 
 /** What a command sees of a root: its top entries, each bound read-only or made again as a link. */
 export interface RootView {
@@ -14,21 +14,24 @@ const OWN = new Set(['proc', 'dev', 'tmp', 'output']);
 const HOST_PATHS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 const HOST_FILES = ['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/alternatives'];
 
-/** Of an unpacked archive. Nothing in it is followed: bubblewrap resolves links in what it binds, so no link is bound. */
-export function viewArchive(folder: string): RootView {
+/**
+ * Of an unpacked archive. Nothing in it is followed: bubblewrap resolves links in what it binds, so no link is bound.
+ * @param at where it lies in the sandbox
+ */
+export function viewArchive(folder: string, at = '/'): RootView {
   const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !OWN.has(name));
   return {
     folders: new Set(entries.map(({ name }) => name)),
     arguments: entries.flatMap((entry) => {
       const source = join(folder, entry.name);
-      if (entry.isSymbolicLink()) return ['--symlink', readlinkSync(source), `/${entry.name}`];
-      return ['--ro-bind', source, `/${entry.name}`];
+      if (entry.isSymbolicLink()) return ['--symlink', readlinkSync(source), posix.join(at, entry.name)];
+      return ['--ro-bind', source, posix.join(at, entry.name)];
     }),
   };
 }
 
-/** Of this host: links among its system folders stay links. */
-export function viewHost(): RootView {
+/** Of this host: links among its system folders stay links. @param at where it lies in the sandbox */
+export function viewHost(at = '/'): RootView {
   const found = HOST_PATHS.flatMap((path) => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     return stat === undefined ? [] : [{ path, isLink: stat.isSymbolicLink() }];
@@ -39,11 +42,11 @@ export function viewHost(): RootView {
       '--perms',
       '0755',
       '--dir',
-      '/etc',
+      posix.join(at, '/etc'),
       ...found.flatMap(({ path, isLink }) =>
-        isLink ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path],
+        isLink ? ['--symlink', readlinkSync(path), posix.join(at, path)] : ['--ro-bind', path, posix.join(at, path)],
       ),
-      ...HOST_FILES.flatMap((path) => ['--ro-bind-try', path, path]),
+      ...HOST_FILES.flatMap((path) => ['--ro-bind-try', path, posix.join(at, path)]),
     ],
   };
 }

@@ -6,7 +6,7 @@ import type { NetworkParameters } from '../../../domain/network-definition.ts';
 import type { Offer } from '../../../domain/offer.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
-import { findProgramBlob, fitsKind } from '../../../domain/workload.ts';
+import { fitsKind, listProgramBlobs } from '../../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
 
@@ -55,7 +55,7 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
     ({ job }) => fitsKind(job.value.workload.kind, job.value.resources),
   ],
   [
-    'a command makes no checkpoints',
+    'a command or a container makes no checkpoints',
     ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined,
   ],
   [
@@ -164,6 +164,5 @@ function isWithin(asked: number | null, limit: number | null): boolean {
 
 /** Bytes of a job's program and inputs, as the job says. */
 export function computeInputBytes(job: Job): number {
-  const program = findProgramBlob(job.workload);
-  return job.inputs.reduce((sum, input) => sum + input.sizeBytes, program?.sizeBytes ?? 0);
+  return [...listProgramBlobs(job.workload), ...job.inputs].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
