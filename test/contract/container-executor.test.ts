@@ -2,8 +2,9 @@ import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type BuiltImage, buildImage, buildLayer, createSource } from '../../scripts/build-image.ts';
+import { type BuiltImage, buildImage, buildLayer, createSource, digestOf } from '../../scripts/build-image.ts';
 import type { ContainerWorkload, Resources } from '../../src/domain/job.ts';
+import { blobOfDigest } from '../../src/domain/oci-image.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { SandboxError } from '../../src/sandbox/errors.ts';
 import { ContainerExecutor } from '../../src/sandbox/executors/container/container-executor.ts';
@@ -250,6 +251,15 @@ for (const name of RUNTIME_NAMES) {
         detail: expect.stringContaining('other layers'),
       });
       expect(readdirSync(imagesFolder)).toEqual(before);
+    });
+
+    it('does not run what it has unpacked for who names its digest and has other layers', async () => {
+      expect((await run('true')).outcome).toEqual({ kind: 'completed' });
+      const { image, manifest, config } = shell;
+      const own = Uint8Array.of(1, 2, 3);
+      const layers = image.layers.map((layer) => ({ ...layer, blob: blobOfDigest(digestOf(own)) }));
+      const built = { ...shell, image: { ...image, layers }, source: createSource(manifest, config, [own]) };
+      expect((await run('true', { built })).outcome).toMatchObject({ kind: 'program-failed', code: 'PROGRAM_REFUSED' });
     });
 
     it('kills what runs too long, with all that it has started, and goes on', async () => {
