@@ -33,12 +33,32 @@ const dockerManifestSchema = z
  */
 export async function unpackImageArchive(path: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'fogproof-image-'));
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
-  await mkdir(join(folder, 'blobs/sha256'), { recursive: true });
-  const files = await unpackFiles(path, folder);
-  if (files.has('index.json')) return await placeFiles(files, folder);
-  if (files.has('manifest.json')) return await convertDocker(files, folder);
-  throw new ImageProblem('it has neither the index.json of an OCI image layout nor the manifest.json of docker save');
+  try {
+    await mkdir(join(folder, 'blobs/sha256'), { recursive: true });
+    const files = await unpackFiles(path, folder);
+    if (files.has('index.json')) await placeFiles(files, folder);
+    else if (files.has('manifest.json')) await convertDocker(files, folder);
+    else
+      throw new ImageProblem(
+        'it has neither the index.json of an OCI image layout nor the manifest.json of docker save',
+      );
+  } catch (error) {
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  }
+  removeAtExit(folder);
+  return folder;
+}
+
+const removed = new Set<string>();
+
+function removeAtExit(folder: string): void {
+  if (removed.size === 0) {
+    process.once('exit', () => {
+      for (const each of removed) rmSync(each, { recursive: true, force: true });
+    });
+  }
+  removed.add(folder);
 }
 
 /** Where each regular file of the archive lies now, by its name in it. A link that names another file of it stands for that. */
@@ -86,15 +106,14 @@ function normalize(name: string): string {
     .slice(0, MAX_ENTRY_NAME);
 }
 
-async function placeFiles(files: ArchiveFiles, folder: string): Promise<string> {
+async function placeFiles(files: ArchiveFiles, folder: string): Promise<void> {
   for (const [name, place] of files) {
     if (name === 'index.json' || /^blobs\/sha256\/[0-9a-f]{64}$/.test(name)) await link(place, join(folder, name));
   }
-  return folder;
 }
 
 /** What `docker save` wrote before it knew OCI: a configuration, and layers that are not compressed. */
-async function convertDocker(files: ArchiveFiles, folder: string): Promise<string> {
+async function convertDocker(files: ArchiveFiles, folder: string): Promise<void> {
   const listed = dockerManifestSchema.safeParse(parseJson(await readDocument(files, 'manifest.json')));
   if (!listed.success) throw new ImageProblem('its manifest.json is not one of docker save');
   const manifests = [];
@@ -121,7 +140,6 @@ async function convertDocker(files: ArchiveFiles, folder: string): Promise<strin
     }
   }
   await writeFile(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));
-  return folder;
 }
 
 async function placeBlob(files: ArchiveFiles, name: string, folder: string): Promise<{ digest: string; size: number }> {
