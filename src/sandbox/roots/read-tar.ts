@@ -34,7 +34,7 @@ export async function readTar(
   try {
     for await (const entry of extract) {
       await add(entry.header, entry as unknown as Readable).catch((error: unknown) => {
-        refused = { error };
+        if (!isEndOfStream(error)) refused = { error };
         throw error;
       });
       entry.resume();
@@ -78,6 +78,12 @@ function toRefusal(error: unknown): unknown {
   return ('syscall' in error && !asksTooMuch(error)) || error.name === 'AbortError'
     ? error
     : refuse(describeError(error));
+}
+
+/** Whoever reads what an entry has sees no more than this where the stream ended in an error before (streamx, node:stream). */
+function isEndOfStream(error: unknown): boolean {
+  const codes = ['STREAM_DESTROYED', 'PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_PREMATURE_CLOSE'];
+  return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
 
 function asksTooMuch(error: unknown): boolean {

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   type BuiltImage,
   buildImage,
@@ -21,11 +21,16 @@ let other: BuiltImage;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'fogproof-layout-'));
+  // What archives are unpacked to lasts as long as a process.
+  vi.stubEnv('TMPDIR', folder);
   const layer = await buildLayer([{ name: 'a', content: 'x' }]);
   built = buildImage([layer], { Cmd: ['/a'] });
   other = buildImage([layer], { Cmd: ['/b'] });
 });
-afterEach(async () => await rm(folder, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true, force: true });
+});
 
 const layoutOf = (place = folder): string => join(place, 'image');
 const blobPath = (bytes: Uint8Array): string => join(layoutOf(), 'blobs/sha256', digestOf(bytes).slice(7));
