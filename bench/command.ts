@@ -1,14 +1,14 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compileStatic, findStaticCompiler, packRoot } from '../scripts/build-root.ts';
 import type { PeerKey } from '../src/domain/ids.ts';
 import { SystemClock } from '../src/lib/clock.ts';
-import type { ExecutionSink, ExecutionTask, Executor } from '../src/sandbox/interface.ts';
+import type { ExecutionTask, Executor } from '../src/sandbox/interface.ts';
 import { NoopLogger } from '../src/telemetry/noop-logger.ts';
 import { NoopMetricsRegistry } from '../src/telemetry/noop-metrics.ts';
+import { benchContainer } from './container.ts';
+import { runInside, runOutside, toRate } from './inside-outside.ts';
 import { DIST } from './load-executor.ts';
 import { atLeast, atMost, type BenchRow, percentile } from './rows.ts';
 
@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
 `;
 const TURNS = '150000000';
 
-/** Start of a command against bare bubblewrap, and a program that computes, inside against outside. */
+/** Starts of a command and of a container against bare bubblewrap and crun, and a program that computes, inside against outside. */
 export async function benchCommand(): Promise<readonly BenchRow[]> {
   const compiler = findStaticCompiler();
   if (compiler === undefined) return [];
@@ -54,7 +54,8 @@ export async function benchCommand(): Promise<readonly BenchRow[]> {
     const executor = await loadCommandExecutor(join(folder, 'roots'));
     if (executor === null) return [];
     await using _closing = executor;
-    return [await measureStart(executor, module, program), await measureThroughput(executor, module, program)];
+    const rows = [await measureStart(executor, module, program), await measureThroughput(executor, module, program)];
+    return [...rows, ...(await benchContainer(folder, program, TURNS))];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -96,34 +97,6 @@ function createTask(module: Uint8Array, words: readonly string[]): ExecutionTask
   };
 }
 
-/** First line that a program prints on stdout, and when, ms after the start. */
-async function runInside(executor: Executor, task: ExecutionTask): Promise<{ atMs: number; text: string }> {
-  const startedAt = performance.now();
-  let first: { atMs: number; text: string } | undefined;
-  const sink: ExecutionSink = {
-    log: (stream, text) => {
-      if (stream === 'stdout') first ??= { atMs: performance.now() - startedAt, text };
-    },
-    metric: () => {},
-    progress: () => {},
-    checkpoint: () => Promise.reject(new TypeError('a command makes no checkpoints')),
-  };
-  const { outcome } = await executor.execute(task, sink, {});
-  if (first === undefined) throw new TypeError(`the program said nothing: ${JSON.stringify(outcome)}`);
-  return first;
-}
-
-async function runOutside(command: readonly string[]): Promise<{ atMs: number; text: string }> {
-  const startedAt = performance.now();
-  const [file = '', ...words] = command;
-  const child = spawn(file, words, { stdio: ['ignore', 'pipe', 'ignore'] });
-  const closed = once(child, 'close');
-  const [data] = (await once(child.stdout, 'data')) as [Buffer];
-  const atMs = performance.now() - startedAt;
-  await closed;
-  return { atMs, text: data.toString('utf8') };
-}
-
 async function measureStart(executor: Executor, module: Uint8Array, program: string): Promise<BenchRow> {
   const task = createTask(module, []);
   const bare = ['bwrap', '--unshare-all', '--ro-bind', '/', '/', '--', program];
@@ -149,8 +122,8 @@ async function measureThroughput(executor: Executor, module: Uint8Array, program
   const inside: number[] = [];
   const outside: number[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
-    outside.push(toRate((await runOutside([program, TURNS])).text));
-    inside.push(toRate((await runInside(executor, task)).text));
+    outside.push(toRate((await runOutside([program, TURNS])).text, TURNS));
+    inside.push(toRate((await runInside(executor, task)).text, TURNS));
   }
   return {
     name: 'a program that computes, in a command',
@@ -159,9 +132,4 @@ async function measureThroughput(executor: Executor, module: Uint8Array, program
     baseline: { name: 'outside', value: percentile(outside, 0.5) },
     goal: atLeast(0.97, 'ratio'),
   };
-}
-
-/** Million turns a second. */
-function toRate(printedMs: string): number {
-  return Number(TURNS) / 1000 / Number(printedMs);
 }

@@ -1,12 +1,13 @@
 /**
- * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, and the root of examples/command. Does nothing where neither the sources
+ * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, the root of examples/command and the image of examples/container. Does nothing where neither the sources
  * nor the compiler have changed; `--force` compiles anyway.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
-import { buildRoot, findStaticCompiler } from './build-root.ts';
+import { buildImage, buildLayer, writeLayout } from './build-image.ts';
+import { buildRoot, compileStatic, findStaticCompiler } from './build-root.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** As a program: its types would replace the global `console`. */
@@ -145,6 +146,31 @@ export async function buildExampleRoot(
   return archive;
 }
 
+const CONTAINER_FOLDER = join(ROOT, 'examples/container');
+
+/** Builds the image of examples/container, of the program of examples/command; undefined without a compiler for it. */
+export async function buildContainerImage(request: { readonly isForced: boolean }): Promise<string | undefined> {
+  const compiler = findStaticCompiler();
+  if (compiler === undefined) return undefined;
+  const source = join(ROOT, 'examples/command/source/orbits.c');
+  const layout = join(CONTAINER_FOLDER, 'build/image');
+  const { stdout: version } = spawnSync(compiler, ['--version'], { encoding: 'utf8' });
+  const builder = readFileSync(join(import.meta.dirname, 'build-image.ts'));
+  const digest = createHash('sha256').update(readFileSync(source)).update(builder).update(version).digest('hex');
+  const stamp = `${layout}.stamp`;
+  const isFresh = existsSync(layout) && existsSync(stamp) && readFileSync(stamp, 'utf8') === digest;
+  if (isFresh && !request.isForced) return layout;
+  mkdirSync(join(CONTAINER_FOLDER, 'build'), { recursive: true });
+  const program = `${layout}.program`;
+  compileStatic(compiler, source, program);
+  const layer = await buildLayer([{ name: 'bin/orbits', mode: 0o755, content: readFileSync(program) }]);
+  rmSync(program);
+  rmSync(layout, { recursive: true, force: true });
+  await writeLayout(layout, buildImage([layer], { Entrypoint: ['/bin/orbits'], Cmd: ['1'], WorkingDir: '/' }));
+  writeFileSync(stamp, digest);
+  return layout;
+}
+
 if (import.meta.main) {
   if (process.argv.includes('--help')) {
     console.log('Usage: scripts/node scripts/build-examples.ts [--force]');
@@ -157,6 +183,9 @@ if (import.meta.main) {
       else
         console.error(`examples/${example} was left out: it needs a C compiler and a static C library (Debian: gcc)`);
     }
+    const image = await buildContainerImage({ isForced });
+    if (image !== undefined) console.log(image);
+    else console.error('examples/container was left out: it needs a C compiler and a static C library (Debian: gcc)');
     if (!hasCCompiler())
       console.error('examples in C were left out: they need clang and wasm-ld (Debian: apt install clang lld)');
   }

@@ -5,7 +5,7 @@ import { type BlobId, JobId, LeaseId, ObjectId, UnixMs } from '../domain/ids.ts'
 import { LEASE } from '../domain/lease.ts';
 import type { Receipt } from '../domain/receipt.ts';
 import type { Signed } from '../domain/signed.ts';
-import { findProgramBlob } from '../domain/workload.ts';
+import { listProgramBlobs } from '../domain/workload.ts';
 import type { AbortOptions } from '../lib/abort.ts';
 import { writeFileAtomic } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -197,10 +197,9 @@ interface NamedBlob {
 
 function nameBlobs({ job }: BundleMaterial, receipts: readonly Signed<Receipt>[]): readonly NamedBlob[] {
   const { workload, inputs } = job.value;
-  const program = findProgramBlob(workload);
   return [
     ...receipts.flatMap(({ value }) => value.result.outputs.map((file) => ({ ...file, role: 'output' as const }))),
-    ...(program === null ? [] : [{ ...program, role: 'program' as const }]),
+    ...listProgramBlobs(workload).map(({ blob, sizeBytes }) => ({ blob, sizeBytes, role: 'program' as const })),
     ...inputs.map((input) => ({ ...input, role: 'input' as const })),
   ];
 }

@@ -124,6 +124,11 @@ function describeWorkload(workload: Job['workload']) {
     const { module, abi, seed } = workload;
     return { module: { digest: digestOf(module) }, abi, arguments: words, environment, seed: encodeHex(seed) };
   }
+  if (workload.kind === 'container') {
+    const { image, entrypoint, workingFolder, limits } = workload;
+    const { digest } = image;
+    return { kind: workload.kind, image: digest, entrypoint, arguments: words, environment, workingFolder, limits };
+  }
   const { root, program, limits } = workload;
   const files = root.kind === 'archive' ? { digest: digestOf(root.blob) } : { host: true };
   return { kind: workload.kind, root: files, program, arguments: words, environment, limits };

@@ -47,6 +47,7 @@ const COMMAND = {
   rootsFolder: null,
   network: { hosts: [], maxBytes: '10GiB', privateAddresses: false },
 };
+const CONTAINER = { enabled: true, runtime: 'auto', maxProcesses: 1024, imagesFolder: null } as const;
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -97,6 +98,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       trustedRequesters: [],
       command: { ...COMMAND, rootsBytes: computeRootsBytes(host) },
       gpus: { enabled: true, sharedWithDesktop: false, only: [] },
+      container: { ...CONTAINER, imagesBytes: computeRootsBytes(host) },
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
       queue: QUEUE,

@@ -16,6 +16,8 @@ export function computeDataPaths(home: string) {
     instrumented: join(home, 'cache', 'instrumented'),
     /** Root file systems of commands, unpacked. */
     roots: join(home, 'cache', 'roots'),
+    /** Images of containers, unpacked. */
+    images: join(home, 'cache', 'images'),
     /** What hardware vendors say of their platforms, fetched. */
     attestation: join(home, 'attestation'),
     /** Key files of the SIMULATED TEEs of test networks, `<network>.json`. */

@@ -230,6 +230,17 @@ export const nodeConfigSchema = z.strictObject({
         .max(64)
         .describe('UUIDs of the GPUs, or slices of them, that are lent; none named: all'),
     }),
+    container: z.strictObject({
+      enabled: z.boolean().describe('run OCI images, where bubblewrap and a runtime (crun or runc) work'),
+      runtime: z.enum(['auto', 'crun', 'runc']).describe('which runtime; auto: the first that works'),
+      maxProcesses: z.int().min(1).max(32_768).describe('most processes and threads of one container'),
+      imagesBytes: size(2 ** 20, 2 ** 50).describe('disk that unpacked images may take'),
+      imagesFolder: z
+        .string()
+        .min(1)
+        .nullable()
+        .describe('where they are unpacked; none: in the data folder, or below /var/cache for a node run as root'),
+    }),
     isolationForStrangers: isolationLevelSchema.describe('weakest isolation at which jobs of others run'),
     pricesPerHour: z.strictObject({
       cpu: decimalSchema,

@@ -5,6 +5,7 @@ export type DomainErrorInfo =
   | { readonly code: 'DOMAIN_BAD_TIME'; readonly value: number }
   | { readonly code: 'DOMAIN_BAD_LAMPORTS'; readonly value: string }
   | { readonly code: 'DOMAIN_UNKNOWN_TYPE'; readonly expected: string; readonly found: string }
+  | { readonly code: 'DOMAIN_IMAGE_DOCUMENT'; readonly what: string; readonly reason: string }
   | { readonly code: 'DOMAIN_BAD_OBJECT'; readonly type: string; readonly path: string; readonly reason: string };
 
 const DOMAIN_ERRORS: ErrorTable<DomainErrorInfo> = {
@@ -27,6 +28,12 @@ const DOMAIN_ERRORS: ErrorTable<DomainErrorInfo> = {
     retryable: false,
     message: (info) => `expected an object of type ${info.expected} and found ${info.found}`,
     hint: () => 'The other side may run another version; compare `fogproof --version`.',
+  },
+  DOMAIN_IMAGE_DOCUMENT: {
+    retryable: false,
+    message: (info) => `the ${info.what} of an image is refused: ${info.reason}`,
+    hint: () =>
+      'Make the image again with a current tool, such as `skopeo copy … oci:FOLDER`; docs/job-spec.md says what may be in one.',
   },
   DOMAIN_BAD_OBJECT: {
     retryable: false,

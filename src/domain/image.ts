@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { formatRawId } from '../lib/cid.ts';
 import { DomainError } from './errors.ts';
 import { BlobId } from './ids.ts';
-import type { Workload } from './job.ts';
+import type { ContainerWorkload, Workload } from './job.ts';
+import { blobOfDigest } from './oci-image.ts';
 
 const DIGEST_PREFIX = 'sha256:';
 const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 /** What a workload says to its program; that may look like anything. */
-const PROGRAM_TEXT: ReadonlySet<string> = new Set(['arguments', 'environment']);
+const PROGRAM_TEXT: ReadonlySet<string> = new Set(['arguments', 'environment', 'entrypoint', 'workingFolder']);
 
 /** What a program is brought as: the blob of a module, of an archive, of an image. */
 export const imageNameSchema = z
@@ -35,6 +36,16 @@ export function readImage(name: string): BlobId | undefined {
  */
 export function listImages(workload: Workload | Readonly<Record<string, unknown>>): readonly BlobId[] {
   return [...new Set(collectImages(workload))];
+}
+
+/**
+ * What has to be on a list of allowed images for a workload to be: of an OCI image its digest alone, since providers check
+ * everything else against it; of other work all that it runs.
+ */
+export function listLeadingImages(workload: Workload | Readonly<Record<string, unknown>>): readonly BlobId[] {
+  if (!('kind' in workload) || workload.kind !== 'container') return listImages(workload);
+  const { image } = workload as ContainerWorkload;
+  return [blobOfDigest(image.digest)];
 }
 
 function collectImages(value: unknown): readonly BlobId[] {

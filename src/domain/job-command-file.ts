@@ -23,7 +23,8 @@ const boundsOf = (schema: typeof cpus): { minimum: number; maximum: number } => 
   maximum: schema.maxValue ?? Number.MAX_SAFE_INTEGER,
 });
 
-const limitsFileSchema = z.strictObject({
+/** Of containers too. */
+export const commandLimitsFileSchema = z.strictObject({
   cpus: z
     .number()
     .min(boundsOf(cpus).minimum / MILLI)
@@ -53,7 +54,9 @@ export const commandWorkloadFileSchema = z.strictObject({
   program: jobPathSchema.describe('Absolute path of the program in the root.'),
   arguments: argumentsFileSchema,
   environment: environmentFileSchema,
-  limits: limitsFileSchema.prefault({}).describe('What it may take besides resources: cpus, processes, scratch.'),
+  limits: commandLimitsFileSchema
+    .prefault({})
+    .describe('What it may take besides resources: cpus, processes, scratch.'),
   network: egressSchema
     .optional()
     .describe(
@@ -69,19 +72,33 @@ interface CommandFields {
   readonly comparisons?: unknown;
 }
 
-/** What a job file of a command may not have. */
+/** What a job file of a command, or of a container, may not have. */
 export function findCommandProblems({ workload, inputs, resources, checkpoints, comparisons }: CommandFields) {
   const problems: { path: string[]; message: string }[] = [];
-  if (workload.kind !== 'command') return problems;
+  if (workload.kind === 'wasm') return problems;
+  const what = workload.kind === 'command' ? 'a command' : `a ${workload.kind}`;
   if (resources.fuel !== undefined) {
-    problems.push({ path: ['resources', 'fuel'], message: 'a command has no fuel: wallTime and limits.cpus hold it' });
+    problems.push({ path: ['resources', 'fuel'], message: `${what} has no fuel: wallTime and limits.cpus hold it` });
   }
-  problems.push(...findRoundProblems({ checkpoints, comparisons }));
+  if (workload.kind === 'container') problems.push(...findContainerProblems({ checkpoints, comparisons }));
+  else problems.push(...findRoundProblems({ checkpoints, comparisons }));
   const reserved = hasRounds(checkpoints) ? [...COMMAND_FOLDERS, ...ROUNDS_RESERVED] : COMMAND_FOLDERS;
   for (const path of Object.keys(inputs)) {
     const folder = reserved.find((each) => path === each || path.startsWith(`${each}/`));
     if (folder === undefined) continue;
-    problems.push({ path: ['inputs', path], message: `a command has its own ${folder}: put the input elsewhere` });
+    problems.push({ path: ['inputs', path], message: `${what} has its own ${folder}: put the input elsewhere` });
+  }
+  return problems;
+}
+
+/** The rounds of a container's program are not looked at yet. */
+function findContainerProblems({ checkpoints, comparisons }: Pick<CommandFields, 'checkpoints' | 'comparisons'>) {
+  const problems: { path: string[]; message: string }[] = [];
+  if (checkpoints !== undefined && checkpoints !== 'none') {
+    problems.push({ path: ['checkpoints'], message: 'a container makes no checkpoints in this version: remove it' });
+  }
+  if (comparisons !== undefined) {
+    problems.push({ path: ['comparisons'], message: 'results of containers are compared byte for byte: remove it' });
   }
   return problems;
 }

@@ -17,6 +17,7 @@ import {
 import { batchSectionSchema, TEMPLATE_SEED_PATTERN } from './job-batch-file.ts';
 import { commandWorkloadFileSchema, findCommandProblems } from './job-command-file.ts';
 import { confidentialFileSchema, findConfidentialProblems } from './job-confidential-file.ts';
+import { containerWorkloadFileSchema } from './job-container-file.ts';
 import {
   argumentsFileSchema,
   boundsOf,
@@ -70,7 +71,7 @@ const resourcesFileSchema = z.strictObject({
   fuel: countSchema
     .optional()
     .describe(
-      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; a command has none.`,
+      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; a command or container has none.`,
     ),
   wallTime: durationSchema(boundsOf('wallTimeMs').minimum, boundsOf('wallTimeMs').maximum)
     .prefault(RESOURCE_DEFAULTS.wallTime)
@@ -145,11 +146,11 @@ export const jobFileSchema = z
     $schema: z.string().optional().describe('Address of this schema, for editors; it has no other effect.'),
     name: z.string().min(1).max(100).describe('Name of the job, for people: 1 to 100 characters.'),
     workload: z
-      .discriminatedUnion('kind', [wasmWorkloadFileSchema, commandWorkloadFileSchema], {
-        error: 'expected a map with kind: wasm or kind: command',
+      .discriminatedUnion('kind', [wasmWorkloadFileSchema, commandWorkloadFileSchema, containerWorkloadFileSchema], {
+        error: 'expected a map with kind: wasm, kind: command or kind: container',
       })
       .describe(
-        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment and limits.',
+        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment and limits; kind: container with image and, if wanted, reference, digest, entrypoint, arguments, environment, workingFolder and limits.',
       ),
     inputs: z
       .record(jobPathSchema, inputSourceSchema)
@@ -179,7 +180,7 @@ export const jobFileSchema = z
     isolation: isolationLevelSchema
       .default('process')
       .describe(
-        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; a command has bubblewrap always.',
+        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; a command or container has bubblewrap always.',
       ),
     capabilityClass: capabilityClassSchema
       .optional()
@@ -260,14 +261,14 @@ export const jobFileSchema = z
   });
 
 interface CheckpointFields {
-  readonly workload: { readonly kind: 'wasm'; readonly abi: string } | { readonly kind: 'command' };
+  readonly workload: { readonly kind: 'wasm'; readonly abi: string } | { readonly kind: 'command' | 'container' };
   readonly checkpoints?: z.output<typeof checkpointsFileSchema> | 'none' | undefined;
   readonly comparisons?: readonly unknown[] | undefined;
 }
 
 /** Which schedules go with which ABI (docs/stepping.md sections 2 and 7). */
 function findCheckpointProblems({ workload, checkpoints, comparisons }: CheckpointFields) {
-  if (workload.kind === 'command') return [];
+  if (workload.kind !== 'wasm') return [];
   const problems: { path: string[]; message: string }[] = [];
   const rounds = typeof checkpoints === 'object' ? checkpoints.everyRounds : undefined;
   if (workload.abi === 'fogproof' && rounds !== undefined) {

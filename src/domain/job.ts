@@ -4,6 +4,7 @@ import { egressSchema } from './egress.ts';
 import { gpuRequestSchema } from './gpu.ts';
 import { blobLink, bytesSchema, decimalSchema, integerSchema, peerKeySchema, unixMsSchema } from './ids.ts';
 import type { ObjectType } from './object-type.ts';
+import { imageDigestSchema, MAX_IMAGE_DOCUMENT_BYTES, MAX_IMAGE_LAYERS, MAX_LAYER_BYTES } from './oci-image.ts';
 
 /** Largest number of input files of one job. */
 export const MAX_JOB_INPUTS = 256;
@@ -69,7 +70,42 @@ export const commandWorkloadSchema = z.strictObject({
   network: egressSchema.optional(),
 });
 
-export const workloadSchema = z.discriminatedUnion('kind', [wasmWorkloadSchema, commandWorkloadSchema]);
+/** A layer of an image as it travels. Its blob may be a tree, which is named by another hash than OCI's of the same bytes. */
+export const imageLayerSchema = z.strictObject({
+  digest: imageDigestSchema,
+  blob: blobLink,
+  sizeBytes: integerSchema(1, MAX_LAYER_BYTES),
+});
+
+/** An OCI image by the digest of its manifest, with all that a provider fetches; manifest and configuration are blobs of their digest. */
+export const containerImageSchema = z.strictObject({
+  digest: imageDigestSchema,
+  manifestSizeBytes: integerSchema(1, MAX_IMAGE_DOCUMENT_BYTES),
+  config: z.strictObject({ digest: imageDigestSchema, sizeBytes: integerSchema(1, MAX_IMAGE_DOCUMENT_BYTES) }),
+  /** The lowest first. */
+  layers: z.array(imageLayerSchema).max(MAX_IMAGE_LAYERS),
+});
+
+/** An OCI image, run once (docs/job-spec.md). */
+export const containerWorkloadSchema = z.strictObject({
+  kind: z.literal('container'),
+  image: containerImageSchema,
+  /** In place of the image's; null: the image's. */
+  entrypoint: z.array(z.string().max(4096)).min(1).max(64).nullable(),
+  /** In place of the image's command; empty: the image's, or none where `entrypoint` is given. */
+  arguments: z.array(z.string().max(4096)).max(256),
+  /** Beside the image's, and in place of what has the same name. */
+  environment: environmentSchema,
+  /** Null: the image's. */
+  workingFolder: jobPathSchema.nullable(),
+  limits: commandLimitsSchema,
+});
+
+export const workloadSchema = z.discriminatedUnion('kind', [
+  wasmWorkloadSchema,
+  commandWorkloadSchema,
+  containerWorkloadSchema,
+]);
 
 export const inputSchema = z.strictObject({ path: jobPathSchema, blob: blobLink, sizeBytes: integerSchema() });
 
@@ -188,6 +224,8 @@ export type Job = z.output<typeof jobSchema>;
 export type Workload = Job['workload'];
 export type WasmWorkload = z.output<typeof wasmWorkloadSchema>;
 export type CommandWorkload = z.output<typeof commandWorkloadSchema>;
+export type ContainerWorkload = z.output<typeof containerWorkloadSchema>;
+export type ContainerImage = z.output<typeof containerImageSchema>;
 export type Resources = z.output<typeof resourcesSchema>;
 /** Those of them that are amounts. */
 export type ResourceAmount = Exclude<keyof Resources, 'gpus'>;

@@ -14,6 +14,7 @@ export type ProgramNeeds = z.output<typeof programNeedsSchema>;
 /** Null of a module: what it takes is in `resources` alone. */
 export function findNeeds(workload: Workload): ProgramNeeds | null {
   if (workload.kind === 'wasm') return null;
+  if (workload.kind === 'container') return workload.limits;
   const { limits, root, network } = workload;
   const host = root.kind === 'host' ? { hostRoot: true as const } : {};
   return { ...limits, ...host, ...(network === undefined ? {} : { hosts: network.hosts }) };

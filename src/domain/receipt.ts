@@ -13,6 +13,7 @@ import {
 } from './ids.ts';
 import { jobPathSchema, MAX_JOB_INPUTS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
+import { imageDigestSchema } from './oci-image.ts';
 
 /**
  * Ends of a program that follow from the program and its inputs alone: every honest replica sees the same, so they are
@@ -98,6 +99,8 @@ export const sandboxReportSchema = z.strictObject({
   engine: z.string().max(100),
   /** Those that the program was given, and no other; absent where it was given none. */
   gpus: z.array(grantedGpuSchema).min(1).max(MAX_GPUS).optional(),
+  /** Digest of the OCI image that ran; absent where none did. */
+  image: imageDigestSchema.optional(),
 });
 export type SandboxReport = z.output<typeof sandboxReportSchema>;
 

@@ -1,16 +1,37 @@
 import type { ExecutorKind } from './capability.ts';
 import type { BlobId } from './ids.ts';
 import type { Job, Resources, Workload } from './job.ts';
+import { blobOfDigest } from './oci-image.ts';
 
 export interface ProgramBlob {
   readonly blob: BlobId;
   readonly sizeBytes: number;
 }
 
-/** The blob that a workload's program comes in: a module, or the archive of a command's root. Null: the provider's own is run. */
+/** The one blob that a workload's program comes in: a module, or the archive of a command's root. Null: an image, or the provider's own. */
 export function findProgramBlob(workload: Workload): ProgramBlob | null {
   if (workload.kind === 'wasm') return { blob: workload.module, sizeBytes: workload.moduleSizeBytes };
+  if (workload.kind === 'container') return null;
   return workload.root.kind === 'archive' ? workload.root : null;
+}
+
+/** Every blob that a workload's program comes in, with what it is called: of an image its documents and layers. */
+export function listProgramBlobs(workload: Workload): readonly (ProgramBlob & { readonly name: string })[] {
+  if (workload.kind === 'container') {
+    const { digest, manifestSizeBytes, config, layers } = workload.image;
+    return [
+      { name: 'manifest', blob: blobOfDigest(digest), sizeBytes: manifestSizeBytes },
+      { name: 'configuration', blob: blobOfDigest(config.digest), sizeBytes: config.sizeBytes },
+      ...layers.map(({ blob, sizeBytes }, index) => ({ name: `layer ${index}`, blob, sizeBytes })),
+    ];
+  }
+  const program = findProgramBlob(workload);
+  return program === null ? [] : [{ name: workload.kind === 'wasm' ? 'module' : 'root', ...program }];
+}
+
+/** The digest of the image that a workload runs; undefined where it runs none. */
+export function imageOf(workload: Workload): string | undefined {
+  return workload.kind === 'container' ? workload.image.digest : undefined;
 }
 
 /** Whether work of a kind counts fuel: only what is instrumented does. */
@@ -36,6 +57,8 @@ export function fitsSchedule({
   comparisons,
 }: Pick<Job, 'workload' | 'checkpoints' | 'comparisons'>): boolean {
   if (workload.kind === 'wasm') return true;
+  // The rounds of a container's program are not looked at yet.
+  if (workload.kind === 'container') return checkpoints === undefined && comparisons === undefined;
   return checkpoints === undefined ? comparisons === undefined : checkpoints.schedule.kind === 'rounds';
 }
 

@@ -5,13 +5,20 @@ import { type EgressHost, parseEgressPattern } from '../domain/egress.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CommandExecutor } from '../sandbox/executors/command/command-executor.ts';
 import { DEFAULT_COMMAND_OPTIONS, type EgressRules } from '../sandbox/executors/command/options.ts';
-import { type CommandProbe, probeCommand } from '../sandbox/executors/command/probe-command.ts';
+import { type CommandOffer, type CommandProbe, probeCommand } from '../sandbox/executors/command/probe-command.ts';
+import { ContainerExecutor } from '../sandbox/executors/container/container-executor.ts';
+import { DEFAULT_CONTAINER_OPTIONS } from '../sandbox/executors/container/options.ts';
+import {
+  type ContainerOffer,
+  type ContainerProbe,
+  probeContainer,
+} from '../sandbox/executors/container/probe-container.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
 import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-cache/instrumented-cache.ts';
 import type { Executor } from '../sandbox/interface.ts';
 import { type IsolationOffer, probeIsolation } from '../sandbox/isolation/probe-isolation.ts';
 import { DEFAULT_WASM_EXECUTOR_OPTIONS, type WasmExecutorOptions } from '../sandbox/options.ts';
-import { chooseRootsFolder } from '../sandbox/roots/choose-folder.ts';
+import { chooseImagesFolder, chooseRootsFolder } from '../sandbox/roots/choose-folder.ts';
 import type { Logger, MetricsRegistry } from '../telemetry/interface.ts';
 
 export interface ExecutorModules {
@@ -26,6 +33,8 @@ export interface ProbedExecutors {
   readonly wasm: readonly IsolationOffer[] | null;
   /** Null where the operator has switched it off, or takes no jobs. */
   readonly command: CommandProbe | null;
+  /** As of commands. */
+  readonly container: ContainerProbe | null;
 }
 
 function wasmOptions({ provide }: NodeConfig): WasmExecutorOptions {
@@ -46,30 +55,39 @@ function createEgressRules({
 /** Starts real children and looks at what holds them. */
 export async function probeExecutors(config: NodeConfig, { clock, logger }: ExecutorModules): Promise<ProbedExecutors> {
   const { provide } = config;
-  if (!provide.enabled) return { wasm: null, command: null };
-  const [{ offers, failures }, command] = await Promise.all([
+  if (!provide.enabled) return { wasm: null, command: null, container: null };
+  const [{ offers, failures }, command, container] = await Promise.all([
     probeIsolation(clock, wasmOptions(config)),
     provide.command.enabled ? probeCommand(clock) : null,
+    provide.container.enabled ? probeContainer(clock, provide.container.runtime) : null,
   ]);
   for (const { isolation, reason } of failures) logger.warn({ isolation, reason }, 'isolation level is not available');
   if (command?.kind === 'fails') logger.warn({ reason: command.reason }, 'commands are not available');
-  return { wasm: offers, command };
+  if (container?.kind === 'fails') logger.warn({ reason: container.reason }, 'containers are not available');
+  return { wasm: offers, command, container };
 }
 
 /** In the order in which they are told; the stack ends them. */
 export function createExecutors(
   config: NodeConfig,
   modules: ExecutorModules,
-  { wasm, command }: ProbedExecutors,
+  { wasm, command, container }: ProbedExecutors,
 ): readonly Executor[] {
   if (wasm === null) return [];
-  const { home, provide } = config;
+  const { home } = config;
   const paths = computeDataPaths(home);
   const instrumented = new InstrumentedCache(modules, { folder: paths.instrumented, maxBytes: DEFAULT_CACHE_BYTES });
   const modulesRunner = new WasmExecutor({ ...modules, instrumented }, { ...wasmOptions(config), offers: wasm });
-  if (command?.kind !== 'works') return [modulesRunner];
+  return [
+    modulesRunner,
+    ...(command?.kind === 'works' ? [createCommandExecutor(config, modules, command.offer)] : []),
+    ...(container?.kind === 'works' ? [createContainerExecutor(config, modules, container.offer)] : []),
+  ];
+}
+
+function createCommandExecutor({ home, provide }: NodeConfig, modules: ExecutorModules, offer: CommandOffer): Executor {
   const { hostRoot, maxProcesses, network, rootsBytes, rootsFolder } = provide.command;
-  const commandRunner = new CommandExecutor(modules, {
+  return new CommandExecutor(modules, {
     ...DEFAULT_COMMAND_OPTIONS,
     slots: provide.slots,
     maxMemoryBytes: provide.maxMemoryBytes,
@@ -78,8 +96,25 @@ export function createExecutors(
     hostRoot,
     egress: createEgressRules(network),
     rootsBytes,
-    rootsFolder: rootsFolder ?? chooseRootsFolder(home, paths.roots),
-    offer: command.offer,
+    rootsFolder: rootsFolder ?? chooseRootsFolder(home, computeDataPaths(home).roots),
+    offer,
   });
-  return [modulesRunner, commandRunner];
+}
+
+function createContainerExecutor(
+  { home, provide }: NodeConfig,
+  modules: ExecutorModules,
+  offer: ContainerOffer,
+): Executor {
+  const { maxProcesses, imagesBytes, imagesFolder } = provide.container;
+  return new ContainerExecutor(modules, {
+    ...DEFAULT_CONTAINER_OPTIONS,
+    slots: provide.slots,
+    maxMemoryBytes: provide.maxMemoryBytes,
+    maxCpus: availableParallelism() * 1000,
+    maxProcesses,
+    imagesBytes,
+    imagesFolder: imagesFolder ?? chooseImagesFolder(home, computeDataPaths(home).images),
+    offer,
+  });
 }

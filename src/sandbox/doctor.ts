@@ -2,6 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { SystemClock } from '../lib/clock.ts';
 import { type CommandProbe, probeCommand } from './executors/command/probe-command.ts';
+import { type ContainerProbe, probeContainer } from './executors/container/probe-container.ts';
+import { RUNTIME_NAMES } from './executors/container/runtime.ts';
 import type { HostCheck } from './interface.ts';
 import { findExecutable } from './isolation/find-executable.ts';
 import { findClosingShell, NO_CLOSING_SHELL } from './isolation/inherited-files.ts';
@@ -39,9 +41,10 @@ function tryRun(file: string, parameters: readonly string[]): string | null {
 /** Tries on this host what the sandboxes need, as `fogproof doctor` prints it. Starts children and ends them. */
 export async function checkSandbox(): Promise<readonly HostCheck[]> {
   const clock = new SystemClock();
-  const [probe, command] = await Promise.all([
+  const [probe, command, container] = await Promise.all([
     probeIsolation(clock, DEFAULT_WASM_EXECUTOR_OPTIONS),
     probeCommand(clock),
+    probeContainer(clock),
   ]);
   return [
     checkNode(),
@@ -54,6 +57,7 @@ export async function checkSandbox(): Promise<readonly HostCheck[]> {
     checkLevel(probe, 'process', 'missing'),
     checkLevel(probe, 'bubblewrap', 'degraded'),
     checkCommands(command),
+    checkContainers(container),
   ];
 }
 
@@ -194,6 +198,24 @@ function checkCommands(probe: CommandProbe): HostCheck {
     detail: `off: ${probe.reason}`,
     remedy: isRefused
       ? 'AppArmor keeps bubblewrap from making user namespaces: apt install apparmor-profiles, then enable bwrap-userns-restrict.'
+      : 'Install bubblewrap and make user namespaces available (see above); docs/sandbox.md says what a host needs.',
+  };
+}
+
+/** As of commands; they need a runtime besides. */
+function checkContainers(probe: ContainerProbe): HostCheck {
+  const name = 'containers';
+  if (probe.kind === 'works') {
+    const { controls, engine } = probe.offer;
+    return { name, status: 'ok', detail: `${engine}: ${controls.join(', ')}`, remedy: null };
+  }
+  const isMissing = RUNTIME_NAMES.every((runtime) => findExecutable(runtime) === null);
+  return {
+    name,
+    status: 'degraded',
+    detail: `off: ${probe.reason}`,
+    remedy: isMissing
+      ? 'Install crun, or else runc: apt install crun. podman brings one of them.'
       : 'Install bubblewrap and make user namespaces available (see above); docs/sandbox.md says what a host needs.',
   };
 }

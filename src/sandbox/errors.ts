@@ -20,6 +20,7 @@ export type SandboxErrorInfo =
   | { readonly code: 'SANDBOX_GPU_UNAVAILABLE'; readonly reason: string }
   | { readonly code: 'SANDBOX_GPU_DRIVER_MISMATCH'; readonly library: string; readonly driver: string }
   | { readonly code: 'SANDBOX_GPU_CDI_REFUSED'; readonly file: string; readonly reason: string }
+  | { readonly code: 'SANDBOX_RUNTIME_USER'; readonly runtime: string; readonly user: string }
   | { readonly code: 'SANDBOX_CLOSED' }
   | { readonly code: 'SANDBOX_FILTER_TOO_LONG'; readonly instructions: number };
 
@@ -90,6 +91,11 @@ const SANDBOX_ERRORS: ErrorTable<SandboxErrorInfo> = {
     retryable: false,
     message: (info) => `the CDI spec ${info.file} is refused: ${info.reason}`,
     hint: () => 'Write it again with `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`.',
+  },
+  SANDBOX_RUNTIME_USER: {
+    retryable: false,
+    message: (info) => `${info.runtime} cannot run an image as its user ${info.user} here, only as root of it`,
+    hint: () => 'Ask a provider that has crun, or install it: fogproof doctor says which runtime is used.',
   },
   SANDBOX_CLOSED: {
     retryable: false,

@@ -25,6 +25,8 @@ export interface ExecutionTask {
   readonly workload: Workload;
   /** Bytes of the workload's `findProgramBlob`: equal ones are instrumented, or unpacked, once. Null where it names none. */
   readonly module: Uint8Array | null;
+  /** What an image is made of; absent where the workload runs none. */
+  readonly image?: ImageSource | undefined;
   readonly inputs: readonly InputFile[];
   readonly resources: Resources;
   /** At which steps `ExecutionSink.checkpoint` is called; null is never. */
@@ -35,6 +37,12 @@ export interface ExecutionTask {
   readonly isConfidential?: boolean;
   /** GPUs that the program is given; absent: none, and it sees none. */
   readonly gpus?: GpuPlan;
+}
+
+/** The parts of an image, read from its beginning each time. Nothing of them is checked against their digests yet. */
+export interface ImageSource {
+  /** A layer by its place, the lowest is 0. @throws Error where its bytes are not to be had any more */
+  open(part: 'manifest' | 'configuration' | number): AsyncIterable<Uint8Array>;
 }
 
 /** A state to go on from. What it gives is checked against nothing here: the first checkpoint's state root tells. */

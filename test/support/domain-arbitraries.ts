@@ -18,7 +18,7 @@ import {
   type Result,
 } from '../../src/domain/receipt.ts';
 import type { Batch } from '../../src/domain/signed.ts';
-import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
+import { computeObjectCid, computeRawCid, sha256 } from '../../src/lib/cid.ts';
 
 const PEERS = await Promise.all(
   [1, 2, 3, 4].map(async (byte) => {
@@ -137,6 +137,38 @@ export const terms: fc.Arbitrary<JobTerms> = fc.record(
   },
   { requiredKeys: ['workloadKind', 'resources', 'isolation', 'deadlineMs', 'priceCeiling', 'commitReveal'] },
 );
+const imageDigests = small.map((seed) => `sha256:${Buffer.from(sha256(seed)).toString('hex')}`);
+
+/** Jobs of an image. */
+export const containerJobs: fc.Arbitrary<Job> = fc
+  .record({
+    job: commandJobs,
+    image: fc.record({
+      digest: imageDigests,
+      manifestSizeBytes: fc.integer({ min: 1, max: 2 ** 20 }),
+      config: fc.record({ digest: imageDigests, sizeBytes: fc.integer({ min: 1, max: 2 ** 20 }) }),
+      layers: fc.array(
+        fc.record({ digest: imageDigests, blob: blobIds, sizeBytes: fc.integer({ min: 1, max: 2 ** 30 }) }),
+        { maxLength: 4 },
+      ),
+    }),
+    entrypoint: fc.option(fc.array(fc.string({ maxLength: 20 }), { minLength: 1, maxLength: 3 })),
+    workingFolder: fc.option(paths),
+  })
+  .map(({ job, image, entrypoint, workingFolder }) => {
+    if (job.workload.kind !== 'command') throw new TypeError('a command was drawn');
+    const { arguments: words, environment, limits } = job.workload;
+    const workload = {
+      kind: 'container' as const,
+      image,
+      entrypoint,
+      arguments: words,
+      environment,
+      workingFolder,
+      limits,
+    };
+    return { ...job, workload };
+  });
 
 export const offers: fc.Arbitrary<Offer> = fc.record({
   type: fc.constant('fogproof/offer@1' as const),

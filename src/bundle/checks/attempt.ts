@@ -8,7 +8,7 @@ import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt, Result } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
-import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
+import { hasFuel, imageOf, isFuelWithin } from '../../domain/workload.ts';
 import { computeOutputRoot } from '../../proofs/commitment.ts';
 import { isWithinFirstTerm, type LeaseTimes, listRenewalRules, listRunRules } from '../../proofs/lease-times.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
@@ -69,7 +69,7 @@ function checkReceipt(
   ];
 }
 
-function checkResultForm({ result, outputRoot }: Receipt, job: Signed<Job>): readonly Rule[] {
+function checkResultForm({ result, outputRoot, sandbox }: Receipt, job: Signed<Job>): readonly Rule[] {
   const paths = result.outputs.map(({ path }) => path);
   return [
     [outputRoot === computeOutputRoot(result), 'its output root is not the id of its result'],
@@ -81,6 +81,10 @@ function checkResultForm({ result, outputRoot }: Receipt, job: Signed<Job>): rea
     [
       result.outcome.kind !== 'completed' || !hasFuel(job.value.workload.kind) || result.instrumentedModule !== null,
       'it completed and does not say which instrumented module ran',
+    ],
+    [
+      result.outcome.kind !== 'completed' || sandbox.image === imageOf(job.value.workload),
+      `it completed with ${sandbox.image ?? 'no image'} where the job names ${imageOf(job.value.workload) ?? 'none'}`,
     ],
   ];
 }

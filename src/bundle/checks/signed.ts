@@ -5,7 +5,7 @@ import type { BlobId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Receipt } from '../../domain/receipt.ts';
 import type { Signed } from '../../domain/signed.ts';
-import { findProgramBlob } from '../../domain/workload.ts';
+import { listProgramBlobs } from '../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../constants.ts';
 import type { OpenedAttempt, OpenedEvidence } from '../open-evidence.ts';
 import type { SnapshotInFile } from '../snapshot-register.ts';
@@ -102,10 +102,8 @@ function checkDistinct(attempts: readonly OpenedAttempt[]): Check {
 
 /** Nothing is in the list of blobs that the signed objects do not name, with the size that they state. */
 function checkListedBlobs(evidence: OpenedEvidence, job: Job, blobs: Bundle['blobs']): Check {
-  const program = findProgramBlob(job.workload);
   const named = new Set([
-    ...(program === null ? [] : [nameBlob(program.blob, program.sizeBytes)]),
-    ...job.inputs.map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
+    ...[...listProgramBlobs(job.workload), ...job.inputs].map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
     ...evidence.attempts
       .flatMap(({ receipt }) => valueOf(receipt)?.result.outputs ?? [])
       .map(({ blob, sizeBytes }) => nameBlob(blob, sizeBytes)),
@@ -179,7 +177,7 @@ function describeReceipt({ name, confidential }: Job, receipt: Receipt): string 
   const seconds = ((receipt.finishedAtMs - receipt.startedAtMs) / 1000).toFixed(1);
   return (
     `Provider ${shortPeer(receipt.provider)} states that it ran job '${name}' in ${seconds} s ` +
-    `(${sandbox.executor}, isolation '${sandbox.isolation}'): ${describeOutcome(result.outcome)}, ` +
+    `(${sandbox.executor}${sandbox.image === undefined ? '' : ` of image ${sandbox.image}`}, isolation '${sandbox.isolation}'): ${describeOutcome(result.outcome)}, ` +
     `with ${describeOutputs(result, confidential !== undefined)}, ` +
     `${result.fuel === null ? '' : `${result.fuel} units of fuel and `}output root ${receipt.outputRoot}.`
   );

@@ -6,7 +6,7 @@ import { parseStatement, type Statement } from '../../bundle/in-toto.ts';
 import type { AttemptAttestation } from '../../bundle/open-attestation.ts';
 import { type Opened, openEvidence } from '../../bundle/open-evidence.ts';
 import { type BundleSource, readBlocks } from '../../bundle/read-blocks.ts';
-import { findProgramBlob } from '../../domain/workload.ts';
+import { listProgramBlobs } from '../../domain/workload.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { formatCount, formatDateTime, plural, renderFields, shortPeer } from '../format.ts';
@@ -186,9 +186,9 @@ function renderAttempt({ lease, receipt }: Contents['attempts'][number]): string
 /** What the job or a receipt calls a blob. */
 function nameBlob(blob: string, { job, attempts }: Contents): string {
   const workload = 'value' in job ? job.value.workload : undefined;
-  if (workload !== undefined && findProgramBlob(workload)?.blob === blob) {
-    return workload.kind === 'wasm' ? 'module' : 'root file system';
-  }
+  const program = workload === undefined ? [] : listProgramBlobs(workload);
+  const part = program.find((each) => each.blob === blob);
+  if (part !== undefined) return part.name === 'root' ? 'root file system' : part.name;
   const inputs = 'value' in job ? job.value.inputs : [];
   const outputs = attempts.flatMap(({ receipt }) => ('value' in receipt ? receipt.value.result.outputs : []));
   const isChain = attempts.some(({ receipt }) => 'value' in receipt && receipt.value.checkpointChain?.blob === blob);

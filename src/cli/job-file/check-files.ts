@@ -4,6 +4,7 @@ import type { InputSource, JobFile } from '../../domain/job-file.ts';
 import { describeMissing, type Reason } from './check-module.ts';
 import { checkProgram, type ProgramReason } from './check-program.ts';
 import { JobFileError } from './errors.ts';
+import { openImage } from './image/open-image.ts';
 import type { FieldLocator, JobFileProblem } from './interface.ts';
 import { expandFolders } from './load-job-file.ts';
 import { resolveJobFile } from './resolve-job-file.ts';
@@ -36,9 +37,24 @@ export async function checkFiles({ path, jobFile, locate }: Subject): Promise<re
 
 async function checkProgramSource(jobFile: JobFile, directory: string): Promise<ProgramReason | undefined> {
   const { workload } = jobFile;
+  if (workload.kind === 'container') return await checkImage(workload, directory);
   const source = workload.kind === 'wasm' ? workload.module : workload.root;
   if (typeof source !== 'string' || source === 'host') return undefined;
   return await checkProgram(jobFile, resolve(directory, source));
+}
+
+/** What a provider would look at first; its layers are looked into where they are unpacked. */
+async function checkImage(
+  workload: Extract<JobFile['workload'], { kind: 'container' }>,
+  directory: string,
+): Promise<ProgramReason | undefined> {
+  try {
+    await openImage(resolve(directory, workload.image), workload);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof JobFileError)) throw error;
+    return { field: ['workload', 'image'], message: error.message, hint: error.hint };
+  }
 }
 
 /** Blobs and folders that the node has already are for the node to check. */

@@ -18,6 +18,7 @@ export async function checkProgram(
     const reason = await checkArchive(path);
     return reason && { field: ['workload', 'root'], ...reason };
   }
+  if (workload.kind === 'container') return undefined;
   const reason = await checkModule(path, { abi: workload.abi, memoryBytes: resources.memory });
   return reason && { field: ['workload', 'module'], ...reason };
 }

@@ -19,6 +19,7 @@ export type JobFileErrorInfo =
   | { readonly code: 'JOB_FILE_UNWRITABLE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_MISSING_BLOB'; readonly path: string }
   | { readonly code: 'JOB_FILE_BAD_POLICY'; readonly source: string; readonly issues: readonly string[] }
+  | { readonly code: 'JOB_FILE_BAD_IMAGE'; readonly path: string; readonly reason: string }
   | { readonly code: 'JOB_FILE_BAD_FOLDER'; readonly folder: string; readonly reason: string }
   | {
       readonly code: 'JOB_FILE_FOLDER_NOT_HERE';
@@ -73,6 +74,11 @@ const JOB_FILE_ERRORS: ErrorTable<JobFileErrorInfo> = {
     retryable: false,
     message: (info) => [`${info.source} is no policy for a confidential job:`, ...info.issues].join('\n  '),
     hint: () => 'docs/attestation.md has the fields and an example of each kind.',
+  },
+  JOB_FILE_BAD_IMAGE: {
+    retryable: false,
+    message: (info) => `${info.path} cannot be run as an image: ${info.reason}`,
+    hint: () => 'Make a layout of it: skopeo copy docker://NAME oci:FOLDER, or docker save NAME > image.tar.',
   },
   JOB_FILE_BAD_FOLDER: {
     retryable: false,

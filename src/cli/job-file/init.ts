@@ -6,9 +6,13 @@ import { describeError } from '../../lib/errors.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { defineCommand } from '../interface.ts';
 import { JobFileError } from './errors.ts';
-import { COMMAND_TEMPLATE, WASM_TEMPLATE } from './template.ts';
+import { COMMAND_TEMPLATE, CONTAINER_TEMPLATE, WASM_TEMPLATE } from './template.ts';
 
-const TEMPLATES = { wasm: WASM_TEMPLATE, command: COMMAND_TEMPLATE } as const satisfies Record<ExecutorKind, string>;
+const TEMPLATES = {
+  wasm: WASM_TEMPLATE,
+  command: COMMAND_TEMPLATE,
+  container: CONTAINER_TEMPLATE,
+} as const satisfies Record<ExecutorKind, string>;
 const FILE_MODE = 0o644;
 
 export const jobInit = defineCommand({

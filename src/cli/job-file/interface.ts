@@ -5,7 +5,7 @@
  *   openJobFile(path) ─▶ planJob or, of a batch, expandBatch ─▶ JobPlan ─▶ placeFolders ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
  */
 import type { BlobId } from '../../domain/ids.ts';
-import type { CommandWorkload, WasmWorkload } from '../../domain/job.ts';
+import type { CommandWorkload, ContainerWorkload, WasmWorkload } from '../../domain/job.ts';
 import type { JobFile } from '../../domain/job-file.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 
@@ -38,7 +38,25 @@ export interface OpenedJobFile {
 /** A file of this machine that the job needs as a blob. */
 export type PlannedFile =
   | { readonly role: 'program'; readonly path: string }
+  | PlannedImage
+  | ImagePart
   | { readonly role: 'input'; readonly path: string; readonly jobPath: string };
+
+/** An image, which becomes its parts. */
+export interface PlannedImage {
+  readonly role: 'image';
+  readonly path: string;
+  readonly reference?: string | undefined;
+  readonly digest?: string | undefined;
+}
+
+/** A file of an image, which hashes to its digest. Layers come in their order, the lowest first. */
+export interface ImagePart {
+  readonly role: 'image-part';
+  readonly part: 'manifest' | 'config' | 'layer';
+  readonly path: string;
+  readonly digest: string;
+}
 
 /** A blob that the node already has. */
 export interface AddedBlob {
@@ -55,9 +73,10 @@ export interface KnownFolder {
   readonly jobPath: string;
 }
 
-/** What runs but for the blob that it comes in: a module, or the archive of a root, which is null here. */
+/** What runs but for the blobs that it comes in: a module, the archive of a root, which is null here, or an image. */
 export type PlannedWorkload =
   | Omit<WasmWorkload, 'module' | 'moduleSizeBytes'>
+  | Omit<ContainerWorkload, 'image'>
   | (Omit<CommandWorkload, 'root'> & { readonly root: Extract<CommandWorkload['root'], { kind: 'host' }> | null });
 
 /** A job but for the ids of its blobs. Paths are absolute; a file may be named more than once. */

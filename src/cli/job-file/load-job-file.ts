@@ -6,7 +6,8 @@ import { MAX_JOB_FILE_BYTES } from '../../domain/job-file.ts';
 import type { Random } from '../../lib/random.ts';
 import { describeFileProblem } from '../framework/describe-file-problem.ts';
 import { JobFileError } from './errors.ts';
-import type { JobPlan, OpenedJobFile, PlannedFile } from './interface.ts';
+import { openImage } from './image/open-image.ts';
+import type { JobPlan, OpenedJobFile, PlannedFile, PlannedImage } from './interface.ts';
 import { loadPolicy } from './load-policy.ts';
 import { parseJobFile } from './parse-job-file.ts';
 import { resolveJobFile } from './resolve-job-file.ts';
@@ -52,10 +53,15 @@ export async function expandFolders(plan: JobPlan): Promise<JobPlan> {
   for (const file of plan.files) {
     for await (const found of expandFile(file)) {
       files.push(found);
-      assertFileCount(file.path, files.length + plan.knownBlobs.length);
+      assertFileCount(file.path, countInputs(files) + plan.knownBlobs.length);
     }
   }
   return { ...plan, files };
+}
+
+/** Parts of an image are counted by its manifest. */
+export function countInputs(files: readonly PlannedFile[]): number {
+  return files.filter(({ role }) => role !== 'image-part').length;
 }
 
 /** @throws JobFileError */
@@ -64,10 +70,21 @@ export function assertFileCount(path: string, count: number): void {
 }
 
 export async function* expandFile(file: PlannedFile): AsyncIterable<PlannedFile> {
+  if (file.role === 'image') {
+    yield* expandImage(file);
+    return;
+  }
   const found = await statFile(file.path);
   if (found.isFile()) yield file;
   else if (file.role === 'input' && found.isDirectory()) yield* expandFolder(file.path, file.jobPath);
   else throw unreadable(file.path, 'it is not a regular file');
+}
+
+async function* expandImage(image: PlannedImage): AsyncIterable<PlannedFile> {
+  const { manifest, config, layers } = await openImage(image.path, image);
+  yield { role: 'image-part', part: 'manifest', ...manifest };
+  yield { role: 'image-part', part: 'config', ...config };
+  for (const layer of layers) yield { role: 'image-part', part: 'layer', ...layer };
 }
 
 /** Links inside a folder are refused: they may lead anywhere, and round in circles. */

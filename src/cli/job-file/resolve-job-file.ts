@@ -3,14 +3,22 @@ import type { CapabilityClass } from '../../domain/capability.ts';
 import { DEFAULT_CHECKPOINT_FUEL, DEFAULT_CHECKPOINT_MEMORY_BYTES, MAX_CHECKPOINTS } from '../../domain/checkpoint.ts';
 import { findRequestClass, type GpuRequest } from '../../domain/gpu.ts';
 import { BlobId, PeerKey, UnixMs } from '../../domain/ids.ts';
-import type { Job, Workload } from '../../domain/job.ts';
+import type { ContainerImage, Job, Workload } from '../../domain/job.ts';
 import { DEFAULT_FUEL, type InputSource, type JobFile, leastQuorum } from '../../domain/job-file.ts';
 import { resolveGpus } from '../../domain/job-gpu-file.ts';
 import { concatBytes, encodeU64 } from '../../lib/bytes.ts';
 import type { Random } from '../../lib/random.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
 import { JobFileError } from './errors.ts';
-import type { AddedBlob, JobPlan, KnownBlob, KnownFolder, PlannedFile, PlannedWorkload } from './interface.ts';
+import type {
+  AddedBlob,
+  ImagePart,
+  JobPlan,
+  KnownBlob,
+  KnownFolder,
+  PlannedFile,
+  PlannedWorkload,
+} from './interface.ts';
 
 /** `directory` is where relative paths start: the folder of the job file. */
 export interface ResolveContext {
@@ -60,7 +68,10 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
       ...resolveCheckpoints(jobFile),
     },
     workload: resolveWorkload(workload, context.random),
-    files: sources.flatMap(({ source, ...place }) => planFile(source, place, context.directory)),
+    files: [
+      ...planImage(workload, context.directory),
+      ...sources.flatMap(({ source, ...place }) => planFile(source, place, context.directory)),
+    ],
     knownBlobs: sources.flatMap(({ source, ...place }) => planBlob(source, place)),
     knownFolders: sources.flatMap(({ source, ...place }) => planFolder(source, place)),
   };
@@ -107,6 +118,7 @@ function isStepping(workload: JobFile['workload']): boolean {
 /** The file that the program comes in; none where the provider's own is run. */
 function listProgramSources(workload: JobFile['workload']): (Place & { readonly source: InputSource })[] {
   if (workload.kind === 'wasm') return [{ role: 'program', source: workload.module }];
+  if (workload.kind === 'container') return [];
   return workload.root === 'host' ? [] : [{ role: 'program', source: workload.root }];
 }
 
@@ -116,16 +128,28 @@ function resolveWorkload(workload: JobFile['workload'], random: Random): Planned
     const { abi, seed } = workload;
     return { kind: 'wasm', abi, arguments: words, environment, seed: resolveSeed(seed, random) };
   }
-  const { root, program, limits, network } = workload;
+  const { limits } = workload;
+  const held = { cpus: Math.round(limits.cpus * 1000), processes: limits.processes, scratchBytes: limits.scratch };
+  if (workload.kind === 'container') {
+    const { entrypoint = null, workingFolder = null } = workload;
+    return { kind: 'container', entrypoint, arguments: words, environment, workingFolder, limits: held };
+  }
+  const { root, program, network } = workload;
   return {
     kind: 'command',
     root: root === 'host' ? { kind: 'host' } : null,
     program,
     arguments: words,
     environment,
-    limits: { cpus: Math.round(limits.cpus * 1000), processes: limits.processes, scratchBytes: limits.scratch },
+    limits: held,
     ...(network === undefined ? {} : { network }),
   };
+}
+
+function planImage(workload: JobFile['workload'], directory: string): PlannedFile[] {
+  if (workload.kind !== 'container') return [];
+  const { image, reference, digest } = workload;
+  return [{ role: 'image', path: resolve(directory, image), reference, digest }];
 }
 
 type Place = { readonly role: 'program' } | { readonly role: 'input'; readonly jobPath: string };
@@ -161,7 +185,7 @@ function resolveSeed(seed: SeedField, random: Random): Uint8Array {
 export function completeDraft(plan: JobPlan, added: ReadonlyMap<string, AddedBlob>): JobDraft {
   const [folder] = plan.knownFolders;
   if (folder !== undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: folder.jobPath });
-  const blobs: readonly KnownBlob[] = [
+  const blobs = [
     ...plan.knownBlobs,
     ...plan.files.map((file) => {
       const blob = added.get(file.path);
@@ -170,7 +194,8 @@ export function completeDraft(plan: JobPlan, added: ReadonlyMap<string, AddedBlo
     }),
   ];
   const program = blobs.find(({ role }) => role === 'program');
-  const workload = completeWorkload(plan.workload, program);
+  const parts = blobs.flatMap((blob) => (blob.role === 'image-part' ? [blob] : []));
+  const workload = completeWorkload(plan.workload, program, parts);
   const inputs = blobs
     .flatMap((blob) => (blob.role === 'input' ? [blob] : []))
     .map(({ jobPath, blob, sizeBytes }) => ({ path: jobPath, blob, sizeBytes }))
@@ -178,10 +203,31 @@ export function completeDraft(plan: JobPlan, added: ReadonlyMap<string, AddedBlo
   return { ...plan.draft, workload, inputs };
 }
 
-function completeWorkload(planned: PlannedWorkload, program: AddedBlob | undefined): Workload {
+function completeWorkload(
+  planned: PlannedWorkload,
+  program: AddedBlob | undefined,
+  parts: readonly (ImagePart & AddedBlob)[],
+): Workload {
+  if (planned.kind === 'container') return { ...planned, image: completeImage(parts) };
   if (planned.kind === 'command' && planned.root !== null) return { ...planned, root: planned.root };
   if (program === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the program' });
   const { blob, sizeBytes } = program;
   if (planned.kind === 'wasm') return { ...planned, module: blob, moduleSizeBytes: sizeBytes };
   return { ...planned, root: { kind: 'archive', blob, sizeBytes } };
+}
+
+function completeImage(parts: readonly (ImagePart & AddedBlob)[]): ContainerImage {
+  const manifest = parts.find(({ part }) => part === 'manifest');
+  const config = parts.find(({ part }) => part === 'config');
+  if (manifest === undefined || config === undefined) {
+    throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the image' });
+  }
+  return {
+    digest: manifest.digest,
+    manifestSizeBytes: manifest.sizeBytes,
+    config: { digest: config.digest, sizeBytes: config.sizeBytes },
+    layers: parts.flatMap(({ part, digest, blob, sizeBytes }) =>
+      part === 'layer' ? [{ digest, blob, sizeBytes }] : [],
+    ),
+  };
 }

@@ -34,6 +34,42 @@ priority: normal                # low, normal, high or critical
 private: false                  # true: encrypted on every disk, handed to nobody else
 `;
 
+export const CONTAINER_TEMPLATE = `# A job for fogproof. Check it with: fogproof job validate FILE
+# Every field is explained in docs/job-spec.md; paths are relative to this file.
+
+name: my-job
+
+workload:
+  kind: container
+  image: ./image                # OCI image layout (skopeo copy docker://NAME oci:image), a tar of one, or docker save
+  # reference: latest           # where the layout has several
+  # digest: sha256:…            # of the manifest; another image is refused
+  # entrypoint: [/bin/program]  # in place of the image's
+  arguments: []                 # in place of the image's command; text only: put numbers in quotes
+  environment: {}               # NAME: "value"
+  limits:
+    cpus: 1                     # processors, such as 0.5 or 2
+    processes: 64               # with threads
+    scratch: 64MiB              # of /tmp, and as much again of /dev/shm
+
+inputs: {}                      # path in the job: file or folder here
+#  /data.csv: ./data.csv
+
+resources:                      # hard limits of one run; what it writes to /output is its result
+  memory: 256MiB                # with all that it writes
+  wallTime: 5m
+  output: 64MiB
+  logs: 1MiB
+
+replicas: 1                     # providers that each run the whole job; their results are compared byte for byte
+# quorum: 1                     # equal results needed; more than half of the replicas
+deadline: 1h                    # from submit
+retries: 3                      # other providers tried when one fails
+priceCeiling: 0                 # most that one run may cost, in base units; 0 is unpaid
+priority: normal                # low, normal, high or critical
+private: false                  # true: encrypted on every disk, handed to nobody else
+`;
+
 export const WASM_TEMPLATE = `# A job for fogproof. Check it with: fogproof job validate FILE
 # Every field is explained in docs/job-spec.md; paths are relative to this file.
 

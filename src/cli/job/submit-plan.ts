@@ -82,11 +82,11 @@ export async function listFolders(
 export async function addFiles(client: RpcClient, plan: JobPlan, signal: AbortSignal): Promise<JobDraft> {
   const paths = [...new Set(plan.files.map(({ path }) => path))];
   const added = new Map<string, AddedBlob>();
-  const program = plan.files.find(({ role }) => role === 'program')?.path;
+  const inputs = new Set(plan.files.flatMap(({ role, path }) => (role === 'input' ? [path] : [])));
   const { private: isPrivate = false, confidential } = plan.draft;
   for (const path of paths) {
     // What is sealed for providers is encrypted on the disk of this node as well.
-    const isSecret = isPrivate || (confidential !== undefined && path !== program);
+    const isSecret = isPrivate || (confidential !== undefined && inputs.has(path));
     added.set(path, await addFile(client, path, { isPrivate: isSecret, signal }));
   }
   return completeDraft(plan, added);

@@ -4,12 +4,16 @@ import {
   checkpointsSchema,
   commandWorkloadSchema,
   confidentialSchema,
+  containerImageSchema,
+  containerWorkloadSchema,
   hostRootSchema,
+  imageLayerSchema,
   inputSchema,
   jobSchema,
   resourcesSchema,
   wasmWorkloadSchema,
 } from '../../domain/job.ts';
+import { MAX_IMAGE_LAYERS } from '../../domain/oci-image.ts';
 import { blobIdSchema, bytesSchema, EXAMPLE_BLOB, peerKeySchema, unixMsSchema } from './common.ts';
 
 /** `JobDraft` in JSON: domain's schemas where their form is JSON already, ids and bytes as text elsewhere. */
@@ -29,6 +33,16 @@ export const jobDraftSchema = z.strictObject({
         z.strictObject({ ...archiveRootSchema.shape, blob: blobIdSchema }),
         hostRootSchema,
       ]),
+    }),
+    z.strictObject({
+      ...containerWorkloadSchema.shape,
+      image: z.strictObject({
+        ...containerImageSchema.shape,
+        layers: z
+          .array(z.strictObject({ ...imageLayerSchema.shape, blob: blobIdSchema }))
+          .max(MAX_IMAGE_LAYERS)
+          .describe('The lowest first.'),
+      }),
     }),
   ]),
   inputs: z.array(z.strictObject({ ...inputSchema.shape, blob: blobIdSchema })).max(256),

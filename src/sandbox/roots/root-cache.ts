@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { raceSignal } from '../../lib/abort.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../telemetry/interface.ts';
-import { unpackArchive } from './unpack-archive.ts';
 
-/** SHA-256 of the archive and what the tree takes on disk. */
+/** SHA-256 of what it is unpacked from, and what the tree takes on disk. */
 const ENTRY_NAME = /^([0-9a-f]{64})-(\d{1,15})$/;
 /** Others may pass through, since sandboxes of root run as nobody, and not look around. */
 const FOLDER_MODE = 0o711;
@@ -21,6 +20,9 @@ export interface RootCacheOptions {
   /** Most that all roots take on disk together; one that is larger is refused. */
   readonly maxBytes: number;
 }
+
+/** Fills an empty folder, at most so many bytes on disk; how many it took. @throws SandboxError SANDBOX_ROOT_REFUSED; Error */
+export type Unpack = (folder: string, options: { readonly maxBytes: number }) => Promise<number>;
 
 /** An unpacked root that stays while it is held. */
 export interface HeldRoot extends Disposable {
@@ -48,13 +50,13 @@ export class RootCache {
   }
 
   /** @throws SandboxError SANDBOX_ROOT_REFUSED; Error of the file system; the signal's reason */
-  async hold(digest: string, archive: Uint8Array, signal: AbortSignal): Promise<HeldRoot> {
+  async hold(digest: string, unpack: Unpack, signal: AbortSignal): Promise<HeldRoot> {
     this.#opened ??= this.#open();
     await this.#opened;
     let entry = this.#entries.get(digest);
     // What was just unpacked may have made room for another root before this goes on.
     while (entry === undefined || this.#entries.get(digest) !== entry) {
-      entry = await raceSignal(this.#unpackOnce(digest, archive), signal);
+      entry = await raceSignal(this.#unpackOnce(digest, unpack), signal);
     }
     entry.holders += 1;
     entry.usedAtMs = this.#modules.clock.nowMs();
@@ -87,22 +89,22 @@ export class RootCache {
   }
 
   /** Whoever waits for it may go; it is unpacked to its end, for the next one. */
-  async #unpackOnce(digest: string, archive: Uint8Array): Promise<Entry> {
+  async #unpackOnce(digest: string, unpack: Unpack): Promise<Entry> {
     const running = this.#unpacking.get(digest);
     if (running !== undefined) return await running;
-    const unpacking = this.#unpack(digest, archive).finally(() => this.#unpacking.delete(digest));
+    const unpacking = this.#unpack(digest, unpack).finally(() => this.#unpacking.delete(digest));
     this.#unpacking.set(digest, unpacking);
     unpacking.catch(() => {});
     return await unpacking;
   }
 
-  async #unpack(digest: string, archive: Uint8Array): Promise<Entry> {
+  async #unpack(digest: string, unpack: Unpack): Promise<Entry> {
     const { folder, maxBytes } = this.#options;
     const partial = join(folder, `${digest}.${randomUUID()}.partial`);
     await mkdir(partial);
     await chmod(partial, 0o755);
     try {
-      const sizeBytes = await unpackArchive(archive, partial, { maxBytes });
+      const sizeBytes = await unpack(partial, { maxBytes });
       const entry = { name: `${digest}-${sizeBytes}`, sizeBytes, usedAtMs: this.#modules.clock.nowMs(), holders: 0 };
       await rename(partial, join(folder, entry.name));
       this.#entries.set(digest, entry);

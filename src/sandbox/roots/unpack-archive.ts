@@ -1,11 +1,8 @@
 import { chmod, link, mkdir, open, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Readable, Transform } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import tar from 'tar-stream';
-import { describeError } from '../../lib/errors.ts';
-import { SandboxError } from '../errors.ts';
+import { type EntryHead, limitStream, readTar, refuse, shown, splitBytes } from './read-tar.ts';
 
 /** Entries of one archive; Debian with a desktop has 200,000. */
 const MAX_ENTRIES = 500_000;
@@ -15,19 +12,11 @@ const MAX_NAME_BYTES = 255;
 const MAX_LINK_BYTES = 4095;
 /** What an entry counts for besides its bytes, which count in such blocks: about what a file system takes for it. */
 const BLOCK_BYTES = 4096;
-const CHUNK_BYTES = 1024 * 1024;
 
 export interface UnpackOptions {
   /** Most bytes on disk, and of the archive once it is decompressed. */
   readonly maxBytes: number;
   readonly signal?: AbortSignal | undefined;
-}
-
-interface EntryHead {
-  readonly name: string;
-  readonly type?: string | null | undefined;
-  readonly mode?: number | undefined;
-  readonly linkname?: string | null | undefined;
 }
 
 /**
@@ -38,56 +27,14 @@ interface EntryHead {
  */
 export async function unpackArchive(archive: Uint8Array, folder: string, options: UnpackOptions): Promise<number> {
   const unpacking = new Unpacking(folder, options.maxBytes);
-  const extract = tar.extract();
   const isGzip = archive[0] === 0x1f && archive[1] === 0x8b;
   const stages = [
     Readable.from(splitBytes(archive)),
     ...(isGzip ? [createGunzip()] : []),
     limitStream(options.maxBytes),
   ];
-  const feeding = pipeline([...stages, extract], { signal: options.signal });
-  feeding.catch(() => {});
-  try {
-    for await (const entry of extract) await unpacking.add(entry.header, entry as unknown as Readable);
-    await feeding;
-  } catch (error) {
-    // The cause is what ended the stream, which its reader may see as no more than a closed one.
-    const cause = await feeding.then(
-      () => error,
-      (reason: unknown) => reason,
-    );
-    throw toRefusal(error instanceof SandboxError ? error : cause);
-  } finally {
-    extract.destroy();
-  }
+  await readTar(stages, (head, content) => unpacking.add(head, content), options.signal);
   return unpacking.usedBytes;
-}
-
-function* splitBytes(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let start = 0; start < bytes.length; start += CHUNK_BYTES) yield bytes.subarray(start, start + CHUNK_BYTES);
-}
-
-/** Ends a stream that grows beyond what may be unpacked. */
-function limitStream(maxBytes: number): Transform {
-  let seen = 0;
-  return new Transform({
-    transform(chunk: Uint8Array, _encoding, done) {
-      seen += chunk.length;
-      if (seen > maxBytes) done(refuse(`it holds more than ${maxBytes} bytes`));
-      else done(null, chunk);
-    },
-  });
-}
-
-/** Errors of the file system and aborts stay what they are: the archive is not to blame. */
-function toRefusal(error: unknown): unknown {
-  if (error instanceof SandboxError) return error;
-  const isOurs = error instanceof Error && ('syscall' in error || error.name === 'AbortError');
-  return isOurs ? error : refuse(describeError(error));
-}
-
-function refuse(reason: string): SandboxError {
-  return new SandboxError({ code: 'SANDBOX_ROOT_REFUSED', reason });
 }
 
 class Unpacking {
@@ -109,7 +56,6 @@ class Unpacking {
     if (head.type === 'directory') await this.#makeFolder(path);
     else if (path === '') throw refuse('its root is no folder');
     else await this.#makeEntry(path, head, content);
-    content.resume();
   }
 
   async #makeEntry(path: string, head: EntryHead, content: Readable): Promise<void> {
@@ -187,8 +133,4 @@ function readPath(name: string): string {
   if (isBad) throw refuse(`the path ${shown(name)} leads out of the root, or has a part that no file can have`);
   if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw refuse(`the path ${shown(name)} is too long`);
   return path;
-}
-
-function shown(path: string): string {
-  return JSON.stringify(path.length > 80 ? `${path.slice(0, 79)}…` : path);
 }

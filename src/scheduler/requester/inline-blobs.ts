@@ -3,7 +3,7 @@ import type { BlobStore } from '../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import type { InlineBlob } from '../../domain/messages.ts';
-import { findProgramBlob } from '../../domain/workload.ts';
+import { listProgramBlobs as listBlobsOfProgram } from '../../domain/workload.ts';
 import { INLINE_BLOB_BYTES, INLINE_CACHE_BYTES, INLINE_REQUEST_BYTES, SENT_BLOBS_REMEMBERED } from '../constants.ts';
 
 export interface NamedBlob {
@@ -23,8 +23,7 @@ export function listOpenBlobs(job: Job): NamedBlob[] {
 }
 
 function listProgramBlobs({ workload }: Job): NamedBlob[] {
-  const program = findProgramBlob(workload);
-  return program === null ? [] : [{ path: workload.kind === 'wasm' ? 'module' : 'root', ...program }];
+  return listBlobsOfProgram(workload).map(({ name, blob, sizeBytes }) => ({ path: name, blob, sizeBytes }));
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Job, Resources } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../domain/receipt.ts';
 import type { Signed, SignedManyWire, SignedWire } from '../../domain/signed.ts';
-import { hasFuel, isFuelWithin } from '../../domain/workload.ts';
+import { hasFuel, imageOf, isFuelWithin } from '../../domain/workload.ts';
 import { areBytesEqual } from '../../lib/bytes.ts';
 import { computeCommitmentDigest, computeOutputRoot } from '../../proofs/commitment.ts';
 import { openMany, openSigned } from '../../proofs/signed-object.ts';
@@ -96,6 +96,10 @@ function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Ch
     [isFuelWithin(result.fuel, { resources }) || isOverFuel, `${result.fuel ?? 'no'} units of fuel are over the limit`],
     [sandbox.executor === workload.kind, `it ran as ${sandbox.executor} and not as ${workload.kind}`],
     [hasGpusAsked(receipt.value, resources), 'the GPUs that it names are not those asked for'],
+    [
+      outcome.kind !== 'completed' || sandbox.image === imageOf(workload),
+      `it ran ${sandbox.image ?? 'no image'}, not that of the job`,
+    ],
     [satisfiesIsolation(sandbox.isolation, isolation), `isolation ${sandbox.isolation} is weaker than asked for`],
   ]);
 }

@@ -4,7 +4,7 @@ import { MAX_BATCH_JOBS } from '../../../domain/job-batch.ts';
 import { type JobFile, jobFileSchema, SEED_PATTERN } from '../../../domain/job-file.ts';
 import { type BadRow, JobFileError } from '../errors.ts';
 import type { JobPlan, OpenedJobFile, PlannedFile } from '../interface.ts';
-import { assertFileCount, expandFile, type PlanContext } from '../load-job-file.ts';
+import { assertFileCount, countInputs, expandFile, type PlanContext } from '../load-job-file.ts';
 import { resolveJobFile } from '../resolve-job-file.ts';
 import { fillTemplate, RowProblem, type Variables } from './fill-template.ts';
 import { readRows, type VariableRow } from './read-rows.ts';
@@ -87,7 +87,7 @@ async function tryExpand(
     const directory = dirname(resolve(file.path));
     const plan = resolveJobFile({ ...file.jobFile, ...filled }, { ...context, directory });
     const files = await folders.expand(plan.files);
-    assertFileCount(file.path, files.length + plan.knownBlobs.length);
+    assertFileCount(file.path, countInputs(files) + plan.knownBlobs.length);
     return {
       index,
       hasSeed: 'seed' in file.jobFile.workload && file.jobFile.workload.seed !== undefined,
@@ -128,6 +128,14 @@ function fillProgram(workload: JobFile['workload'], fill: Fill): JobFile['worklo
   if (workload.kind === 'command') {
     return { ...workload, root: fillSource(workload.root, fill), program: fill(workload.program) };
   }
+  if (workload.kind === 'container') {
+    const { image, entrypoint } = workload;
+    return {
+      ...workload,
+      image: fill(image),
+      ...(entrypoint === undefined ? {} : { entrypoint: entrypoint.map(fill) }),
+    };
+  }
   return { ...workload, module: fillSource(workload.module, fill), seed: fillSeed(workload.seed, fill) };
 }
 
@@ -164,7 +172,7 @@ class FolderMemory {
     const found: PlannedFile[] = [];
     for await (const each of expandFile(file)) {
       found.push(each);
-      assertFileCount(file.path, found.length);
+      assertFileCount(file.path, countInputs(found));
     }
     this.#known.set(key, found);
     return found;

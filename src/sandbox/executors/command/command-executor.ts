@@ -23,7 +23,8 @@ import type {
 import { createGpuCommandFilter } from '../../isolation/seccomp/command-filter.ts';
 import { type Cgroup, nameGroup } from '../../limits/cgroup.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
-import { type HeldRoot, RootCache } from '../../roots/root-cache.ts';
+import { type HeldRoot, RootCache, type Unpack } from '../../roots/root-cache.ts';
+import { unpackArchive } from '../../roots/unpack-archive.ts';
 import { listControlFiles } from '../../rounds/control-files.ts';
 import { restoreFiles } from '../../rounds/restore-files.ts';
 import { computeCheckpointLimit, computeControlBytes, createRoundEnvironment } from '../../rounds/round-folders.ts';
@@ -184,13 +185,14 @@ export class CommandExecutor implements Executor {
     if (module === null) throw new InternalError('a command without the archive of its root');
     let held: HeldRoot;
     try {
-      held = await this.#roots.hold(this.#digestOf(module), module, signal);
+      const unpack: Unpack = (folder, limits) => unpackArchive(module, folder, limits);
+      held = await this.#roots.hold(this.#digestOf(module), unpack, signal);
     } catch (error) {
       if (error instanceof SandboxError || signal.aborted) throw error;
       throw new SandboxError({ code: 'SANDBOX_ROOT_UNAVAILABLE', reason: describeError(error) }, { cause: error });
     }
     const hidden = checkpoints === null ? [] : ROUND_FOLDER_NAMES;
-    return { view: viewArchive(held.folder, hidden), [Symbol.dispose]: () => held[Symbol.dispose]() };
+    return { view: viewArchive(held.folder, { hidden }), [Symbol.dispose]: () => held[Symbol.dispose]() };
   }
 
   async #runIn(

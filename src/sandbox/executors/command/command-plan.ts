@@ -43,6 +43,8 @@ export interface CommandStart {
   readonly rounds: CommandRounds | null;
   /** Absent: as if the host had no GPUs. */
   readonly gpus?: GpuView;
+  /** What runs makes namespaces of its own, for which it has to write to /proc. */
+  readonly hasWritableProc?: true;
 }
 
 /** What a command with training rounds has besides. */
@@ -146,7 +148,8 @@ export function createStartArguments({ bubblewrap }: CommandTools, start: Comman
     ...createNodeGuard(),
     ...words`--proc /proc`,
     ...(gpus?.proc ?? []),
-    ...words`--remount-ro /proc --remount-ro / --chdir /`,
+    ...(start.hasWritableProc === true ? [] : words`--remount-ro /proc`),
+    ...words`--remount-ro / --chdir /`,
     ...words`--seccomp ${COMMAND_SECCOMP_FD} --json-status-fd ${COMMAND_STATUS_FD} --`,
     workload.program,
     ...workload.arguments,

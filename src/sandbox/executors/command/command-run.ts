@@ -46,6 +46,8 @@ export interface CommandRunParts {
   readonly limits: { readonly wallTimeMs: number; readonly logBytes: number; readonly outputBytes: number };
   /** Null of a command that makes no checkpoints, as `start.rounds` is. */
   readonly rounds: RunRounds | null;
+  /** What stands between the sandbox and the program, if anything does. */
+  readonly runtime?: RuntimeVoice;
 }
 
 export interface RunRounds {
@@ -53,6 +55,14 @@ export interface RunRounds {
   /** That it goes on from; 0 where it begins at the beginning. */
   readonly round: number;
   readonly pausing: AbortSignal | null;
+}
+
+/** How a runtime that started the program speaks on its stderr. */
+export interface RuntimeVoice {
+  /** Where a line of the runtime begins, which the program cannot know; what follows it is not told to the requester. */
+  readonly mark: string;
+  /** What a failure is that the runtime speaks of. */
+  readonly explain: (message: string) => Failure;
 }
 
 export interface CommandEnd {
@@ -65,7 +75,7 @@ export interface CommandEnd {
   readonly rounds: { readonly last: number; readonly metricsHash: Uint8Array } | null;
 }
 
-type Failure = Exclude<Outcome, { kind: 'completed' }>;
+export type Failure = Exclude<Outcome, { kind: 'completed' }>;
 
 /** Runs one command to the end of its last process, and leaves neither process, group nor file behind. */
 export async function runCommand(
@@ -143,7 +153,7 @@ class CommandRun {
   }
 
   #listen(): void {
-    const lines = new LogLines(this.#sink, this.#count);
+    const lines = new LogLines(this.#sink, this.#count, this.#parts.runtime?.mark);
     lines.listen('stdout', this.#process.stdout);
     lines.listen('stderr', this.#process.stderr);
     this.#process.stderr.on('data', (chunk: Buffer) => {
@@ -280,6 +290,10 @@ class CommandRun {
   async #findFailure(exit: CommandExit, usage: GroupUsage): Promise<Failure> {
     if (usage.memoryKills > 0) return programFailed('MEMORY_LIMIT', '');
     if (exit.exitCode === null) return this.#describeUnstarted(exit);
+    const { runtime } = this.#parts;
+    const place = runtime === undefined ? -1 : this.#stderr.lastIndexOf(runtime.mark);
+    if (runtime !== undefined && place !== -1)
+      return runtime.explain(this.#stderr.slice(place + runtime.mark.length).trim());
     if (this.#parts.start.rlimits !== null && exit.exitCode === EXIT_OVER_CPU) return programFailed('CPU_LIMIT', '');
     if (usage.refusedTasks > 0) return programFailed('PROCESS_LIMIT', '');
     for (const [index, folder] of this.#folders.entries()) {

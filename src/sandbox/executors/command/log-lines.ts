@@ -9,10 +9,13 @@ const NEWLINE = 0x0a;
 export class LogLines {
   readonly #sink: Pick<ExecutionSink, 'log'>;
   readonly #count: EventCount;
+  readonly #hiddenFrom: string | undefined;
 
-  constructor(sink: Pick<ExecutionSink, 'log'>, count: EventCount) {
+  /** `hiddenFrom`: what follows this on a line, with it, is not the program's. */
+  constructor(sink: Pick<ExecutionSink, 'log'>, count: EventCount, hiddenFrom?: string) {
     this.#sink = sink;
     this.#count = count;
+    this.#hiddenFrom = hiddenFrom;
   }
 
   /** Reads a stream to its end. A line longer than an event may be is told in parts. */
@@ -43,7 +46,10 @@ export class LogLines {
     return Buffer.from(bytes.subarray(start));
   }
 
-  #tell(name: 'stdout' | 'stderr', line: Buffer): void {
+  #tell(name: 'stdout' | 'stderr', whole: Buffer): void {
+    const hidden = this.#hiddenFrom === undefined ? -1 : whole.indexOf(this.#hiddenFrom);
+    if (hidden === 0) return;
+    const line = hidden === -1 ? whole : whole.subarray(0, hidden);
     const ordinal = this.#count.take(line.length + LOG_OVERHEAD_BYTES);
     if (ordinal !== null) this.#sink.log(name, line.toString('utf8'), ordinal);
   }

@@ -1,5 +1,5 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 
 /** What a command sees of a root: its top entries, each bound read-only or made again as a link. */
 export interface RootView {
@@ -14,22 +14,29 @@ const OWN = new Set(['proc', 'dev', 'tmp', 'output']);
 const HOST_PATHS = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'];
 const HOST_FILES = ['/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d', '/etc/alternatives'];
 
-/** Of an unpacked archive, but for `hidden`, names of which the command has its own too. Nothing in it is followed: bubblewrap resolves links in what it binds, so no link is bound. */
-export function viewArchive(folder: string, hidden: readonly string[] = []): RootView {
+/** What a view leaves out, and where it lies in the sandbox. */
+export interface ViewOptions {
+  /** Names of which the sandbox has its own besides those that it always has. */
+  readonly hidden?: readonly string[];
+  readonly at?: string;
+}
+
+/** Of an unpacked archive. Nothing in it is followed: bubblewrap resolves links in what it binds, so no link is bound. */
+export function viewArchive(folder: string, { hidden = [], at = '/' }: ViewOptions = {}): RootView {
   const isOwn = (name: string): boolean => OWN.has(name) || hidden.includes(name);
   const entries = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => !isOwn(name));
   return {
     folders: new Set(entries.map(({ name }) => name)),
     arguments: entries.flatMap((entry) => {
       const source = join(folder, entry.name);
-      if (entry.isSymbolicLink()) return ['--symlink', readlinkSync(source), `/${entry.name}`];
-      return ['--ro-bind', source, `/${entry.name}`];
+      if (entry.isSymbolicLink()) return ['--symlink', readlinkSync(source), posix.join(at, entry.name)];
+      return ['--ro-bind', source, posix.join(at, entry.name)];
     }),
   };
 }
 
-/** Of this host: links among its system folders stay links. */
-export function viewHost(): RootView {
+/** Of this host: links among its system folders stay links. @param at where it lies in the sandbox */
+export function viewHost(at = '/'): RootView {
   const found = HOST_PATHS.flatMap((path) => {
     const stat = lstatSync(path, { throwIfNoEntry: false });
     return stat === undefined ? [] : [{ path, isLink: stat.isSymbolicLink() }];
@@ -40,11 +47,11 @@ export function viewHost(): RootView {
       '--perms',
       '0755',
       '--dir',
-      '/etc',
+      posix.join(at, '/etc'),
       ...found.flatMap(({ path, isLink }) =>
-        isLink ? ['--symlink', readlinkSync(path), path] : ['--ro-bind', path, path],
+        isLink ? ['--symlink', readlinkSync(path), posix.join(at, path)] : ['--ro-bind', path, posix.join(at, path)],
       ),
-      ...HOST_FILES.flatMap((path) => ['--ro-bind-try', path, path]),
+      ...HOST_FILES.flatMap((path) => ['--ro-bind-try', path, posix.join(at, path)]),
     ],
   };
 }

@@ -69,13 +69,7 @@ const test = (code: number, k: number, otherwise: number): Instruction => ({
 
 /** Default-deny: what no rule allows fails with EPERM; another architecture's calls kill the process. */
 export function buildFilter(rules: FilterRules): Uint8Array {
-  const program: Instruction[] = [
-    load(OFFSET_ARCHITECTURE),
-    { code: JUMP_EQUAL, k: rules.architecture, jumpTrue: 1, jumpFalse: 0 },
-    answer(KILL_PROCESS),
-    load(OFFSET_NUMBER),
-  ];
-  if (rules.hasX32) program.push(test(JUMP_GREATER_OR_EQUAL, X32_BIT, 1), answer(KILL_PROCESS));
+  const program: Instruction[] = beginFilter(rules);
   for (const number of rules.allowed) program.push(test(JUMP_EQUAL, number, 1), answer(ALLOW));
   for (const number of rules.unknown) program.push(test(JUMP_EQUAL, number, 1), answer(ERRNO | ENOSYS));
   for (const { number, argument, mask, values } of rules.ifMasked ?? []) {
@@ -99,6 +93,22 @@ export function buildFilter(rules: FilterRules): Uint8Array {
   }
   program.push(answer(ERRNO | EPERM));
   return encode(program);
+}
+
+/** Allows every call of one architecture. */
+export function buildOpenFilter(rules: Pick<FilterRules, 'architecture' | 'hasX32'>): Uint8Array {
+  return encode([...beginFilter(rules), answer(ALLOW)]);
+}
+
+/** Leaves the number of the call to be looked at. */
+function beginFilter({ architecture, hasX32 }: Pick<FilterRules, 'architecture' | 'hasX32'>): Instruction[] {
+  return [
+    load(OFFSET_ARCHITECTURE),
+    { code: JUMP_EQUAL, k: architecture, jumpTrue: 1, jumpFalse: 0 },
+    answer(KILL_PROCESS),
+    load(OFFSET_NUMBER),
+    ...(hasX32 ? [test(JUMP_GREATER_OR_EQUAL, X32_BIT, 1), answer(KILL_PROCESS)] : []),
+  ];
 }
 
 function encode(program: readonly Instruction[]): Uint8Array {

@@ -41,6 +41,51 @@ export function createCommandFilter(architecture: string, options: CommandFilter
   return rules === null ? null : buildFilter(rules);
 }
 
+/** Calls that are allowed by the low word of an argument, by their names. */
+const BY_VALUE: readonly {
+  readonly call: string;
+  readonly numbers: Numbers;
+  readonly argument: number;
+  readonly values: readonly number[];
+}[] = [
+  { call: 'socket', numbers: SOCKET, argument: 0, values: [AF_UNIX] },
+  { call: 'socketpair', numbers: SOCKETPAIR, argument: 0, values: [AF_UNIX] },
+  { call: 'ioctl', numbers: IOCTL, argument: 1, values: IOCTLS },
+  { call: 'prctl', numbers: PRCTL, argument: 0, values: PRCTLS },
+  { call: 'prlimit64', numbers: PRLIMIT64, argument: 0, values: [0] },
+  { call: 'personality', numbers: PERSONALITY, argument: 0, values: PERSONALITIES },
+];
+const UNKNOWN: readonly { readonly call: string; readonly numbers: Numbers }[] = [
+  { call: 'clone3', numbers: CLONE3 },
+  { call: 'io_uring_setup', numbers: IO_URING_SETUP },
+];
+
+/** The same list by names, as an OCI runtime wants it; null on an architecture without a table. */
+export function createNamedCommandRules(architecture: string): NamedRules | null {
+  const column = findArchitecture(architecture)?.column;
+  if (column === undefined) return null;
+  return {
+    allowed: COMMAND_CALLS.flatMap(({ calls }) => Object.entries(calls)).flatMap(([name, numbers]) =>
+      numbers[column] === null ? [] : [name],
+    ),
+    unknown: UNKNOWN.map(({ call }) => call),
+    ifArgument: BY_VALUE.map(({ call, argument, values }) => ({ call, argument, values })),
+    unlessBits: [{ call: 'clone', argument: 0, bits: NEW_NAMESPACES }],
+  };
+}
+
+export interface NamedRules {
+  readonly allowed: readonly string[];
+  /** Answered as if the kernel did not know them. */
+  readonly unknown: readonly string[];
+  readonly ifArgument: readonly {
+    readonly call: string;
+    readonly argument: number;
+    readonly values: readonly number[];
+  }[];
+  readonly unlessBits: readonly { readonly call: string; readonly argument: number; readonly bits: number }[];
+}
+
 /** That of a command with GPUs, which talks to their driver through `ioctl` as well. */
 export function createGpuCommandFilter(architecture: string, options: CommandFilterOptions = {}): Uint8Array | null {
   const rules = createCommandRules(architecture, options);
@@ -68,15 +113,12 @@ export function createCommandRules(
     architecture: audit,
     hasX32: architecture === 'x64',
     allowed: COMMAND_CALLS.flatMap(({ calls }) => Object.values(calls)).flatMap((numbers) => numbers[column] ?? []),
-    unknown: [number(CLONE3), number(IO_URING_SETUP)],
-    ifArgument: [
-      { number: number(SOCKET), argument: 0, values: hasNetwork ? [AF_UNIX, AF_INET, AF_INET6] : [AF_UNIX] },
-      { number: number(SOCKETPAIR), argument: 0, values: [AF_UNIX] },
-      { number: number(IOCTL), argument: 1, values: IOCTLS },
-      { number: number(PRCTL), argument: 0, values: PRCTLS },
-      { number: number(PRLIMIT64), argument: 0, values: [0] },
-      { number: number(PERSONALITY), argument: 0, values: PERSONALITIES },
-    ],
+    unknown: UNKNOWN.map(({ numbers }) => number(numbers)),
+    ifArgument: BY_VALUE.map(({ call, numbers, argument, values }) => ({
+      number: number(numbers),
+      argument,
+      values: call === 'socket' && hasNetwork ? [...values, AF_INET, AF_INET6] : values,
+    })),
     ifBits: [],
     unlessBits: [{ number: number(CLONE), argument: 0, bits: NEW_NAMESPACES }],
   };

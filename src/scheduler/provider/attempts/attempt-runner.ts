@@ -112,14 +112,14 @@ export class AttemptRunner {
     try {
       const loaded = await inputs.load(attempt, deadline.signal);
       const opened = (await attempt.sealed?.openInputs(loaded.inputs)) ?? loaded.inputs;
-      return { module: loaded.module, inputs: opened, resume: await resume.load(attempt, deadline.signal) };
+      return { ...loaded, inputs: opened, resume: await resume.load(attempt, deadline.signal) };
     } catch (error) {
       if (error instanceof AttemptStopped) throw error;
       throw new AttemptStopped({ code: 'INPUT_UNAVAILABLE', detail: describeCoded(error) }, { cause: error });
     }
   }
 
-  async #execute(attempt: Attempt, { module, inputs, resume }: LoadedAttempt): Promise<ExecutionResult> {
+  async #execute(attempt: Attempt, { module, image, inputs, resume }: LoadedAttempt): Promise<ExecutionResult> {
     attempt.signal.throwIfAborted();
     const gpus = await this.#modules.gpus.prepare(attempt);
     const { executor, isolation } = attempt.options;
@@ -140,6 +140,7 @@ export class AttemptRunner {
       isolation,
       workload,
       module,
+      image,
       inputs,
       resources: limitResources(attempt),
       checkpoints: checkpoints?.schedule ?? null,

@@ -1,4 +1,4 @@
-import { findProgramBlob } from '../../../domain/workload.ts';
+import { listProgramBlobs } from '../../../domain/workload.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { BLOCKED_PATIENCE_MS, MAX_REMEMBERED_USE } from '../constants.ts';
 import type { ProviderMetrics } from '../metrics.ts';
@@ -266,9 +266,9 @@ function footprintOf({ job }: Attempt): Footprint {
 
 function describeService({ requester, job }: Attempt): ServiceSubject {
   const { workload, resources } = job.value;
-  const program = findProgramBlob(workload);
+  const [program] = listProgramBlobs(workload);
   const subject = { requester, kind: workload.kind, wallTimeMs: resources.wallTimeMs };
-  return program === null ? subject : { ...subject, module: program.blob };
+  return program === undefined ? subject : { ...subject, module: program.blob };
 }
 
 /** One that has taken longer than expected is expected to take half as long again as it has, within its limit. */

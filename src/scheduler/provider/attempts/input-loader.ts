@@ -2,17 +2,21 @@ import { LRUCache } from 'lru-cache';
 import type { BlobStore } from '../../../blob/interface.ts';
 import type { BlobId, PeerKey } from '../../../domain/ids.ts';
 import { MAX_INLINE_BYTES } from '../../../domain/messages.ts';
-import { findProgramBlob } from '../../../domain/workload.ts';
+import { findProgramBlob, listProgramBlobs } from '../../../domain/workload.ts';
 import { computeRawId } from '../../../lib/cid.ts';
 import type { Clock } from '../../../lib/clock.ts';
+import { InternalError } from '../../../lib/errors.ts';
 import { IdleCache } from '../../../lib/idle-cache.ts';
-import type { InputFile } from '../../../sandbox/interface.ts';
+import type { ImageSource, InputFile } from '../../../sandbox/interface.ts';
 import type { Logger } from '../../../telemetry/interface.ts';
 import { sealStore, sealTransfers } from '../../private-blobs.ts';
 import type { BlobFetching } from '../../transfer/interface.ts';
 import { MAX_SUPPLIED_BLOBS, RECENT_INPUT_BYTES } from '../constants.ts';
 import { ProviderError } from '../errors.ts';
 import type { Attempt } from './attempt.ts';
+
+/** Of a layer at a time. */
+const READ_BYTES = 1024 * 1024;
 
 export interface InputLoaderModules {
   readonly blobs: BlobStore;
@@ -25,6 +29,8 @@ export interface InputLoaderModules {
 export interface LoadedInputs {
   /** Null where the job names none (`findProgramBlob`). */
   readonly module: Uint8Array | null;
+  /** Undefined where the job runs none. */
+  readonly image: ImageSource | undefined;
   readonly inputs: readonly InputFile[];
 }
 
@@ -93,15 +99,61 @@ export class InputLoader implements Disposable {
     for (const input of inputs) {
       files.push({ path: input.path, bytes: await this.#loadBlob(attempt, input, signal) });
     }
-    return { module, inputs: files };
+    return { module, image: await this.#loadImage(attempt, signal), inputs: files };
+  }
+
+  /** All of an image is brought here, also where it is unpacked already: that is how a requester shows that it has it. */
+  async #loadImage(attempt: Attempt, signal: AbortSignal): Promise<ImageSource | undefined> {
+    const { workload } = attempt.job.value;
+    if (workload.kind !== 'container') return undefined;
+    const [manifest, configuration, ...layers] = listProgramBlobs(workload);
+    if (manifest === undefined || configuration === undefined) throw new InternalError('an image has a manifest');
+    const documents = {
+      manifest: await this.#loadBlob(attempt, manifest, signal),
+      configuration: await this.#loadBlob(attempt, configuration, signal),
+    };
+    for (const layer of layers) await this.#bringLayer(attempt, layer, signal);
+    const readLayer = (layer: NeededBlob): AsyncIterable<Uint8Array> => this.#readLayer(attempt, layer);
+    return {
+      async *open(part) {
+        const layer = typeof part === 'number' ? layers[part] : undefined;
+        if (typeof part === 'string') yield documents[part];
+        else if (layer !== undefined) yield* readLayer(layer);
+      },
+    };
+  }
+
+  /** It stays on disk until the attempt ends: layers need not fit memory. */
+  async #bringLayer(attempt: Attempt, layer: NeededBlob, signal: AbortSignal): Promise<void> {
+    if (this.#readAtHand(attempt, layer) !== undefined) return;
+    attempt.pins.push(this.#modules.blobs.pin(layer.blob));
+    await this.#bring(attempt, layer, signal);
+  }
+
+  async *#readLayer(attempt: Attempt, layer: NeededBlob): AsyncGenerator<Uint8Array> {
+    const atHand = this.#readAtHand(attempt, layer);
+    if (atHand !== undefined) {
+      yield atHand;
+      return;
+    }
+    for (let offset = 0; offset < layer.sizeBytes; offset += READ_BYTES) {
+      const length = Math.min(READ_BYTES, layer.sizeBytes - offset);
+      const bytes = await this.#modules.blobs.read(layer.blob, offset, length);
+      if (bytes === undefined) {
+        const { blob, sizeBytes: expectedBytes } = layer;
+        throw new ProviderError({ code: 'PROVIDER_INPUT_SIZE', blob, expectedBytes, foundBytes: offset });
+      }
+      yield bytes;
+    }
+  }
+
+  #readAtHand(attempt: Attempt, { blob }: NeededBlob): Uint8Array | undefined {
+    return this.#recent.get(keyOf(attempt.requester, blob)) ?? attempt.run.readInline(blob, isBlob);
   }
 
   async #loadBlob(attempt: Attempt, needed: NeededBlob, signal: AbortSignal): Promise<Uint8Array> {
     const key = keyOf(attempt.requester, needed.blob);
-    const bytes =
-      this.#recent.get(key) ??
-      attempt.run.readInline(needed.blob, isBlob) ??
-      (await this.#fetch(attempt, needed, signal));
+    const bytes = this.#readAtHand(attempt, needed) ?? (await this.#fetch(attempt, needed, signal));
     if (bytes.length !== needed.sizeBytes) {
       const { blob, sizeBytes: expectedBytes } = needed;
       throw new ProviderError({ code: 'PROVIDER_INPUT_SIZE', blob, expectedBytes, foundBytes: bytes.length });
@@ -110,17 +162,23 @@ export class InputLoader implements Disposable {
     return bytes;
   }
 
-  async #fetch(attempt: Attempt, { blob, sizeBytes }: NeededBlob, signal: AbortSignal): Promise<Uint8Array> {
+  async #fetch(attempt: Attempt, needed: NeededBlob, signal: AbortSignal): Promise<Uint8Array> {
+    const { blobs } = this.#modules;
+    using _pin = blobs.pin(needed.blob);
+    await this.#bring(attempt, needed, signal);
+    return await blobs.get(needed.blob, needed.sizeBytes);
+  }
+
+  /** To the store; nothing travels of what is there and was shown by this requester before. */
+  async #bring(attempt: Attempt, { blob, sizeBytes }: NeededBlob, signal: AbortSignal): Promise<void> {
     const { requester: peer, job } = attempt;
-    const { blobs, self } = this.#modules;
+    const { self } = this.#modules;
     const transfers = sealTransfers(job.value, this.#modules.transfers);
-    using _pin = blobs.pin(blob);
     const key = keyOf(peer, blob);
     const proof = peer === self || this.#supplied.has(key) ? {} : { provenBy: peer };
     // No other source: one that grants it to this node for its own job must not serve somebody who has no more than its id.
     await transfers.fetchBlob({ blob, sizeBytes, sources: [peer], ...proof }, { signal });
     this.#supplied.set(key, true);
-    return await blobs.get(blob, sizeBytes);
   }
 }
 
@@ -130,8 +188,7 @@ function keyOf(peer: PeerKey, blob: BlobId): string {
 
 function listNeeded(attempt: Attempt): readonly NeededBlob[] {
   const { workload, inputs } = attempt.job.value;
-  const program = findProgramBlob(workload);
-  return program === null ? inputs : [program, ...inputs];
+  return [...listProgramBlobs(workload), ...inputs];
 }
 
 function isBlob(blob: BlobId, bytes: Uint8Array): boolean {

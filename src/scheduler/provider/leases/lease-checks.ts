@@ -8,7 +8,7 @@ import type { Offer } from '../../../domain/offer.ts';
 import { coversNeeds, findNeeds } from '../../../domain/program-needs.ts';
 import type { Signed } from '../../../domain/signed.ts';
 import { SNAPSHOT } from '../../../domain/snapshot.ts';
-import { findProgramBlob, fitsKind, fitsSchedule } from '../../../domain/workload.ts';
+import { fitsKind, fitsSchedule, listProgramBlobs } from '../../../domain/workload.ts';
 import { CLOCK_SKEW_MS } from '../../constants.ts';
 import { isMoreUrgent, priorityOf } from '../queue/urgency.ts';
 
@@ -175,6 +175,5 @@ function isWithin(asked: number | null, limit: number | null): boolean {
 
 /** Bytes of a job's program and inputs, as the job says. */
 export function computeInputBytes(job: Job): number {
-  const program = findProgramBlob(job.workload);
-  return job.inputs.reduce((sum, input) => sum + input.sizeBytes, program?.sizeBytes ?? 0);
+  return [...listProgramBlobs(job.workload), ...job.inputs].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }

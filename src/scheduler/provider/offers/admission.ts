@@ -58,7 +58,11 @@ export interface RefusedByRule {
 export type AdmissionAnswer = { readonly kind: 'admitted'; readonly admitted: Admitted } | RefusedByRule;
 
 /** Class that a kind of work without GPUs is priced in. */
-export const CLASS_OF_KIND = { wasm: 'cpu', command: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
+export const CLASS_OF_KIND = {
+  wasm: 'cpu',
+  command: 'cpu',
+  container: 'cpu',
+} as const satisfies Record<ExecutorKind, CapabilityClass>;
 
 /** How a need that a host does not meet is refused. */
 const UNMET_REFUSALS: Readonly<Record<string, Refusal['code'] | undefined>> = {

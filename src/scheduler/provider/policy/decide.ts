@@ -13,6 +13,8 @@ export interface PolicyTask {
   readonly kind: ExecutorKind;
   /** What it runs; null while only the terms are known: rules about images are judged with the lease. */
   readonly images: readonly BlobId[] | null;
+  /** Those of them that a list of allowed images has to have; absent: all. */
+  readonly leadingImages?: readonly BlobId[];
   /** 1 but for jobs that are asked for together. */
   readonly attempts: number;
 }
@@ -116,9 +118,10 @@ function refuseKind({ kind }: PolicyTask): Verdict {
 }
 
 /** A task that names nothing that could be looked up is not on any list. */
-function judgeAllowedImages({ images }: PolicyTask, allowed: ReadonlySet<BlobId> | null): Verdict {
+function judgeAllowedImages({ images, leadingImages }: PolicyTask, allowed: ReadonlySet<BlobId> | null): Verdict {
   if (images === null || allowed === null) return undefined;
-  return images.length > 0 && images.every((image) => allowed.has(image)) ? undefined : IMAGE_REFUSED;
+  const leading = leadingImages ?? images;
+  return leading.length > 0 && leading.every((image) => allowed.has(image)) ? undefined : IMAGE_REFUSED;
 }
 
 function judgeQuietHours({ policy, nowMs }: Question): Verdict {

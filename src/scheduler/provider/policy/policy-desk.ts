@@ -1,6 +1,6 @@
 import type { ExecutorKind } from '../../../domain/capability.ts';
 import type { PeerKey } from '../../../domain/ids.ts';
-import { listImages } from '../../../domain/image.ts';
+import { listImages, listLeadingImages } from '../../../domain/image.ts';
 import type { Job } from '../../../domain/job.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Dispatcher } from '../attempts/dispatcher.ts';
@@ -41,7 +41,8 @@ export class PolicyDesk {
   judgeJob({ requester, workload }: Job): PolicyDecision {
     const { allow, deny } = this.policy;
     if (allow.images === null && deny.images.size === 0) return { kind: 'allow' };
-    const task = { ...this.#describe(requester, workload.kind), images: listImages(workload) };
+    const images = { images: listImages(workload), leadingImages: listLeadingImages(workload) };
+    const task = { ...this.#describe(requester, workload.kind), ...images };
     return decideImages(task, this.policy);
   }
 

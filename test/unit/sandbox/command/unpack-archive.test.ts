@@ -119,4 +119,21 @@ describe('unpackArchive', () => {
       { numRuns: 60 },
     );
   });
+
+  it('holds no header in memory that says to be larger than any can be', async () => {
+    const header = Buffer.alloc(512);
+    header.write('pax', 0);
+    header.write('0000644\0', 100);
+    header.write((2 ** 31).toString(8).padStart(11, '0'), 124);
+    header.write('x', 156);
+    header.write('ustar\x0000', 257);
+    header.fill(' ', 148, 156);
+    const sum = header.reduce((total, byte) => total + byte, 0);
+    header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+    const archive = gzipSync(Buffer.concat([header, Buffer.alloc(64 * 2 ** 20, 'x')]));
+    await expect(unpack(archive, 2 ** 32)).rejects.toMatchObject({
+      code: 'SANDBOX_ROOT_REFUSED',
+      message: expect.stringContaining('Header exceeds max size'),
+    });
+  });
 });

@@ -94,6 +94,15 @@ describe('a policy', () => {
     expect(ruleOf({ allow: { ...OPEN_POLICY.allow, images: [named] } }, { images: [image] })).toBe('allow');
   });
 
+  it('allows an image of parts by what leads to them, and denies it by any', () => {
+    const [image, layer] = ['image', 'layer'].map((text) => computeRawId(new TextEncoder().encode(text)) as BlobId);
+    if (image === undefined || layer === undefined) throw new TypeError('two ids');
+    const task = { images: [image, layer], leadingImages: [image] };
+    expect(ruleOf({ allow: { ...OPEN_POLICY.allow, images: [image] } }, task)).toBe('allow');
+    expect(ruleOf({ allow: { ...OPEN_POLICY.allow, images: [layer] } }, task)).toContain('policy.allow.images');
+    expect(ruleOf({ deny: { ...OPEN_POLICY.deny, images: [layer] } }, task)).toContain('policy.deny.images');
+  });
+
   it('with a list of images refuses what names none, once it is known what it runs', () => {
     const allow = { ...OPEN_POLICY.allow, images: IMAGES };
     expect(ruleOf({ allow }, { images: [] })).toContain('policy.allow.images');

@@ -6,8 +6,6 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileStatic, findStaticCompiler } from '../../../../scripts/build-root.ts';
-import { SystemClock } from '../../../../src/lib/clock.ts';
-import { probeCommand } from '../../../../src/sandbox/executors/command/probe-command.ts';
 import { describeIf, type Need } from '../../../support/needs.ts';
 import type { Attempt, AttemptEnd, RunnerAnswer, RunnerRequest } from './attempts.ts';
 
@@ -17,12 +15,14 @@ const IS_ROOT = process.getuid?.() === 0;
 const STRANGER = 12_345;
 const RUNNER = join(import.meta.dirname, 'run-attempts.ts');
 const compiler = findStaticCompiler();
-const works = (await probeCommand(new SystemClock())).kind === 'works';
-const NEED: Need = {
-  isMet: works && compiler !== undefined,
-  kind: 'host',
-  reason: 'bubblewrap, user namespaces and a C compiler with a static library (apt install bubblewrap gcc)',
-};
+
+export interface EscapeSuite {
+  readonly kind: RunnerRequest['kind'];
+  /** A sandbox of this kind works for the user of this test. */
+  readonly works: boolean;
+  /** What has to be installed for it. */
+  readonly packages: string;
+}
 
 /** What each attempt comes to, and what is in its way: the filter of system calls (EPERM, ENOSYS), or what the errors say. */
 const CONTAINED: readonly (readonly [name: string, error: string, by: string])[] = [
@@ -166,7 +166,17 @@ let marker: string;
 const servers: Server[] = [];
 let port = 0;
 
-describeIf(NEED, 'commands that try to escape', () => {
+/** Every attempt, as a kind of work: as the user of this test and as one without rights, with the filter of system calls and without. */
+export function describeEscapes(suite: EscapeSuite): void {
+  const need: Need = {
+    isMet: suite.works && compiler !== undefined,
+    kind: 'host',
+    reason: `bubblewrap, user namespaces and a C compiler with a static library (apt install ${suite.packages} gcc)`,
+  };
+  describeIf(need, `${suite.kind}s that try to escape`, () => defineEscapes(suite));
+}
+
+function defineEscapes(suite: EscapeSuite): void {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'fogproof-escapes-'));
     // Sandboxes of root, and the stranger below, are others than the owner of the folder.
@@ -194,8 +204,8 @@ describeIf(NEED, 'commands that try to escape', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  describe('as the user of this test', () => describeRuns(null));
-  describeIf(canBecomeStranger(), 'as a user without rights', () => describeRuns(STRANGER));
+  describe('as the user of this test', () => describeRuns(suite, null));
+  describeIf(canBecomeStranger(), 'as a user without rights', () => describeRuns(suite, STRANGER));
 
   it('would succeed without a sandbox, where that does no harm', async () => {
     const names = [...REAL_FOR_ANYBODY, ...REAL_WITH_SOCKETS, ...(IS_ROOT ? REAL_FOR_ROOT : [])];
@@ -214,7 +224,7 @@ describeIf(NEED, 'commands that try to escape', () => {
     const { stdout } = spawnSync('unshare', ['-m', program, 'mount'], { encoding: 'utf8' });
     expect(stdout).toBe('done\n');
   });
-});
+}
 
 /** setpriv, and this checkout readable by others: the stranger runs the same sources. */
 function canBecomeStranger(): Need {
@@ -237,11 +247,11 @@ function toAttempt(name: string): Attempt {
   return argument === undefined ? { name } : { name, argument };
 }
 
-function describeRuns(user: number | null): void {
+function describeRuns({ kind }: EscapeSuite, user: number | null): void {
   const run = async (attempts: readonly Attempt[], isFiltered = true) => {
     const rootsFolder = join(folder, `roots-${user ?? 'own'}`);
     if (user !== null) prepareFor(user, rootsFolder);
-    const request: RunnerRequest = { program, rootsFolder, isFiltered, attempts };
+    const request: RunnerRequest = { kind, program, rootsFolder, isFiltered, attempts };
     const words = [process.execPath, RUNNER, JSON.stringify(request)];
     const identity = ['--reuid', String(user), '--regid', String(user), '--clear-groups', '--inh-caps=-all'];
     const [file = '', ...rest] = user === null ? words : ['setpriv', ...identity, nodeFor(), ...words.slice(1)];

@@ -24,6 +24,8 @@ export interface AttemptEnd {
 }
 
 export interface RunnerRequest {
+  /** As what the attempts are run. */
+  readonly kind: 'command' | 'container';
   /** The program, linked statically. */
   readonly program: string;
   readonly rootsFolder: string;
