@@ -13,8 +13,8 @@ export const TEE_KINDS = ['sev-snp', 'tdx', 'sgx', 'simulated'] as const;
 export type TeeKind = (typeof TEE_KINDS)[number];
 export const teeKindSchema = z.enum(TEE_KINDS);
 
-/** Kinds of work that a node can offer: a WebAssembly module, or a program in a read-only root file system. */
-export const EXECUTOR_KINDS = ['wasm', 'command'] as const;
+/** Kinds of work that a node can offer: a WebAssembly module, a program in a read-only root file system, an ONNX model. */
+export const EXECUTOR_KINDS = ['wasm', 'command', 'inference'] as const;
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number];
 export const executorKindSchema = z.enum(EXECUTOR_KINDS);
 

@@ -28,6 +28,7 @@ import {
   quantitySchema,
   sizeSchema,
 } from './job-file-fields.ts';
+import { findInferenceProblems, inferenceWorkloadFileSchema } from './job-inference-file.ts';
 
 export type { InputSource } from './job-file-fields.ts';
 
@@ -69,7 +70,7 @@ const resourcesFileSchema = z.strictObject({
   fuel: countSchema
     .optional()
     .describe(
-      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; a command has none.`,
+      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; only wasm has any.`,
     ),
   wallTime: durationSchema(boundsOf('wallTimeMs').minimum, boundsOf('wallTimeMs').maximum)
     .prefault(RESOURCE_DEFAULTS.wallTime)
@@ -126,7 +127,7 @@ const checkpointsFileSchema = z
 
 const comparisonFileSchema = z.strictObject({
   path: jobPathSchema.describe('Path of the output file.'),
-  element: comparisonSchema.shape.element.describe('f32 or f64: little-endian arrays; text: decimal numbers.'),
+  element: comparisonSchema.shape.element.describe('f32 or f64: little-endian arrays; text: decimal numbers; npy: arrays of NumPy, such as those of a model.'),
   absolute: comparisonSchema.shape.absolute
     .default('0')
     .describe(
@@ -142,11 +143,11 @@ export const jobFileSchema = z
     $schema: z.string().optional().describe('Address of this schema, for editors; it has no other effect.'),
     name: z.string().min(1).max(100).describe('Name of the job, for people: 1 to 100 characters.'),
     workload: z
-      .discriminatedUnion('kind', [wasmWorkloadFileSchema, commandWorkloadFileSchema], {
-        error: 'expected a map with kind: wasm or kind: command',
+      .discriminatedUnion('kind', [wasmWorkloadFileSchema, commandWorkloadFileSchema, inferenceWorkloadFileSchema], {
+        error: 'expected a map with kind: wasm, kind: command or kind: inference',
       })
       .describe(
-        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment and limits.',
+        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment and limits; kind: inference with model and, if wanted, threads, optimization, deterministic, batching and caching.',
       ),
     inputs: z
       .record(jobPathSchema, inputSourceSchema)
@@ -176,7 +177,7 @@ export const jobFileSchema = z
     isolation: isolationLevelSchema
       .default('process')
       .describe(
-        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; a command has bubblewrap always.',
+        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; a command and a model have bubblewrap always.',
       ),
     capabilityClass: capabilityClassSchema
       .optional()
@@ -197,7 +198,7 @@ export const jobFileSchema = z
       .max(MAX_JOB_INPUTS)
       .optional()
       .describe(
-        'Output files that replicas may give with small differences (only with everyRounds): a list of path, element, absolute, relative. Others have to be equal byte for byte.',
+        'Output files that replicas may give with small differences (only with everyRounds, and of models): a list of path, element, absolute, relative. Others have to be equal byte for byte.',
       ),
     deadline: durationSchema(1, 365 * 86_400_000)
       .prefault('1h')
@@ -250,20 +251,21 @@ export const jobFileSchema = z
       ...findCheckpointProblems(value),
       ...findConfidentialProblems(value),
       ...findCommandProblems(value),
+      ...findInferenceProblems(value),
     ]) {
       context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
     }
   });
 
 interface CheckpointFields {
-  readonly workload: { readonly kind: 'wasm'; readonly abi: string } | { readonly kind: 'command' };
+  readonly workload: { readonly kind: 'wasm'; readonly abi: string } | { readonly kind: 'command' | 'inference' };
   readonly checkpoints?: z.output<typeof checkpointsFileSchema> | 'none' | undefined;
   readonly comparisons?: readonly unknown[] | undefined;
 }
 
 /** Which schedules go with which ABI (docs/stepping.md sections 2 and 7). */
 function findCheckpointProblems({ workload, checkpoints, comparisons }: CheckpointFields) {
-  if (workload.kind === 'command') return [];
+  if (workload.kind !== 'wasm') return [];
   const problems: { path: string[]; message: string }[] = [];
   const rounds = typeof checkpoints === 'object' ? checkpoints.everyRounds : undefined;
   if (workload.abi === 'fogproof' && rounds !== undefined) {

@@ -10,12 +10,13 @@ import {
   peerKeySchema,
   unixMsSchema,
 } from './ids.ts';
+import { inferenceReportSchema } from './inference-workload.ts';
 import { jobPathSchema, MAX_JOB_INPUTS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 
 /**
  * Ends of a program that follow from the program and its inputs alone: every honest replica sees the same, so they are
- * results, committed to and compared like any other. A command is no more deterministic in its failures than in its outputs.
+ * results, committed to and compared like any other. Commands and models are no more deterministic in their failures than in their outputs.
  */
 export const PROGRAM_FAILURES = [
   'TRAP',
@@ -32,6 +33,9 @@ export const PROGRAM_FAILURES = [
   'PROCESS_LIMIT',
   'SCRATCH_LIMIT',
   'CPU_LIMIT',
+  'MODEL_REFUSED',
+  'INPUT_REFUSED',
+  'INFERENCE_FAILED',
 ] as const;
 
 /** Ends that say something of the provider or the host, not of the program: never a result, always retried elsewhere. */
@@ -95,6 +99,8 @@ export const sandboxReportSchema = z.strictObject({
   /** Each control in force, such as `permission-model`, `rlimit`, `network-namespace`, `seccomp`, `cgroup-v2`. */
   controls: z.array(z.string().max(64)).max(32),
   engine: z.string().max(100),
+  /** Of `inference` alone. */
+  inference: inferenceReportSchema.optional(),
 });
 export type SandboxReport = z.output<typeof sandboxReportSchema>;
 

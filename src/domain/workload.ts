@@ -7,9 +7,10 @@ export interface ProgramBlob {
   readonly sizeBytes: number;
 }
 
-/** The blob that a workload's program comes in: a module, or the archive of a command's root. Null: the provider's own is run. */
+/** The blob that a workload's program comes in: a module, a model, or the archive of a command's root. Null: the provider's own is run. */
 export function findProgramBlob(workload: Workload): ProgramBlob | null {
   if (workload.kind === 'wasm') return { blob: workload.module, sizeBytes: workload.moduleSizeBytes };
+  if (workload.kind === 'inference') return { blob: workload.model, sizeBytes: workload.modelSizeBytes };
   return workload.root.kind === 'archive' ? workload.root : null;
 }
 
@@ -32,4 +33,10 @@ export function isFuelWithin(fuel: number | null, { resources }: Pick<Job, 'reso
 /** Calls a step at a time: only such programs have steps that checkpoints can fall on. */
 export function isStepping(workload: Workload): boolean {
   return workload.kind === 'wasm' && workload.abi === 'fogproof';
+}
+
+/** What a job says to its program: arguments, then names and values of the environment. A model is told nothing. */
+export function listProgramText(workload: Workload): readonly string[] {
+  if (workload.kind === 'inference') return [];
+  return [...workload.arguments, ...Object.entries(workload.environment).flat()];
 }

@@ -17,6 +17,7 @@ import {
 } from '../../src/domain/receipt.ts';
 import type { Batch } from '../../src/domain/signed.ts';
 import { computeObjectCid, computeRawCid } from '../../src/lib/cid.ts';
+import { wasmOf } from './workload.ts';
 
 const PEERS = await Promise.all(
   [1, 2, 3, 4].map(async (byte) => {
@@ -97,7 +98,7 @@ export const commandJobs: fc.Arbitrary<Job> = fc
     }),
   })
   .map(({ job, root, limits }) => {
-    const { arguments: words, environment } = job.workload;
+    const { arguments: words, environment } = wasmOf(job.workload);
     const workload = { kind: 'command' as const, root, program: '/bin/program', arguments: words, environment, limits };
     return { ...job, workload, resources: { ...job.resources, fuel: null } };
   });

@@ -35,10 +35,22 @@ export async function checkFiles({ path, jobFile, locate }: Subject): Promise<re
 }
 
 async function checkProgramSource(jobFile: JobFile, directory: string): Promise<ProgramReason | undefined> {
-  const { workload } = jobFile;
-  const source = workload.kind === 'wasm' ? workload.module : workload.root;
+  const source = programSourceOf(jobFile.workload);
   if (typeof source !== 'string' || source === 'host') return undefined;
   return await checkProgram(jobFile, resolve(directory, source));
+}
+
+function programSourceOf(workload: JobFile['workload']): InputSource | 'host' {
+  switch (workload.kind) {
+    case 'wasm':
+      return workload.module;
+    case 'command':
+      return workload.root;
+    case 'inference':
+      return workload.model;
+    default:
+      return workload satisfies never;
+  }
 }
 
 /** Blobs and folders that the node has already are for the node to check. */

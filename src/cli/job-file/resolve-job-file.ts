@@ -64,6 +64,7 @@ export function resolveJobFile(jobFile: JobFile, context: ResolveContext): JobPl
 /** A schedule by fuel never passes the longest chain before the fuel is used up (domain/checkpoint.ts). */
 function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'comparisons'> {
   const { checkpoints, comparisons, workload, resources } = jobFile;
+  if (workload.kind === 'inference') return comparisons === undefined ? {} : { comparisons };
   const { fuel = DEFAULT_FUEL } = resources;
   if (checkpoints === 'none' || (checkpoints === undefined && !isStepping(workload))) return {};
   if (jobFile.confidential !== undefined) return {};
@@ -96,10 +97,15 @@ function isStepping(workload: JobFile['workload']): boolean {
 /** The file that the program comes in; none where the provider's own is run. */
 function listProgramSources(workload: JobFile['workload']): (Place & { readonly source: InputSource })[] {
   if (workload.kind === 'wasm') return [{ role: 'program', source: workload.module }];
+  if (workload.kind === 'inference') return [{ role: 'program', source: workload.model }];
   return workload.root === 'host' ? [] : [{ role: 'program', source: workload.root }];
 }
 
 function resolveWorkload(workload: JobFile['workload'], random: Random): PlannedWorkload {
+  if (workload.kind === 'inference') {
+    const { model: _, batching, ...options } = workload;
+    return { ...options, batchRows: batching === 'off' ? null : batching.maxRows };
+  }
   const { arguments: words, environment } = workload;
   if (workload.kind === 'wasm') {
     const { abi, seed } = workload;
@@ -171,5 +177,6 @@ function completeWorkload(planned: PlannedWorkload, program: AddedBlob | undefin
   if (program === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the program' });
   const { blob, sizeBytes } = program;
   if (planned.kind === 'wasm') return { ...planned, module: blob, moduleSizeBytes: sizeBytes };
+  if (planned.kind === 'inference') return { ...planned, model: blob, modelSizeBytes: sizeBytes };
   return { ...planned, root: { kind: 'archive', blob, sizeBytes } };
 }

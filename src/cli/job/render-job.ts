@@ -32,6 +32,9 @@ const FAILURE_MEANINGS: Readonly<Record<string, string>> = {
   PROCESS_LIMIT: 'it needs more processes than workload.limits.processes allows',
   SCRATCH_LIMIT: 'it wrote more to /tmp than workload.limits.scratch allows',
   CPU_LIMIT: 'it used more processor time than workload.limits.cpus allows',
+  MODEL_REFUSED: 'the model uses what is not allowed here, or ONNX Runtime cannot load it',
+  INPUT_REFUSED: 'an input is no array that the model takes',
+  INFERENCE_FAILED: 'the model failed on an item',
 } satisfies Record<(typeof PROGRAM_FAILURES)[number], string>;
 
 type Table = Pick<CliOutput, 'table'>;

@@ -1,6 +1,7 @@
 import type { JobId, ObjectId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import { BATCH, type Signed } from '../../domain/signed.ts';
+import { listProgramText } from '../../domain/workload.ts';
 import { InternalError } from '../../lib/errors.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
 import { BATCH_PATIENCE_MS, BATCH_WINDOW_BYTES } from '../constants.ts';
@@ -178,8 +179,7 @@ function estimateBytes(job: Job | undefined): number {
   if (job === undefined) return 0;
   const { workload, inputs } = job;
   const texts = [
-    ...workload.arguments,
-    ...Object.entries(workload.environment).flat(),
+    ...listProgramText(workload),
     ...inputs.map(({ path }) => path),
   ];
   return 1_200 + inputs.length * 64 + texts.reduce((sum, text) => sum + text.length * 3 + 4, 0);

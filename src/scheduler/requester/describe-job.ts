@@ -50,7 +50,8 @@ export function assertPossible(draft: Omit<JobDraft, 'confidential'>, nowMs: num
   if (!fitsKind(workload.kind, resources)) {
     throw new SchedulerError({ code: 'SCHEDULER_FUEL_OF_KIND', kind: workload.kind });
   }
-  if (workload.kind === 'command' && (draft.checkpoints !== undefined || draft.comparisons !== undefined)) {
+  const isExact = workload.kind === 'command' && draft.comparisons !== undefined;
+  if (isExact || (workload.kind !== 'wasm' && draft.checkpoints !== undefined)) {
     throw new SchedulerError({ code: 'SCHEDULER_NO_CHECKPOINTS', kind: workload.kind });
   }
   const paths = new Set<string>();

@@ -55,7 +55,7 @@ const RULES: readonly (readonly [name: string, isKept: (pair: LeasedJob, context
     ({ job }) => fitsKind(job.value.workload.kind, job.value.resources),
   ],
   [
-    'a command makes no checkpoints',
+    'its kind of work makes no checkpoints',
     ({ job }) => job.value.workload.kind === 'wasm' || job.value.checkpoints === undefined,
   ],
   [
