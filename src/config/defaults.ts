@@ -40,6 +40,7 @@ const ATTEST: NodeConfigInput['attest'] = {
 };
 
 const QUEUE = { attempts: 16_384, attemptsPerRequester: 8_192, maxWaitMs: '30s', maxWorkMs: '30m' } as const;
+const INFERENCE = { enabled: true, runtimeFolder: null, cacheBytes: 64 * 2 ** 20, keepWarmMs: '5m' } as const;
 const COMMAND = { enabled: true, hostRoot: false, maxProcesses: 1024, rootsFolder: null } as const;
 
 const MIB = 2 ** 20;
@@ -90,6 +91,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       allowRequesters: 'anyone',
       trustedRequesters: [],
       command: { ...COMMAND, rootsBytes: computeRootsBytes(host) },
+      inference: INFERENCE,
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
       queue: QUEUE,

@@ -127,7 +127,9 @@ const checkpointsFileSchema = z
 
 const comparisonFileSchema = z.strictObject({
   path: jobPathSchema.describe('Path of the output file.'),
-  element: comparisonSchema.shape.element.describe('f32 or f64: little-endian arrays; text: decimal numbers; npy: arrays of NumPy, such as those of a model.'),
+  element: comparisonSchema.shape.element.describe(
+    'f32 or f64: little-endian arrays; text: decimal numbers; npy: arrays of NumPy, such as those of a model.',
+  ),
   absolute: comparisonSchema.shape.absolute
     .default('0')
     .describe(

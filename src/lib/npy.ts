@@ -40,7 +40,8 @@ const MAX_HEADER_BYTES = 4096;
 const MAGIC = '\x93NUMPY';
 /** The elements begin at a multiple of it. */
 const ALIGNMENT = 64;
-const HEADER = /^\{((?: *'(?:descr|fortran_order|shape)' *: *(?:'[^']{1,8}'|True|False|\([0-9, ]*\)) *,?){3}) *\} *\n?$/;
+const HEADER =
+  /^\{((?: *'(?:descr|fortran_order|shape)' *: *(?:'[^']{1,8}'|True|False|\([0-9, ]*\)) *,?){3}) *\} *\n?$/;
 const TYPES = new Map(Object.entries(TENSOR_TYPES).map(([name, { descr }]) => [descr as string, name as TensorType]));
 
 /** The array in a file; `bytes` of it is a view. Never throws. */

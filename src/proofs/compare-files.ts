@@ -42,7 +42,9 @@ export function compareFiles(a: Uint8Array, b: Uint8Array, comparison: Omit<Comp
 type Arrays = readonly [Uint8Array, Uint8Array];
 
 /** The elements of two arrays of NumPy, as what they are compared; those of anything but floats have to be identical. */
-export function openArrays([a, b]: Arrays): FileComparison | { readonly element: 'f32' | 'f64'; readonly arrays: Arrays } {
+export function openArrays([a, b]: Arrays):
+  | FileComparison
+  | { readonly element: 'f32' | 'f64'; readonly arrays: Arrays } {
   const [left, right] = [parseNpy(a), parseNpy(b)];
   if (left.kind === 'invalid' || right.kind === 'invalid') return incomparable('one of them is no array of NumPy');
   const { type, shape } = left.tensor;

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { SystemClock } from '../lib/clock.ts';
 import { type CommandProbe, probeCommand } from './executors/command/probe-command.ts';
+import { type InferenceProbe, probeInference } from './executors/inference/probe-inference.ts';
 import type { HostCheck } from './interface.ts';
 import { findHostTools, type IsolationProbe, probeIsolation } from './isolation/probe-isolation.ts';
 import { createChildFilter } from './isolation/seccomp/allow-list.ts';
@@ -37,9 +38,10 @@ function tryRun(file: string, parameters: readonly string[]): string | null {
 /** Tries on this host what the sandboxes need, as `fogproof doctor` prints it. Starts children and ends them. */
 export async function checkSandbox(): Promise<readonly HostCheck[]> {
   const clock = new SystemClock();
-  const [probe, command] = await Promise.all([
+  const [probe, command, inference] = await Promise.all([
     probeIsolation(clock, DEFAULT_WASM_EXECUTOR_OPTIONS),
     probeCommand(clock),
+    probeInference(clock),
   ]);
   return [
     checkNode(),
@@ -51,6 +53,7 @@ export async function checkSandbox(): Promise<readonly HostCheck[]> {
     checkLevel(probe, 'process', 'missing'),
     checkLevel(probe, 'bubblewrap', 'degraded'),
     checkCommands(command),
+    checkInference(inference),
   ];
 }
 
@@ -184,4 +187,12 @@ function checkCommands(probe: CommandProbe): HostCheck {
       ? 'AppArmor keeps bubblewrap from making user namespaces: apt install apparmor-profiles, then enable bwrap-userns-restrict.'
       : 'Install bubblewrap and make user namespaces available (see above); docs/sandbox.md says what a host needs.',
   };
+}
+
+/** Models too; and without ONNX Runtime, which is not brought along. */
+function checkInference(probe: InferenceProbe): HostCheck {
+  const name = 'models';
+  if (probe.kind === 'fails') return { name, status: 'degraded', detail: `off: ${probe.reason}`, remedy: probe.remedy };
+  const { version, controls } = probe.offer;
+  return { name, status: 'ok', detail: `ONNX Runtime ${version}: ${controls.join(', ')}`, remedy: null };
 }

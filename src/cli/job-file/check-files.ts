@@ -40,7 +40,7 @@ async function checkProgramSource(jobFile: JobFile, directory: string): Promise<
   return await checkProgram(jobFile, resolve(directory, source));
 }
 
-function programSourceOf(workload: JobFile['workload']): InputSource | 'host' {
+function programSourceOf(workload: JobFile['workload']): InputSource {
   switch (workload.kind) {
     case 'wasm':
       return workload.module;

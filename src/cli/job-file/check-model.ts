@@ -7,7 +7,10 @@ export async function checkModel(path: string): Promise<Reason | undefined> {
   try {
     const reason = inspectModel(await readFile(path));
     if (reason === null) return undefined;
-    return { message: `${path}: ${reason}`, hint: 'Export the model to one .onnx file; docs/inference.md says what is taken.' };
+    return {
+      message: `${path}: ${reason}`,
+      hint: 'Export the model to one .onnx file; docs/inference.md says what is taken.',
+    };
   } catch (error) {
     return describeMissing(path, error);
   }

@@ -178,9 +178,6 @@ function describeTerms(job: Job | undefined): string {
 function estimateBytes(job: Job | undefined): number {
   if (job === undefined) return 0;
   const { workload, inputs } = job;
-  const texts = [
-    ...listProgramText(workload),
-    ...inputs.map(({ path }) => path),
-  ];
+  const texts = [...listProgramText(workload), ...inputs.map(({ path }) => path)];
   return 1_200 + inputs.length * 64 + texts.reduce((sum, text) => sum + text.length * 3 + 4, 0);
 }

@@ -179,7 +179,9 @@ describe('how a job compares', () => {
   const workload = { kind: 'wasm' } as const;
   it('is by output roots alone unless it has training rounds', () => {
     expect(listComparisons({ workload })).toBeNull();
-    expect(listComparisons({ workload, checkpoints: { ...checkpoints, schedule: { kind: 'fuel', every: 1e9 } } })).toBeNull();
+    expect(
+      listComparisons({ workload, checkpoints: { ...checkpoints, schedule: { kind: 'fuel', every: 1e9 } } }),
+    ).toBeNull();
     const rounds = { ...checkpoints, schedule: { kind: 'rounds', every: 1 } } as const;
     expect(listComparisons({ workload, checkpoints: rounds })).toEqual([]);
     expect(listComparisons({ workload, checkpoints: rounds, comparisons: [WEIGHTS] })).toEqual([WEIGHTS]);

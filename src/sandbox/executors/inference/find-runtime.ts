@@ -39,11 +39,18 @@ export function findRuntime(folder: string = DEFAULT_RUNTIME_FOLDER): RuntimeSea
   const missing = [join(home, 'package.json'), entry, common, join(natives, 'onnxruntime_binding.node')].find(
     (path) => !existsSync(path),
   );
-  if (missing !== undefined) return { kind: 'missing', reason: `ONNX Runtime is not installed: there is no ${missing}` };
+  if (missing !== undefined)
+    return { kind: 'missing', reason: `ONNX Runtime is not installed: there is no ${missing}` };
   const described = packageSchema.safeParse(readJson(join(home, 'package.json')));
   if (!described.success) return { kind: 'missing', reason: `${home} is no onnxruntime-node` };
   const { version } = described.data;
-  const readable = [join(home, 'package.json'), join(home, 'dist'), natives, join(common, 'package.json'), join(common, 'dist')];
+  const readable = [
+    join(home, 'package.json'),
+    join(home, 'dist'),
+    natives,
+    join(common, 'package.json'),
+    join(common, 'dist'),
+  ];
   const runtime = { version, entry, program: createProgram(readable), libraries: findLibraries() };
   return { kind: 'found', runtime };
 }
@@ -78,7 +85,7 @@ function createProgram(runtime: readonly string[]): ChildProgram {
 
 /** libonnxruntime.so names it; glibc has had it in libc since 2.34 and still brings it. */
 function findLibraries(): readonly string[] {
-  const folder = listLibraries().find((path) => /\/libc\.so\.6$/.test(path));
-  const library = folder === undefined ? null : join(dirname(folder), 'librt.so.1');
+  const libc = listLibraries().find((path) => path.endsWith('/libc.so.6'));
+  const library = libc === undefined ? null : join(dirname(libc), 'librt.so.1');
   return library !== null && existsSync(library) ? [library] : [];
 }

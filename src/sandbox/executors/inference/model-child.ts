@@ -213,9 +213,7 @@ export class ModelChild {
     this.#isEnded = true;
     const end = this.#describeEnd();
     const { isolation } = this.#plan;
-    this.#ready.reject(
-      new SandboxError({ code: 'SANDBOX_CHILD_START_FAILED', isolation, reason: end.description }),
-    );
+    this.#ready.reject(new SandboxError({ code: 'SANDBOX_CHILD_START_FAILED', isolation, reason: end.description }));
     this.#endPending({ kind: 'gone', end });
     void this.#removeGroup().then(() => this.#closed.resolve());
   }

@@ -60,7 +60,10 @@ function decodeName(encoded: string): string | undefined {
 
 /** Where the array of an output goes. */
 export function outputPath(item: string, output: string): string {
-  const encoded = encodeURIComponent(output.toWellFormed()).replaceAll(/[!'()*~]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
+  const encoded = encodeURIComponent(output.toWellFormed()).replaceAll(
+    /[!'()*~]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
   return `/output/${item}/${encoded}.npy`;
 }
 
@@ -126,7 +129,10 @@ export function isBatchable(inputs: readonly TensorSlot[], outputs: readonly Ten
 }
 
 function nameAll(slots: readonly TensorSlot[]): string {
-  return slots.map(({ name }) => name).join(', ').slice(0, 120);
+  return slots
+    .map(({ name }) => name)
+    .join(', ')
+    .slice(0, 120);
 }
 
 function refused(path: string, reason: string): ItemPlan {

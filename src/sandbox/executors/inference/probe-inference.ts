@@ -67,7 +67,11 @@ async function tryOnce(clock: Clock, plan: LaunchPlan): Promise<InferenceOffer> 
 }
 
 /** What can be seen to be in force; the root is read-only, or nothing would have started. */
-function observeControls(pid: number | null, { controls }: LaunchPlan, cgroups: CgroupFactory | null): readonly string[] {
+function observeControls(
+  pid: number | null,
+  { controls }: LaunchPlan,
+  cgroups: CgroupFactory | null,
+): readonly string[] {
   if (pid === null) return [];
   const status = readText(`/proc/${pid}/status`);
   const isApart = (name: string): boolean => readNamespace(pid, name) !== readNamespace('self', name);

@@ -52,7 +52,10 @@ export interface RefusedByRule {
 export type AdmissionAnswer = { readonly kind: 'admitted'; readonly admitted: Admitted } | RefusedByRule;
 
 /** Class that a kind of work is priced in; this version has no work for the others. */
-export const CLASS_OF_KIND = { wasm: 'cpu', command: 'cpu', inference: 'cpu' } as const satisfies Record<ExecutorKind, CapabilityClass>;
+export const CLASS_OF_KIND = { wasm: 'cpu', command: 'cpu', inference: 'cpu' } as const satisfies Record<
+  ExecutorKind,
+  CapabilityClass
+>;
 
 /** Whether policy, host and price allow a job, judged by its terms alone. Free slots are the dispatcher's to judge. */
 export class Admission {

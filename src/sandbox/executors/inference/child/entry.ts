@@ -4,7 +4,15 @@ import { createRequire } from 'node:module';
 import type { InferenceSession, OnnxValue, Tensor } from 'onnxruntime-common';
 import { ANSWER_FD } from '../../../constants.ts';
 import { RequestInput } from '../../wasm/child/request-input.ts';
-import { type LoadOrder, ORDER, REPLY, type Reply, type RunOrder, type Slot, type WireTensor } from '../child-protocol.ts';
+import {
+  type LoadOrder,
+  ORDER,
+  REPLY,
+  type Reply,
+  type RunOrder,
+  type Slot,
+  type WireTensor,
+} from '../child-protocol.ts';
 import { DATA_CHUNK_BYTES, MAX_MESSAGE_BYTES, MAX_TENSOR_NAME_CHARS } from '../constants.ts';
 import { concatRows, readElements, splitRows, type TensorData, viewElements } from './tensor-data.ts';
 
@@ -90,12 +98,14 @@ class ModelLoop {
     this.#answer(items, given, outputs);
   }
 
-  #answer(
-    items: RunOrder['items'],
-    given: readonly (readonly TensorData[])[],
-    outputs: readonly TensorData[],
-  ): void {
-    const parts = items.length === 1 ? [outputs] : splitRows(outputs, given.map(([first]) => first?.shape[0] ?? 0));
+  #answer(items: RunOrder['items'], given: readonly (readonly TensorData[])[], outputs: readonly TensorData[]): void {
+    const parts =
+      items.length === 1
+        ? [outputs]
+        : splitRows(
+            outputs,
+            given.map(([first]) => first?.shape[0] ?? 0),
+          );
     if (parts === null) return fail('rows', new TypeError('its outputs have other rows than its inputs'));
     for (const [item, tensors] of parts.entries()) {
       const sizeBytes = tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -115,13 +125,18 @@ class ModelLoop {
   #toValue(tensor: TensorData): OnnxValue {
     const elements = viewElements(tensor);
     // The constructor has an overload for each type, and this is any of them.
-    const TensorOf = this.#runtime.Tensor as unknown as new (type: string, data: object, shape: readonly number[]) => Tensor;
+    const TensorOf = this.#runtime.Tensor as unknown as new (
+      type: string,
+      data: object,
+      shape: readonly number[],
+    ) => Tensor;
     return new TensorOf(tensor.type, elements, tensor.shape);
   }
 }
 
 function toData(name: string, value: OnnxValue | undefined): TensorData {
-  if (value === undefined || !ArrayBuffer.isView(value.data)) throw new TypeError(`output ${name} is no array of numbers`);
+  if (value === undefined || !ArrayBuffer.isView(value.data))
+    throw new TypeError(`output ${name} is no array of numbers`);
   const { buffer, byteOffset, byteLength } = value.data;
   const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   return { name, type: value.type as TensorData['type'], shape: [...value.dims], bytes };
