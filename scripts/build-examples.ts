@@ -1,5 +1,6 @@
 /**
- * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, and the root of examples/command. Does nothing where neither the sources
+ * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, the root of examples/command and the
+ * model of examples/inference. Does nothing where neither the sources
  * nor the compiler have changed; `--force` compiles anyway.
  */
 import { spawnSync } from 'node:child_process';
@@ -7,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join, relative } from 'node:path';
 import { buildRoot, findStaticCompiler } from './build-root.ts';
+import { buildDigits } from './onnx/build-digits.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** As a program: its types would replace the global `console`. */
@@ -145,6 +147,7 @@ if (import.meta.main) {
   } else {
     const isForced = process.argv.includes('--force');
     for (const module of buildExamples({ isForced })) console.log(module);
+    console.log(buildDigits({ isForced }).model);
     const root = await buildCommandRoot({ isForced });
     if (root !== undefined) console.log(root);
     else console.error('examples/command was left out: it needs a C compiler and a static C library (Debian: gcc)');
