@@ -4,7 +4,16 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { encodeNpy } from '../../src/lib/npy.ts';
 import { encodeOnnx } from './onnx-model.ts';
-import { CLASSES, type DigitRow, type DigitsNetwork, HIDDEN, parseDigits, PIXEL_RANGE, PIXELS, trainDigits } from './train-digits.ts';
+import {
+  CLASSES,
+  type DigitRow,
+  type DigitsNetwork,
+  HIDDEN,
+  PIXEL_RANGE,
+  PIXELS,
+  parseDigits,
+  trainDigits,
+} from './train-digits.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DATA = join(ROOT, 'examples/digits/data');
@@ -49,8 +58,11 @@ export function buildDigits(request: { readonly isForced: boolean }): DigitsExam
 }
 
 function computeSourceDigest(): string {
-  const hash = createHash('sha256').update(readFileSync(join(DATA, 'train.csv'))).update(readFileSync(join(DATA, 'test.csv')));
-  for (const file of readdirSync(import.meta.dirname).sort()) hash.update(readFileSync(join(import.meta.dirname, file)));
+  const hash = createHash('sha256')
+    .update(readFileSync(join(DATA, 'train.csv')))
+    .update(readFileSync(join(DATA, 'test.csv')));
+  for (const file of readdirSync(import.meta.dirname).sort())
+    hash.update(readFileSync(join(import.meta.dirname, file)));
   return hash.digest('hex');
 }
 

@@ -95,7 +95,8 @@ export function encodeOnnx(graph: OnnxGraph, options: { readonly isTrained?: boo
   };
   const problem = modelType.verify(message);
   if (problem !== null) throw new TypeError(problem);
-  return modelType.encode(modelType.create(message)).finish();
+  // A Buffer, whose `slice` copies nothing.
+  return new Uint8Array(modelType.encode(modelType.create(message)).finish());
 }
 
 function toGraph({ nodes, weights = [], inputs, outputs }: OnnxGraph): object {

@@ -40,3 +40,19 @@ export const inferenceReportSchema = z.strictObject({
   largestBatchRows: integerSchema(0),
 });
 export type InferenceReport = z.output<typeof inferenceReportSchema>;
+
+/** What a report says that its job does not allow, or that cannot be; null if nothing. */
+export function findReportProblem(
+  workload: { readonly kind: string } | InferenceWorkload,
+  { report, isCompleted }: { readonly report: InferenceReport | undefined; readonly isCompleted: boolean },
+): string | null {
+  if (!('caching' in workload)) return report === undefined ? null : 'it reports calls of a model, and runs none';
+  if (report === undefined) return 'it does not say how its items were answered';
+  const { items, cachedItems, calls } = report;
+  if (cachedItems > items) return 'more items are from a cache than there are';
+  if (cachedItems > 0 && !workload.caching) return 'items are from a cache, which the job does not allow';
+  if (isCompleted && workload.batchRows === null && calls !== items - cachedItems) {
+    return `${items - cachedItems} items were put into ${calls} calls, and the job allows no batches`;
+  }
+  return null;
+}

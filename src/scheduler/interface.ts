@@ -9,6 +9,7 @@ import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { TeeKind } from '../domain/capability.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
+import type { InferenceReport } from '../domain/inference-workload.ts';
 import type { Confidential, Job } from '../domain/job.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
 import type { Outcome, OutputFile } from '../domain/receipt.ts';
@@ -102,6 +103,8 @@ export interface JobResultView {
   /** Null where the kind of work has none. */
   readonly fuel: number | null;
   readonly steps: number;
+  /** How the provider of the accepted result answered the items of a model. Absent: the job is of another kind. */
+  readonly inference?: InferenceReport;
   /** Leases whose results agree with the accepted one, and those that differ. */
   readonly agreeing: readonly LeaseId[];
   readonly dissenting: readonly LeaseId[];

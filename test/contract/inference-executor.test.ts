@@ -13,14 +13,22 @@ import {
   readFloats,
 } from '../support/inference.ts';
 import { describeIf } from '../support/needs.ts';
-import { affineModel, centringModel, differenceModel, expandModel, loopModel, oneRowModel } from '../support/onnx-models.ts';
+import {
+  affineModel,
+  centringModel,
+  differenceModel,
+  expandModel,
+  loopModel,
+  oneRowModel,
+} from '../support/onnx-models.ts';
 import { ALICE, BOB, RecordingSink } from '../support/sandbox.ts';
 
 const probe = await probeInference(new SystemClock());
 const MODEL = affineModel();
 const ENDLESS = loopModel(Number.MAX_SAFE_INTEGER);
 const ITEM = floatItem('a', [1, 2], [1, 2]);
-const items = (count: number) => Array.from({ length: count }, (_, index) => floatItem(`i${index}`, [1, 2], [index, 1]));
+const items = (count: number) =>
+  Array.from({ length: count }, (_, index) => floatItem(`i${index}`, [1, 2], [index, 1]));
 
 /** What src/sandbox/interface.ts asks of every executor, as far as a model has it, and what docs/inference.md says. */
 describeIf(needInference(probe), 'Executor of models', () => {
@@ -43,7 +51,13 @@ describeIf(needInference(probe), 'Executor of models', () => {
     expect(report).toMatchObject({ executor: 'inference', isolation: 'bubblewrap' });
     expect(report.engine).toMatch(/^onnxruntime \d/);
     expect(report.controls).toEqual(
-      expect.arrayContaining(['read-only-root', 'seccomp', 'pid-namespace', 'network-namespace', 'capabilities-dropped']),
+      expect.arrayContaining([
+        'read-only-root',
+        'seccomp',
+        'pid-namespace',
+        'network-namespace',
+        'capabilities-dropped',
+      ]),
     );
     // Native code is not held by it.
     expect(report.controls).not.toContain('permission-model');
@@ -51,7 +65,12 @@ describeIf(needInference(probe), 'Executor of models', () => {
 
   it('answers each item in ascending order of path, and counts no fuel', async () => {
     const result = await run({ inputs: [floatItem('b', [2, 2], [0, 1, 2, 3]), ITEM] });
-    expect(result).toMatchObject({ outcome: { kind: 'completed' }, fuel: null, steps: 2, instrumentedModuleDigest: null });
+    expect(result).toMatchObject({
+      outcome: { kind: 'completed' },
+      fuel: null,
+      steps: 2,
+      instrumentedModuleDigest: null,
+    });
     expect(result.outputs.map(({ path }) => path)).toEqual(['/output/a/y.npy', '/output/b/y.npy']);
     expect(readFloats(result.outputs[0])).toEqual({ shape: [1, 2], values: [3, 5] });
     expect(readFloats(result.outputs[1])).toEqual({ shape: [2, 2], values: [1, 3, 5, 7] });
@@ -102,7 +121,11 @@ describeIf(needInference(probe), 'Executor of models', () => {
     });
 
     it('leaves apart items of other shapes, and those larger than a batch', async () => {
-      const inputs = [floatItem('a', [5, 2], Array(10).fill(1)), floatItem('b', [1, 2], [1, 1]), floatItem('c', [1, 2], [1, 1])];
+      const inputs = [
+        floatItem('a', [5, 2], Array(10).fill(1)),
+        floatItem('b', [1, 2], [1, 1]),
+        floatItem('c', [1, 2], [1, 1]),
+      ];
       const { report, outputs } = await run({ inputs, workload });
       expect(report.inference).toMatchObject({ calls: 2, largestBatchRows: 5 });
       expect(readFloats(outputs[0]).shape).toEqual([5, 2]);
@@ -167,7 +190,11 @@ describeIf(needInference(probe), 'Executor of models', () => {
     ['INPUT_REFUSED', 'there are no items', { inputs: [] }],
     ['INPUT_REFUSED', '/data.csv: expected /input/ITEM.npy', { inputs: [{ path: '/data.csv', bytes: ITEM.bytes }] }],
     ['INPUT_REFUSED', 'it is no .npy file', { inputs: [{ path: '/input/a.npy', bytes: new Uint8Array(100) }] }],
-    ['INPUT_REFUSED', 'float32 of (1, 3), and the model takes float32 of (rows, 2)', { inputs: [floatItem('a', [1, 3], [1, 2, 3])] }],
+    [
+      'INPUT_REFUSED',
+      'float32 of (1, 3), and the model takes float32 of (rows, 2)',
+      { inputs: [floatItem('a', [1, 3], [1, 2, 3])] },
+    ],
     ['INPUT_REFUSED', 'the model has 2 inputs', { model: differenceModel() }],
     ['OUTPUT_LIMIT', 'item a gives', { resources: { outputBytes: 4 } }],
     ['OUTPUT_LIMIT', 'gives 8000000 bytes', { model: expandModel([1_000_000, 2]), resources: { outputBytes: 4096 } }],

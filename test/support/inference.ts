@@ -1,10 +1,13 @@
-import type { InferenceWorkload } from '../../src/domain/inference-workload.ts';
 import type { PeerKey } from '../../src/domain/ids.ts';
+import type { InferenceWorkload } from '../../src/domain/inference-workload.ts';
 import type { Resources } from '../../src/domain/job.ts';
 import { SystemClock } from '../../src/lib/clock.ts';
 import { encodeNpy, parseNpy } from '../../src/lib/npy.ts';
 import { InferenceExecutor } from '../../src/sandbox/executors/inference/inference-executor.ts';
-import { DEFAULT_INFERENCE_OPTIONS, type InferenceExecutorOptions } from '../../src/sandbox/executors/inference/options.ts';
+import {
+  DEFAULT_INFERENCE_OPTIONS,
+  type InferenceExecutorOptions,
+} from '../../src/sandbox/executors/inference/options.ts';
 import type { InferenceProbe } from '../../src/sandbox/executors/inference/probe-inference.ts';
 import type { ExecutionTask, InputFile } from '../../src/sandbox/interface.ts';
 import { NoopLogger } from '../../src/telemetry/noop-logger.ts';
@@ -19,7 +22,10 @@ export function needInference(probe: InferenceProbe): Need {
   return { isMet: probe.kind === 'works', kind: 'host', reason };
 }
 
-export function openInference(probe: InferenceProbe, options: Partial<InferenceExecutorOptions> = {}): InferenceExecutor {
+export function openInference(
+  probe: InferenceProbe,
+  options: Partial<InferenceExecutorOptions> = {},
+): InferenceExecutor {
   const modules = { clock: new SystemClock(), logger: new NoopLogger(), metrics: new NoopMetricsRegistry() };
   const offer = probe.kind === 'works' ? probe.offer : null;
   return new InferenceExecutor(modules, { ...DEFAULT_INFERENCE_OPTIONS, maxThreads: 4, ...options, offer });
@@ -75,7 +81,10 @@ export function floatItem(name: string, shape: readonly number[], values: readon
 }
 
 /** The elements of an output of float32. */
-export function readFloats(file: InputFile | undefined): { readonly shape: readonly number[]; readonly values: readonly number[] } {
+export function readFloats(file: InputFile | undefined): {
+  readonly shape: readonly number[];
+  readonly values: readonly number[];
+} {
   const parsed = parseNpy(file?.bytes ?? new Uint8Array(0));
   if (parsed.kind === 'invalid') throw new TypeError(parsed.reason);
   const { shape, bytes, type } = parsed.tensor;

@@ -86,7 +86,10 @@ export function loopModel(turns: number): Uint8Array {
     { name: 'turns', type: 'int64', shape: [], values: [turns] },
     { name: 'yes', type: 'bool', shape: [], values: [1] },
   ];
-  return nodeModel({ operator: 'Loop', inputs: ['turns', 'yes', 'x'], attributes: [{ name: 'body', graph: body }] }, weights);
+  return nodeModel(
+    { operator: 'Loop', inputs: ['turns', 'yes', 'x'], attributes: [{ name: 'body', graph: body }] },
+    weights,
+  );
 }
 
 /** Asks for an array of so many numbers, along with its input. */

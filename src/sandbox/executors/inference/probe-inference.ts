@@ -38,7 +38,7 @@ export async function probeInference(clock: Clock, folder?: string): Promise<Inf
     const reason = `there is no system call filter for ${process.arch}`;
     return { kind: 'fails', reason, remedy: 'Use an x86-64 or arm64 machine.' };
   }
-  const plan = createPlan(search.runtime, { bubblewrap: tools.bubblewrap, filter });
+  const plan = createInferencePlan(search.runtime, { bubblewrap: tools.bubblewrap, filter });
   try {
     return { kind: 'works', offer: await tryOnce(clock, plan) };
   } catch (error) {
@@ -46,7 +46,8 @@ export async function probeInference(clock: Clock, folder?: string): Promise<Inf
   }
 }
 
-function createPlan(
+/** How a child is started; `program` of the runtime is what runs in it. */
+export function createInferencePlan(
   { entry, program, libraries }: OnnxRuntime,
   { bubblewrap, filter }: { readonly bubblewrap: string; readonly filter: Uint8Array },
 ): LaunchPlan {
