@@ -103,6 +103,23 @@ export const commandJobs: fc.Arbitrary<Job> = fc
     return { ...job, workload, resources: { ...job.resources, fuel: null } };
   });
 
+/** Jobs of a model, which have no fuel either. */
+export const inferenceJobs: fc.Arbitrary<Job> = fc
+  .record({
+    job: jobs,
+    model: blobIds,
+    modelSizeBytes: integers(1),
+    threads: fc.integer({ min: 1, max: 64 }),
+    optimization: fc.constantFrom('none' as const, 'basic' as const, 'extended' as const, 'all' as const),
+    deterministic: fc.boolean(),
+    batchRows: fc.option(fc.integer({ min: 2, max: 4096 }), { nil: null }),
+    caching: fc.boolean(),
+  })
+  .map(({ job, ...options }) => {
+    const workload = { kind: 'inference' as const, provider: 'cpu' as const, ...options };
+    return { ...job, workload, resources: { ...job.resources, fuel: null } };
+  });
+
 export const terms: fc.Arbitrary<JobTerms> = fc.record({
   workloadKind: fc.constant('wasm' as const),
   resources,

@@ -65,6 +65,7 @@ const inlineBlobs = fc.array(fc.uint8Array().map((bytes) => ({ blob, bytes })));
 const CASES: readonly [string, z.ZodType, fc.Arbitrary<unknown>][] = [
   ['job', JOB.schema, arbitrary.jobs],
   ['job of a command', JOB.schema, arbitrary.commandJobs],
+  ['job of a model', JOB.schema, arbitrary.inferenceJobs],
   ['lease', LEASE.schema, arbitrary.leases],
   ['acceptance', LEASE_ACCEPTANCE.schema, arbitrary.leaseAcceptances],
   ['progress', PROGRESS.schema, arbitrary.progresses],

@@ -49,6 +49,7 @@ function describeType<Value extends { readonly type: string }>(
 const CASES: readonly Case[] = [
   describeType(JOB, arbitrary.jobs),
   describeType(JOB, arbitrary.commandJobs),
+  describeType(JOB, arbitrary.inferenceJobs),
   describeType(OFFER, arbitrary.offers),
   describeType(LEASE, arbitrary.leases),
   describeType(LEASE_ACCEPTANCE, arbitrary.leaseAcceptances),
