@@ -19,7 +19,9 @@ describe('inspecting a model', () => {
     expect(inspectModel(nodeModel({}, [weight]))).toBe(EXTERNAL);
     expect(inspectModel(nodeModel(constant))).toBe(EXTERNAL);
     const inner: OnnxGraph = { inputs: [], outputs: [], nodes: [{ ...constant, outputs: ['c'] }] };
-    expect(inspectModel(nodeModel({ operator: 'If', attributes: [{ name: 'then_branch', graph: inner }] }))).toBe(EXTERNAL);
+    expect(inspectModel(nodeModel({ operator: 'If', attributes: [{ name: 'then_branch', graph: inner }] }))).toBe(
+      EXTERNAL,
+    );
   });
 
   it('ends at graphs that lie too deep in one another', () => {

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { jobPathSchema } from '../../../../src/domain/job.ts';
 import { encodeNpy } from '../../../../src/lib/npy.ts';
 import { chooseBatch } from '../../../../src/sandbox/executors/inference/choose-batch.ts';
 import {
@@ -10,7 +11,6 @@ import {
   outputPath,
   planItems,
 } from '../../../../src/sandbox/executors/inference/plan-items.ts';
-import { jobPathSchema } from '../../../../src/domain/job.ts';
 
 const file = (shape: readonly number[], type: 'float32' | 'uint8' = 'float32'): Uint8Array => {
   const elements = shape.reduce((product, size) => product * size, 1);
@@ -53,7 +53,8 @@ describe('items of a job', () => {
         const path = outputPath('item', name);
         expect(jobPathSchema.safeParse(path).success).toBe(true);
         expect(path.split('/')).toHaveLength(4);
-        if (name.isWellFormed()) expect(decodeURIComponent(path.slice('/output/item/'.length, -'.npy'.length))).toBe(name);
+        if (name.isWellFormed())
+          expect(decodeURIComponent(path.slice('/output/item/'.length, -'.npy'.length))).toBe(name);
       }),
     );
   });
@@ -69,8 +70,12 @@ describe('items of a job', () => {
     expect(bindItem(item, slots)).toMatchObject({ tensors: [{ name: 'x' }] });
     expect(bindItem(named, slots)).toEqual(named);
     expect(bindItem(three, slots)).toContain('float32 of (1, 3), and the model takes float32 of (rows, 2)');
-    expect(bindItem(item, [...slots, { name: 'y', type: 'float32', shape: [] }])).toContain('the model has 2 inputs (x, y)');
-    expect(bindItem(named, [{ name: 'other', type: 'float32', shape: [1, 2] }])).toContain('the inputs of the model are other');
+    expect(bindItem(item, [...slots, { name: 'y', type: 'float32', shape: [] }])).toContain(
+      'the model has 2 inputs (x, y)',
+    );
+    expect(bindItem(named, [{ name: 'other', type: 'float32', shape: [1, 2] }])).toContain(
+      'the inputs of the model are other',
+    );
     const [bytes] = plan({ '/input/a.npy': file([1, 2], 'uint8') });
     expect(bytes && bindItem(bytes, slots)).toContain('x is uint8');
   });
@@ -89,8 +94,15 @@ describe('items of a job', () => {
 
 describe('the next call of a model', () => {
   const items = (rows: readonly number[], columns = 2): readonly InferenceItem[] =>
-    plan(Object.fromEntries(rows.map((count, index) => [`/input/${String(index).padStart(3, '0')}.npy`, file([count, columns])])));
-  const task = (waiting: readonly InferenceItem[], fields: Partial<{ session: string; batchRows: number | null; isAlone: boolean }> = {}) => ({
+    plan(
+      Object.fromEntries(
+        rows.map((count, index) => [`/input/${String(index).padStart(3, '0')}.npy`, file([count, columns])]),
+      ),
+    );
+  const task = (
+    waiting: readonly InferenceItem[],
+    fields: Partial<{ session: string; batchRows: number | null; isAlone: boolean }> = {},
+  ) => ({
     session: 's',
     batchRows: 8,
     isAlone: false,
@@ -132,7 +144,12 @@ describe('the next call of a model', () => {
 
   it('takes what waits of other jobs, and leaves other models, shapes and options apart', () => {
     const a = task(items([1, 1]));
-    const others = [task(items([1]), { session: 't' }), task(items([1]), { batchRows: 4 }), task(items([1], 3)), task(items([2]))];
+    const others = [
+      task(items([1]), { session: 't' }),
+      task(items([1]), { batchRows: 4 }),
+      task(items([1], 3)),
+      task(items([2])),
+    ];
     expect(chooseBatch([a, ...others], on).map(({ task: chosen }) => chosen)).toEqual([a, a, others[3]]);
     expect(chooseBatch([a, ...others], { isBatchable: false })).toHaveLength(1);
     expect(chooseBatch([task(a.waiting, { isAlone: true }), ...others], on)).toHaveLength(2);

@@ -1,9 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { type InferenceReport, findReportProblem, type InferenceWorkload } from '../../../../src/domain/inference-workload.ts';
+import {
+  findReportProblem,
+  type InferenceReport,
+  type InferenceWorkload,
+} from '../../../../src/domain/inference-workload.ts';
 import { SystemClock } from '../../../../src/lib/clock.ts';
 import { encodeNpy } from '../../../../src/lib/npy.ts';
 import { planItems } from '../../../../src/sandbox/executors/inference/plan-items.ts';
-import { type CacheSubject, computeItemKey, ResultCache } from '../../../../src/sandbox/executors/inference/result-cache.ts';
+import {
+  type CacheSubject,
+  computeItemKey,
+  ResultCache,
+} from '../../../../src/sandbox/executors/inference/result-cache.ts';
 import { AnswerStream } from '../../../../src/sandbox/executors/inference/stream-answer.ts';
 import { WarmModels } from '../../../../src/sandbox/executors/inference/warm-models.ts';
 import { ALICE, BOB, RecordingSink } from '../../../support/sandbox.ts';
@@ -101,7 +109,13 @@ describe('answers that are told as they come', () => {
 });
 
 describe('warm models', () => {
-  const model = (session: number, sizeBytes: number) => ({ session, sizeBytes, inputs: [], outputs: [], isBatchable: true });
+  const model = (session: number, sizeBytes: number) => ({
+    session,
+    sizeBytes,
+    inputs: [],
+    outputs: [],
+    isBatchable: true,
+  });
 
   it('make room in the order in which they were last asked for', () => {
     const models = new WarmModels(100);
@@ -118,8 +132,11 @@ describe('warm models', () => {
 
 describe('what a receipt reports', () => {
   const report: InferenceReport = { items: 4, cachedItems: 0, calls: 4, largestBatchRows: 1 };
-  const find = (workload: InferenceWorkload | { kind: string }, change: Partial<InferenceReport> | null, isCompleted = true) =>
-    findReportProblem(workload, { report: change === null ? undefined : { ...report, ...change }, isCompleted });
+  const find = (
+    workload: InferenceWorkload | { kind: string },
+    change: Partial<InferenceReport> | null,
+    isCompleted = true,
+  ) => findReportProblem(workload, { report: change === null ? undefined : { ...report, ...change }, isCompleted });
 
   it('has to be what the job allows', () => {
     const plain = { ...WORKLOAD, caching: false };
