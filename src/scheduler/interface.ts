@@ -9,10 +9,9 @@ import type { BundleAttempt, UnrevealedReplica } from '../domain/bundle.ts';
 import type { TeeKind } from '../domain/capability.ts';
 import type { CommitmentSet } from '../domain/commitment.ts';
 import type { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
-import type { InferenceReport } from '../domain/inference-workload.ts';
 import type { Confidential, Job } from '../domain/job.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
-import type { Outcome, OutputFile } from '../domain/receipt.ts';
+import type { Outcome, OutputFile, SandboxReport } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { PathDifference } from '../proofs/compare-results.ts';
@@ -96,15 +95,14 @@ export interface JobView {
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
-export interface JobResultView {
+/** With how the provider of the accepted result answered the items of a model. */
+export interface JobResultView extends Pick<SandboxReport, 'inference'> {
   readonly outcome: Outcome;
   readonly outputs: readonly OutputFile[];
   readonly outputRoot: string;
   /** Null where the kind of work has none. */
   readonly fuel: number | null;
   readonly steps: number;
-  /** How the provider of the accepted result answered the items of a model. Absent: the job is of another kind. */
-  readonly inference?: InferenceReport;
   /** Leases whose results agree with the accepted one, and those that differ. */
   readonly agreeing: readonly LeaseId[];
   readonly dissenting: readonly LeaseId[];

@@ -79,11 +79,6 @@ export function signatureOf({ tensors }: InferenceItem): string {
   return JSON.stringify(tensors.map(({ name, type, shape }) => [name, type, shape.slice(1)]));
 }
 
-/** Bytes that an item's arrays have. */
-export function countItemBytes({ tensors }: InferenceItem): number {
-  return tensors.reduce((sum, { bytes }) => sum + bytes.length, 0);
-}
-
 /** A model's own dimension: a number, or the name of one that may be anything. */
 type Dimension = number | string;
 
