@@ -48,8 +48,7 @@ const TYPES = new Map(Object.entries(TENSOR_TYPES).map(([name, { descr }]) => [d
 export function parseNpy(file: Uint8Array): NpyParse {
   const start = findHeader(file);
   if (typeof start === 'string') return { kind: 'invalid', reason: start };
-  const text = Buffer.from(file.buffer, file.byteOffset + start.offset, start.length).toString('latin1');
-  const header = parseHeader(text);
+  const header = parseHeader(readAscii(file.subarray(start.offset, start.offset + start.length)));
   if (typeof header === 'string') return { kind: 'invalid', reason: header };
   const { type, shape } = header;
   const headerBytes = start.offset + start.length;
@@ -68,13 +67,12 @@ export function encodeNpy({ type, shape, bytes }: Tensor): Uint8Array {
   const unpadded = MAGIC.length + 4 + text.length + 1;
   const start = Math.ceil(unpadded / ALIGNMENT) * ALIGNMENT;
   const header = `${text.padEnd(start - MAGIC.length - 5, ' ')}\n`;
-  const file = Buffer.alloc(start + bytes.length);
-  file.write(MAGIC, 0, 'latin1');
-  file.writeUInt8(1, MAGIC.length);
-  file.writeUInt16LE(header.length, MAGIC.length + 2);
-  file.write(header, MAGIC.length + 4, 'latin1');
+  const file = new Uint8Array(start + bytes.length);
+  file.set([...MAGIC].map(byteOf));
+  file.set([1, 0, header.length & 0xff, header.length >> 8], MAGIC.length);
+  file.set([...header].map(byteOf), MAGIC.length + 4);
   file.set(bytes, start);
-  return new Uint8Array(file.buffer, file.byteOffset, file.length);
+  return file;
 }
 
 /** Elements of an array of a shape; Infinity where a number cannot count them. */
@@ -84,15 +82,24 @@ export function countElements(shape: readonly number[]): number {
 }
 
 function findHeader(file: Uint8Array): { readonly offset: number; readonly length: number } | string {
-  const head = Buffer.from(file.buffer, file.byteOffset, Math.min(file.length, 12));
-  if (head.length < 10 || head.toString('latin1', 0, 6) !== MAGIC) return 'it is no .npy file';
-  const major = head.readUInt8(6);
+  if (file.length < 10 || readAscii(file.subarray(0, MAGIC.length)) !== MAGIC) return 'it is no .npy file';
+  const view = new DataView(file.buffer, file.byteOffset, file.length);
+  const major = view.getUint8(6);
   if (major < 1 || major > 3) return `it is of version ${major} of the format`;
   const offset = major === 1 ? 10 : 12;
-  if (head.length < offset) return 'its header is cut off';
-  const length = major === 1 ? head.readUInt16LE(8) : head.readUInt32LE(8);
+  if (file.length < offset) return 'its header is cut off';
+  const length = major === 1 ? view.getUint16(8, true) : view.getUint32(8, true);
   if (length > MAX_HEADER_BYTES) return `its header has ${length} bytes`;
   return file.length < offset + length ? 'its header is cut off' : { offset, length };
+}
+
+/** One character for each byte: what is no ASCII is in no header that is taken. */
+function readAscii(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+function byteOf(character: string): number {
+  return character.charCodeAt(0);
 }
 
 function parseHeader(text: string): Omit<Tensor, 'bytes'> | string {

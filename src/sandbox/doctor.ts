@@ -35,13 +35,18 @@ function tryRun(file: string, parameters: readonly string[]): string | null {
   }
 }
 
+export interface DoctorOptions {
+  /** Where the operator has ONNX Runtime (`provide.inference.runtimeFolder`); null: where scripts/setup-inference puts it. */
+  readonly onnxRuntimeFolder?: string | null;
+}
+
 /** Tries on this host what the sandboxes need, as `fogproof doctor` prints it. Starts children and ends them. */
-export async function checkSandbox(): Promise<readonly HostCheck[]> {
+export async function checkSandbox(options: DoctorOptions = {}): Promise<readonly HostCheck[]> {
   const clock = new SystemClock();
   const [probe, command, inference] = await Promise.all([
     probeIsolation(clock, DEFAULT_WASM_EXECUTOR_OPTIONS),
     probeCommand(clock),
-    probeInference(clock),
+    probeInference(clock, options.onnxRuntimeFolder ?? undefined),
   ]);
   return [
     checkNode(),

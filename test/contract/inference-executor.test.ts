@@ -19,6 +19,7 @@ import {
   differenceModel,
   expandModel,
   loopModel,
+  namedModel,
   oneRowModel,
 } from '../support/onnx-models.ts';
 import { ALICE, BOB, RecordingSink } from '../support/sandbox.ts';
@@ -196,6 +197,8 @@ describeIf(needInference(probe), 'Executor of models', () => {
       { inputs: [floatItem('a', [1, 3], [1, 2, 3])] },
     ],
     ['INPUT_REFUSED', 'the model has 2 inputs', { model: differenceModel() }],
+    ['OUTPUT_REFUSED', 'are too long for a path', { inputs: [floatItem('i'.repeat(500), [1, 2], [1, 2])] }],
+    ['MODEL_REFUSED', 'is empty or too long', { model: namedModel('y'.repeat(300)) }],
     ['OUTPUT_LIMIT', 'item a gives', { resources: { outputBytes: 4 } }],
     ['OUTPUT_LIMIT', 'gives 8000000 bytes', { model: expandModel([1_000_000, 2]), resources: { outputBytes: 4096 } }],
   ])('reports %s (%s) as a result of the program, and goes on', async (code, detail, parts) => {

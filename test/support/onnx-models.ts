@@ -115,3 +115,12 @@ export function expandModel(shape: readonly number[]): Uint8Array {
     nodes: [{ operator: 'Expand', inputs: ['x', 'shape'], outputs: ['y'] }],
   });
 }
+
+/** Gives back its input under a name. */
+export function namedModel(output: string): Uint8Array {
+  return encodeOnnx({
+    inputs: [ROWS],
+    outputs: [{ ...OUT, name: output }],
+    nodes: [{ operator: 'Identity', inputs: ['x'], outputs: [output] }],
+  });
+}

@@ -9,13 +9,14 @@ import { SandboxError } from '../../errors.ts';
 import type { ExecutionResult, ExecutionSink, ExecutionTask, Executor, InputFile } from '../../interface.ts';
 import { createSandboxMetrics, type SandboxMetrics } from '../../metrics.ts';
 import { Slots } from '../slots.ts';
+import { hashBytes } from './hash-bytes.ts';
 import { inspectModel } from './inspect-model.ts';
 import { type Failure, type LaneEnd, LaneTask } from './lane-task.ts';
 import { type LaneKey, Lanes } from './lanes.ts';
 import { createInferenceMetrics, type InferenceMetrics } from './metrics.ts';
 import { type ChildEnd, ModelChild } from './model-child.ts';
 import type { InferenceExecutorOptions } from './options.ts';
-import { type InferenceItem, outputPath, planItems } from './plan-items.ts';
+import { findLongPath, type InferenceItem, outputPath, planItems } from './plan-items.ts';
 import type { InferenceOffer } from './probe-inference.ts';
 import { computeItemKey, type ItemAnswer, listFiles, ResultCache } from './result-cache.ts';
 import { AnswerStream } from './stream-answer.ts';
@@ -139,19 +140,21 @@ export class InferenceExecutor implements Executor {
   }
 
   async #run(task: InferenceTask, sink: ExecutionSink, signal: AbortSignal): Promise<TaskEnd> {
-    const model = this.#inspect(task.module);
+    const model = await this.#inspect(task.module);
     if (model.refusal !== null) return failed('MODEL_REFUSED', model.refusal);
     const plan = planItems(task.inputs);
     if (plan.kind === 'refused') return failed('INPUT_REFUSED', plan.detail);
     const { workload, requester, resources } = task;
     const cache = workload.caching && task.isConfidential !== true ? this.#cache : null;
     const subject = { requester, engine: this.instrumenter, modelDigest: model.digest, workload };
-    const keys = new Map(cache === null ? [] : plan.items.map((item) => [item, computeItemKey(subject, item)]));
+    const keys = new Map<InferenceItem, string>();
+    if (cache !== null) for (const item of plan.items) keys.set(item, await computeItemKey(subject, item));
     const collector = new AnswerCollector(new AnswerStream(sink, resources));
     const waiting = plan.items.filter((item) => {
       const known = cache?.get(keys.get(item) ?? '');
-      if (known !== undefined) collector.add(item, known, null);
-      return known === undefined;
+      if (known === undefined || findLongPath(item, known.outputs) !== null) return true;
+      collector.add(item, known, null);
+      return false;
     });
     const cachedItems = plan.items.length - waiting.length;
     this.#metrics.items.increment({ source: 'cache' }, cachedItems);
@@ -178,10 +181,10 @@ export class InferenceExecutor implements Executor {
     return collector.end(lane, cachedItems);
   }
 
-  #inspect(module: Uint8Array): InspectedModel {
+  async #inspect(module: Uint8Array): Promise<InspectedModel> {
     const known = this.#models.get(module);
     if (known !== undefined) return known;
-    const inspected = { digest: hash('sha256', module, 'hex'), refusal: inspectModel(module) };
+    const inspected = { digest: await hashBytes(module), refusal: inspectModel(module) };
     this.#models.set(module, inspected);
     return inspected;
   }

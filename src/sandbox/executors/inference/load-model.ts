@@ -1,9 +1,10 @@
 import { TENSOR_TYPES } from '../../../lib/npy.ts';
 import { SandboxError } from '../../errors.ts';
 import type { Reply } from './child-protocol.ts';
+import { MAX_TENSOR_NAME_CHARS } from './constants.ts';
 import type { LaneTask } from './lane-task.ts';
 import type { ChildEnd, ModelChild, ReplyReceiver } from './model-child.ts';
-import { isBatchable } from './plan-items.ts';
+import { isBatchable, type TensorSlot } from './plan-items.ts';
 import type { WarmModel, WarmModels } from './warm-models.ts';
 
 export type LoadEnd =
@@ -48,17 +49,27 @@ export async function loadModel(
   }
   if (reply.kind === 'failed') return { kind: 'refused', message: reply.message };
   const { inputs, outputs } = reply;
-  const odd = [...inputs, ...outputs].find(({ type }) => !(type in TENSOR_TYPES));
-  if (odd !== undefined || inputs.length === 0 || outputs.length === 0) {
+  const problem = findSlotProblem(inputs, outputs);
+  if (problem !== null) {
     child.drop(session);
-    const message =
-      odd === undefined
-        ? 'it has no inputs or no outputs'
-        : `'${odd.name}' holds ${odd.type}, which is no array of numbers`;
-    return { kind: 'refused', message };
+    return { kind: 'refused', message: problem };
   }
   const sizeBytes = Math.max(model.length, child.watchMemory().heldBytes - before);
   const warm = { session, inputs, outputs, sizeBytes, isBatchable: isBatchable(inputs, outputs) };
   models.add(task.session, warm);
   return { kind: 'loaded', model: warm };
+}
+
+/** What an array of NumPy and a path cannot be made of. */
+function findSlotProblem(inputs: readonly TensorSlot[], outputs: readonly TensorSlot[]): string | null {
+  if (inputs.length === 0 || outputs.length === 0) return 'it has no inputs or no outputs';
+  for (const slots of [inputs, outputs]) {
+    if (new Set(slots.map(({ name }) => name)).size < slots.length) return 'two of its inputs or outputs have one name';
+    for (const { name, type } of slots) {
+      if (name === '' || name.length >= MAX_TENSOR_NAME_CHARS)
+        return 'a name of its inputs or outputs is empty or too long';
+      if (!(type in TENSOR_TYPES)) return `'${name}' holds ${type}, which is no array of numbers`;
+    }
+  }
+  return null;
 }

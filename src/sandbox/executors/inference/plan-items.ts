@@ -1,3 +1,4 @@
+import { jobPathSchema } from '../../../domain/job.ts';
 import { countElements, parseNpy, type Tensor } from '../../../lib/npy.ts';
 import type { InputFile } from '../../interface.ts';
 import { MAX_TENSOR_NAME_CHARS } from './constants.ts';
@@ -65,6 +66,11 @@ export function outputPath(item: string, output: string): string {
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
   );
   return `/output/${item}/${encoded}.npy`;
+}
+
+/** An output that has no path, since item and name together are too long; null if there is none. */
+export function findLongPath({ name }: InferenceItem, outputs: readonly { readonly name: string }[]): string | null {
+  return outputs.find((output) => !jobPathSchema.safeParse(outputPath(name, output.name)).success)?.name ?? null;
 }
 
 /** Rows of the first dimension that all arrays of an item have; null if there is no such number. */

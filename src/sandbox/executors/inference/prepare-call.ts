@@ -2,7 +2,7 @@ import type { RunOrder } from './child-protocol.ts';
 import type { ChosenItem } from './choose-batch.ts';
 import type { ItemLimit } from './item-receiver.ts';
 import type { LaneTask } from './lane-task.ts';
-import { bindItem, countRows, type InferenceItem } from './plan-items.ts';
+import { bindItem, countRows, findLongPath, type InferenceItem } from './plan-items.ts';
 import type { CallShare } from './time-call.ts';
 import type { WarmModel } from './warm-models.ts';
 
@@ -27,7 +27,9 @@ export function prepareCall(chosen: readonly ChosenItem<LaneTask>[], model: Warm
   const bound: BoundItem[] = [];
   for (const { task, item } of chosen) {
     const whole = bindItem(item, model.inputs);
-    if (typeof whole === 'string') task.fail({ code: 'INPUT_REFUSED', detail: `item ${item.name}: ${whole}` });
+    const unplaced = findLongPath(item, model.outputs);
+    if (unplaced !== null) task.fail({ code: 'OUTPUT_REFUSED', detail: describeUnplaced(item.name, unplaced) });
+    else if (typeof whole === 'string') task.fail({ code: 'INPUT_REFUSED', detail: `item ${item.name}: ${whole}` });
     else bound.push({ task, item, whole });
   }
   const ready = bound.filter(({ task }) => !task.isOver);
@@ -49,4 +51,8 @@ export function prepareCall(chosen: readonly ChosenItem<LaneTask>[], model: Warm
     order: { session: model.session, items },
     following: ready.flatMap(({ whole }) => whole.tensors.map(({ bytes }) => bytes)),
   };
+}
+
+function describeUnplaced(item: string, output: string): string {
+  return `item ${item.slice(0, 100)} and output ${output.slice(0, 100)} are too long for a path together`;
 }

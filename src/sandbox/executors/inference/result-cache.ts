@@ -1,10 +1,11 @@
-import { createHash, hash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { PeerKey } from '../../../domain/ids.ts';
 import type { InferenceWorkload } from '../../../domain/inference-workload.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { IdleCache } from '../../../lib/idle-cache.ts';
 import type { InputFile } from '../../interface.ts';
 import { CACHE_ENTRY_BYTES, CACHE_ENTRY_SHARE } from './constants.ts';
+import { hashBytes } from './hash-bytes.ts';
 import type { InferenceItem } from './plan-items.ts';
 
 /** What an item was answered with: the name of each output, and its array as a file. */
@@ -25,13 +26,14 @@ export interface CacheSubject {
  * The key under which an item's answer is kept. Requesters are apart: what one has had computed tells no other one anything,
  * not even by how fast an answer comes. Every option that may change a bit is in it.
  */
-export function computeItemKey(subject: CacheSubject, { tensors }: InferenceItem): string {
+export async function computeItemKey(subject: CacheSubject, { tensors }: InferenceItem): Promise<string> {
   const { requester, engine, modelDigest, workload } = subject;
   const { provider, threads, optimization, deterministic, batchRows } = workload;
   const options = [provider, threads, optimization, deterministic, batchRows];
-  const inputs = tensors.map(({ name, file }) => [name, hash('sha256', file, 'hex')]);
+  const inputs: [string | null, string][] = [];
+  for (const { name, file } of tensors) inputs.push([name, await hashBytes(file)]);
   const text = JSON.stringify(['fogproof/inference-cache@1', requester, engine, modelDigest, options, inputs]);
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text, 'hex');
 }
 
 /** Answers of this node's own runs, in its memory alone: they are gone when it ends, and no other node is asked for any. */

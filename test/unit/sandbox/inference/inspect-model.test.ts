@@ -38,7 +38,7 @@ describe('inspecting a model', () => {
 
   it('ends soon on millions of empty fields, and on groups within groups', () => {
     const startedAt = performance.now();
-    expect(inspectModel(Buffer.alloc(12_000_000, Uint8Array.of(0x20, 0x01)))).toContain('has more than 4000000 fields');
+    expect(inspectModel(Buffer.alloc(4_000_000, Uint8Array.of(0x20, 0x01)))).toContain('has more than 1000000 fields');
     expect(inspectModel(new Uint8Array(1_000_000).fill(0x0b))).toBe('it is no ONNX model');
     expect(performance.now() - startedAt).toBeLessThan(5000);
   });

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import {
   findReportProblem,
@@ -6,6 +7,7 @@ import {
 } from '../../../../src/domain/inference-workload.ts';
 import { SystemClock } from '../../../../src/lib/clock.ts';
 import { encodeNpy } from '../../../../src/lib/npy.ts';
+import { hashBytes } from '../../../../src/sandbox/executors/inference/hash-bytes.ts';
 import { planItems } from '../../../../src/sandbox/executors/inference/plan-items.ts';
 import {
   type CacheSubject,
@@ -40,12 +42,20 @@ function itemOf(path: string, value: number, shape?: readonly number[]) {
   return item;
 }
 
-describe('the key of an item', () => {
+describe('the key of an item', async () => {
   const item = itemOf('/input/a.npy', 1);
-  const key = computeItemKey(SUBJECT, item);
+  const key = await computeItemKey(SUBJECT, item);
 
-  it('is the same for the same arrays, whatever the item is called and whichever job it is of', () => {
-    expect(computeItemKey({ ...SUBJECT, workload: { ...WORKLOAD } }, itemOf('/input/b.npy', 1))).toBe(key);
+  it('is the same for the same arrays, whatever the item is called and whichever job it is of', async () => {
+    const other = await computeItemKey({ ...SUBJECT, workload: { ...WORKLOAD } }, itemOf('/input/b.npy', 1));
+    expect(other).toBe(key);
+  });
+
+  it('is of the bytes alone, however they are hashed', async () => {
+    for (const length of [0, 1000, 300_000]) {
+      const bytes = new Uint8Array(length).fill(7);
+      expect(await hashBytes(bytes)).toBe(createHash('sha256').update(bytes).digest('hex'));
+    }
   });
 
   it.each<readonly [string, Partial<CacheSubject>]>([
@@ -56,13 +66,14 @@ describe('the key of an item', () => {
     ['another optimization', { workload: { ...WORKLOAD, optimization: 'none' } }],
     ['other determinism', { workload: { ...WORKLOAD, deterministic: false } }],
     ['another batch', { workload: { ...WORKLOAD, batchRows: 8 } }],
-  ])('is another for %s', (_name, change) => {
-    expect(computeItemKey({ ...SUBJECT, ...change }, item)).not.toBe(key);
+  ])('is another for %s', async (_name, change) => {
+    expect(await computeItemKey({ ...SUBJECT, ...change }, item)).not.toBe(key);
   });
 
-  it('is another for other numbers, shapes and names of inputs', () => {
+  it('is another for other numbers, shapes and names of inputs', async () => {
     const others = [itemOf('/input/a.npy', 2), itemOf('/input/a.npy', 1, [1, 1]), itemOf('/input/a/x.npy', 1)];
-    expect(new Set([key, ...others.map((other) => computeItemKey(SUBJECT, other))]).size).toBe(4);
+    const keys = await Promise.all(others.map((other) => computeItemKey(SUBJECT, other)));
+    expect(new Set([key, ...keys]).size).toBe(4);
   });
 });
 
