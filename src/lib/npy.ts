@@ -68,9 +68,9 @@ export function encodeNpy({ type, shape, bytes }: Tensor): Uint8Array {
   const start = Math.ceil(unpadded / ALIGNMENT) * ALIGNMENT;
   const header = `${text.padEnd(start - MAGIC.length - 5, ' ')}\n`;
   const file = new Uint8Array(start + bytes.length);
-  file.set([...MAGIC].map(byteOf));
+  file.set(toBytes(MAGIC));
   file.set([1, 0, header.length & 0xff, header.length >> 8], MAGIC.length);
-  file.set([...header].map(byteOf), MAGIC.length + 4);
+  file.set(toBytes(header), MAGIC.length + 4);
   file.set(bytes, start);
   return file;
 }
@@ -98,8 +98,8 @@ function readAscii(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }
 
-function byteOf(character: string): number {
-  return character.charCodeAt(0);
+function toBytes(ascii: string): Uint8Array {
+  return Uint8Array.from({ length: ascii.length }, (_, index) => ascii.charCodeAt(index));
 }
 
 function parseHeader(text: string): Omit<Tensor, 'bytes'> | string {
