@@ -15,6 +15,7 @@ import { benchDht } from './dht.ts';
 import { benchEvidence } from './evidence.ts';
 import { benchGossip } from './gossip.ts';
 import { benchIdle } from './idle.ts';
+import { benchInference } from './inference.ts';
 import { benchMerkle } from './merkle.ts';
 import { benchMesh } from './mesh.ts';
 import { benchNetwork } from './network.ts';
@@ -30,6 +31,7 @@ const BENCHES: Readonly<Record<string, () => Promise<readonly BenchRow[]>>> = {
   vrf: benchVrf,
   sandbox: benchSandbox,
   commands: benchCommand,
+  inference: benchInference,
   overhead: benchOverhead,
   checkpoints: benchCheckpoints,
   snapshots: benchSnapshots,

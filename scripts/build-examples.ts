@@ -1,5 +1,5 @@
 /**
- * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, the root of examples/command and the image of examples/container. Does nothing where neither the sources
+ * Compiles the examples (AssemblyScript, C) to examples/<name>/build/<entry>.wasm, the root of examples/command, the image of examples/container and the model of examples/inference. Does nothing where neither the sources
  * nor the compiler have changed; `--force` compiles anyway.
  */
 import { spawnSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { delimiter, join, relative } from 'node:path';
 import { buildImage, buildLayer, writeLayout } from './build-image.ts';
 import { buildRoot, compileStatic, findStaticCompiler } from './build-root.ts';
+import { buildDigits } from './onnx/build-digits.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 /** As a program: its types would replace the global `console`. */
@@ -177,6 +178,7 @@ if (import.meta.main) {
   } else {
     const isForced = process.argv.includes('--force');
     for (const module of buildExamples({ isForced })) console.log(module);
+    console.log(buildDigits({ isForced }).model);
     for (const example of ['command', 'training'] as const) {
       const root = await buildExampleRoot(example, { isForced });
       if (root !== undefined) console.log(root);

@@ -119,6 +119,10 @@ function createPredicate({ job, accepted, receipts, attested, verification, stat
 }
 
 function describeWorkload(workload: Job['workload']) {
+  if (workload.kind === 'inference') {
+    const { model, modelSizeBytes: _, ...options } = workload;
+    return { ...options, model: { digest: digestOf(model) } };
+  }
   const { arguments: words, environment } = workload;
   if (workload.kind === 'wasm') {
     const { module, abi, seed } = workload;

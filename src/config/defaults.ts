@@ -48,6 +48,7 @@ const COMMAND = {
   network: { hosts: [], maxBytes: '10GiB', privateAddresses: false },
 };
 const CONTAINER = { enabled: true, runtime: 'auto', maxProcesses: 1024, imagesFolder: null } as const;
+const INFERENCE = { enabled: true, runtimeFolder: null, cacheBytes: 64 * 2 ** 20, keepWarmMs: '5m' } as const;
 
 const MIB = 2 ** 20;
 const GIB = 2 ** 30;
@@ -99,6 +100,7 @@ export function computeDefaults(home: string, host: HostFacts): Omit<NodeConfigI
       command: { ...COMMAND, rootsBytes: computeRootsBytes(host) },
       gpus: { enabled: true, sharedWithDesktop: false, only: [] },
       container: { ...CONTAINER, imagesBytes: computeRootsBytes(host) },
+      inference: INFERENCE,
       isolationForStrangers: 'bubblewrap',
       pricesPerHour: { cpu: '0', 'gpu-consumer': '0', 'gpu-datacentre': '0', tee: '0' },
       queue: QUEUE,

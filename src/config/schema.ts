@@ -241,6 +241,18 @@ export const nodeConfigSchema = z.strictObject({
         .nullable()
         .describe('where they are unpacked; none: in the data folder, or below /var/cache for a node run as root'),
     }),
+    inference: z.strictObject({
+      enabled: z.boolean().describe('run ONNX models, where bubblewrap works and ONNX Runtime is installed'),
+      runtimeFolder: z
+        .string()
+        .min(1)
+        .nullable()
+        .describe('folder with the `node_modules` of onnxruntime-node; none: where scripts/setup-inference puts it'),
+      cacheBytes: size(0, 2 ** 40).describe(
+        'memory for results that jobs allow to be given again to whom they were computed for',
+      ),
+      keepWarmMs: duration(1_000, DAY_MS).describe('how long models stay loaded after their last call'),
+    }),
     isolationForStrangers: isolationLevelSchema.describe('weakest isolation at which jobs of others run'),
     pricesPerHour: z.strictObject({
       cpu: decimalSchema,

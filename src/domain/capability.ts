@@ -13,8 +13,8 @@ export const TEE_KINDS = ['sev-snp', 'tdx', 'sgx', 'simulated'] as const;
 export type TeeKind = (typeof TEE_KINDS)[number];
 export const teeKindSchema = z.enum(TEE_KINDS);
 
-/** Kinds of work that a node can offer: a WebAssembly module, a program in a read-only root file system, or an OCI image. */
-export const EXECUTOR_KINDS = ['wasm', 'command', 'container'] as const;
+/** Kinds of work that a node can offer: a WebAssembly module, a program in a read-only root file system, an OCI image, or an ONNX model. */
+export const EXECUTOR_KINDS = ['wasm', 'command', 'container', 'inference'] as const;
 export type ExecutorKind = (typeof EXECUTOR_KINDS)[number];
 export const executorKindSchema = z.enum(EXECUTOR_KINDS);
 

@@ -75,7 +75,7 @@ interface CommandFields {
 /** What a job file of a command, or of a container, may not have. */
 export function findCommandProblems({ workload, inputs, resources, checkpoints, comparisons }: CommandFields) {
   const problems: { path: string[]; message: string }[] = [];
-  if (workload.kind === 'wasm') return problems;
+  if (workload.kind === 'wasm' || workload.kind === 'inference') return problems;
   const what = workload.kind === 'command' ? 'a command' : `a ${workload.kind}`;
   if (resources.fuel !== undefined) {
     problems.push({ path: ['resources', 'fuel'], message: `${what} has no fuel: wallTime and limits.cpus hold it` });

@@ -30,6 +30,7 @@ import {
   sizeSchema,
 } from './job-file-fields.ts';
 import { findGpuProblems, gpusFileSchema } from './job-gpu-file.ts';
+import { findInferenceProblems, inferenceWorkloadFileSchema } from './job-inference-file.ts';
 
 export type { InputSource } from './job-file-fields.ts';
 
@@ -71,7 +72,7 @@ const resourcesFileSchema = z.strictObject({
   fuel: countSchema
     .optional()
     .describe(
-      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; a command or container has none.`,
+      `Most instructions: a whole number such as 2000000000, 2e9 or 2G (k, M, G, T). Absent: ${DEFAULT_FUEL_TEXT}; only wasm has any.`,
     ),
   wallTime: durationSchema(boundsOf('wallTimeMs').minimum, boundsOf('wallTimeMs').maximum)
     .prefault(RESOURCE_DEFAULTS.wallTime)
@@ -130,7 +131,9 @@ const checkpointsFileSchema = z
 
 const comparisonFileSchema = z.strictObject({
   path: jobPathSchema.describe('Path of the output file.'),
-  element: comparisonSchema.shape.element.describe('f32 or f64: little-endian arrays; text: decimal numbers.'),
+  element: comparisonSchema.shape.element.describe(
+    'f32 or f64: little-endian arrays; text: decimal numbers; npy: arrays of NumPy, such as those of a model.',
+  ),
   absolute: comparisonSchema.shape.absolute
     .default('0')
     .describe(
@@ -146,11 +149,13 @@ export const jobFileSchema = z
     $schema: z.string().optional().describe('Address of this schema, for editors; it has no other effect.'),
     name: z.string().min(1).max(100).describe('Name of the job, for people: 1 to 100 characters.'),
     workload: z
-      .discriminatedUnion('kind', [wasmWorkloadFileSchema, commandWorkloadFileSchema, containerWorkloadFileSchema], {
-        error: 'expected a map with kind: wasm, kind: command or kind: container',
-      })
+      .discriminatedUnion(
+        'kind',
+        [wasmWorkloadFileSchema, commandWorkloadFileSchema, containerWorkloadFileSchema, inferenceWorkloadFileSchema],
+        { error: 'expected a map with kind: wasm, kind: command, kind: container or kind: inference' },
+      )
       .describe(
-        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment and limits; kind: container with image and, if wanted, reference, digest, entrypoint, arguments, environment, workingFolder and limits.',
+        'What runs. kind: wasm with module, abi and, if wanted, arguments, environment and seed; kind: command with root, program and, if wanted, arguments, environment, limits and network; kind: container with image and, if wanted, reference, digest, entrypoint, arguments, environment, workingFolder and limits; kind: inference with model and, if wanted, threads, optimization, deterministic, batching and caching.',
       ),
     inputs: z
       .record(jobPathSchema, inputSourceSchema)
@@ -180,7 +185,7 @@ export const jobFileSchema = z
     isolation: isolationLevelSchema
       .default('process')
       .describe(
-        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; a command or container has bubblewrap always.',
+        'Weakest isolation that you accept: process or bubblewrap. A provider may demand more; commands, containers and models have bubblewrap always.',
       ),
     capabilityClass: capabilityClassSchema
       .optional()
@@ -201,7 +206,7 @@ export const jobFileSchema = z
       .max(MAX_JOB_INPUTS)
       .optional()
       .describe(
-        'Output files that replicas may give with small differences (only with everyRounds): a list of path, element, absolute, relative. Others have to be equal byte for byte.',
+        'Output files that replicas may give with small differences (only with everyRounds, and of models): a list of path, element, absolute, relative. Others have to be equal byte for byte.',
       ),
     deadline: durationSchema(1, 365 * 86_400_000)
       .prefault('1h')
@@ -255,13 +260,16 @@ export const jobFileSchema = z
       ...findConfidentialProblems(value),
       ...findCommandProblems(value),
       ...findGpuProblems(value),
+      ...findInferenceProblems(value),
     ]) {
       context.issues.push({ code: 'custom', input: value, path: problem.path, message: problem.message });
     }
   });
 
 interface CheckpointFields {
-  readonly workload: { readonly kind: 'wasm'; readonly abi: string } | { readonly kind: 'command' | 'container' };
+  readonly workload:
+    | { readonly kind: 'wasm'; readonly abi: string }
+    | { readonly kind: 'command' | 'container' | 'inference' };
   readonly checkpoints?: z.output<typeof checkpointsFileSchema> | 'none' | undefined;
   readonly comparisons?: readonly unknown[] | undefined;
 }

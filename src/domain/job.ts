@@ -3,6 +3,7 @@ import { capabilityClassSchema, isolationLevelSchema } from './capability.ts';
 import { egressSchema } from './egress.ts';
 import { gpuRequestSchema } from './gpu.ts';
 import { blobLink, bytesSchema, decimalSchema, integerSchema, peerKeySchema, unixMsSchema } from './ids.ts';
+import { inferenceWorkloadSchema } from './inference-workload.ts';
 import type { ObjectType } from './object-type.ts';
 import { imageDigestSchema, MAX_IMAGE_DOCUMENT_BYTES, MAX_IMAGE_LAYERS, MAX_LAYER_BYTES } from './oci-image.ts';
 
@@ -105,6 +106,7 @@ export const workloadSchema = z.discriminatedUnion('kind', [
   wasmWorkloadSchema,
   commandWorkloadSchema,
   containerWorkloadSchema,
+  inferenceWorkloadSchema,
 ]);
 
 export const inputSchema = z.strictObject({ path: jobPathSchema, blob: blobLink, sizeBytes: integerSchema() });
@@ -112,7 +114,7 @@ export const inputSchema = z.strictObject({ path: jobPathSchema, blob: blobLink,
 /** Hard limits of one attempt: it is stopped when it passes any of them. */
 export const resourcesSchema = z.strictObject({
   memoryBytes: integerSchema(65_536, 64 * 2 ** 30),
-  /** Instructions, counted exactly by the instrumented module. Null of a command, and of nothing else: it has no fuel. */
+  /** Instructions, counted exactly by the instrumented module. Null where the kind of work has none: all but `wasm`. */
   fuel: integerSchema(1).nullable(),
   wallTimeMs: integerSchema(1, 30 * 24 * 3_600_000),
   outputBytes: integerSchema(0, 2 ** 40),
@@ -147,13 +149,16 @@ const toleranceSchema = z
   .regex(/^[0-9]{1,16}(\.[0-9]{1,18})?(e-?[0-9]{1,2})?$/, "expected a decimal such as '1e-6'");
 
 /**
- * For training jobs whose results are not the same to the last bit on every machine: the output files that are compared
+ * For training jobs and models whose results are not the same to the last bit on every machine: the output files that are compared
  * as numbers, and how far they may differ. Output files that are not named have to be equal byte for byte.
  */
 export const comparisonSchema = z.strictObject({
   path: jobPathSchema,
-  /** `f32`, `f64`: little-endian arrays. `text`: decimal numbers between white space, commas or semicolons. */
-  element: z.enum(['f32', 'f64', 'text']),
+  /**
+   * `f32`, `f64`: little-endian arrays. `text`: decimal numbers between white space, commas or semicolons. `npy`: arrays of
+   * NumPy of the same type and shape, within the tolerance if they hold 32 or 64-bit floats.
+   */
+  element: z.enum(['f32', 'f64', 'text', 'npy']),
   absolute: toleranceSchema,
   relative: toleranceSchema,
 });
@@ -216,7 +221,7 @@ export const jobSchema = z.strictObject({
   confidential: confidentialSchema.optional(),
   /** Absent: no checkpoints, so it cannot be paused, moved or replayed in part. */
   checkpoints: checkpointsSchema.optional(),
-  /** Absent: results agree if they are byte-identical. Only where the schedule is by `rounds`. */
+  /** Absent: results agree if they are byte-identical. Only where the schedule is by `rounds`, and of `inference`. */
   comparisons: z.array(comparisonSchema).min(1).max(MAX_JOB_INPUTS).optional(),
 });
 

@@ -11,9 +11,9 @@ export const programNeedsSchema = commandLimitsSchema.extend({
 });
 export type ProgramNeeds = z.output<typeof programNeedsSchema>;
 
-/** Null of a module: what it takes is in `resources` alone. */
+/** Null of a module and of a model: what it takes is in `resources` alone. */
 export function findNeeds(workload: Workload): ProgramNeeds | null {
-  if (workload.kind === 'wasm') return null;
+  if (workload.kind === 'wasm' || workload.kind === 'inference') return null;
   if (workload.kind === 'container') return workload.limits;
   const { limits, root, network } = workload;
   const host = root.kind === 'host' ? { hostRoot: true as const } : {};

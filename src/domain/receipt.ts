@@ -11,13 +11,14 @@ import {
   peerKeySchema,
   unixMsSchema,
 } from './ids.ts';
+import { inferenceReportSchema } from './inference-workload.ts';
 import { jobPathSchema, MAX_JOB_INPUTS } from './job.ts';
 import type { ObjectType } from './object-type.ts';
 import { imageDigestSchema } from './oci-image.ts';
 
 /**
  * Ends of a program that follow from the program and its inputs alone: every honest replica sees the same, so they are
- * results, committed to and compared like any other. A command is no more deterministic in its failures than in its outputs.
+ * results, committed to and compared like any other. Commands and models are no more deterministic in their failures than in their outputs.
  */
 export const PROGRAM_FAILURES = [
   'TRAP',
@@ -34,6 +35,9 @@ export const PROGRAM_FAILURES = [
   'PROCESS_LIMIT',
   'SCRATCH_LIMIT',
   'CPU_LIMIT',
+  'MODEL_REFUSED',
+  'INPUT_REFUSED',
+  'INFERENCE_FAILED',
 ] as const;
 
 /** Ends that say something of the provider or the host, not of the program: never a result, always retried elsewhere. */
@@ -101,6 +105,8 @@ export const sandboxReportSchema = z.strictObject({
   gpus: z.array(grantedGpuSchema).min(1).max(MAX_GPUS).optional(),
   /** Digest of the OCI image that ran; absent where none did. */
   image: imageDigestSchema.optional(),
+  /** Of `inference` alone. */
+  inference: inferenceReportSchema.optional(),
 });
 export type SandboxReport = z.output<typeof sandboxReportSchema>;
 

@@ -8,12 +8,15 @@ export interface ProgramBlob {
   readonly sizeBytes: number;
 }
 
-/** The one blob that a workload's program comes in: a module, or the archive of a command's root. Null: an image, or the provider's own. */
+/** The one blob that a workload's program comes in: a module, a model, or the archive of a command's root. Null: an image, or the provider's own. */
 export function findProgramBlob(workload: Workload): ProgramBlob | null {
   if (workload.kind === 'wasm') return { blob: workload.module, sizeBytes: workload.moduleSizeBytes };
+  if (workload.kind === 'inference') return { blob: workload.model, sizeBytes: workload.modelSizeBytes };
   if (workload.kind === 'container') return null;
   return workload.root.kind === 'archive' ? workload.root : null;
 }
+
+const PROGRAM_NAMES = { wasm: 'module', command: 'root', inference: 'model' } as const;
 
 /** Every blob that a workload's program comes in, with what it is called: of an image its documents and layers. */
 export function listProgramBlobs(workload: Workload): readonly (ProgramBlob & { readonly name: string })[] {
@@ -26,7 +29,7 @@ export function listProgramBlobs(workload: Workload): readonly (ProgramBlob & { 
     ];
   }
   const program = findProgramBlob(workload);
-  return program === null ? [] : [{ name: workload.kind === 'wasm' ? 'module' : 'root', ...program }];
+  return program === null ? [] : [{ name: PROGRAM_NAMES[workload.kind], ...program }];
 }
 
 /** The digest of the image that a workload runs; undefined where it runs none. */
@@ -57,6 +60,8 @@ export function fitsSchedule({
   comparisons,
 }: Pick<Job, 'workload' | 'checkpoints' | 'comparisons'>): boolean {
   if (workload.kind === 'wasm') return true;
+  // A model has no rounds, and its results may differ in their last bits.
+  if (workload.kind === 'inference') return checkpoints === undefined;
   // The rounds of a container's program are not looked at yet.
   if (workload.kind === 'container') return checkpoints === undefined && comparisons === undefined;
   return checkpoints === undefined ? comparisons === undefined : checkpoints.schedule.kind === 'rounds';
@@ -65,4 +70,10 @@ export function fitsSchedule({
 /** Calls a step at a time: only such programs have steps that checkpoints can fall on. */
 export function isStepping(workload: Workload): boolean {
   return workload.kind === 'wasm' && workload.abi === 'fogproof';
+}
+
+/** What a job says to its program: arguments, then names and values of the environment. A model is told nothing. */
+export function listProgramText(workload: Workload): readonly string[] {
+  if (workload.kind === 'inference') return [];
+  return [...workload.arguments, ...Object.entries(workload.environment).flat()];
 }

@@ -13,6 +13,13 @@ import {
   type ContainerProbe,
   probeContainer,
 } from '../sandbox/executors/container/probe-container.ts';
+import { InferenceExecutor } from '../sandbox/executors/inference/inference-executor.ts';
+import { DEFAULT_INFERENCE_OPTIONS } from '../sandbox/executors/inference/options.ts';
+import {
+  type InferenceOffer,
+  type InferenceProbe,
+  probeInference,
+} from '../sandbox/executors/inference/probe-inference.ts';
 import { WasmExecutor } from '../sandbox/executors/wasm/wasm-executor.ts';
 import { DEFAULT_CACHE_BYTES, InstrumentedCache } from '../sandbox/instrumented-cache/instrumented-cache.ts';
 import type { Executor } from '../sandbox/interface.ts';
@@ -35,6 +42,8 @@ export interface ProbedExecutors {
   readonly command: CommandProbe | null;
   /** As of commands. */
   readonly container: ContainerProbe | null;
+  /** Null as above. */
+  readonly inference: InferenceProbe | null;
 }
 
 function wasmOptions({ provide }: NodeConfig): WasmExecutorOptions {
@@ -55,23 +64,25 @@ function createEgressRules({
 /** Starts real children and looks at what holds them. */
 export async function probeExecutors(config: NodeConfig, { clock, logger }: ExecutorModules): Promise<ProbedExecutors> {
   const { provide } = config;
-  if (!provide.enabled) return { wasm: null, command: null, container: null };
-  const [{ offers, failures }, command, container] = await Promise.all([
+  if (!provide.enabled) return { wasm: null, command: null, container: null, inference: null };
+  const [{ offers, failures }, command, container, inference] = await Promise.all([
     probeIsolation(clock, wasmOptions(config)),
     provide.command.enabled ? probeCommand(clock) : null,
     provide.container.enabled ? probeContainer(clock, provide.container.runtime) : null,
+    provide.inference.enabled ? probeInference(clock, provide.inference.runtimeFolder ?? undefined) : null,
   ]);
   for (const { isolation, reason } of failures) logger.warn({ isolation, reason }, 'isolation level is not available');
   if (command?.kind === 'fails') logger.warn({ reason: command.reason }, 'commands are not available');
   if (container?.kind === 'fails') logger.warn({ reason: container.reason }, 'containers are not available');
-  return { wasm: offers, command, container };
+  if (inference?.kind === 'fails') logger.info({ reason: inference.reason }, 'models are not available');
+  return { wasm: offers, command, container, inference };
 }
 
 /** In the order in which they are told; the stack ends them. */
 export function createExecutors(
   config: NodeConfig,
   modules: ExecutorModules,
-  { wasm, command, container }: ProbedExecutors,
+  { wasm, command, container, inference }: ProbedExecutors,
 ): readonly Executor[] {
   if (wasm === null) return [];
   const { home } = config;
@@ -82,6 +93,7 @@ export function createExecutors(
     modulesRunner,
     ...(command?.kind === 'works' ? [createCommandExecutor(config, modules, command.offer)] : []),
     ...(container?.kind === 'works' ? [createContainerExecutor(config, modules, container.offer)] : []),
+    ...(inference?.kind === 'works' ? [createModelExecutor(config, modules, inference.offer)] : []),
   ];
 }
 
@@ -115,6 +127,19 @@ function createContainerExecutor(
     maxProcesses,
     imagesBytes,
     imagesFolder: imagesFolder ?? chooseImagesFolder(home, computeDataPaths(home).images),
+    offer,
+  });
+}
+
+function createModelExecutor({ provide }: NodeConfig, modules: ExecutorModules, offer: InferenceOffer): Executor {
+  const { cacheBytes, keepWarmMs } = provide.inference;
+  return new InferenceExecutor(modules, {
+    ...DEFAULT_INFERENCE_OPTIONS,
+    slots: provide.slots,
+    maxMemoryBytes: provide.maxMemoryBytes,
+    maxThreads: availableParallelism(),
+    cacheBytes,
+    idleExpiryMs: keepWarmMs,
     offer,
   });
 }

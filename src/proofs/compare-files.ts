@@ -1,4 +1,5 @@
 import type { Comparison } from '../domain/job.ts';
+import { parseNpy } from '../lib/npy.ts';
 
 /** The element that passes its tolerance by the largest factor, or has the largest difference where none does. */
 export interface LargestDifference {
@@ -23,6 +24,10 @@ export type FileComparison =
 export function compareFiles(a: Uint8Array, b: Uint8Array, comparison: Omit<Comparison, 'path'>): FileComparison {
   if (isIdentical(a, b)) return { kind: 'identical' };
   if (comparison.element === 'text') return compareTexts(a, b, comparison);
+  if (comparison.element === 'npy') {
+    const opened = openArrays([a, b]);
+    return 'kind' in opened ? opened : compareFiles(...opened.arrays, { ...comparison, element: opened.element });
+  }
   const size = comparison.element === 'f32' ? 4 : 8;
   if (a.length !== b.length) return incomparable(`${a.length} bytes and ${b.length} bytes`);
   if (a.length % size !== 0) return incomparable(`${a.length} bytes are no whole number of ${comparison.element}`);
@@ -32,6 +37,25 @@ export function compareFiles(a: Uint8Array, b: Uint8Array, comparison: Omit<Comp
   const judge = new Judge(comparison);
   for (let index = 0; index < a.length / size; index++) judge.take(index, read(left, index), read(right, index));
   return judge.conclude(a.length / size);
+}
+
+type Arrays = readonly [Uint8Array, Uint8Array];
+
+/** The elements of two arrays of NumPy, as what they are compared; those of anything but floats have to be identical. */
+export function openArrays([a, b]: Arrays):
+  | FileComparison
+  | { readonly element: 'f32' | 'f64'; readonly arrays: Arrays } {
+  const [left, right] = [parseNpy(a), parseNpy(b)];
+  if (left.kind === 'invalid' || right.kind === 'invalid') return incomparable('one of them is no array of NumPy');
+  const { type, shape } = left.tensor;
+  const other = right.tensor;
+  if (type !== other.type || shape.join() !== other.shape.join()) {
+    return incomparable(`${type} of (${shape.join()}) and ${other.type} of (${other.shape.join()})`);
+  }
+  const arrays: Arrays = [left.tensor.bytes, other.bytes];
+  if (type === 'float32') return { element: 'f32', arrays };
+  if (type === 'float64') return { element: 'f64', arrays };
+  return incomparable(`other bytes in arrays of ${type}`);
 }
 
 class Judge {

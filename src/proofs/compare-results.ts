@@ -5,13 +5,14 @@
 import type { BlobId } from '../domain/ids.ts';
 import type { Comparison, Job } from '../domain/job.ts';
 import type { OutputFile, Result } from '../domain/receipt.ts';
-import { compareFiles, type FileComparison, type LargestDifference } from './compare-files.ts';
+import { compareFiles, type FileComparison, type LargestDifference, openArrays } from './compare-files.ts';
 
 /** Largest file that is compared as numbers, in bytes; a larger one has to be identical. Text takes ten times as long. */
 export const MAX_COMPARED_BYTES: Readonly<Record<Comparison['element'], number>> = {
   f32: 64 * 1024 * 1024,
   f64: 64 * 1024 * 1024,
   text: 8 * 1024 * 1024,
+  npy: 64 * 1024 * 1024,
 };
 /** Bytes of an array that are compared at a time: some 5 ms. A multiple of every element. */
 const SLICE_BYTES = 1024 * 1024;
@@ -44,7 +45,12 @@ export type ResultComparison =
  * How results of a job are compared besides by their output roots; null where they are compared by those alone. A job with
  * training rounds has it even if it tolerates nothing: an attempt that was resumed counts its own fuel, logs and metrics.
  */
-export function listComparisons({ checkpoints, comparisons }: Pick<Job, 'checkpoints' | 'comparisons'>) {
+export function listComparisons({
+  workload,
+  checkpoints,
+  comparisons,
+}: Pick<Job, 'checkpoints' | 'comparisons'> & { readonly workload: Pick<Job['workload'], 'kind'> }) {
+  if (workload.kind === 'inference') return comparisons ?? null;
   return checkpoints?.schedule.kind === 'rounds' ? (comparisons ?? []) : null;
 }
 
@@ -107,11 +113,15 @@ async function compareOutputs(
 
 /** As `compareFiles`, with pauses. */
 async function compareInSlices(
-  [a, b]: readonly [Uint8Array, Uint8Array],
-  comparison: Comparison,
+  files: readonly [Uint8Array, Uint8Array],
+  wanted: Comparison,
   pause: FileAccess['pause'],
 ): Promise<FileComparison> {
   await pause();
+  const opened = wanted.element === 'npy' ? openArrays(files) : { element: wanted.element, arrays: files };
+  if ('kind' in opened) return opened;
+  const comparison = { ...wanted, element: opened.element };
+  const [a, b] = opened.arrays;
   const isSliced = comparison.element !== 'text' && a.length === b.length && a.length > SLICE_BYTES;
   const size = comparison.element === 'f32' ? 4 : 8;
   if (!isSliced || a.length % size !== 0) return compareFiles(a, b, comparison);

@@ -4,6 +4,7 @@ import { SystemClock } from '../lib/clock.ts';
 import { type CommandProbe, probeCommand } from './executors/command/probe-command.ts';
 import { type ContainerProbe, probeContainer } from './executors/container/probe-container.ts';
 import { RUNTIME_NAMES } from './executors/container/runtime.ts';
+import { type InferenceProbe, probeInference } from './executors/inference/probe-inference.ts';
 import type { HostCheck } from './interface.ts';
 import { findExecutable } from './isolation/find-executable.ts';
 import { findClosingShell, NO_CLOSING_SHELL } from './isolation/inherited-files.ts';
@@ -38,13 +39,19 @@ function tryRun(file: string, parameters: readonly string[]): string | null {
   }
 }
 
+export interface DoctorOptions {
+  /** Where the operator has ONNX Runtime (`provide.inference.runtimeFolder`); null: where scripts/setup-inference puts it. */
+  readonly onnxRuntimeFolder?: string | null;
+}
+
 /** Tries on this host what the sandboxes need, as `fogproof doctor` prints it. Starts children and ends them. */
-export async function checkSandbox(): Promise<readonly HostCheck[]> {
+export async function checkSandbox(options: DoctorOptions = {}): Promise<readonly HostCheck[]> {
   const clock = new SystemClock();
-  const [probe, command, container] = await Promise.all([
+  const [probe, command, container, inference] = await Promise.all([
     probeIsolation(clock, DEFAULT_WASM_EXECUTOR_OPTIONS),
     probeCommand(clock),
     probeContainer(clock),
+    probeInference(clock, options.onnxRuntimeFolder ?? undefined),
   ]);
   return [
     checkNode(),
@@ -58,6 +65,7 @@ export async function checkSandbox(): Promise<readonly HostCheck[]> {
     checkLevel(probe, 'bubblewrap', 'degraded'),
     checkCommands(command),
     checkContainers(container),
+    checkInference(inference),
   ];
 }
 
@@ -218,4 +226,12 @@ function checkContainers(probe: ContainerProbe): HostCheck {
       ? 'Install crun, or else runc: apt install crun. podman brings one of them.'
       : 'Install bubblewrap and make user namespaces available (see above); docs/sandbox.md says what a host needs.',
   };
+}
+
+/** Models too; and without ONNX Runtime, which is not brought along. */
+function checkInference(probe: InferenceProbe): HostCheck {
+  const name = 'models';
+  if (probe.kind === 'fails') return { name, status: 'degraded', detail: `off: ${probe.reason}`, remedy: probe.remedy };
+  const { version, controls } = probe.offer;
+  return { name, status: 'ok', detail: `ONNX Runtime ${version}: ${controls.join(', ')}`, remedy: null };
 }

@@ -57,7 +57,7 @@ const SCHEDULER_ERRORS: ErrorTable<SchedulerErrorInfo> = {
   SCHEDULER_FUEL_OF_KIND: {
     retryable: false,
     message: (info) => `the limits of a job of kind '${info.kind}' name fuel where it has none, or none where it has`,
-    hint: () => 'Give resources.fuel to wasm jobs, and null to commands.',
+    hint: () => 'Give resources.fuel to wasm jobs, and null to all others.',
   },
   SCHEDULER_NO_CHECKPOINTS: {
     retryable: false,

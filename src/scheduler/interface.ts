@@ -11,7 +11,7 @@ import type { CommitmentSet } from '../domain/commitment.ts';
 import type { BlobId, JobId, LeaseId, PeerKey, UnixMs } from '../domain/ids.ts';
 import type { Confidential, Job } from '../domain/job.ts';
 import type { JobBatchId } from '../domain/job-batch.ts';
-import type { Outcome, OutputFile } from '../domain/receipt.ts';
+import type { Outcome, OutputFile, SandboxReport } from '../domain/receipt.ts';
 import type { Refusal } from '../domain/refusal.ts';
 import type { Signed } from '../domain/signed.ts';
 import type { PathDifference } from '../proofs/compare-results.ts';
@@ -95,7 +95,8 @@ export interface JobView {
   readonly failure: { readonly code: string; readonly message: string } | null;
 }
 
-export interface JobResultView {
+/** With how the provider of the accepted result answered the items of a model. */
+export interface JobResultView extends Pick<SandboxReport, 'inference'> {
   readonly outcome: Outcome;
   readonly outputs: readonly OutputFile[];
   readonly outputRoot: string;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { teeKindSchema } from '../domain/capability.ts';
 import { commitmentSetSchema } from '../domain/commitment.ts';
 import { boundedBytesSchema, bytesSchema, integerSchema, type LeaseId, unixMsSchema } from '../domain/ids.ts';
+import { inferenceReportSchema } from '../domain/inference-workload.ts';
 import { LOG_STREAMS } from '../domain/messages.ts';
 import { outcomeSchema, outputFileSchema } from '../domain/receipt.ts';
 import { refusalSchema } from '../domain/refusal.ts';
@@ -80,6 +81,7 @@ const jobViewSchema = z.strictObject({
       outputRoot: id,
       fuel: integer.nullable(),
       steps: integer,
+      inference: inferenceReportSchema.optional(),
       agreeing: z.array(id),
       dissenting: z.array(id),
       withinTolerance: z

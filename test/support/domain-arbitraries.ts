@@ -19,6 +19,7 @@ import {
 } from '../../src/domain/receipt.ts';
 import type { Batch } from '../../src/domain/signed.ts';
 import { computeObjectCid, computeRawCid, sha256 } from '../../src/lib/cid.ts';
+import { wasmOf } from './workload.ts';
 
 const PEERS = await Promise.all(
   [1, 2, 3, 4].map(async (byte) => {
@@ -110,7 +111,7 @@ export const commandJobs: fc.Arbitrary<Job> = fc
     }),
   })
   .map(({ job, root, limits }) => {
-    const { arguments: words, environment } = job.workload;
+    const { arguments: words, environment } = wasmOf(job.workload);
     const workload = { kind: 'command' as const, root, program: '/bin/program', arguments: words, environment, limits };
     return { ...job, workload, resources: { ...job.resources, fuel: null } };
   });
@@ -168,6 +169,23 @@ export const containerJobs: fc.Arbitrary<Job> = fc
       limits,
     };
     return { ...job, workload };
+  });
+
+/** Jobs of a model, which have no fuel either. */
+export const inferenceJobs: fc.Arbitrary<Job> = fc
+  .record({
+    job: jobs,
+    model: blobIds,
+    modelSizeBytes: integers(1),
+    threads: fc.integer({ min: 1, max: 64 }),
+    optimization: fc.constantFrom('none' as const, 'basic' as const, 'extended' as const, 'all' as const),
+    deterministic: fc.boolean(),
+    batchRows: fc.option(fc.integer({ min: 2, max: 4096 }), { nil: null }),
+    caching: fc.boolean(),
+  })
+  .map(({ job, ...options }) => {
+    const workload = { kind: 'inference' as const, provider: 'cpu' as const, ...options };
+    return { ...job, workload, resources: { ...job.resources, fuel: null } };
   });
 
 export const offers: fc.Arbitrary<Offer> = fc.record({

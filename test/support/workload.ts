@@ -7,8 +7,13 @@ export function wasmOf(workload: Workload): WasmWorkload {
   return workload;
 }
 
+/** What a plan of a module says of it. */
+export function programOf(plan: JobPlan | undefined): Extract<JobPlan['workload'], { readonly kind: 'wasm' }> {
+  if (plan?.workload.kind !== 'wasm') throw new TypeError('a plan of a module was expected');
+  return plan.workload;
+}
+
 /** The seed that a plan of a module has. */
 export function seedOf(plan: JobPlan | undefined): Uint8Array {
-  if (plan?.workload.kind !== 'wasm') throw new TypeError('a plan of a module was expected');
-  return plan.workload.seed;
+  return programOf(plan).seed;
 }

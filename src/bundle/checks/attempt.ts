@@ -4,6 +4,7 @@
  */
 import { satisfiesIsolation } from '../../domain/capability.ts';
 import { JobId, LeaseId } from '../../domain/ids.ts';
+import { findReportProblem } from '../../domain/inference-workload.ts';
 import type { Job } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import type { Receipt, Result } from '../../domain/receipt.ts';
@@ -69,11 +70,18 @@ function checkReceipt(
   ];
 }
 
-function checkResultForm({ result, outputRoot, sandbox }: Receipt, job: Signed<Job>): readonly Rule[] {
+function checkResultForm({ result, sandbox, outputRoot }: Receipt, job: Signed<Job>): readonly Rule[] {
+  const isCompleted = result.outcome.kind === 'completed';
+  // An attempt that failed through its provider may have had no executor at all.
+  const reported =
+    result.outcome.kind === 'attempt-failed' && sandbox.inference === undefined
+      ? null
+      : findReportProblem(job.value.workload, { report: sandbox.inference, isCompleted });
   const paths = result.outputs.map(({ path }) => path);
   return [
     [outputRoot === computeOutputRoot(result), 'its output root is not the id of its result'],
     [result.job === JobId(job.id), 'its result is of another job'],
+    [reported === null, reported ?? ''],
     [
       paths.every((path, index) => index === 0 || (paths[index - 1] ?? '') < path),
       'its output files are not in ascending order of path, or one is there twice',

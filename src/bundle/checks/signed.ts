@@ -55,6 +55,9 @@ export function reportSigned(evidence: OpenedEvidence, context: SignedContext): 
             'that one checkpoint follows from the one before: a replay of the interval (`fogproof job replay`) or a second replica shows that',
           ]
         : []),
+      ...(sound.some(({ receipt }) => (receipt.sandbox.inference?.cachedItems ?? 0) > 0)
+        ? ['that items which were answered from a cache were computed for this job, or when they were']
+        : []),
     ],
     verdict: combineChecks(checks),
     checks,
@@ -179,8 +182,24 @@ function describeReceipt({ name, confidential }: Job, receipt: Receipt): string 
     `Provider ${shortPeer(receipt.provider)} states that it ran job '${name}' in ${seconds} s ` +
     `(${sandbox.executor}${sandbox.image === undefined ? '' : ` of image ${sandbox.image}`}, isolation '${sandbox.isolation}'): ${describeOutcome(result.outcome)}, ` +
     `with ${describeOutputs(result, confidential !== undefined)}, ` +
-    `${result.fuel === null ? '' : `${result.fuel} units of fuel and `}output root ${receipt.outputRoot}.`
+    `${result.fuel === null ? '' : `${result.fuel} units of fuel and `}output root ${receipt.outputRoot}.` +
+    describeInference(sandbox.inference)
   );
+}
+
+function describeInference(report: Receipt['sandbox']['inference']): string {
+  if (report === undefined) return '';
+  const { items, cachedItems, calls, largestBatchRows } = report;
+  const run = items - cachedItems;
+  const parts = [
+    ...(run === 0
+      ? []
+      : [`${run} of its ${items} items were run in ${calls} calls of at most ${largestBatchRows} rows`]),
+    ...(cachedItems === 0
+      ? []
+      : [`${cachedItems} of its ${items} items were not run: it gave what it computed before for this requester`]),
+  ];
+  return parts.length === 0 ? '' : ` ${parts.join('; ')}.`;
 }
 
 /** Names of sealed files are the hashes of sealed bytes. */

@@ -6,6 +6,7 @@ import { parseStatement, type Statement } from '../../bundle/in-toto.ts';
 import type { AttemptAttestation } from '../../bundle/open-attestation.ts';
 import { type Opened, openEvidence } from '../../bundle/open-evidence.ts';
 import { type BundleSource, readBlocks } from '../../bundle/read-blocks.ts';
+import type { ExecutorKind } from '../../domain/capability.ts';
 import { listProgramBlobs } from '../../domain/workload.ts';
 import { formatSize } from '../../lib/quantity.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
@@ -183,12 +184,20 @@ function renderAttempt({ lease, receipt }: Contents['attempts'][number]): string
   ];
 }
 
+const PROGRAM_NAMES = {
+  wasm: 'module',
+  command: 'root file system',
+  inference: 'model',
+} as const satisfies Record<Exclude<ExecutorKind, 'container'>, string>;
+
 /** What the job or a receipt calls a blob. */
 function nameBlob(blob: string, { job, attempts }: Contents): string {
   const workload = 'value' in job ? job.value.workload : undefined;
   const program = workload === undefined ? [] : listProgramBlobs(workload);
   const part = program.find((each) => each.blob === blob);
-  if (part !== undefined) return part.name === 'root' ? 'root file system' : part.name;
+  if (workload !== undefined && part !== undefined) {
+    return workload.kind === 'container' ? part.name : PROGRAM_NAMES[workload.kind];
+  }
   const inputs = 'value' in job ? job.value.inputs : [];
   const outputs = attempts.flatMap(({ receipt }) => ('value' in receipt ? receipt.value.result.outputs : []));
   const isChain = attempts.some(({ receipt }) => 'value' in receipt && receipt.value.checkpointChain?.blob === blob);

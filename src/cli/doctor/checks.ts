@@ -70,6 +70,18 @@ export async function checkConfig({ home, environment, workingDirectory }: CliCo
   }
 }
 
+/** What the operator has set; null where there is no configuration, which is told apart. */
+export async function findRuntimeFolder({ home, environment, workingDirectory }: CliContext): Promise<string | null> {
+  try {
+    const { loadConfig } = await import('../../config/load-config.ts');
+    const flags = home === undefined ? {} : { home };
+    const { config } = await loadConfig({ environment, workingDirectory, flags });
+    return config.provide.inference.runtimeFolder;
+  } catch {
+    return null;
+  }
+}
+
 export interface DaemonChecks {
   readonly checks: readonly HostCheck[];
   /** Addresses that it listens on; none where none runs. */

@@ -5,7 +5,7 @@ import { plural } from '../format.ts';
 import { findLocations } from '../framework/locations.ts';
 import { type CliContext, defineCommand } from '../interface.ts';
 import { checkTee } from './check-tee.ts';
-import { checkConfig, checkDaemon, checkHome, checkMachine } from './checks.ts';
+import { checkConfig, checkDaemon, checkHome, checkMachine, findRuntimeFolder } from './checks.ts';
 import { runHostChecks } from './run-host-checks.ts';
 
 const MARKS: Readonly<Record<HostCheck['status'], string>> = { ok: '✓', degraded: '!', missing: '✗' };
@@ -28,7 +28,7 @@ export const doctor = defineCommand({
 async function runChecks(context: CliContext): Promise<readonly HostCheck[]> {
   const { home } = findLocations(context);
   const { checkSandbox } = await import('../../sandbox/doctor.ts');
-  const sandbox = await checkSandbox();
+  const sandbox = await checkSandbox({ onnxRuntimeFolder: await findRuntimeFolder(context) });
   const daemon = await checkDaemon(context);
   const [machine, ...others] = await Promise.all([
     runHostChecks(context, daemon.listen),

@@ -38,7 +38,7 @@ export async function checkFiles({ path, jobFile, locate }: Subject): Promise<re
 async function checkProgramSource(jobFile: JobFile, directory: string): Promise<ProgramReason | undefined> {
   const { workload } = jobFile;
   if (workload.kind === 'container') return await checkImage(workload, directory);
-  const source = workload.kind === 'wasm' ? workload.module : workload.root;
+  const source = programSourceOf(workload);
   if (typeof source !== 'string' || source === 'host') return undefined;
   return await checkProgram(jobFile, resolve(directory, source));
 }
@@ -54,6 +54,19 @@ async function checkImage(
   } catch (error) {
     if (!(error instanceof JobFileError)) throw error;
     return { field: ['workload', 'image'], message: error.message, hint: error.hint };
+  }
+}
+
+function programSourceOf(workload: Exclude<JobFile['workload'], { kind: 'container' }>): InputSource {
+  switch (workload.kind) {
+    case 'wasm':
+      return workload.module;
+    case 'command':
+      return workload.root;
+    case 'inference':
+      return workload.model;
+    default:
+      return workload satisfies never;
   }
 }
 

@@ -1,5 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { JobFile } from '../../domain/job-file.ts';
+import { checkModel } from './check-model.ts';
 import { checkModule, describeMissing, type Reason } from './check-module.ts';
 
 /** Where a tar has its magic, `ustar`, and how gzip begins (POSIX.1-2017 pax, RFC 1952). */
@@ -19,6 +20,10 @@ export async function checkProgram(
     return reason && { field: ['workload', 'root'], ...reason };
   }
   if (workload.kind === 'container') return undefined;
+  if (workload.kind === 'inference') {
+    const reason = await checkModel(path);
+    return reason && { field: ['workload', 'model'], ...reason };
+  }
   const reason = await checkModule(path, { abi: workload.abi, memoryBytes: resources.memory });
   return reason && { field: ['workload', 'module'], ...reason };
 }

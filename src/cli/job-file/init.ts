@@ -6,12 +6,14 @@ import { describeError } from '../../lib/errors.ts';
 import { EXIT_CODES } from '../exit-codes.ts';
 import { defineCommand } from '../interface.ts';
 import { JobFileError } from './errors.ts';
+import { INFERENCE_TEMPLATE } from './inference-template.ts';
 import { COMMAND_TEMPLATE, CONTAINER_TEMPLATE, WASM_TEMPLATE } from './template.ts';
 
 const TEMPLATES = {
   wasm: WASM_TEMPLATE,
   command: COMMAND_TEMPLATE,
   container: CONTAINER_TEMPLATE,
+  inference: INFERENCE_TEMPLATE,
 } as const satisfies Record<ExecutorKind, string>;
 const FILE_MODE = 0o644;
 
@@ -28,6 +30,7 @@ export const jobInit = defineCommand({
     { line: 'fogproof job init job.yaml', does: 'Write job.yaml in this folder.' },
     { line: 'fogproof job init > job.yaml', does: 'The same, by way of the shell.' },
     { line: 'fogproof job init job.yaml --kind command', does: 'The same for a program in a root file system.' },
+    { line: 'fogproof job init job.yaml --kind inference', does: 'The same for an ONNX model.' },
   ],
   run: async ({ arguments: [file], options: { kind } }, { output, workingDirectory }) => {
     if (file === undefined) {

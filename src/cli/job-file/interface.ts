@@ -5,6 +5,7 @@
  *   openJobFile(path) ─▶ planJob or, of a batch, expandBatch ─▶ JobPlan ─▶ placeFolders ─▶ add each of `files` ─▶ completeDraft ─▶ JobDraft
  */
 import type { BlobId } from '../../domain/ids.ts';
+import type { InferenceWorkload } from '../../domain/inference-workload.ts';
 import type { CommandWorkload, ContainerWorkload, WasmWorkload } from '../../domain/job.ts';
 import type { JobFile } from '../../domain/job-file.ts';
 import type { JobDraft } from '../../scheduler/interface.ts';
@@ -73,10 +74,11 @@ export interface KnownFolder {
   readonly jobPath: string;
 }
 
-/** What runs but for the blobs that it comes in: a module, the archive of a root, which is null here, or an image. */
+/** What runs but for the blobs that it comes in: a module, a model, the archive of a root, which is null here, or an image. */
 export type PlannedWorkload =
   | Omit<WasmWorkload, 'module' | 'moduleSizeBytes'>
   | Omit<ContainerWorkload, 'image'>
+  | Omit<InferenceWorkload, 'model' | 'modelSizeBytes'>
   | (Omit<CommandWorkload, 'root'> & { readonly root: Extract<CommandWorkload['root'], { kind: 'host' }> | null });
 
 /** A job but for the ids of its blobs. Paths are absolute; a file may be named more than once. */

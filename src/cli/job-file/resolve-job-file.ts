@@ -86,6 +86,7 @@ function chooseClass({ confidential }: JobFile, gpus: GpuRequest | undefined): C
 /** A schedule by fuel never passes the longest chain before the fuel is used up (domain/checkpoint.ts). */
 function resolveCheckpoints(jobFile: JobFile): Pick<Job, 'checkpoints' | 'comparisons'> {
   const { checkpoints, comparisons, workload, resources } = jobFile;
+  if (workload.kind === 'inference') return comparisons === undefined ? {} : { comparisons };
   const { fuel = DEFAULT_FUEL } = resources;
   if (checkpoints === 'none' || (checkpoints === undefined && !isStepping(workload))) return {};
   if (jobFile.confidential !== undefined) return {};
@@ -119,10 +120,15 @@ function isStepping(workload: JobFile['workload']): boolean {
 function listProgramSources(workload: JobFile['workload']): (Place & { readonly source: InputSource })[] {
   if (workload.kind === 'wasm') return [{ role: 'program', source: workload.module }];
   if (workload.kind === 'container') return [];
+  if (workload.kind === 'inference') return [{ role: 'program', source: workload.model }];
   return workload.root === 'host' ? [] : [{ role: 'program', source: workload.root }];
 }
 
 function resolveWorkload(workload: JobFile['workload'], random: Random): PlannedWorkload {
+  if (workload.kind === 'inference') {
+    const { model: _, batching, ...options } = workload;
+    return { ...options, batchRows: batching === 'off' ? null : batching.maxRows };
+  }
   const { arguments: words, environment } = workload;
   if (workload.kind === 'wasm') {
     const { abi, seed } = workload;
@@ -213,6 +219,7 @@ function completeWorkload(
   if (program === undefined) throw new JobFileError({ code: 'JOB_FILE_MISSING_BLOB', path: 'the program' });
   const { blob, sizeBytes } = program;
   if (planned.kind === 'wasm') return { ...planned, module: blob, moduleSizeBytes: sizeBytes };
+  if (planned.kind === 'inference') return { ...planned, model: blob, modelSizeBytes: sizeBytes };
   return { ...planned, root: { kind: 'archive', blob, sizeBytes } };
 }
 

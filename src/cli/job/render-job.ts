@@ -32,6 +32,9 @@ const FAILURE_MEANINGS: Readonly<Record<string, string>> = {
   PROCESS_LIMIT: 'it needs more processes than workload.limits.processes allows',
   SCRATCH_LIMIT: 'it wrote more to /tmp than workload.limits.scratch allows',
   CPU_LIMIT: 'it used more processor time than workload.limits.cpus allows',
+  MODEL_REFUSED: 'the model uses what is not allowed here, or ONNX Runtime cannot load it',
+  INPUT_REFUSED: 'an input is no array that the model takes',
+  INFERENCE_FAILED: 'the model failed on an item',
 } satisfies Record<(typeof PROGRAM_FAILURES)[number], string>;
 
 type Table = Pick<CliOutput, 'table'>;
@@ -55,6 +58,7 @@ export function renderJob(
     ['ended', renderEnd(view, nowMs)],
     ['replicas', `${view.replicas}, ${plural(view.quorum, 'equal result')} needed`],
     ['result', result === null ? undefined : renderOutcome(result)],
+    ['items', result?.inference === undefined ? undefined : renderItems(result.inference)],
     ['agreement', result === null ? undefined : renderAgreement(result)],
     ['output root', result?.outputRoot],
     ['failure', view.failure === null ? undefined : joinDetail(view.failure.code, view.failure.message)],
@@ -88,6 +92,16 @@ export function renderOutcome({ outcome, fuel, steps }: JobResultView): string {
   const { code, detail } = outcome;
   const failure = joinDetail(code, detail === '' ? (FAILURE_MEANINGS[code] ?? '') : detail);
   return work === undefined ? failure : `${failure} (${work})`;
+}
+
+/** What was not computed for this job stands out. */
+function renderItems({ items, cachedItems, calls, largestBatchRows }: NonNullable<JobResultView['inference']>): string {
+  const run =
+    calls === 0
+      ? []
+      : [`${items - cachedItems} run in ${plural(calls, 'call')} of at most ${plural(largestBatchRows, 'row')}`];
+  const cached = cachedItems === 0 ? [] : [`${cachedItems} NOT RUN but given from the provider's cache`];
+  return `${items}: ${[...run, ...cached].join(', ')}`;
 }
 
 function joinDetail(code: string, detail: string): string {

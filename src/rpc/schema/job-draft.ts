@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { inferenceWorkloadSchema } from '../../domain/inference-workload.ts';
 import {
   archiveRootSchema,
   checkpointsSchema,
@@ -44,6 +45,7 @@ export const jobDraftSchema = z.strictObject({
           .describe('The lowest first.'),
       }),
     }),
+    z.strictObject({ ...inferenceWorkloadSchema.shape, model: blobIdSchema }),
   ]),
   inputs: z.array(z.strictObject({ ...inputSchema.shape, blob: blobIdSchema })).max(256),
   resources: resourcesSchema,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { TEE_KINDS } from '../../domain/capability.ts';
+import { inferenceReportSchema } from '../../domain/inference-workload.ts';
 import { ATTEMPT_FAILURES, PROGRAM_FAILURES } from '../../domain/receipt.ts';
 import { REFUSALS, type RefusalCode, refusalSchema } from '../../domain/refusal.ts';
 import { ATTEMPT_STATES, JOB_STATES } from '../../scheduler/interface.ts';
@@ -73,8 +74,11 @@ export const jobResultViewSchema = z.strictObject({
   outcome: outcomeViewSchema,
   outputs: z.array(z.strictObject({ path: z.string(), blob: blobIdSchema, sizeBytes: wholeNumber('Bytes.') })),
   outputRoot: z.string().describe('CID of the canonical result that the replicas agreed on.'),
-  fuel: wholeNumber('Instructions run; null of a command.').nullable(),
+  fuel: wholeNumber('Instructions run; null where the kind of work counts none.').nullable(),
   steps: wholeNumber('Steps made.'),
+  inference: inferenceReportSchema
+    .exactOptional()
+    .describe('How the provider of the accepted result answered the items of a model; absent for other kinds.'),
   agreeing: z.array(leaseIdSchema).describe('Leases whose results agree with the accepted one.'),
   dissenting: z.array(leaseIdSchema).describe('Leases whose results differ from it.'),
   withinTolerance: z
@@ -92,7 +96,7 @@ export const jobResultViewSchema = z.strictObject({
         .describe('The largest difference from the accepted result; null where all files are the same.'),
     })
     .exactOptional()
-    .describe('Only for jobs with training rounds. Absent: all that agree are byte-identical.'),
+    .describe('Only for jobs that may tolerate differences. Absent: all that agree are byte-identical.'),
 });
 
 export const jobViewSchema = z.strictObject({

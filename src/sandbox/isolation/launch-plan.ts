@@ -41,6 +41,8 @@ export interface PlanOptions {
   readonly program: ChildProgram;
   readonly maxMemoryBytes: number;
   readonly engineFlags: readonly string[];
+  /** The program loads native code, which the permission model does not hold. */
+  readonly native?: { readonly libraries: readonly string[] };
 }
 
 /** Joins the groups, closes what is not the child's, takes the limits, and becomes the rest of the command. */
@@ -56,7 +58,7 @@ function nodeArguments(options: PlanOptions): string[] {
     '--permission',
     ...options.program.readable.map((path) => `--allow-fs-read=${path}`),
     '--no-warnings',
-    '--no-addons',
+    options.native === undefined ? '--no-addons' : '--allow-addons',
     '--disable-proto=delete',
     '--disallow-code-generation-from-strings',
     '--expose-gc',
@@ -104,7 +106,7 @@ export function createProcessPlan(options: PlanOptions, network: 'none' | 'host'
 const LOADER_FOLDERS = /^\/(usr\/)?lib(64)?(\/(x86_64|aarch64)-linux-gnu)?$/;
 
 /** Shared libraries of this process, which runs the same Node: paths as the loader knows them. */
-function listLibraries(): string[] {
+export function listLibraries(): string[] {
   // Without it the report looks up the names of all peers; Node's types do not know the switch yet.
   Reflect.set(process.report, 'excludeNetwork', true);
   const report = process.report.getReport() as { readonly sharedObjects?: readonly string[] };
@@ -113,7 +115,7 @@ function listLibraries(): string[] {
 
 /** Level `bubblewrap`: everything of `process`, in namespaces of its own, over an almost empty root, behind seccomp. */
 export function createBubblewrapPlan(options: PlanOptions, bubblewrap: string, filter: Uint8Array): LaunchPlan {
-  const libraries = listLibraries();
+  const libraries = [...new Set([...listLibraries(), ...(options.native?.libraries ?? [])])];
   const folders = new Set(libraries.map((path) => dirname(path)));
   const unusual = [...folders].filter((folder) => !LOADER_FOLDERS.test(folder));
   const bind = (path: string): string[] => ['--ro-bind', realpathSync(path), path];
@@ -151,7 +153,7 @@ export function createBubblewrapPlan(options: PlanOptions, bubblewrap: string, f
     filter,
     tellsPid: true,
     controls: [
-      'permission-model',
+      ...(options.native === undefined ? ['permission-model'] : []),
       'rlimit',
       'no-new-privileges',
       'network-namespace',

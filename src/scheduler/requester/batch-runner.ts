@@ -1,6 +1,7 @@
 import type { JobId, ObjectId } from '../../domain/ids.ts';
 import type { Job } from '../../domain/job.ts';
 import { BATCH, type Signed } from '../../domain/signed.ts';
+import { listProgramText } from '../../domain/workload.ts';
 import { InternalError } from '../../lib/errors.ts';
 import { openSigned } from '../../proofs/signed-object.ts';
 import { BATCH_PATIENCE_MS, BATCH_WINDOW_BYTES } from '../constants.ts';
@@ -177,10 +178,6 @@ function describeTerms(job: Job | undefined): string {
 function estimateBytes(job: Job | undefined): number {
   if (job === undefined) return 0;
   const { workload, inputs } = job;
-  const texts = [
-    ...workload.arguments,
-    ...Object.entries(workload.environment).flat(),
-    ...inputs.map(({ path }) => path),
-  ];
+  const texts = [...listProgramText(workload), ...inputs.map(({ path }) => path)];
   return 1_200 + inputs.length * 64 + texts.reduce((sum, text) => sum + text.length * 3 + 4, 0);
 }

@@ -76,7 +76,7 @@ export function viewResult(
   agreement: ResultAgreement | null = null,
 ): JobResultView {
   const revealed = state.attempts.filter((attempt) => attempt.state === 'revealed');
-  const { result, outputRoot } = receipt;
+  const { result, outputRoot, sandbox } = receipt;
   const identical = revealed.filter((attempt) => attempt.outputRoot === outputRoot).map(({ lease }) => lease);
   const agreeing = new Set(agreement?.leases ?? identical);
   const within = [...agreeing].filter((lease) => !identical.includes(lease));
@@ -86,6 +86,7 @@ export function viewResult(
     outputRoot,
     fuel: result.fuel,
     steps: result.steps,
+    ...(sandbox.inference === undefined ? {} : { inference: sandbox.inference }),
     agreeing: revealed.filter(({ lease }) => agreeing.has(lease)).map(({ lease }) => lease),
     dissenting: revealed.filter(({ lease }) => !agreeing.has(lease)).map(({ lease }) => lease),
     ...(within.length === 0 ? {} : { withinTolerance: { leases: within, largest: viewLargest(agreement) } }),

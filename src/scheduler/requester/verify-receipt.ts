@@ -2,6 +2,7 @@ import { satisfiesIsolation } from '../../domain/capability.ts';
 import type { Commitment } from '../../domain/commitment.ts';
 import { areGpusWanted } from '../../domain/gpu.ts';
 import type { ObjectId } from '../../domain/ids.ts';
+import { findReportProblem } from '../../domain/inference-workload.ts';
 import type { Job, Resources } from '../../domain/job.ts';
 import type { Lease } from '../../domain/lease.ts';
 import { RECEIPT, type Receipt } from '../../domain/receipt.ts';
@@ -84,7 +85,12 @@ function checkResult(receipt: Signed<Receipt>, expected: ReceiptExpectation): Ch
   const { outcome } = result;
   const isOverFuel = outcome.kind === 'program-failed' && outcome.code === 'OUT_OF_FUEL';
   const isProgramNamed = result.instrumentedModule !== null || outcome.kind !== 'completed' || !hasFuel(workload.kind);
+  const reported = findReportProblem(workload, {
+    report: sandbox.inference,
+    isCompleted: outcome.kind === 'completed',
+  });
   return checkRules('BAD_RESULT', receipt, [
+    [reported === null, reported ?? ''],
     [result.instrumenter === expected.instrumenter, `instrumenter ${result.instrumenter} is not the offer's`],
     [isProgramNamed, 'it names no module as it ran'],
     [!mustHaveChain || checkpointRoot !== null, 'it has no checkpoints'],

@@ -12,6 +12,7 @@ import { runLine } from '../../support/cli-harness.ts';
 import { createFakeModules, EXAMPLE_VIEW, MemoryBlobs, viewWithOutputs } from '../../support/fake-rpc-modules.ts';
 import { MemoryDatabase } from '../../support/memory-database.ts';
 import { createTemporaryFolder, startServer } from '../../support/rpc-harness.ts';
+import { wasmOf } from '../../support/workload.ts';
 
 const FILE = `
 name: sweep
@@ -105,7 +106,7 @@ describe('job submit of a batch file', () => {
     expect(stderr).toContain('2 a replica, 80 in all');
     expect(stdout).toContain('40 completed, 0 failed');
     expect(daemon.drafts).toHaveLength(40);
-    expect(daemon.drafts.map(({ workload }) => workload.arguments[0])).toEqual([
+    expect(daemon.drafts.map(({ workload }) => wasmOf(workload).arguments[0])).toEqual([
       ...Array(20).fill('1'),
       ...Array(20).fill('2'),
     ]);

@@ -6,7 +6,7 @@ import { openJobFile } from '../../../src/cli/job-file/load-job-file.ts';
 import { SystemRandom } from '../../../src/lib/random.ts';
 import { createTemporaryFolder } from '../../support/rpc-harness.ts';
 import { runCommandLine } from '../../support/run-cli.ts';
-import { seedOf } from '../../support/workload.ts';
+import { programOf, seedOf } from '../../support/workload.ts';
 
 const MODULE = new Uint8Array(
   Buffer.from(
@@ -52,11 +52,11 @@ describe('a batch file', () => {
     const rows = 'rate,part\n0.1,x\n0.2,y\n';
     const items = await expand(`${TEMPLATE}batch: { from: rows.csv }\n`, { ...DATA, 'rows.csv': rows });
     expect(items.map(({ plan }) => plan.draft.name)).toEqual(['job 0', 'job 1']);
-    expect(items.map(({ plan }) => plan.workload.arguments)).toEqual([
+    expect(items.map(({ plan }) => programOf(plan).arguments)).toEqual([
       ['--rate', '0.1'],
       ['--rate', '0.2'],
     ]);
-    expect(items[1]?.plan.workload.environment).toEqual({ PART: 'y' });
+    expect(programOf(items[1]?.plan).environment).toEqual({ PART: 'y' });
     expect(items[1]?.plan.files.at(-1)?.path).toMatch(/\/y\.csv$/);
     expect(items.map(({ plan }) => seedOf(plan)[31])).toEqual([0, 1]);
   });

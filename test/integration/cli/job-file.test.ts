@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { loadJobFile } from '../../../src/cli/job-file/load-job-file.ts';
 import { SystemRandom } from '../../../src/lib/random.ts';
+import { affineModel } from '../../support/onnx-models.ts';
 import { createTemporaryFolder } from '../../support/rpc-harness.ts';
 import { runCommandLine } from '../../support/run-cli.ts';
 
@@ -42,6 +43,22 @@ describe('job init', () => {
     await writeFile(join(folder.path, 'job.wasm'), MODULE);
     const second = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
     expect(second.exitCode, second.stdout).toBe(0);
+  });
+
+  it('writes one of a model that job validate takes, once the model is there and no garbage', async () => {
+    await using folder = await createTemporaryFolder();
+    await runCommandLine(['job', 'init', 'job.yaml', '--kind', 'inference'], folder.path);
+    await mkdir(join(folder.path, 'items'));
+    await writeFile(join(folder.path, 'items/a.npy'), 'x');
+    const missing = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
+    expect(missing.stdout).toMatch(/workload\.model: .*model\.onnx does not exist/);
+    await writeFile(join(folder.path, 'model.onnx'), 'garbage');
+    const garbage = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
+    expect(garbage.exitCode).toBe(2);
+    expect(garbage.stdout).toMatch(/workload\.model: .*it is no ONNX model/);
+    await writeFile(join(folder.path, 'model.onnx'), affineModel());
+    const taken = await runCommandLine(['job', 'validate', 'job.yaml'], folder.path);
+    expect(taken.exitCode, taken.stdout).toBe(0);
   });
 
   it('prints the same if no file is named', async () => {

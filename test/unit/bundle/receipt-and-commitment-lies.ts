@@ -8,6 +8,8 @@ const LATE = UnixMs(START_MS + 700_000);
 const EARLY = UnixMs(START_MS - 100_000);
 const LIAR = party(4).peer;
 
+const NOTHING_RUN = { items: 1, cachedItems: 1, calls: 0, largestBatchRows: 0 };
+
 export const RECEIPT_LIES: readonly LieCase[] = [
   {
     what: 'receipt signer',
@@ -48,6 +50,12 @@ export const RECEIPT_LIES: readonly LieCase[] = [
   {
     what: 'receipt.outputRoot',
     lies: { receipt: (v) => ({ ...v, outputRoot: ObjectId(OTHER) }) },
+    check: 'attempt 1: receipt result',
+    code: 'WRONG_RESULT',
+  },
+  {
+    what: 'receipt.sandbox.inference of a job without a model',
+    lies: { receipt: (v) => ({ ...v, sandbox: { ...v.sandbox, inference: NOTHING_RUN } }) },
     check: 'attempt 1: receipt result',
     code: 'WRONG_RESULT',
   },

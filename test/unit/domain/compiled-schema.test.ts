@@ -66,6 +66,7 @@ const CASES: readonly [string, z.ZodType, fc.Arbitrary<unknown>][] = [
   ['job', JOB.schema, arbitrary.jobs],
   ['job of a command', JOB.schema, arbitrary.commandJobs],
   ['job of an image', JOB.schema, arbitrary.containerJobs],
+  ['job of a model', JOB.schema, arbitrary.inferenceJobs],
   ['lease', LEASE.schema, arbitrary.leases],
   ['acceptance', LEASE_ACCEPTANCE.schema, arbitrary.leaseAcceptances],
   ['progress', PROGRESS.schema, arbitrary.progresses],

@@ -50,6 +50,7 @@ const CASES: readonly Case[] = [
   describeType(JOB, arbitrary.jobs),
   describeType(JOB, arbitrary.commandJobs),
   describeType(JOB, arbitrary.containerJobs),
+  describeType(JOB, arbitrary.inferenceJobs),
   describeType(OFFER, arbitrary.offers),
   describeType(LEASE, arbitrary.leases),
   describeType(LEASE_ACCEPTANCE, arbitrary.leaseAcceptances),

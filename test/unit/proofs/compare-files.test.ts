@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { encodeNpy } from '../../../src/lib/npy.ts';
 import { compareFiles } from '../../../src/proofs/compare-files.ts';
 
 const f32 = (...values: number[]): Uint8Array => new Uint8Array(new Float32Array(values).buffer);
@@ -72,5 +73,36 @@ describe('compareFiles', () => {
         },
       ),
     );
+  });
+});
+
+describe('arrays of NumPy', () => {
+  const tolerance = { element: 'npy', absolute: '0.5', relative: '0' } as const;
+  const floats = (type: 'float32' | 'float64', shape: readonly number[], values: readonly number[]): Uint8Array => {
+    const elements = type === 'float32' ? Float32Array.from(values) : Float64Array.from(values);
+    return encodeNpy({ type, shape, bytes: new Uint8Array(elements.buffer) });
+  };
+  const bytes = (values: readonly number[]): Uint8Array =>
+    encodeNpy({ type: 'uint8', shape: [values.length], bytes: Uint8Array.from(values) });
+
+  it.each(['float32', 'float64'] as const)('of %s are compared by their elements', (type) => {
+    const file = floats(type, [2], [1, 2]);
+    expect(compareFiles(file, floats(type, [2], [1, 2]), tolerance)).toEqual({ kind: 'identical' });
+    const near = compareFiles(file, floats(type, [2], [1, 2.25]), tolerance);
+    expect(near).toMatchObject({ kind: 'within', elements: 2, largest: { index: 1, a: '2', b: '2.25', share: 0.5 } });
+    expect(compareFiles(file, floats(type, [2], [1, 3]), tolerance).kind).toBe('beyond');
+  });
+
+  it('of other types and shapes, of whole numbers, and what is none have to be identical', () => {
+    const file = floats('float32', [2], [1, 2]);
+    const others = [
+      floats('float32', [2, 1], [1, 2]),
+      floats('float64', [2], [1, 2]),
+      Uint8Array.of(1),
+      new Uint8Array(file.length),
+    ];
+    for (const other of others) expect(compareFiles(file, other, tolerance).kind).toBe('incomparable');
+    expect(compareFiles(bytes([1, 2]), bytes([1, 3]), tolerance)).toMatchObject({ kind: 'incomparable' });
+    expect(compareFiles(bytes([1, 2]), bytes([1, 2]), tolerance)).toEqual({ kind: 'identical' });
   });
 });

@@ -176,11 +176,20 @@ describe('results of several replicas', () => {
 
 describe('how a job compares', () => {
   const checkpoints = { holder: null, sealed: false };
+  const workload = { kind: 'wasm' } as const;
   it('is by output roots alone unless it has training rounds', () => {
-    expect(listComparisons({})).toBeNull();
-    expect(listComparisons({ checkpoints: { ...checkpoints, schedule: { kind: 'fuel', every: 1e9 } } })).toBeNull();
+    expect(listComparisons({ workload })).toBeNull();
+    expect(
+      listComparisons({ workload, checkpoints: { ...checkpoints, schedule: { kind: 'fuel', every: 1e9 } } }),
+    ).toBeNull();
     const rounds = { ...checkpoints, schedule: { kind: 'rounds', every: 1 } } as const;
-    expect(listComparisons({ checkpoints: rounds })).toEqual([]);
-    expect(listComparisons({ checkpoints: rounds, comparisons: [WEIGHTS] })).toEqual([WEIGHTS]);
+    expect(listComparisons({ workload, checkpoints: rounds })).toEqual([]);
+    expect(listComparisons({ workload, checkpoints: rounds, comparisons: [WEIGHTS] })).toEqual([WEIGHTS]);
+  });
+
+  it('is within tolerances for a model that names any', () => {
+    const model = { kind: 'inference' } as const;
+    expect(listComparisons({ workload: model })).toBeNull();
+    expect(listComparisons({ workload: model, comparisons: [WEIGHTS] })).toEqual([WEIGHTS]);
   });
 });

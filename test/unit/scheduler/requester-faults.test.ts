@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { LeaseId, UnixMs } from '../../../src/domain/ids.ts';
+import type { SandboxReport } from '../../../src/domain/receipt.ts';
 import { until } from '../../support/manual-clock.ts';
 import { PARAMETERS, RequesterRig } from '../../support/requester-rig.ts';
 import type { Script } from '../../support/scripted-provider.ts';
@@ -17,6 +18,14 @@ async function rigWith(script: Script): Promise<RequesterRig> {
   return rig;
 }
 
+const MODEL_RUN: SandboxReport = {
+  executor: 'wasm',
+  isolation: 'process',
+  controls: [],
+  engine: 'v8',
+  inference: { items: 1, cachedItems: 1, calls: 0, largestBatchRows: 0 },
+};
+
 describe('what a provider signs wrongly ends its attempt, never the job', () => {
   const lies: readonly (readonly [name: string, script: Script, code: string])[] = [
     ['acceptance by another key', { forge: ['fogproof/lease-acceptance@1'] }, 'BAD_ACCEPTANCE'],
@@ -33,6 +42,7 @@ describe('what a provider signs wrongly ends its attempt, never the job', () => 
     ['other instrumenter', { result: { instrumenter: 'else/2' } }, 'BAD_RESULT'],
     ['fuel over the limit', { result: { fuel: 1_001 } }, 'BAD_RESULT'],
     ['no module that ran', { result: { instrumentedModule: null } }, 'BAD_RESULT'],
+    ['calls of a model that it did not run', { receipt: { sandbox: MODEL_RUN } }, 'BAD_RESULT'],
     ['output over the limit', { output: 'x'.repeat(10_001) }, 'BAD_RESULT'],
     ['files that are not handed out', { handsOutOutputs: 'never' }, 'OUTPUT_UNAVAILABLE'],
   ];

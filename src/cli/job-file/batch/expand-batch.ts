@@ -31,8 +31,8 @@ function isSeed(seed: unknown): boolean {
 const filledSchema = z.object({
   name: jobFileSchema.shape.name,
   workload: z.object({
-    arguments: wasm.shape.arguments,
-    environment: wasm.shape.environment,
+    arguments: wasm.shape.arguments.optional(),
+    environment: wasm.shape.environment.optional(),
     seed: z.unknown().refine(isSeed, 'expected a whole number or 64 hex digits').optional(),
   }),
 });
@@ -105,11 +105,7 @@ function fillJobFile(jobFile: JobFile, variables: Variables): Filled {
   const fill = (text: string): string => fillTemplate(text, variables);
   const filled = {
     name: fill(jobFile.name),
-    workload: {
-      ...fillProgram(workload, fill),
-      arguments: workload.arguments.map(fill),
-      environment: mapValues(workload.environment, fill),
-    },
+    workload: fillWorkload(workload, fill),
     inputs: mapValues(inputs, (source) => fillSource(source, fill)),
   };
   const checked = filledSchema.safeParse(filled);
@@ -124,19 +120,18 @@ function fillSource<Source>(source: Source, fill: Fill): Source | string {
   return typeof source === 'string' ? fill(source) : source;
 }
 
-function fillProgram(workload: JobFile['workload'], fill: Fill): JobFile['workload'] {
+function fillWorkload(workload: JobFile['workload'], fill: Fill): JobFile['workload'] {
+  if (workload.kind === 'inference') return { ...workload, model: fillSource(workload.model, fill) };
+  const text = { arguments: workload.arguments.map(fill), environment: mapValues(workload.environment, fill) };
   if (workload.kind === 'command') {
-    return { ...workload, root: fillSource(workload.root, fill), program: fill(workload.program) };
+    return { ...workload, ...text, root: fillSource(workload.root, fill), program: fill(workload.program) };
   }
   if (workload.kind === 'container') {
     const { image, entrypoint } = workload;
-    return {
-      ...workload,
-      image: fill(image),
-      ...(entrypoint === undefined ? {} : { entrypoint: entrypoint.map(fill) }),
-    };
+    const own = entrypoint === undefined ? {} : { entrypoint: entrypoint.map(fill) };
+    return { ...workload, ...text, image: fill(image), ...own };
   }
-  return { ...workload, module: fillSource(workload.module, fill), seed: fillSeed(workload.seed, fill) };
+  return { ...workload, ...text, module: fillSource(workload.module, fill), seed: fillSeed(workload.seed, fill) };
 }
 
 type SeedField = Extract<JobFile['workload'], { kind: 'wasm' }>['seed'];

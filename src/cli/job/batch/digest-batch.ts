@@ -17,7 +17,7 @@ export class BatchDigest {
       withinMs: deadlineMs - nowMs,
       workload: {
         ...program,
-        environment: Object.entries(plan.workload.environment).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+        ...sortEnvironment(plan.workload),
       },
       seed: hasSeed && seed !== null ? Buffer.from(seed).toString('hex') : null,
     };
@@ -28,4 +28,10 @@ export class BatchDigest {
   end(): string {
     return this.#hash.digest('hex');
   }
+}
+
+/** Two files that list the same variables in another order describe the same jobs. */
+function sortEnvironment(workload: BatchItem['plan']['workload']) {
+  if (workload.kind === 'inference') return {};
+  return { environment: Object.entries(workload.environment).toSorted(([a], [b]) => (a < b ? -1 : 1)) };
 }

@@ -6,6 +6,7 @@ import { describeError } from '../../../lib/errors.ts';
 import { COMMAND_START_TIMEOUT_MS } from '../../constants.ts';
 import type { ImageProcess } from '../../images/image-process.ts';
 import { findExecutable } from '../../isolation/find-executable.ts';
+import { findClosingShell, NO_CLOSING_SHELL } from '../../isolation/inherited-files.ts';
 import { createOpenFilter } from '../../isolation/seccomp/open-filter.ts';
 import { type CgroupFactory, detectCgroups, nameGroup } from '../../limits/cgroup.ts';
 import type { CommandTools } from '../command/command-plan.ts';
@@ -64,7 +65,9 @@ export async function probeContainer(clock: Clock, choice: RuntimeChoice = 'auto
   if (filter === null || seccomp === null) {
     return { kind: 'fails', reason: `there is no system call filter for ${process.arch}` };
   }
-  const tools = { shell: '/bin/sh', bubblewrap, prlimit: findExecutable('prlimit') };
+  const shell = findClosingShell();
+  if (shell === null) return { kind: 'fails', reason: NO_CLOSING_SHELL };
+  const tools = { shell, bubblewrap, prlimit: findExecutable('prlimit') };
   const cgroups = detectCgroups();
   if (cgroups === null && tools.prlimit === null) {
     return {

@@ -62,6 +62,7 @@ export const CLASS_OF_KIND = {
   wasm: 'cpu',
   command: 'cpu',
   container: 'cpu',
+  inference: 'cpu',
 } as const satisfies Record<ExecutorKind, CapabilityClass>;
 
 /** How a need that a host does not meet is refused. */
