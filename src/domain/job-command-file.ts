@@ -1,6 +1,6 @@
 /** The parts of a job file that commands have: a program in a read-only root file system (docs/job-spec.md). */
 import { z } from 'zod';
-import { egressSchema } from './egress.ts';
+import { egressHostTextSchema, MAX_EGRESS_HOSTS } from './egress.ts';
 import { commandLimitsSchema, jobPathSchema } from './job.ts';
 import {
   argumentsFileSchema,
@@ -57,7 +57,8 @@ export const commandWorkloadFileSchema = z.strictObject({
   limits: commandLimitsFileSchema
     .prefault({})
     .describe('What it may take besides resources: cpus, processes, scratch.'),
-  network: egressSchema
+  network: z
+    .strictObject({ hosts: z.array(egressHostTextSchema).min(1).max(MAX_EGRESS_HOSTS) })
     .optional()
     .describe(
       "Hosts that the program may connect to, such as { hosts: ['pypi.org:443'] }, by the provider's proxy (https_proxy) and where the provider allows them; without it there is no network.",

@@ -6,6 +6,7 @@ import { LEASE, type Lease } from '../../src/domain/lease.ts';
 import type { InlineBlob, JobRequest, JobResponse, OfferAsk, OfferResponse } from '../../src/domain/messages.ts';
 import type { NetworkParameters } from '../../src/domain/network-definition.ts';
 import { type JobTerms, OFFER, type Offer } from '../../src/domain/offer.ts';
+import { findNeeds } from '../../src/domain/program-needs.ts';
 import { BATCH, type Signed } from '../../src/domain/signed.ts';
 import { LocalIdentity } from '../../src/identity/local-identity.ts';
 import { encodeUtf8 } from '../../src/lib/bytes.ts';
@@ -391,6 +392,7 @@ export async function subjectOf(job: Signed<Job>): Promise<ObjectId> {
 }
 
 export function termsOf(job: Job): JobTerms {
+  const needs = findNeeds(job.workload);
   return {
     workloadKind: job.workload.kind,
     resources: job.resources,
@@ -398,6 +400,7 @@ export function termsOf(job: Job): JobTerms {
     deadlineMs: job.deadlineMs,
     priceCeiling: job.priceCeiling,
     commitReveal: job.replication.replicas > 1,
+    ...(needs === null ? {} : { needs }),
     ...(job.priority === undefined ? {} : { priority: job.priority }),
     ...(job.confidential === undefined ? {} : { confidential: SIMULATED_ONLY }),
   };
