@@ -50,7 +50,8 @@ const ENTER_SCRIPT = [
   closeAbove(INFO_FD),
   'while [ "$1" != "--" ]; do echo $$ > "$1" || exit 125; shift; done; shift',
   `unset PWD OLDPWD; ulimit -s ${CHILD_STACK_KIB} && ulimit -c 0 && ulimit -f 0 && ulimit -n ${CHILD_MAX_FILES} || exit 125`,
-  'exec "$@"',
+  // bash hands on a few variables of its own.
+  'exec /usr/bin/env -i "$@"',
 ].join('\n');
 
 function nodeArguments(options: PlanOptions): string[] {
