@@ -164,10 +164,10 @@ export async function buildContainerImage(request: { readonly isForced: boolean 
   mkdirSync(join(CONTAINER_FOLDER, 'build'), { recursive: true });
   const program = `${layout}.program`;
   compileStatic(compiler, source, program);
-  const layer = await buildLayer([{ name: 'bin/orbits', mode: 0o755, content: readFileSync(program) }]);
+  const layer = await buildLayer([{ name: 'bin/bodies', mode: 0o755, content: readFileSync(program) }]);
   rmSync(program);
   rmSync(layout, { recursive: true, force: true });
-  await writeLayout(layout, buildImage([layer], { Entrypoint: ['/bin/orbits'], Cmd: ['1'], WorkingDir: '/' }));
+  await writeLayout(layout, buildImage([layer], { Entrypoint: ['/bin/bodies'], Cmd: ['1'], WorkingDir: '/' }));
   writeFileSync(stamp, digest);
   return layout;
 }

@@ -77,7 +77,7 @@ describeIf(NEED, 'examples/container over real daemons', () => {
     for (const { status } of providers) {
       expect(await readdir(imagesFolder(status.home))).toEqual([expect.stringMatching(/^[0-9a-f]{64}-\d+$/)]);
     }
-    expect(await listProcesses('/bin/orbits')).toEqual([]);
+    expect(await listProcesses('/bin/bodies')).toEqual([]);
   });
 
   it('fetches a layer once that two images of a requester have, and unpacks it in each', async () => {
@@ -86,7 +86,7 @@ describeIf(NEED, 'examples/container over real daemons', () => {
     const settings = await buildLayer([{ name: 'settings.txt', content: '8 10 1\n' }]);
     const other = await buildLayer([{ name: 'settings.txt', content: '16 10 1\n' }]);
     const runWith = async (name: string, own: Awaited<ReturnType<typeof buildLayer>>) => {
-      const image = buildImage([base, binary, own], { Entrypoint: ['/bin/orbits'], Cmd: ['1'] });
+      const image = buildImage([base, binary, own], { Entrypoint: ['/bin/bodies'], Cmd: ['1'] });
       await writeLayout(mesh.stage.path(name), image);
       const file = mesh.stage.path(`${name}.yaml`);
       const digest = digestOf(image.manifest);
@@ -114,14 +114,14 @@ describeIf(NEED, 'examples/container over real daemons', () => {
     const file = mesh.stage.path('long.yaml');
     await writeFile(file, text.replace('data/settings.txt', settings).replace('build/image', layout));
     const job = await mesh.submit(requester, file);
-    await mesh.until('both run it', 30_000, async () => (await listProcesses('/bin/orbits')).length >= 6);
+    await mesh.until('both run it', 30_000, async () => (await listProcesses('/bin/bodies')).length >= 6);
     const ended = once(ada.process, 'exit');
     // It alone: what it started has to notice by itself.
     process.kill(ada.status.pid, 'SIGKILL');
     await ended;
-    await mesh.until('only one runs it', 10_000, async () => (await listProcesses('/bin/orbits')).length <= 3);
+    await mesh.until('only one runs it', 10_000, async () => (await listProcesses('/bin/bodies')).length <= 3);
     await mesh.expect(requester, ['job', 'cancel', job.job]);
-    await mesh.until('nobody runs it', 10_000, async () => (await listProcesses('/bin/orbits')).length === 0);
+    await mesh.until('nobody runs it', 10_000, async () => (await listProcesses('/bin/bodies')).length === 0);
   });
 
   /** The layer with the program, as the example has it. */
