@@ -107,10 +107,10 @@ describeIf(PYTHON, 'the helper for Python', () => {
 describeIf(SYSTEM_PYTHON, 'examples/training/python in a sandbox', () => {
   it('ends with the same bytes when it was halted and went on, and measures each round', async () => {
     const { plain, second } = await runBoth(
-      ['/usr/bin/python3', '-B', '/work/spiral.py', '10'],
+      ['/usr/bin/python3', '-B', '/code/spiral.py', '10'],
       [
-        input('/work/spiral.py', 'examples/training/python/spiral.py'),
-        input('/work/fogproof_train/__init__.py', 'python/src/fogproof_train/__init__.py'),
+        input('/code/spiral.py', 'examples/training/python/spiral.py'),
+        input('/code/fogproof_train/__init__.py', 'python/src/fogproof_train/__init__.py'),
       ],
     );
     expect(plain.events.filter((event) => event.includes('loss='))).toHaveLength(10);
