@@ -63,6 +63,9 @@ const SLOPES_MEAN_LEAKS_FROM_S = 1_200;
  */
 const SHORT_CHURN_BOUNDS: readonly Bound[] = BOUNDS.map((bound) => {
   if (bound.figure === 'rssBytes') return { ...bound, slopePerMinute: 40 };
+  // With little work a provider may have had none in the first of its minutes, and later one for each of its two slots: each is
+  // a child in bubblewrap, which are two processes.
+  if (bound.figure === 'children') return { ...bound, growth: { share: 0, allowance: 4 } };
   return bound.figure === 'heapBytes' ? { ...bound, slopePerMinute: 25 } : bound;
 });
 
